@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+#include "core/answer.h"
+
+#include "core/wire/rebuild.h"
+
+#include <assert.h>
+
+enum { TRAILER_LEN = 4, TTL_COUNT_MAX = 6000, LEVEL_REACH = 64, TTL_VALID_MAX = 0x7fffffff };
+
+enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key)
+{
+    if (len < MESSAGE_HEADER_LEN || !(reply[2] & HEADER_QR))
+        return REPLY_GARBAGE;
+    if (load_be16(reply) != id || reply[2] & HEADER_OPCODE || load_be16(reply + 4) != 1)
+        return REPLY_QUESTION;
+
+    size_t name_len = key_name_len(key);
+    const uint8_t *question = reply + MESSAGE_HEADER_LEN;
+    if (len < MESSAGE_HEADER_LEN + name_len + 4)
+        return REPLY_QUESTION;
+    uint8_t lowered[NAME_MAX_LEN];
+    name_lower(lowered, question, name_len);
+    if (memcmp(lowered, key_name(key), name_len) != 0 ||
+        load_be16(question + name_len) != key_type(key) ||
+        load_be16(question + name_len + 2) != key_class(key))
+        return REPLY_QUESTION;
+    return REPLY_GOOD;
+}
+
+// Where one answer is being made.
+struct taking {
+    struct rebuild rebuild;
+    struct reader reader;
+    uint16_t ttl_places[TTL_COUNT_MAX];
+    uint32_t rrsets[TTL_COUNT_MAX]; // of each record: equal for those of one RRset
+    unsigned ttl_count;
+    uint16_t counts[3]; // records written, by section
+    uint32_t ttl_lowest;
+    bool soa; // there is one in the authority section: the answer is negative
+    uint16_t rcode;
+};
+
+// RFC 2181 8: a TTL with its top bit set is 0.
+static uint32_t ttl_of(const struct record *record)
+{
+    return record->ttl > TTL_VALID_MAX ? 0 : record->ttl;
+}
+
+// How long a negative answer may be kept: the lower of its SOA's TTL and MINIMUM, the last of the
+// SOA's five numbers (RFC 2308 5). An SOA too short to have one is left to rebuild_record.
+static uint32_t negative_ttl(const struct record *record, const struct reader *message,
+                             uint32_t ttl_negative_max_s)
+{
+    uint32_t ttl = record->ttl < ttl_negative_max_s ? record->ttl : ttl_negative_max_s;
+    if (record->data_len < 22)
+        return 0;
+    uint32_t minimum = load_be32(message->bytes + record->data_at + record->data_len - 4);
+    return minimum < ttl ? minimum : ttl;
+}
+
+// An RRset is what shares owner, type and class (RFC 2181 5); signatures belong to the type they
+// cover (RFC 4034 3).
+static uint32_t rrset_of(const struct record *record, const struct reader *message)
+{
+    uint32_t hash = name_hash(record->owner.bytes, record->owner.len);
+    uint32_t covered = 0;
+    if (record->type == TYPE_RRSIG && record->data_len >= 2)
+        covered = load_be16(message->bytes + record->data_at);
+    return (hash ^ (uint32_t)record->type << 16 ^ record->class) * 2654435761u ^ covered;
+}
+
+static bool record_take(struct taking *t, struct record *record, unsigned section,
+                        const struct answer_limits *limits)
+{
+    if (record->type == TYPE_OPT) {
+        t->rcode |= (uint16_t)(record->ttl >> 24 << 4);
+        return record->owner.len == 1;
+    }
+    if (record->type == TYPE_TSIG)
+        return true;
+    record->ttl = ttl_of(record);
+    if (section == 1 && record->type == TYPE_SOA) {
+        t->soa = true;
+        record->ttl = negative_ttl(record, &t->reader, limits->ttl_negative_max_s);
+    }
+    if (record->ttl < limits->ttl_min_s)
+        record->ttl = limits->ttl_min_s;
+    if (record->ttl > limits->ttl_max_s)
+        record->ttl = limits->ttl_max_s;
+    size_t place = rebuild_record(&t->rebuild, record, &t->reader);
+    // Each record takes at least 11 octets, so there are never too many for a message.
+    if (place == 0 || place > UINT16_MAX || t->ttl_count == TTL_COUNT_MAX)
+        return false;
+    t->rrsets[t->ttl_count] = rrset_of(record, &t->reader);
+    t->ttl_places[t->ttl_count++] = (uint16_t)place;
+    t->counts[section]++;
+    if (record->ttl < t->ttl_lowest)
+        t->ttl_lowest = record->ttl;
+    return true;
+}
+
+static bool records_take(struct taking *t, const uint8_t *reply, const struct answer_limits *limits)
+{
+    for (unsigned section = 0; section < 3; section++) {
+        unsigned count = load_be16(reply + 6 + 2 * section);
+        for (unsigned i = 0; i < count; i++) {
+            struct record record;
+            if (!record_read(&t->reader, &record) || !record_take(t, &record, section, limits))
+                return false;
+        }
+    }
+    return true;
+}
+
+// Makes the TTLs of each RRset equal to its lowest (RFC 2181 5.2). Records of a set stand together
+// or nearly so; looking back a bounded way keeps a hostile message from costing its square.
+static void rrsets_level(struct taking *t)
+{
+    uint8_t *out = t->rebuild.out.bytes;
+    for (unsigned i = 1; i < t->ttl_count; i++) {
+        unsigned reach = i < LEVEL_REACH ? i : LEVEL_REACH;
+        for (unsigned j = i - reach; j < i; j++) {
+            if (t->rrsets[i] != t->rrsets[j])
+                continue;
+            uint32_t a = load_be32(out + t->ttl_places[i]), b = load_be32(out + t->ttl_places[j]);
+            store_be32(out + t->ttl_places[i], a < b ? a : b);
+            store_be32(out + t->ttl_places[j], a < b ? a : b);
+        }
+    }
+}
+
+static uint32_t lifetime(const struct taking *t)
+{
+    if (t->rcode != RCODE_NOERROR && t->rcode != RCODE_NXDOMAIN)
+        return 0;
+    bool negative = t->rcode == RCODE_NXDOMAIN || t->counts[0] == 0;
+    return negative && !t->soa ? 0 : t->ttl_lowest;
+}
+
+static void header_write(uint8_t *out, const uint8_t *reply, const struct taking *t)
+{
+    memset(out, 0, 2);
+    out[2] = HEADER_QR;
+    out[3] = (uint8_t)(HEADER_RA | (t->rcode & HEADER_RCODE));
+    store_be16(out + 4, 1);
+    for (unsigned section = 0; section < 3; section++)
+        store_be16(out + 6 + 2 * section, t->counts[section]);
+    out[2] |= reply[2] & HEADER_TC;
+}
+
+enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
+                               const struct key *key, const struct answer_limits *limits)
+{
+    struct taking t = {
+        .reader = reader_over(reply, len),
+        .ttl_lowest = UINT32_MAX,
+        .rcode = reply[3] & HEADER_RCODE,
+    };
+    rebuild_begin(&t.rebuild, answer->value, MESSAGE_LEN_MAX);
+    t.reader.at = MESSAGE_HEADER_LEN + key_name_len(key) + 4u;
+
+    struct name question = {.len = key_name_len(key)};
+    memcpy(question.bytes, key_name(key), question.len);
+    rebuild_name(&t.rebuild, &question, true);
+    write_u16(&t.rebuild.out, key_type(key));
+    write_u16(&t.rebuild.out, key_class(key));
+
+    // A truncated reply may end anywhere; nothing in it is used but the fact.
+    answer->truncated = reply[2] & HEADER_TC;
+    if (!answer->truncated) {
+        if (!records_take(&t, reply, limits) || t.rebuild.out.failed)
+            return REPLY_GARBAGE;
+        rrsets_level(&t);
+    }
+    header_write(answer->value, reply, &t);
+    answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;
+    answer->lifetime_s = answer->truncated ? 0 : lifetime(&t);
+
+    struct writer tail = {.bytes = answer->value, .size = ANSWER_SIZE_MAX, .at = t.rebuild.out.at};
+    for (unsigned i = 0; i < t.ttl_count; i++)
+        write_bytes(&tail, &t.ttl_places[i], sizeof t.ttl_places[i]);
+    uint16_t message_len = (uint16_t)t.rebuild.out.at, ttl_count = (uint16_t)t.ttl_count;
+    write_bytes(&tail, &message_len, sizeof message_len);
+    write_bytes(&tail, &ttl_count, sizeof ttl_count);
+    assert(!tail.failed);
+    answer->len = (uint32_t)tail.at;
+    return REPLY_GOOD;
+}
+
+// Lessens every TTL by the age. They were at least the entry's lifetime when it was kept, so what
+// is still alive cannot fall below 0; what is stale stays at 0.
+static void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count, uint32_t age_s)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint16_t place;
+        memcpy(&place, places + 2 * i, sizeof place);
+        uint32_t ttl = load_be32(out + place);
+        store_be32(out + place, ttl > age_s ? ttl - age_s : 0);
+    }
+}
+
+size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
+                   uint32_t age_s, const struct answer_limits *limits)
+{
+    size_t reply_max = query_reply_max(query, limits->udp_payload_max);
+    size_t opt_len = query->edns ? OPT_LEN : 0;
+    uint16_t message_len = 0, ttl_count = 0;
+
+    if (value_len <= out_size) {
+        memcpy(&message_len, out + value_len - 4, sizeof message_len);
+        memcpy(&ttl_count, out + value_len - 2, sizeof ttl_count);
+    }
+    if (message_len == 0 || message_len + opt_len > reply_max || out[2] & HEADER_TC)
+        return reply_empty(out, query, out[3] & HEADER_RCODE, HEADER_TC, true,
+                           limits->udp_payload_max, EDE_NONE);
+
+    ttls_lessen(out, out + message_len, ttl_count, age_s);
+    store_be16(out, query->id);
+    out[2] |= query->flags & HEADER_RD;
+    out[3] |= query->checking_disabled ? HEADER_CD : 0;
+    memcpy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len);
+    if (!query->edns)
+        return message_len;
+    store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
+    opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
+    return message_len + OPT_LEN;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/wire/key.h"
+
+// What an answer looks like in the cache, and how it is given back.
+//
+// A value is a whole wire-format message without OPT, written anew from the upstream's records
+// with our own compression, followed by the places of its TTLs and a trailer that counts both:
+//
+//   | message                | ttl place (2 octets each) ... | message len (2) | ttl count (2) |
+//
+// The message comes first so that one copy from the cache into the send buffer is the answer; what
+// follows is read there and overwritten by the OPT record. The question stands at octet 12 and
+// every record of that name points to it, so that writing the client's own spelling there spells
+// the whole answer (RFC 1034 3.1).
+
+#define ANSWER_SIZE_MAX CACHE_VALUE_MAX
+
+struct answer_limits {
+    uint32_t ttl_min_s;
+    uint32_t ttl_max_s;
+    uint32_t ttl_negative_max_s;
+    uint16_t udp_payload_max;
+};
+
+struct answer {
+    uint8_t *value; // of ANSWER_SIZE_MAX octets, the caller's
+    uint32_t len;
+    uint32_t lifetime_s; // 0: not to be kept
+    uint8_t rcode;
+    bool truncated;
+};
+
+enum reply_verdict {
+    REPLY_GOOD,
+    REPLY_GARBAGE,  // cut, loops, counts that lie, not a response
+    REPLY_QUESTION, // well-formed so far, but another question or none
+};
+
+// Reads the header and the question of an upstream's reply and compares them with what was asked:
+// id, QR, opcode, and the question octet by octet but for case (RFC 5452 4.2, 9.1).
+enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id,
+                               const struct key *key);
+
+// Turns a matched reply into a value: every record read and written anew (RFC 3597 4: names are
+// decompressed in the types of RFC 1035 and its neighbours, compressed in those of RFC 1035 only),
+// OPT and TSIG left out, AA and AD cleared, an RRset's TTLs made equal to its lowest (RFC 2181
+// 5.2). The lifetime is the lowest TTL within the limits; for a negative answer that of its SOA
+// (RFC 2308 5), and 0 without one; 0 also for TC and for rcodes other than NOERROR and NXDOMAIN.
+enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
+                               const struct key *key, const struct answer_limits *limits);
+
+// Finishes an answer that lies at `out` as it was kept (`value_len` octets of `out_size`):
+// ID, RD and CD of the query, its spelling of the name, TTLs less `age_s`, own OPT. Where the whole
+// is more than the client takes, or did not fit, writes TC and the question alone (RFC 9715).
+// Returns the length of the message.
+size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
+                   uint32_t age_s, const struct answer_limits *limits);

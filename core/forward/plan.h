@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/settings/settings.h"
+
+// Where questions go: the zones of the settings, each with its upstreams, as one immutable table
+// that all workers read. An address that several zones name is one upstream.
+
+#define PLAN_UPSTREAMS_MAX      256 // different addresses
+#define PLAN_ZONE_UPSTREAMS_MAX 16  // of one zone
+
+struct plan_zone {
+    const struct forward_zone *settings;
+    uint16_t upstreams[PLAN_ZONE_UPSTREAMS_MAX]; // indexes into plan.upstreams
+    uint16_t upstream_count;
+};
+
+struct plan {
+    const struct plan_zone *zones; // as in the settings
+    const uint16_t *table;         // index of a zone + 1 at its name's hash, 0: free
+    uint32_t table_mask;
+    size_t zone_count;
+    struct address upstreams[PLAN_UPSTREAMS_MAX];
+    size_t upstream_count;
+};
+
+// Octets that plan_build needs for its zones.
+[[nodiscard]] size_t plan_size(const struct settings *settings);
+
+// Builds the plan in `memory`; the settings must live as long. NULL, or a sentence that says what
+// does not fit.
+[[nodiscard]] const char *plan_build(struct plan *plan, void *memory,
+                                     const struct settings *settings);
+
+// The zone with the longest name that `name` (lower case, uncompressed) lies in; NULL: none.
+[[nodiscard]] const struct plan_zone *plan_find(const struct plan *plan, const uint8_t *name,
+                                                size_t len);

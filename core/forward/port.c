@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/port.h"
+
+#include <assert.h>
+
+// A slot is free, open or retired. Free slots stand in `free`, a retired one without attempts in
+// the list of those to close; taking it from there frees it. An open slot may have attempts or not.
+
+size_t port_size(uint16_t size)
+{
+    return size * (sizeof(struct port) + sizeof(uint16_t));
+}
+
+void port_init(struct port_table *table, void *memory, uint16_t size)
+{
+    *table = (struct port_table){
+        .ports = memory, .size = size, .free_count = size, .to_close = PORT_NONE};
+    table->free = (uint16_t *)(table->ports + size);
+    memset(table->ports, 0, size * sizeof *table->ports);
+    for (uint16_t i = 0; i < size; i++)
+        table->free[i] = (uint16_t)(size - 1 - i);
+}
+
+static void close_later(struct port_table *table, uint16_t index)
+{
+    struct port *port = &table->ports[index];
+    port->listed_next = table->to_close;
+    table->to_close = index;
+}
+
+void port_retire(struct port_table *table, uint16_t index)
+{
+    struct port *port = &table->ports[index];
+    if (!port->open || port->retired)
+        return;
+    port->retired = true;
+    if (!port->attempts)
+        close_later(table, index);
+}
+
+static uint16_t port_open(struct port_table *table, struct rng *rng, uint16_t upstream,
+                          uint64_t now_us)
+{
+    uint16_t index = table->free[--table->free_count];
+    table->ports[index] = (struct port){
+        .opened_us = now_us,
+        .upstream = upstream,
+        .number = (uint16_t)(PORT_LOWEST + rng_below(rng, UINT16_MAX + 1 - PORT_LOWEST)),
+        .open = true,
+        .to_open = true,
+    };
+    return index;
+}
+
+// Draws among the slots until one is open to this upstream; on the way it retires those that are
+// old, or that stand idle in the way of an upstream that has none.
+static uint16_t port_draw(struct port_table *table, struct rng *rng, uint16_t upstream,
+                          uint64_t now_us)
+{
+    uint16_t idle = PORT_NONE;
+    for (unsigned i = 0; i < PORT_DRAWS; i++) {
+        uint16_t index = (uint16_t)rng_below(rng, table->size);
+        struct port *port = &table->ports[index];
+        if (!port->open || port->retired)
+            continue;
+        if (now_us - port->opened_us > PORT_LIFE_US)
+            port_retire(table, index);
+        else if (port->upstream == upstream)
+            return index;
+        else if (!port->attempts)
+            idle = index;
+    }
+    if (idle != PORT_NONE)
+        port_retire(table, idle);
+    return PORT_NONE;
+}
+
+static bool id_taken(const struct port *port, uint16_t id)
+{
+    const struct attempt *attempt = port->attempts;
+    while (attempt && attempt->id != id)
+        attempt = attempt->next_at_port;
+    return attempt != NULL;
+}
+
+uint16_t port_attach(struct port_table *table, struct rng *rng, struct attempt *attempt,
+                     uint16_t upstream, uint64_t now_us)
+{
+    uint16_t index = PORT_NONE;
+    if (table->free_count == 0)
+        index = port_draw(table, rng, upstream, now_us);
+    if (index == PORT_NONE && table->free_count > 0)
+        index = port_open(table, rng, upstream, now_us);
+    if (index == PORT_NONE)
+        return PORT_NONE;
+
+    struct port *port = &table->ports[index];
+    do
+        attempt->id = rng_u16(rng);
+    while (id_taken(port, attempt->id));
+    attempt->port = index;
+    attempt->next_at_port = port->attempts;
+    port->attempts = attempt;
+    if (++port->uses == PORT_USES)
+        port_retire(table, index);
+    return index;
+}
+
+void port_detach(struct port_table *table, struct attempt *attempt)
+{
+    if (attempt->port == PORT_NONE)
+        return;
+    struct port *port = &table->ports[attempt->port];
+    struct attempt **link = &port->attempts;
+    while (*link != attempt)
+        link = &(*link)->next_at_port;
+    *link = attempt->next_at_port;
+    if (port->retired && !port->attempts)
+        close_later(table, attempt->port);
+    attempt->port = PORT_NONE;
+}
+
+struct attempt *port_find(const struct port_table *table, uint16_t port, uint16_t id)
+{
+    assert(port < table->size);
+    struct attempt *attempt = table->ports[port].attempts;
+    while (attempt && (attempt->id != id || attempt->queued))
+        attempt = attempt->next_at_port;
+    return attempt;
+}
+
+uint16_t port_take_closing(struct port_table *table)
+{
+    uint16_t index = table->to_close;
+    if (index == PORT_NONE)
+        return PORT_NONE;
+    struct port *port = &table->ports[index];
+    table->to_close = port->listed_next;
+    port->open = false;
+    table->free[table->free_count++] = index;
+    return index;
+}

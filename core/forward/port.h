@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/pending.h"
+#include "core/forward/rng.h"
+
+// Source ports. Each attempt leaves from a socket whose port was drawn at random from the whole
+// range (RFC 5452 9.2), connected to its upstream so that the kernel drops what comes from
+// elsewhere. Opening a socket costs more than a query, so one carries a few attempts before it is
+// retired: of the hundreds that are open at a time each attempt draws one at random, and a new one
+// wherever the table has room.
+//
+// A port is a slot of a table here; io holds the socket under the same number.
+
+#define PORT_LOWEST  1024
+#define PORT_USES    16        // attempts per socket
+#define PORT_LIFE_US 10000000u // age after which it gets no new ones
+#define PORT_DRAWS   16        // slots looked at before giving up
+#define PORT_NONE    UINT16_MAX
+
+struct port {
+    struct attempt *attempts; // in flight here
+    uint64_t opened_us;
+    uint16_t upstream;    // index into plan.upstreams
+    uint16_t number;      // the UDP source port
+    uint16_t listed_next; // of those to close
+    uint8_t uses;
+    bool open;
+    bool retired; // no new attempts; closes with its last one
+    bool to_open; // io has not been told to open it yet
+};
+
+struct port_table {
+    struct port *ports;
+    uint16_t size;
+    uint16_t free_count;
+    uint16_t *free;    // slots that are not open
+    uint16_t to_close; // first of the list of slots to close, PORT_NONE: none
+};
+
+[[nodiscard]] size_t port_size(uint16_t size);
+void port_init(struct port_table *table, void *memory, uint16_t size);
+
+// Chooses the source port and the message ID for an attempt to `upstream` and attaches it there.
+// Returns the slot, with `to_open` set where io has yet to open it, or PORT_NONE where none can be
+// had.
+[[nodiscard]] uint16_t port_attach(struct port_table *table, struct rng *rng,
+                                   struct attempt *attempt, uint16_t upstream, uint64_t now_us);
+
+// Ends an attempt's stay at its port.
+void port_detach(struct port_table *table, struct attempt *attempt);
+
+// The attempt at this port that went out with this message ID, or NULL.
+[[nodiscard]] struct attempt *port_find(const struct port_table *table, uint16_t port, uint16_t id);
+
+// The next slot whose socket is to be closed, free from now on; PORT_NONE: there is none.
+[[nodiscard]] uint16_t port_take_closing(struct port_table *table);
+
+// io could not open this one, or its socket broke: it takes no new attempts.
+void port_retire(struct port_table *table, uint16_t port);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "cache/cache.h"
+#include "core/answer.h"
+#include "core/forward/pending.h"
+#include "core/policy/access.h"
+#include "core/settings/counters.h"
+
+// The verbs: all that a worker's loop, the simulator, the fuzzers and the benchmarks call.
+//
+// One `struct serve` belongs to one worker and is used by its thread alone. It makes no system
+// call, takes no memory but what it is given, and learns the time and all that happens through
+// these calls. Time is in microseconds on one clock that starts at the wall clock's time and never
+// goes back. What it wants done is fetched with serve_drain.
+//
+//   datagrams from clients  ->  serve_queries   -> answered at once, waiting, elsewhere or dropped
+//   a reply from upstream   ->  serve_reply
+//   time has passed         ->  serve_expire      (serve_deadline says when)
+//   and after each of them  ->  serve_drain       until it returns false
+
+#define SERVE_BATCH_MAX 64
+
+struct serve_config {
+    const struct settings *settings;
+    const struct plan *plan;
+    const struct access_list *access;
+    struct cache *cache; // one shard per worker
+    struct counters *counters;
+    uint32_t worker;      // 0 .. shard count - 1: the shard that is written here
+    uint32_t pending_max; // questions, a power of two
+    uint16_t ports_max;
+    uint8_t seed[32]; // for IDs, ports and choices
+};
+
+enum serve_verdict {
+    SERVE_ANSWERED,  // item->out holds item->out_len octets for item->client
+    SERVE_WAITING,   // the answer comes out of serve_drain
+    SERVE_ELSEWHERE, // give the datagram to worker item->owner, with handed_over set
+    SERVE_DROPPED,   // counted with its reason
+};
+
+struct serve_item {
+    struct client client;
+    const uint8_t *in;
+    uint16_t in_len;
+    bool handed_over; // comes from another worker, which has counted and admitted it
+    bool cut;         // the datagram was longer than what was received of it
+    // Filled in by serve_queries:
+    uint8_t verdict; // enum serve_verdict
+    uint16_t owner;
+    uint16_t out_len;
+    uint8_t *out;
+};
+
+struct serve; // opaque
+
+// Octets for a worker's state, and its making. The memory must be 64-octet aligned and all that the
+// config points to must live as long.
+[[nodiscard]] size_t serve_size(const struct serve_config *config);
+[[nodiscard]] struct serve *serve_init(void *memory, const struct serve_config *config,
+                                       uint64_t now_us);
+
+// Octets that one reply needs in the caller's buffer while it is made.
+[[nodiscard]] size_t serve_reply_room(const struct serve *serve);
+
+// Handles up to SERVE_BATCH_MAX datagrams from clients. Replies are packed into `out`, which has
+// room for `count` times serve_reply_room octets.
+void serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items, size_t count,
+                   uint8_t *out);
+
+// The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
+void serve_handover_failed(struct serve *serve);
+
+// A datagram arrived at the socket of source port `port`.
+void serve_reply(struct serve *serve, uint64_t now_us, uint16_t port, const uint8_t *in,
+                 size_t len);
+
+// The network reported that what left from this port cannot be delivered (ICMP, no route). May be
+// called between two calls of serve_drain, as may serve_port_refused.
+void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
+
+// The socket for this port could not be opened: another number is tried.
+void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
+
+// Does all that is due.
+void serve_expire(struct serve *serve, uint64_t now_us);
+
+// When serve_expire wants to be called next, at the latest; WHEEL_NEVER: nothing is waiting.
+[[nodiscard]] uint64_t serve_deadline(const struct serve *serve);
+
+enum outgoing_kind {
+    OUTGOING_REPLY, // send to a client
+    OUTGOING_OPEN,  // open a socket for `port`: bound to `number`, connected to `upstream`
+    OUTGOING_QUERY, // send from the socket of `port`
+    OUTGOING_CLOSE, // close the socket of `port`; the slot may be opened again at once
+};
+
+struct outgoing {
+    uint8_t *bytes; // in: serve_reply_room octets to write to
+    size_t len;     // out
+    enum outgoing_kind kind;
+    struct client client; // OUTGOING_REPLY
+    uint16_t port;
+    uint16_t number;
+    const struct address *upstream;
+};
+
+// Fetches the next thing that serve wants done. To be called until it returns false, after each of
+// the verbs above: serve_reply keeps the answer that it delivers only so long.
+[[nodiscard]] bool serve_drain(struct serve *serve, uint64_t now_us, struct outgoing *outgoing);

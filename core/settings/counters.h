@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// What a worker counts; see counters.def. The worker writes, anyone may read at any time: each
+// value is whole, the set is not one moment's.
+
+enum counter {
+#define COUNTER(identifier, metric, labels, help) COUNTER_##identifier,
+#define GAUGE(identifier, metric, labels, help)   COUNTER_##identifier,
+#include "core/settings/counters.def"
+#undef COUNTER
+#undef GAUGE
+    COUNTER_COUNT
+};
+
+struct counters {
+    _Alignas(64) uint64_t values[COUNTER_COUNT];
+};
+
+struct counter_description {
+    const char *metric;
+    const char *labels; // as in the Prometheus text format, without braces; "" for none
+    const char *help;
+    bool gauge;
+};
+
+extern const struct counter_description counter_descriptions[COUNTER_COUNT];
+
+static inline uint64_t counter_get(const struct counters *counters, enum counter which)
+{
+    return __atomic_load_n(&counters->values[which], __ATOMIC_RELAXED);
+}
+
+// Only the worker itself writes, so a load and a store are enough: no locked instruction.
+static inline void counter_set(struct counters *counters, enum counter which, uint64_t value)
+{
+    __atomic_store_n(&counters->values[which], value, __ATOMIC_RELAXED);
+}
+
+static inline void counter_add(struct counters *counters, enum counter which, uint64_t count)
+{
+    counter_set(counters, which, counter_get(counters, which) + count);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/address.h"
+#include "core/wire/name.h"
+
+// The settings in force, and the table of options they are made from (options.def). Here text
+// becomes values and values become text; files, memory and the command line are io's (io/edge).
+//
+// Lists are a pointer and a count that io grows and frees; core only reads them. A struct settings
+// may be moved by assignment, but its lists have one owner.
+
+#define SETTINGS_TEXT_SIZE 1024 // one value as text, with the final NUL
+#define SETTINGS_WHY_SIZE  640  // a sentence that says what is wrong and what would be right
+
+struct address_list {
+    struct address *items;
+    size_t count;
+};
+
+struct prefix_list {
+    struct prefix *items;
+    size_t count;
+};
+
+// Where a value comes from. The line is that of its key in the file; of an option that a zone's
+// entry leaves out, the line where the entry begins.
+enum settings_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND_LINE, SOURCE_RESOLV_CONF };
+
+struct settings_origin {
+    uint32_t line; // 0: none
+    uint32_t source;
+};
+
+enum settings_kind {
+    KIND_BOOLEAN,
+    KIND_COUNT,
+    KIND_COUNT_OR_AUTO, // auto is 0
+    KIND_SIZE,          // octets
+    KIND_DURATION,      // milliseconds
+    KIND_WORD,          // index of the word in the row
+    KIND_NAME,
+    KIND_ADDRESS, // ADDRESS_NONE: off
+    KIND_ADDRESS_LIST,
+    KIND_UPSTREAM_LIST,
+    KIND_PREFIX_LIST,
+};
+
+#define KIND_TYPE_BOOLEAN       bool
+#define KIND_TYPE_COUNT         uint64_t
+#define KIND_TYPE_COUNT_OR_AUTO uint64_t
+#define KIND_TYPE_SIZE          uint64_t
+#define KIND_TYPE_DURATION      uint64_t
+#define KIND_TYPE_WORD          uint32_t
+#define KIND_TYPE_NAME          struct name
+#define KIND_TYPE_ADDRESS       struct address
+#define KIND_TYPE_ADDRESS_LIST  struct address_list
+#define KIND_TYPE_UPSTREAM_LIST struct address_list
+#define KIND_TYPE_PREFIX_LIST   struct prefix_list
+
+// Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
+enum settings_slot {
+#define OPTION(section, field, ...) OPTION_##section##_##field,
+#include "core/settings/options.def"
+    OPTION_COUNT
+};
+
+enum forward_slot {
+#define ZONE_OPTION(section, field, ...) ZONE_##field,
+#include "core/settings/options.def"
+    ZONE_COUNT
+};
+
+#define SETTINGS_ROWS ((size_t)OPTION_COUNT + (size_t)ZONE_COUNT)
+
+enum forward_strategy { FORWARD_FASTEST, FORWARD_ORDERED, FORWARD_RANDOM };
+
+struct forward_zone {
+#define ZONE_OPTION(section, field, key, kind, ...) KIND_TYPE_##kind field;
+#include "core/settings/options.def"
+    struct settings_origin origins[ZONE_COUNT];
+};
+
+struct forward_zone_list {
+    struct forward_zone *items;
+    size_t count;
+};
+
+#define FORWARD_ZONES_MAX 4096
+
+struct settings {
+#define OPTION(section, field, key, kind, ...) KIND_TYPE_##kind section##_##field;
+#include "core/settings/options.def"
+    struct forward_zone_list forward;
+    struct settings_origin origins[OPTION_COUNT];
+    const char *file; // what was read, NULL: no file; belongs to the caller
+};
+
+// A row of options.def. The `base` of a row is the struct its field lies in: a struct forward_zone
+// where `in_zone` is set, else the struct settings.
+struct settings_option {
+    const char *section;
+    const char *key;
+    const char *fallback;
+    const char *detail;
+    const char *help;
+    uint64_t min;
+    uint64_t max;
+    uint32_t offset;
+    uint8_t kind; // enum settings_kind
+    uint8_t slot; // enum settings_slot, or forward_slot where in_zone
+    bool in_zone;
+    bool reloadable;
+};
+
+// In the order of options.def; the rows of a section stand together.
+extern const struct settings_option settings_options[SETTINGS_ROWS];
+
+// One value, or one item of a list.
+union settings_value {
+    bool boolean;
+    uint64_t number; // count, size or duration
+    uint32_t word;
+    struct name name;
+    struct address address;
+    struct prefix prefix;
+};
+
+// Gives every setting its default, except that lists are left empty: io appends what the rows'
+// `fallback` names (settings_defaults in io/edge/settings_file.h does both).
+void settings_init(struct settings *settings);
+void forward_zone_init(struct forward_zone *zone);
+
+// The row of that section and key, NULL: there is none.
+[[nodiscard]] const struct settings_option *settings_find(const char *section, const char *key,
+                                                          size_t key_len);
+
+[[nodiscard]] bool settings_is_list(const struct settings_option *option);
+
+// Reads one value (of a list: one item) from `len` octets. False: `why` says what is wrong with it
+// and what would be right, without the key: `"8K" is too small: give a size from 1M to 1024G, ...`.
+[[nodiscard]] bool settings_parse(const struct settings_option *option, const char *text,
+                                  size_t len, union settings_value *value,
+                                  char why[static SETTINGS_WHY_SIZE]);
+
+// Puts the value of an option that is no list in its place.
+void settings_store(const struct settings_option *option, void *base,
+                    const union settings_value *value);
+
+// The number of values: of a list its items, else 1.
+[[nodiscard]] size_t settings_count(const struct settings_option *option, const void *base);
+
+// Writes value number `index` in the form that settings_parse reads; returns the length.
+size_t settings_format(const struct settings_option *option, const void *base, size_t index,
+                       char text[static SETTINGS_TEXT_SIZE]);
+
+// True if the list has room for this item and does not hold it already; else `why` says what is
+// the matter.
+[[nodiscard]] bool settings_accepts(const struct settings_option *option, const void *base,
+                                    const union settings_value *value,
+                                    char why[static SETTINGS_WHY_SIZE]);
+
+// What one value may be, as in `a whole number from 512 to 4096`; returns the length.
+size_t settings_expected(const struct settings_option *option,
+                         char text[static SETTINGS_TEXT_SIZE]);
+
+// The next word of a text with spaces between words; `*at` moves behind it. NULL: no more.
+[[nodiscard]] const char *settings_next_word(const char **at, size_t *len);
+
+[[nodiscard]] struct settings_origin *settings_origin(const struct settings_option *option,
+                                                      void *base);
+
+// Checks what no single value can show: bounds that cross, zones and prefixes given twice, an
+// upstream that is this server. Calls `tell` for each problem, with the place to look at and a
+// sentence that begins with the option's name.
+void settings_check(const struct settings *settings,
+                    void (*tell)(void *context, struct settings_origin at, const char *why),
+                    void *context);
+
+// Writes text between double quotes, control characters as \xNN, cut short where it is long.
+#define SETTINGS_QUOTE_SIZE 96
+void settings_quote(char quoted[static SETTINGS_QUOTE_SIZE], const char *text, size_t len);
+
+// Finds the candidate that a misspelled word was probably meant to be.
+struct nearest {
+    const char *text;
+    size_t len;
+    size_t distance;  // of the best; only nearer ones are taken
+    const char *best; // NULL: nothing is near
+};
+
+[[nodiscard]] struct nearest nearest_to(const char *text, size_t len);
+void nearest_offer(struct nearest *nearest, const char *candidate);

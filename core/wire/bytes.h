@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+// Readers and writers of octets in network order, with a sticky error: the first access out of
+// bounds sets `failed`, every later one is harmless (reads give 0, writes do nothing), and the
+// caller asks once at the end. Neither owns the octets it works on.
+
+struct reader {
+    const uint8_t *bytes; // a whole message: compression pointers count from here
+    size_t len;
+    size_t at; // next octet to read, always <= len
+    bool failed;
+};
+
+struct writer {
+    uint8_t *bytes;
+    size_t size;
+    size_t at; // octets written, always <= size
+    bool failed;
+};
+
+static inline uint16_t load_be16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap16(v);
+}
+
+static inline uint32_t load_be32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
+}
+
+static inline void store_be16(uint8_t *p, uint16_t v)
+{
+    v = __builtin_bswap16(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline void store_be32(uint8_t *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline struct reader reader_over(const uint8_t *bytes, size_t len)
+{
+    return (struct reader){.bytes = bytes, .len = len};
+}
+
+// Returns the next `count` octets and steps over them, or NULL where fewer are left.
+static inline const uint8_t *read_bytes(struct reader *r, size_t count)
+{
+    if (r->failed || r->len - r->at < count) {
+        r->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = r->bytes + r->at;
+    r->at += count;
+    return p;
+}
+
+static inline uint8_t read_u8(struct reader *r)
+{
+    const uint8_t *p = read_bytes(r, 1);
+    return p ? *p : 0;
+}
+
+static inline uint16_t read_u16(struct reader *r)
+{
+    const uint8_t *p = read_bytes(r, 2);
+    return p ? load_be16(p) : 0;
+}
+
+static inline uint32_t read_u32(struct reader *r)
+{
+    const uint8_t *p = read_bytes(r, 4);
+    return p ? load_be32(p) : 0;
+}
+
+static inline struct writer writer_over(uint8_t *bytes, size_t size)
+{
+    return (struct writer){.bytes = bytes, .size = size};
+}
+
+// Returns the place of the next `count` octets and steps over them, or NULL where they do not fit.
+static inline uint8_t *write_room(struct writer *w, size_t count)
+{
+    if (w->failed || w->size - w->at < count) {
+        w->failed = true;
+        return NULL;
+    }
+    uint8_t *p = w->bytes + w->at;
+    w->at += count;
+    return p;
+}
+
+static inline void write_bytes(struct writer *w, const void *bytes, size_t count)
+{
+    uint8_t *p = write_room(w, count);
+    if (p)
+        memcpy(p, bytes, count);
+}
+
+static inline void write_u8(struct writer *w, uint8_t v)
+{
+    write_bytes(w, &v, 1);
+}
+
+static inline void write_u16(struct writer *w, uint16_t v)
+{
+    uint8_t *p = write_room(w, 2);
+    if (p)
+        store_be16(p, v);
+}
+
+static inline void write_u32(struct writer *w, uint32_t v)
+{
+    uint8_t *p = write_room(w, 4);
+    if (p)
+        store_be32(p, v);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "cache/cache.h"
+#include "core/wire/message.h"
+
+// The key under which an answer is kept: type, class, the bits that can change an answer (DO and
+// CD, RFC 4035 3.2), and the name in lower case. Two queries with the same key get the same
+// records.
+
+#define KEY_HEAD_LEN 5
+#define KEY_LEN_MAX  (KEY_HEAD_LEN + NAME_MAX_LEN)
+
+enum { KEY_DO = 1, KEY_CD = 2 };
+
+struct key {
+    uint64_t hash;
+    uint16_t len;
+    uint8_t bytes[KEY_LEN_MAX];
+};
+
+// The key of a query that query_read found good. `seed` makes the hash unguessable from outside,
+// so that nobody can aim names at one bucket.
+void key_make(struct key *key, const struct query *query, uint64_t seed);
+
+static inline struct cache_key key_for_cache(const struct key *key)
+{
+    return (struct cache_key){.hash = key->hash, .bytes = key->bytes, .len = key->len};
+}
+
+static inline const uint8_t *key_name(const struct key *key)
+{
+    return key->bytes + KEY_HEAD_LEN;
+}
+
+static inline uint8_t key_name_len(const struct key *key)
+{
+    return (uint8_t)(key->len - KEY_HEAD_LEN);
+}
+
+static inline uint16_t key_type(const struct key *key)
+{
+    return load_be16(key->bytes);
+}
+
+static inline uint16_t key_class(const struct key *key)
+{
+    return load_be16(key->bytes + 2);
+}
+
+static inline uint8_t key_flags(const struct key *key)
+{
+    return key->bytes[4];
+}
+
+// The hash of the key's octets alone; equal to key_make's.
+uint64_t key_hash(const uint8_t *bytes, size_t len, uint64_t seed);

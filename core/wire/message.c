@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "core/wire/message.h"
+
+#include "core/wire/rebuild.h"
+
+enum { EDNS_VERSION = 0, OPTION_EDE = 15, OPT_TTL_DO = 0x8000 };
+
+// Walks an OPT record's options; each must lie within the record.
+static bool options_whole(const uint8_t *data, size_t len)
+{
+    struct reader r = reader_over(data, len);
+    while (!r.failed && r.at < r.len) {
+        read_u16(&r);
+        uint16_t option_len = read_u16(&r);
+        read_bytes(&r, option_len);
+    }
+    return !r.failed;
+}
+
+static bool opt_take(struct query *query, const struct record *record, const uint8_t *message)
+{
+    bool first = !query->edns;
+    query->edns = true;
+    query->udp_size = record->class < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : record->class;
+    query->dnssec_ok = record->ttl & OPT_TTL_DO;
+    if ((record->ttl >> 16 & 0xff) != EDNS_VERSION)
+        query->rcode = RCODE_BADVERS;
+    return first && record->owner.len == 1 &&
+           options_whole(message + record->data_at, record->data_len);
+}
+
+// Reads the records behind the question. Only an OPT means anything to us.
+static bool records_take(struct query *query, struct reader *r, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct record record;
+        if (!record_read(r, &record))
+            return false;
+        if (record.type == TYPE_OPT && !opt_take(query, &record, r->bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool question_take(struct query *query, struct reader *r)
+{
+    size_t name_len = name_length(r->bytes + r->at, r->len - r->at);
+    read_bytes(r, name_len);
+    uint16_t type = read_u16(r);
+    uint16_t class = read_u16(r);
+    if (name_len == 0 || r->failed)
+        return false;
+    query->name_len = (uint8_t)name_len;
+    query->type = type;
+    query->class = class;
+    return true;
+}
+
+// What a question of this type and class gets before anybody looks for an answer.
+static uint16_t question_rcode(uint16_t type, uint16_t class)
+{
+    switch (type) {
+    case 0:
+    case TYPE_OPT:
+    case TYPE_TKEY:
+    case TYPE_TSIG:
+        return RCODE_FORMERR;
+    case TYPE_AXFR:
+    case TYPE_IXFR:
+        return RCODE_REFUSED;
+    case TYPE_MAILA:
+    case TYPE_MAILB:
+        return RCODE_NOTIMP;
+    default:
+        return class == CLASS_IN ? RCODE_NOERROR : RCODE_REFUSED;
+    }
+}
+
+// An OPT alone is what nearly every record behind a question is: eleven octets and its options.
+static bool counts_good(const struct query *query, const uint8_t *message)
+{
+    uint16_t authority = load_be16(message + 8);
+    return !(query->flags & HEADER_TC) && load_be16(message + 4) == 1 &&
+           load_be16(message + 6) == 0 && (authority == 0 || query->type == TYPE_IXFR);
+}
+
+enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len)
+{
+    *query = (struct query){.message = message, .len = (uint16_t)len, .udp_size = MESSAGE_UDP_MIN};
+    if (len < MESSAGE_HEADER_LEN)
+        return QUERY_SHORT;
+    query->id = load_be16(message);
+    query->flags = message[2];
+    query->checking_disabled = message[3] & HEADER_CD;
+    if (query->flags & HEADER_QR)
+        return QUERY_RESPONSE;
+
+    struct reader r = reader_over(message, len);
+    r.at = MESSAGE_HEADER_LEN;
+    bool asked = load_be16(message + 4) == 1 && question_take(query, &r);
+    if (query->flags & HEADER_OPCODE) {
+        query->rcode = RCODE_NOTIMP;
+        return QUERY_ERROR;
+    }
+    unsigned records = load_be16(message + 8) + load_be16(message + 10);
+    if (!asked || !counts_good(query, message) || !records_take(query, &r, records)) {
+        query->rcode = RCODE_FORMERR;
+        return QUERY_ERROR;
+    }
+    if (query->rcode == RCODE_NOERROR)
+        query->rcode = question_rcode(query->type, query->class);
+    return query->rcode == RCODE_NOERROR ? QUERY_GOOD : QUERY_ERROR;
+}
+
+void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok)
+{
+    out[0] = 0; // the root
+    store_be16(out + 1, TYPE_OPT);
+    store_be16(out + 3, udp_size);
+    out[5] = (uint8_t)(rcode >> 4);
+    out[6] = EDNS_VERSION;
+    store_be16(out + 7, dnssec_ok ? OPT_TTL_DO : 0);
+    store_be16(out + 9, 0);
+}
+
+size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
+                   uint16_t udp_payload_max, int ede)
+{
+    size_t question_len = query->name_len ? query->name_len + 4u : 0;
+
+    store_be16(out, query->id);
+    out[2] = (uint8_t)(HEADER_QR | (query->flags & (HEADER_OPCODE | HEADER_RD)) | extra);
+    out[3] = (uint8_t)((ra ? HEADER_RA : 0) | (query->checking_disabled ? HEADER_CD : 0) |
+                       (rcode & HEADER_RCODE));
+    store_be16(out + 4, question_len != 0);
+    store_be16(out + 6, 0);
+    store_be16(out + 8, 0);
+    store_be16(out + 10, query->edns);
+    size_t len = MESSAGE_HEADER_LEN;
+    memcpy(out + len, query->message + len, question_len);
+    len += question_len;
+    if (!query->edns)
+        return len;
+
+    opt_write(out + len, udp_payload_max, rcode, query->dnssec_ok);
+    if (ede == EDE_NONE)
+        return len + OPT_LEN;
+    store_be16(out + len + 9, 6); // option code, option length, the code of RFC 8914
+    len += OPT_LEN;
+    store_be16(out + len, OPTION_EDE);
+    store_be16(out + len + 2, 2);
+    store_be16(out + len + 4, (uint16_t)ede);
+    return len + 6;
+}
+
+size_t upstream_query_write(uint8_t *out, uint16_t id, const uint8_t *name, uint8_t name_len,
+                            uint16_t type, uint16_t class, bool checking_disabled, bool dnssec_ok,
+                            uint16_t udp_size, const struct name_case *spelling)
+{
+    store_be16(out, id);
+    out[2] = HEADER_RD;
+    out[3] = checking_disabled ? HEADER_CD : 0;
+    store_be16(out + 4, 1);
+    memset(out + 6, 0, 4);
+    store_be16(out + 10, 1);
+    size_t len = MESSAGE_HEADER_LEN;
+    memcpy(out + len, name, name_len);
+    if (spelling)
+        name_case_apply(spelling, out + len, name_len);
+    len += name_len;
+    store_be16(out + len, type);
+    store_be16(out + len + 2, class);
+    opt_write(out + len + 4, udp_size, RCODE_NOERROR, dnssec_ok);
+    return len + 4 + OPT_LEN;
+}

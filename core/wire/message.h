@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/wire/name.h"
+
+// DNS messages (RFC 1035 4.1, RFC 6891): what is read from a query, and what is checked of a reply.
+
+#define MESSAGE_HEADER_LEN 12
+#define MESSAGE_LEN_MAX    65535
+#define MESSAGE_UDP_MIN    512  // what every client takes without EDNS (RFC 1035 2.3.4)
+#define UPSTREAM_UDP_SIZE  1232 // what we take from upstreams (RFC 9715 3)
+#define OPT_LEN            11   // an OPT record without options
+
+enum rcode {
+    RCODE_NOERROR = 0,
+    RCODE_FORMERR = 1,
+    RCODE_SERVFAIL = 2,
+    RCODE_NXDOMAIN = 3,
+    RCODE_NOTIMP = 4,
+    RCODE_REFUSED = 5,
+    RCODE_BADVERS = 16, // its upper bits stand in the OPT record
+};
+
+enum rr_type {
+    TYPE_A = 1,
+    TYPE_NS = 2,
+    TYPE_CNAME = 5,
+    TYPE_SOA = 6,
+    TYPE_MX = 15,
+    TYPE_TXT = 16,
+    TYPE_SIG = 24,
+    TYPE_AAAA = 28,
+    TYPE_OPT = 41,
+    TYPE_RRSIG = 46,
+    TYPE_TKEY = 249,
+    TYPE_TSIG = 250,
+    TYPE_IXFR = 251,
+    TYPE_AXFR = 252,
+    TYPE_MAILB = 253,
+    TYPE_MAILA = 254,
+    TYPE_ANY = 255,
+};
+
+enum rr_class { CLASS_IN = 1, CLASS_CH = 3, CLASS_NONE = 254, CLASS_ANY = 255 };
+
+// Bits of the header's third and fourth octet.
+enum {
+    HEADER_QR = 0x80,
+    HEADER_OPCODE = 0x78,
+    HEADER_AA = 0x04,
+    HEADER_TC = 0x02,
+    HEADER_RD = 0x01,
+    HEADER_RA = 0x80, // fourth octet from here on
+    HEADER_AD = 0x20,
+    HEADER_CD = 0x10,
+    HEADER_RCODE = 0x0f,
+};
+
+enum ede { EDE_NONE = -1, EDE_PROHIBITED = 18, EDE_NO_REACHABLE = 22, EDE_NETWORK_ERROR = 23 };
+
+// What a client asked. Points into the datagram, which must live as long.
+struct query {
+    const uint8_t *message;
+    uint16_t len;
+    uint16_t id;
+    uint16_t type;
+    uint16_t class;
+    uint8_t name_len; // the name stands at message + 12; 0: no question could be read
+    uint8_t flags;    // the header's third octet
+    bool edns;
+    bool dnssec_ok;         // DO
+    bool checking_disabled; // CD
+    uint16_t udp_size;      // what the client takes: its OPT's size, at least 512
+    uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
+};
+
+enum query_verdict {
+    QUERY_GOOD,     // look for an answer
+    QUERY_ERROR,    // answer with query->rcode
+    QUERY_SHORT,    // no header: drop
+    QUERY_RESPONSE, // QR is set: drop, or two servers talk for ever
+};
+
+// Reads a query. Never reads past `len`. The verdicts, in the order they are tried:
+//   under 12 octets                                      QUERY_SHORT
+//   QR set                                               QUERY_RESPONSE
+//   opcode other than QUERY                              NOTIMP   (RFC 1035, 8490)
+//   TC set, QDCOUNT != 1 (RFC 9619), ANCOUNT != 0, NSCOUNT != 0 without IXFR, a question cut
+//   or with a compressed name, records that are cut      FORMERR
+//   an OPT twice, not at the root, or with bad options   FORMERR  (RFC 6891 6.1.1)
+//   EDNS version above 0                                 BADVERS  (RFC 6891 6.1.3)
+//   type OPT, TSIG, TKEY, SIG(0) or 0 as the question    FORMERR
+//   AXFR, IXFR, a class other than IN                    REFUSED
+//   MAILA, MAILB                                         NOTIMP
+enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len);
+
+static inline const uint8_t *query_name(const struct query *query)
+{
+    return query->message + MESSAGE_HEADER_LEN;
+}
+
+// The most octets that may go back to this client over UDP.
+static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
+{
+    if (!query->edns)
+        return MESSAGE_UDP_MIN;
+    return query->udp_size < udp_payload_max ? query->udp_size : udp_payload_max;
+}
+
+// Writes a reply without records: header, the question where there is one, own OPT where the client
+// sent one (with an EDE option where `ede` is not EDE_NONE). `extra` are bits for the header's
+// third octet (HEADER_TC) and `ra` says whether recursion is offered to this client. `out` must
+// have room for MESSAGE_UDP_MIN octets. Returns its length.
+size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
+                   uint16_t udp_payload_max, int ede);
+
+// Writes our own OPT record (RFC 6891 6.1.2), OPT_LEN octets, at `out`.
+void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok);
+
+// Writes the query that goes to an upstream: RD set, CD and DO as given, own OPT with
+// `udp_size`. `spelling` may be NULL. `out` has room for MESSAGE_UDP_MIN octets. Returns its
+// length.
+size_t upstream_query_write(uint8_t *out, uint16_t id, const uint8_t *name, uint8_t name_len,
+                            uint16_t type, uint16_t class, bool checking_disabled, bool dnssec_ok,
+                            uint16_t udp_size, const struct name_case *spelling);

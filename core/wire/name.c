@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include "core/wire/name.h"
+
+enum { POINTER_MARK = 0xc0 };
+
+bool name_read(struct reader *r, struct name *name)
+{
+    struct reader at = *r; // where we read; `r` itself only passes the name's first piece
+    size_t lowest = r->at; // every pointer must lead below this
+    bool jumped = false;
+
+    name->len = 0;
+    for (;;) {
+        uint8_t len = read_u8(&at);
+        if (at.failed)
+            break;
+        if (len >= POINTER_MARK) {
+            size_t target = (size_t)(len & ~POINTER_MARK) << 8 | read_u8(&at);
+            if (at.failed || target >= lowest)
+                break;
+            if (!jumped)
+                r->at = at.at;
+            jumped = true;
+            lowest = target;
+            at.at = target;
+            continue;
+        }
+        const uint8_t *label = len <= LABEL_MAX_LEN ? read_bytes(&at, len) : NULL;
+        if (!label || name->len + 1u + len > NAME_MAX_LEN)
+            break;
+        name->bytes[name->len] = len;
+        memcpy(name->bytes + name->len + 1, label, len);
+        name->len = (uint8_t)(name->len + 1 + len);
+        if (len == 0) {
+            if (!jumped)
+                r->at = at.at;
+            return true;
+        }
+    }
+    r->failed = true;
+    return false;
+}
+
+size_t name_length(const uint8_t *bytes, size_t len)
+{
+    size_t at = 0;
+    while (at < len && at < NAME_MAX_LEN) {
+        uint8_t label = bytes[at];
+        if (label > LABEL_MAX_LEN)
+            return 0;
+        at += 1u + label;
+        if (label == 0)
+            return at;
+    }
+    return 0;
+}
+
+static inline uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+// Eight octets at once: an octet is an upper-case letter if adding 0x3f carries into its top bit
+// ('A' and above) while adding 0x25 does not (above 'Z'), and its own top bit is clear.
+static inline uint64_t lower_word(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t low = word & (ones * 0x7f);
+    uint64_t upper = (low + ones * 0x3f) & ~(low + ones * 0x25) & ~word & (ones * 0x80);
+    return word | upper >> 2;
+}
+
+void name_lower(uint8_t *to, const uint8_t *from, size_t len)
+{
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t word;
+        memcpy(&word, from + i, 8);
+        word = lower_word(word);
+        memcpy(to + i, &word, 8);
+    }
+    for (; i < len; i++)
+        to[i] = lower(from[i]);
+}
+
+uint32_t name_hash(const uint8_t *bytes, size_t len)
+{
+    uint32_t hash = 2166136261u; // FNV-1a
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ lower(bytes[i])) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+static bool equal_nocase(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    }
+    return true;
+}
+
+bool name_equal(const struct name *a, const struct name *b)
+{
+    return a->len == b->len && equal_nocase(a->bytes, b->bytes, a->len);
+}
+
+bool name_within(const struct name *name, const struct name *zone)
+{
+    size_t at = 0;
+    while (name->len - at > zone->len)
+        at += 1u + name->bytes[at];
+    return name->len - at == zone->len && equal_nocase(name->bytes + at, zone->bytes, zone->len);
+}
+
+size_t name_labels(const struct name *name)
+{
+    size_t count = 0;
+    for (size_t at = 0; name->bytes[at] != 0; at += 1u + name->bytes[at])
+        count++;
+    return count;
+}
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+// Reads one octet of a label, escaped or not, and steps over it. Returns -1 if it is malformed.
+static int text_octet(const char *text, size_t len, size_t *at)
+{
+    char c = text[(*at)++];
+    if (c != '\\')
+        return (uint8_t)c;
+    if (*at == len)
+        return -1;
+    if (!digit(text[*at]))
+        return (uint8_t)text[(*at)++];
+    if (len - *at < 3 || !digit(text[*at + 1]) || !digit(text[*at + 2]))
+        return -1;
+    int value = (text[*at] - '0') * 100 + (text[*at + 1] - '0') * 10 + (text[*at + 2] - '0');
+    *at += 3;
+    return value <= 255 ? value : -1;
+}
+
+// Ends the label that began at `start`; false if it is empty or too long.
+static bool label_end(struct name *name, size_t start, size_t at)
+{
+    size_t len = at - start - 1;
+    name->bytes[start] = (uint8_t)len;
+    return len >= 1 && len <= LABEL_MAX_LEN;
+}
+
+bool name_parse(struct name *name, const char *text, size_t len)
+{
+    *name = (struct name){.len = 1};
+    if (len == 1 && text[0] == '.')
+        return true;
+    size_t start = 0; // the length octet of the label being read
+    size_t out = 1;
+    for (size_t at = 0; at < len;) {
+        if (text[at] == '.') {
+            if (!label_end(name, start, out) || out >= NAME_MAX_LEN)
+                return false;
+            start = out++;
+            at++;
+            continue;
+        }
+        int octet = text_octet(text, len, &at);
+        if (octet < 0 || out >= NAME_MAX_LEN)
+            return false;
+        name->bytes[out++] = (uint8_t)octet;
+    }
+    // A final dot has begun the root's label already.
+    if (out - start > 1) {
+        if (!label_end(name, start, out) || out >= NAME_MAX_LEN)
+            return false;
+        start = out++;
+    }
+    name->bytes[start] = 0;
+    name->len = (uint8_t)out;
+    return len > 0;
+}
+
+static bool plain(uint8_t c)
+{
+    return c > 0x20 && c < 0x7f && c != '.' && c != '\\' && c != '"' && c != ';' && c != '(' &&
+           c != ')' && c != '@' && c != '$';
+}
+
+static size_t format_octet(char *text, uint8_t c)
+{
+    if (plain(c)) {
+        text[0] = (char)c;
+        return 1;
+    }
+    text[0] = '\\';
+    text[1] = (char)('0' + c / 100);
+    text[2] = (char)('0' + c / 10 % 10);
+    text[3] = (char)('0' + c % 10);
+    return 4;
+}
+
+size_t name_format(const struct name *name, char text[static NAME_TEXT_SIZE])
+{
+    size_t out = 0;
+    for (size_t at = 0; name->bytes[at] != 0; at += 1u + name->bytes[at]) {
+        for (size_t i = 1; i <= name->bytes[at]; i++)
+            out += format_octet(text + out, name->bytes[at + i]);
+        text[out++] = '.';
+    }
+    if (out == 0)
+        text[out++] = '.';
+    text[out] = '\0';
+    return out;
+}
+
+void name_case_take(struct name_case *spelling, const uint8_t *bytes, size_t len)
+{
+    memset(spelling, 0, sizeof *spelling);
+    for (size_t i = 0; i < len; i++) {
+        bool upper = bytes[i] >= 'A' && bytes[i] <= 'Z';
+        spelling->bits[i / 8] |= (uint8_t)(upper << i % 8);
+    }
+}
+
+void name_case_apply(const struct name_case *spelling, uint8_t *lower_name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool letter = lower_name[i] >= 'a' && lower_name[i] <= 'z';
+        bool upper = letter && spelling->bits[i / 8] >> i % 8 & 1;
+        lower_name[i] = (uint8_t)(lower_name[i] & ~(upper ? 0x20 : 0));
+    }
+}

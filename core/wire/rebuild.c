@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "core/wire/rebuild.h"
+
+enum { POINTER_MARK = 0xc0, POINTER_REACH = 0x3fff };
+
+// Where the names stand in the data of the types that have some (RFC 3597 4): so many octets, then
+// character strings, then names, then the rest. All other types are opaque.
+struct layout {
+    uint16_t type;
+    uint8_t octets;
+    uint8_t strings;
+    uint8_t names;
+    bool compress; // only where RFC 1035 defines the type
+};
+
+static const struct layout layouts[] = {
+    {.type = 2, .names = 1, .compress = true},               // NS
+    {.type = 3, .names = 1, .compress = true},               // MD
+    {.type = 4, .names = 1, .compress = true},               // MF
+    {.type = 5, .names = 1, .compress = true},               // CNAME
+    {.type = 6, .names = 2, .compress = true},               // SOA
+    {.type = 7, .names = 1, .compress = true},               // MB
+    {.type = 8, .names = 1, .compress = true},               // MG
+    {.type = 9, .names = 1, .compress = true},               // MR
+    {.type = 12, .names = 1, .compress = true},              // PTR
+    {.type = 14, .names = 2, .compress = true},              // MINFO
+    {.type = 15, .octets = 2, .names = 1, .compress = true}, // MX
+    {.type = 17, .names = 2},                                // RP
+    {.type = 18, .octets = 2, .names = 1},                   // AFSDB
+    {.type = 21, .octets = 2, .names = 1},                   // RT
+    {.type = 24, .octets = 18, .names = 1},                  // SIG
+    {.type = 26, .octets = 2, .names = 2},                   // PX
+    {.type = 30, .names = 1},                                // NXT
+    {.type = 33, .octets = 6, .names = 1},                   // SRV
+    {.type = 35, .octets = 4, .strings = 3, .names = 1},     // NAPTR
+    {.type = 36, .octets = 2, .names = 1},                   // KX
+    {.type = 39, .names = 1},                                // DNAME
+};
+
+static const struct layout opaque = {0};
+
+static const struct layout *layout_find(uint16_t type)
+{
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        if (layouts[i].type == type)
+            return &layouts[i];
+    }
+    return &opaque;
+}
+
+bool record_read(struct reader *r, struct record *record)
+{
+    if (!name_read(r, &record->owner))
+        return false;
+    record->type = read_u16(r);
+    record->class = read_u16(r);
+    record->ttl = read_u32(r);
+    record->data_len = read_u16(r);
+    record->data_at = r->at;
+    return read_bytes(r, record->data_len) != NULL;
+}
+
+void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size)
+{
+    b->out = writer_over(out, size);
+    write_room(&b->out, MESSAGE_HEADER_LEN);
+    memset(b->names, 0, sizeof b->names);
+    b->name_count = 0;
+}
+
+// Does the name that we wrote at `offset` equal this one? What stands there is our own, so its
+// pointers lead backwards and its labels are whole.
+static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_t *bytes)
+{
+    const uint8_t *p = b->out.bytes + offset;
+    for (;;) {
+        while (*p >= POINTER_MARK)
+            p = b->out.bytes + (load_be16(p) & POINTER_REACH);
+        if (*p != *bytes)
+            return false;
+        if (*p == 0)
+            return true;
+        for (unsigned i = 1; i <= *p; i++) {
+            uint8_t a = p[i], c = bytes[i];
+            a = a >= 'A' && a <= 'Z' ? a | 0x20 : a;
+            c = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+            if (a != c)
+                return false;
+        }
+        bytes += 1 + *bytes;
+        p += 1 + *p;
+    }
+}
+
+// Returns the offset at which this name stands already, or 0.
+static uint16_t names_find(const struct rebuild *b, const uint8_t *bytes, uint32_t hash)
+{
+    for (uint32_t at = hash; b->names[at % REBUILD_NAMES] != 0; at++) {
+        if (written_equal(b, b->names[at % REBUILD_NAMES], bytes))
+            return b->names[at % REBUILD_NAMES];
+    }
+    return 0;
+}
+
+// Remembers a name at an offset. What a pointer cannot reach is left out, and when the table is
+// three quarters full so are all later names: they are written out, which is longer but right.
+static void names_keep(struct rebuild *b, uint32_t hash, size_t offset)
+{
+    if (offset > POINTER_REACH || b->name_count >= REBUILD_NAMES / 4 * 3)
+        return;
+    uint32_t at = hash;
+    while (b->names[at % REBUILD_NAMES] != 0)
+        at++;
+    b->names[at % REBUILD_NAMES] = (uint16_t)offset;
+    b->name_count++;
+}
+
+void rebuild_name(struct rebuild *b, const struct name *name, bool compress)
+{
+    struct {
+        uint32_t hash;
+        size_t offset;
+    } fresh[NAME_MAX_LEN / 2];
+    unsigned fresh_count = 0;
+    uint16_t target = 0;
+
+    for (size_t at = 0; name->bytes[at] != 0; at += 1u + name->bytes[at]) {
+        const uint8_t *label = name->bytes + at;
+        if (compress) {
+            uint32_t hash = name_hash(label, name->len - at);
+            target = names_find(b, label, hash);
+            if (target)
+                break;
+            fresh[fresh_count].hash = hash;
+            fresh[fresh_count++].offset = b->out.at;
+        }
+        write_bytes(&b->out, label, 1u + *label);
+    }
+    if (target)
+        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | target));
+    else
+        write_u8(&b->out, 0);
+    if (b->out.failed)
+        return;
+    // Only now is the name whole and can be compared with others.
+    for (unsigned i = 0; i < fresh_count; i++)
+        names_keep(b, fresh[i].hash, fresh[i].offset);
+}
+
+// Writes a record's data; `data` reads the original message and ends where the data does.
+static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct reader *data)
+{
+    const uint8_t *octets = read_bytes(data, layout->octets);
+    if (octets)
+        write_bytes(&b->out, octets, layout->octets);
+    for (unsigned i = 0; i < layout->strings; i++) {
+        uint8_t len = read_u8(data);
+        const uint8_t *string = read_bytes(data, len);
+        if (!string)
+            return false;
+        write_u8(&b->out, len);
+        write_bytes(&b->out, string, len);
+    }
+    for (unsigned i = 0; i < layout->names; i++) {
+        struct name name;
+        if (!name_read(data, &name))
+            return false;
+        rebuild_name(b, &name, layout->compress);
+    }
+    size_t rest = data->len - data->at;
+    const uint8_t *tail = read_bytes(data, rest);
+    if (tail)
+        write_bytes(&b->out, tail, rest);
+    return !data->failed;
+}
+
+size_t rebuild_record(struct rebuild *b, const struct record *record, const struct reader *message)
+{
+    rebuild_name(b, &record->owner, true);
+    write_u16(&b->out, record->type);
+    write_u16(&b->out, record->class);
+    size_t ttl_at = b->out.at;
+    write_u32(&b->out, record->ttl);
+    size_t len_at = b->out.at;
+    write_u16(&b->out, 0);
+
+    struct reader data = *message;
+    data.at = record->data_at;
+    data.len = record->data_at + record->data_len;
+    data.failed = false;
+    if (!rebuild_data(b, layout_find(record->type), &data) || b->out.failed)
+        return 0;
+    size_t data_len = b->out.at - len_at - 2;
+    if (data_len > UINT16_MAX)
+        return 0;
+    store_be16(b->out.bytes + len_at, (uint16_t)data_len);
+    return ttl_at;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/arguments.h"
+#include "io/edge/command.h"
+#include "io/edge/log.h"
+#include "io/edge/settings_file.h"
+#include "io/edge/stats.h"
+#include "io/engine/engine.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+// Blocks the signals that end the daemon or mean something to it, here and in every thread started
+// later; they are read from the descriptor returned. -1: it could not be had.
+static int signals_take(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+// Waits until the daemon is to end; returns the exit status that this means.
+static int wait_for_end(const struct log *log, int signal_fd, const struct engine *engine)
+{
+    struct pollfd fds[] = {
+        {.fd = signal_fd, .events = POLLIN},
+        {.fd = engine_failure_fd(engine), .events = POLLIN},
+    };
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue;
+        if (fds[1].revents)
+            return STATUS_FAILED;
+        struct signalfd_siginfo info;
+        if (read(signal_fd, &info, sizeof info) != sizeof info)
+            continue;
+        if (info.ssi_signo != SIGHUP) {
+            log_writef(log, LOG_INFO, "ending", "signal", "%s", strsignal((int)info.ssi_signo));
+            return STATUS_FINE;
+        }
+        log_write(log, LOG_WARNING, "settings are read at the start only; restart to change them",
+                  NULL);
+    }
+}
+
+static void ready_log(const struct log *log, const struct settings *settings,
+                      const struct engine *engine)
+{
+    for (size_t i = 0; i < settings->server_listen.count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        address_format(&settings->server_listen.items[i], text);
+        log_writef(log, LOG_INFO, "listening", "address", "%s", text);
+    }
+    if (settings->stats_listen.family != ADDRESS_NONE) {
+        char text[ADDRESS_TEXT_MAX];
+        address_format(&settings->stats_listen, text);
+        log_writef(log, LOG_INFO, "stats", "url", "http://%s/", text);
+    }
+    log_writef(log, LOG_INFO, "ready", "workers", "%u", engine_worker_count(engine));
+}
+
+// Runs until a signal or a failure ends it.
+static int engine_run(const struct log *log, const struct settings *settings, struct stats *stats,
+                      int signal_fd)
+{
+    char why[ENGINE_WHY_SIZE];
+    struct engine *engine = engine_start(settings, why);
+    if (!engine) {
+        log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
+        return STATUS_FAILED;
+    }
+    int status = STATUS_FAILED;
+    if (stats && !stats_start(stats, engine, why)) {
+        log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
+    } else {
+        ready_log(log, settings, engine);
+        status = wait_for_end(log, signal_fd, engine);
+    }
+    // The stats server reads the engine, so it ends first.
+    stats_close(stats);
+    int error = engine_stop(engine);
+    if (error < 0)
+        log_writef(log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
+    return error < 0 ? STATUS_FAILED : status;
+}
+
+static int serve(const struct log *log, const struct settings *settings)
+{
+    int signal_fd = signals_take();
+    if (signal_fd < 0) {
+        log_write(log, LOG_ERROR, "cannot take signals", NULL);
+        return STATUS_FAILED;
+    }
+    int status = STATUS_FAILED;
+    struct stats *stats = NULL;
+    char why[STATS_WHY_SIZE];
+    bool wanted = settings->stats_listen.family != ADDRESS_NONE;
+    if (wanted)
+        stats = stats_open(&settings->stats_listen, why);
+    if (wanted && !stats)
+        log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
+    else
+        status = engine_run(log, settings, stats, signal_fd);
+    close(signal_fd);
+    return status;
+}
+
+int command_serve(int argc, char **argv)
+{
+    struct settings settings;
+    int status = settings_load(&settings, argc, argv, stderr);
+    if (status != STATUS_FINE)
+        return status;
+    struct log log = {.level = settings.log_level, .format = settings.log_format};
+    status = serve(&log, &settings);
+    settings_free(&settings);
+    return status;
+}

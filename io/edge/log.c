@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINE_MAX_LEN = 4096, VALUE_MAX_LEN = 1024 };
+
+struct line {
+    char text[LINE_MAX_LEN];
+    size_t len;
+};
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+static void put(struct line *line, const char *text, size_t len)
+{
+    // The last octet is kept for the line's end.
+    size_t room = sizeof line->text - 1 - line->len;
+    len = len < room ? len : room;
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+static void put_text(struct line *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
+
+// Between double quotes, as JSON and logfmt both read it.
+static void put_quoted(struct line *line, const char *text)
+{
+    put_text(line, "\"");
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        char escape[8];
+        if (c == '"' || c == '\\')
+            snprintf(escape, sizeof escape, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+        else
+            snprintf(escape, sizeof escape, "%c", c);
+        put_text(line, escape);
+    }
+    put_text(line, "\"");
+}
+
+static void put_field(struct line *line, uint32_t format, const char *key, const char *value)
+{
+    if (format == LOG_JSON) {
+        put_text(line, line->len > 0 ? "," : "{");
+        put_quoted(line, key);
+        put_text(line, ":");
+        put_quoted(line, value);
+        return;
+    }
+    if (line->len > 0)
+        put_text(line, " ");
+    put_text(line, key);
+    put_text(line, "=");
+    if (*value != '\0' && strcspn(value, " \"=\\\n\t") == strlen(value))
+        put_text(line, value);
+    else
+        put_quoted(line, value);
+}
+
+void log_write(const struct log *log, enum log_level level, const char *message,
+               const struct log_field *fields)
+{
+    if ((uint32_t)level > log->level)
+        return;
+    struct line line = {.len = 0};
+    put_field(&line, log->format, "level", level_names[level]);
+    put_field(&line, log->format, "msg", message);
+    for (; fields && fields->key; fields++)
+        put_field(&line, log->format, fields->key, fields->value);
+    if (log->format == LOG_JSON)
+        put_text(&line, "}");
+    line.text[line.len++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line.text, line.len);
+    (void)written; // there is nobody to tell
+}
+
+void log_writef(const struct log *log, enum log_level level, const char *message, const char *key,
+                const char *format, ...)
+{
+    char value[VALUE_MAX_LEN];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof value, format, arguments);
+    va_end(arguments);
+    log_write(log, level, message, (struct log_field[]){{key, value}, {NULL, NULL}});
+}

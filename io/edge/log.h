@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// What the daemon says of itself, on stderr: one line an event, as logfmt or JSON. The service
+// manager keeps it and adds the time. Nothing is said per packet.
+
+// In the order of the words of log.level and log.format in options.def.
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_LOGFMT, LOG_JSON };
+
+struct log {
+    uint32_t level;
+    uint32_t format;
+};
+
+struct log_field {
+    const char *key; // NULL ends a list
+    const char *value;
+};
+
+// Writes one line if `level` is at or above the log's, with one write so that lines of several
+// threads stay whole. A line ends after 4 KiB.
+void log_write(const struct log *log, enum log_level level, const char *message,
+               const struct log_field *fields);
+
+// log_write with one field whose value is formatted.
+void log_writef(const struct log *log, enum log_level level, const char *message, const char *key,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/command.h"
+
+#include <errno.h>
+
+#define SETTINGS_USAGE \
+    "[--config FILE] [--listen ADDR]... [--upstream ADDR]... [--workers N] [--stats ADDR]"
+
+const struct command commands[] = {
+    {"serve", "answer queries until told to stop", SETTINGS_USAGE, command_serve},
+    {"check", "say what is wrong with the settings, or print those in force", SETTINGS_USAGE,
+     command_check},
+    {"help", "explain a command, or print all settings or a sample file",
+     "[COMMAND | settings | sample]", command_help},
+    {"version", "print the version", "", command_version},
+    {0},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+// The spellings that people try first.
+static const char *plain_name(const char *name)
+{
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return "help";
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        return "version";
+    return name;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            char *help[] = {(char *)"help", argv[0], NULL};
+            return command_help(2, help);
+        }
+    }
+    return command->run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help_overview(stderr);
+        return STATUS_USAGE;
+    }
+    argv[1] = (char *)plain_name(argv[1]);
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        command_unknown("command", argv[1], stderr);
+        return STATUS_USAGE;
+    }
+    int status = run(command, argc - 1, argv + 1);
+    // What was printed must have arrived: `ouzel check > file` on a full disk has failed.
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "ouzel: cannot write: %s\n", strerror(errno));
+        return status ? status : STATUS_FAILED;
+    }
+    return status;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/resolv_conf.h"
+#include "io/edge/settings_file.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+
+// The keyword stands at the very start of its line, as the C library wants it; after the address
+// anything may follow.
+
+static const char blanks[] = " \t\r\n";
+
+// A scope by name (fe80::1%eth0), as DHCP clients write it, becomes its number.
+static bool number_scope(char text[static ADDRESS_TEXT_MAX])
+{
+    char *percent = strchr(text, '%');
+    if (!percent || (percent[1] >= '0' && percent[1] <= '9'))
+        return true;
+    unsigned index = if_nametoindex(percent + 1);
+    size_t room = ADDRESS_TEXT_MAX - (size_t)(percent + 1 - text);
+    return index != 0 && (size_t)snprintf(percent + 1, room, "%u", index) < room;
+}
+
+static bool read_server(const char *line, struct address *address)
+{
+    const struct settings_option *to = settings_find("forward", "to", 2);
+    union settings_value value;
+    char why[SETTINGS_WHY_SIZE];
+    char text[ADDRESS_TEXT_MAX];
+    const char *start = line + strspn(line, blanks);
+    size_t len = strcspn(start, blanks);
+    if (len >= sizeof text)
+        return false;
+    memcpy(text, start, len);
+    text[len] = '\0';
+    if (!number_scope(text) || !settings_parse(to, text, strlen(text), &value, why))
+        return false;
+    *address = value.address;
+    return true;
+}
+
+static bool holds(const struct address_list *list, const struct address *address)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (address_equal(&list->items[i], address))
+            return true;
+    return false;
+}
+
+// The rest of a line that names a server, NULL: it is another line.
+static const char *after_keyword(const char *line)
+{
+    static const char keyword[] = "nameserver";
+    size_t len = sizeof keyword - 1;
+    if (strncmp(line, keyword, len) != 0 || line[len] == '\0' || !strchr(blanks, line[len]))
+        return NULL;
+    return line + len;
+}
+
+int resolv_conf_read(const char *path, struct address_list *list, size_t *skipped)
+{
+    char *line = NULL;
+    size_t line_size = 0;
+    size_t read = 0;
+    int error = 0;
+    *skipped = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -errno;
+    while (!error && getline(&line, &line_size, file) >= 0) {
+        struct address address;
+        const char *rest = after_keyword(line);
+        if (!rest)
+            continue;
+        if (read == RESOLV_CONF_SERVERS_MAX || !read_server(rest, &address) ||
+            holds(list, &address)) {
+            ++*skipped;
+            continue;
+        }
+        error = address_list_append(list, &address);
+        read++;
+    }
+    // getline ends with -1 and ferror for a directory, with -1 alone where memory is short.
+    if (!error && !feof(file))
+        error = ferror(file) ? -EIO : -ENOMEM;
+    free(line);
+    fclose(file);
+    return error;
+}

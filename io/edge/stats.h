@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/engine.h"
+
+// The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, and a page
+// at / that shows the counters. An HTTP server (libmicrohttpd) in a thread of its own, which only
+// reads what the workers count.
+
+struct stats; // opaque
+
+#define STATS_WHY_SIZE 256
+
+// Binds the address. NULL: `why` is a sentence that names it. Nothing is answered before
+// stats_start, so that a taken port is found before the engine starts.
+[[nodiscard]] struct stats *stats_open(const struct address *address,
+                                       char why[static STATS_WHY_SIZE]);
+[[nodiscard]] bool stats_start(struct stats *stats, const struct engine *engine,
+                               char why[static STATS_WHY_SIZE]);
+void stats_close(struct stats *stats);

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/engine.h"
+
+#include "core/forward/plan.h"
+#include "core/policy/access.h"
+#include "io/engine/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PENDING_PER_WORKER = 4096, DESCRIPTORS_SPARE = 64 };
+
+// Wall-clock time at the start, carried on by the clock that never goes back.
+struct engine_clock {
+    uint64_t offset_us;
+};
+
+struct engine {
+    const struct settings *settings;
+    struct plan plan;
+    void *plan_memory;
+    struct access_list access;
+    void *access_memory;
+    struct cache cache;
+    void *region;
+    size_t region_size;
+    struct engine_clock clock;
+    unsigned worker_count;
+    struct worker **workers;
+    struct counters *counters;    // of each worker
+    struct handover *handovers;   // worker_count * worker_count, from the row to the column
+    struct handover **directions; // for each worker its `from` and its `to`
+    int *ring_fds;
+    int failure_fd;
+};
+
+static uint64_t clock_us(clockid_t which)
+{
+    struct timespec time;
+    clock_gettime(which, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static uint64_t engine_now_us(const void *clock)
+{
+    return ((const struct engine_clock *)clock)->offset_us + clock_us(CLOCK_MONOTONIC);
+}
+
+static unsigned cpu_count(void)
+{
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&cpus);
+}
+
+// Every socket to an upstream is a descriptor; the soft limit is often 1024.
+static int descriptors_allow(const struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    rlim_t wanted =
+        engine->worker_count * (WORKER_UPSTREAM_PORTS + engine->settings->server_listen.count + 4) +
+        DESCRIPTORS_SPARE;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return 0;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return 0;
+    snprintf(why, ENGINE_WHY_SIZE,
+             "%u workers need %llu file descriptors and the limit is lower: raise it (ulimit -n, "
+             "LimitNOFILE) or set fewer workers",
+             engine->worker_count, (unsigned long long)wanted);
+    return -EMFILE;
+}
+
+static int addresses_probe(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
+{
+    for (size_t i = 0; i < settings->server_listen.count; i++) {
+        int error = udp_probe(&settings->server_listen.items[i]);
+        if (error == 0)
+            continue;
+        char text[ADDRESS_TEXT_MAX];
+        address_format(&settings->server_listen.items[i], text);
+        const char *reason = strerror(-error);
+        if (error == -EADDRINUSE)
+            reason = "another program has this address and port";
+        else if (error == -EADDRNOTAVAIL)
+            reason = "this address is not one of this machine's";
+        else if (error == -EACCES)
+            reason = "ports below 1024 need root or CAP_NET_BIND_SERVICE";
+        snprintf(why, ENGINE_WHY_SIZE, "cannot listen on %s: %s", text, reason);
+        return error;
+    }
+    return 0;
+}
+
+static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    uint64_t seed;
+    size_t size = engine->settings->cache_size;
+    if (size < cache_size_min(engine->worker_count)) {
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "cache.size is too small for %u workers: give at least %zu octets",
+                 engine->worker_count, cache_size_min(engine->worker_count));
+        return -EINVAL;
+    }
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return -EIO;
+    // A memfd: another process can take it over by its descriptor. The pages come as they are used.
+    int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);
+    void *region = MAP_FAILED;
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+        region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    int error = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (region == MAP_FAILED) {
+        snprintf(why, ENGINE_WHY_SIZE, "cannot take %zu octets for the cache: %s", size,
+                 strerror(-error));
+        return error;
+    }
+    (void)madvise(region, size, MADV_HUGEPAGE);
+    engine->region = region;
+    engine->region_size = size;
+    return cache_format(&engine->cache, region, size, engine->worker_count, seed);
+}
+
+static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    size_t count = engine->worker_count;
+    engine->plan_memory = malloc(plan_size(engine->settings));
+    engine->access_memory = malloc(access_size(engine->settings));
+    engine->workers = calloc(count, sizeof *engine->workers);
+    engine->counters = aligned_alloc(64, count * sizeof *engine->counters);
+    engine->handovers = aligned_alloc(64, count * count * sizeof *engine->handovers);
+    engine->directions = calloc(2 * count * count, sizeof *engine->directions);
+    engine->ring_fds = calloc(count, sizeof *engine->ring_fds);
+    if (!engine->plan_memory || !engine->access_memory || !engine->workers || !engine->counters ||
+        !engine->handovers || !engine->directions || !engine->ring_fds) {
+        snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
+        return -ENOMEM;
+    }
+    memset(engine->counters, 0, count * sizeof *engine->counters);
+    for (size_t i = 0; i < count * count; i++)
+        engine->handovers[i].put = engine->handovers[i].taken = 0;
+    for (size_t worker = 0; worker < count; worker++) {
+        struct handover **from = engine->directions + 2 * count * worker, **to = from + count;
+        for (size_t other = 0; other < count; other++) {
+            from[other] = other == worker ? NULL : &engine->handovers[other * count + worker];
+            to[other] = other == worker ? NULL : &engine->handovers[worker * count + other];
+        }
+    }
+    const char *plan_why = plan_build(&engine->plan, engine->plan_memory, engine->settings);
+    if (plan_why) {
+        snprintf(why, ENGINE_WHY_SIZE, "forward: %s", plan_why);
+        return -EINVAL;
+    }
+    access_build(&engine->access, engine->access_memory, engine->settings);
+    return 0;
+}
+
+static int worker_make(struct engine *engine, unsigned index, char why[static ENGINE_WHY_SIZE])
+{
+    size_t count = engine->worker_count;
+    struct handover **from = engine->directions + 2 * count * index;
+    struct serve_config serve = {
+        .settings = engine->settings,
+        .plan = &engine->plan,
+        .access = &engine->access,
+        .cache = &engine->cache,
+        .counters = &engine->counters[index],
+        .worker = index,
+        .pending_max = PENDING_PER_WORKER,
+        .ports_max = WORKER_UPSTREAM_PORTS,
+    };
+    if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
+        return -EIO;
+    struct worker_config config = {
+        .serve = &serve,
+        .listeners = engine->settings->server_listen.items,
+        .listener_count = engine->settings->server_listen.count,
+        .now_us = engine_now_us,
+        .clock = &engine->clock,
+        .failure_fd = engine->failure_fd,
+        .worker_count = engine->worker_count,
+        .from = from,
+        .to = from + count,
+    };
+    int error = worker_open(&engine->workers[index], &config, why);
+    if (error == 0)
+        engine->ring_fds[index] = worker_ring_fd(engine->workers[index]);
+    return error;
+}
+
+static int workers_start(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    int error = 0;
+    for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
+        error = worker_make(engine, i, why);
+    for (unsigned i = 0; i < engine->worker_count && error == 0; i++) {
+        worker_ring_fds(engine->workers[i], engine->ring_fds);
+        error = worker_start(engine->workers[i]);
+    }
+    return error;
+}
+
+struct engine *engine_start(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    snprintf(why, ENGINE_WHY_SIZE, "no memory");
+    if (!engine)
+        return NULL;
+    engine->settings = settings;
+    engine->worker_count =
+        settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
+    engine->clock.offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
+    engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    int error = descriptors_allow(engine, why);
+    if (error == 0)
+        error = addresses_probe(settings, why);
+    if (error == 0)
+        error = region_take(engine, why);
+    if (error == 0)
+        error = tables_take(engine, why);
+    if (error == 0)
+        error = workers_start(engine, why);
+    if (error < 0) {
+        engine_stop(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+int engine_stop(struct engine *engine)
+{
+    int result = 0;
+    for (unsigned i = 0; engine->workers && i < engine->worker_count; i++) {
+        int error = engine->workers[i] ? worker_stop(engine->workers[i]) : 0;
+        result = result < 0 ? result : error;
+    }
+    for (unsigned i = 0; engine->workers && i < engine->worker_count; i++) {
+        if (engine->workers[i])
+            worker_close(engine->workers[i]);
+    }
+    if (engine->region)
+        munmap(engine->region, engine->region_size);
+    if (engine->failure_fd >= 0)
+        close(engine->failure_fd);
+    free(engine->ring_fds);
+    free(engine->directions);
+    free(engine->handovers);
+    free(engine->counters);
+    free(engine->workers);
+    free(engine->access_memory);
+    free(engine->plan_memory);
+    free(engine);
+    return result;
+}
+
+unsigned engine_worker_count(const struct engine *engine)
+{
+    return engine->worker_count;
+}
+
+void engine_counters(const struct engine *engine, struct counters *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    for (unsigned i = 0; i < engine->worker_count; i++) {
+        for (unsigned c = 0; c < COUNTER_COUNT; c++)
+            sum->values[c] += counter_get(&engine->counters[i], (enum counter)c);
+    }
+}
+
+void engine_cache_use(const struct engine *engine, struct cache_use *use)
+{
+    cache_use(&engine->cache, use);
+}
+
+int engine_failure_fd(const struct engine *engine)
+{
+    return engine->failure_fd;
+}

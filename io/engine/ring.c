@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/ring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// Debian 12's headers may be older than the kernel.
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+
+struct group {
+    struct io_uring_buf_ring *entries;
+    uint8_t *bytes;
+    size_t bytes_len;
+    size_t entries_len;
+    size_t size;
+    unsigned count;
+    unsigned returned; // given back but not yet shown to the kernel
+};
+
+struct ring {
+    struct io_uring uring;
+    struct group groups[RING_GROUPS];
+    struct msghdr receive_form; // of ring_receive_from: room for an address, none for options
+};
+
+// What is used, from the best to what the oldest kernel with multishot receives (6.0) has.
+static const unsigned setups[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, // 6.1
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+};
+
+int ring_open(struct ring **out, unsigned entries, unsigned files)
+{
+    struct ring *ring = calloc(1, sizeof *ring);
+    if (!ring)
+        return -ENOMEM;
+    int error = -EINVAL;
+    for (unsigned i = 0; i < sizeof setups / sizeof *setups && error == -EINVAL; i++) {
+        struct io_uring_params params = {
+            .flags =
+                setups[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+            .cq_entries = entries * 4,
+        };
+        error = io_uring_queue_init_params(entries, &ring->uring, &params);
+    }
+    if (error < 0) {
+        free(ring);
+        return error;
+    }
+    error = io_uring_register_files_sparse(&ring->uring, files);
+    if (error < 0) {
+        ring_close(ring);
+        return error;
+    }
+    ring->receive_form.msg_namelen = sizeof(struct sockaddr_in6);
+    *out = ring;
+    return 0;
+}
+
+const char *ring_why(int error)
+{
+    switch (-error) {
+    case EPERM:
+    case EACCES:
+        return "the kernel refuses io_uring to this process: set the sysctl "
+               "kernel.io_uring_disabled to 0 (with 1, only members of kernel.io_uring_group may), "
+               "and allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp "
+               "filter of a container";
+    case ENOSYS:
+        return "the kernel has no io_uring: it must be Linux 6.0 or newer, built with "
+               "CONFIG_IO_URING, and a container's seccomp filter must allow io_uring_setup";
+    case EINVAL:
+        return "the kernel's io_uring is too old: it must be Linux 6.0 or newer";
+    case ENOMEM:
+        return "no memory for the ring: raise the memlock limit (ulimit -l, LimitMEMLOCK)";
+    default:
+        return strerror(-error);
+    }
+}
+
+void ring_close(struct ring *ring)
+{
+    io_uring_queue_exit(&ring->uring);
+    for (unsigned i = 0; i < RING_GROUPS; i++) {
+        struct group *group = &ring->groups[i];
+        if (group->bytes)
+            munmap(group->bytes, group->bytes_len);
+        if (group->entries)
+            munmap(group->entries, group->entries_len);
+    }
+    free(ring);
+}
+
+int ring_start(struct ring *ring)
+{
+    // liburing 2.3 declares io_uring_enable_rings but does not export it.
+    if (syscall(__NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+                0) != 0)
+        return -errno;
+    int error = io_uring_register_ring_fd(&ring->uring);
+    return error < 0 ? error : 0;
+}
+
+int ring_fd(const struct ring *ring)
+{
+    return ring->uring.ring_fd;
+}
+
+static void *pages(size_t len)
+{
+    void *memory =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+int ring_buffers(struct ring *ring, unsigned index, unsigned count, size_t size)
+{
+    struct group *group = &ring->groups[index];
+    group->count = count;
+    group->size = size;
+    group->bytes_len = count * size;
+    group->entries_len = count * sizeof(struct io_uring_buf);
+    group->bytes = pages(group->bytes_len);
+    group->entries = pages(group->entries_len);
+    if (!group->bytes || !group->entries)
+        return -ENOMEM;
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uintptr_t)group->entries,
+        .ring_entries = count,
+        .bgid = (__u16)index,
+    };
+    int error = io_uring_register_buf_ring(&ring->uring, &registration, 0);
+    if (error < 0)
+        return error;
+    io_uring_buf_ring_init(group->entries);
+    for (unsigned i = 0; i < count; i++)
+        ring_buffer_return(ring, index, (uint16_t)i);
+    return 0;
+}
+
+uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer)
+{
+    return ring->groups[group].bytes + buffer * ring->groups[group].size;
+}
+
+void ring_buffer_return(struct ring *ring, unsigned index, uint16_t buffer)
+{
+    struct group *group = &ring->groups[index];
+    io_uring_buf_ring_add(group->entries, ring_buffer(ring, index, buffer), (unsigned)group->size,
+                          buffer, io_uring_buf_ring_mask(group->count), (int)group->returned++);
+}
+
+static void buffers_publish(struct ring *ring)
+{
+    for (unsigned i = 0; i < RING_GROUPS; i++) {
+        struct group *group = &ring->groups[i];
+        if (group->returned > 0)
+            io_uring_buf_ring_advance(group->entries, (int)group->returned);
+        group->returned = 0;
+    }
+}
+
+int ring_file(struct ring *ring, unsigned place, int fd)
+{
+    int done = io_uring_register_files_update(&ring->uring, place, &fd, 1);
+    return done < 0 ? done : 0;
+}
+
+// A free request; where none is left, the queued ones go to the kernel first.
+static struct io_uring_sqe *request(struct ring *ring, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    while (!sqe) {
+        int submitted = ring_submit(ring);
+        assert(submitted >= 0);
+        sqe = io_uring_get_sqe(&ring->uring);
+    }
+    // The prep functions do not touch it.
+    sqe->user_data = tag;
+    return sqe;
+}
+
+void ring_receive_from(struct ring *ring, unsigned place, unsigned group, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_recvmsg_multishot(sqe, (int)place, &ring->receive_form, 0);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (__u16)group;
+}
+
+bool ring_datagram(const struct ring *ring, const struct ring_event *event, unsigned group,
+                   struct datagram *datagram)
+{
+    uint8_t *buffer = ring_buffer(ring, group, event->buffer);
+    struct msghdr form = ring->receive_form;
+    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(buffer, event->result, &form);
+    if (!out || out->namelen > form.msg_namelen)
+        return false;
+    datagram->from = io_uring_recvmsg_name(out);
+    datagram->bytes = io_uring_recvmsg_payload(out, &form);
+    datagram->len = io_uring_recvmsg_payload_length(out, event->result, &form);
+    datagram->cut = out->flags & MSG_TRUNC;
+    return true;
+}
+
+void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (__u16)group;
+}
+
+void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag)
+{
+    struct io_uring_sqe *sqe = request(ring, own_tag);
+    io_uring_prep_cancel64(sqe, tag, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
+                  const struct sockaddr *to, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_send(sqe, (int)place, bytes, len, MSG_DONTWAIT);
+    // An address on a plain send is cheaper than a sendmsg (6.0).
+    sqe->addr2 = (uintptr_t)to;
+    sqe->addr_len =
+        to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_send(sqe, fd, bytes, len, MSG_DONTWAIT);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_msg_ring(sqe, other_fd, 0, event_tag, 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_watch(struct ring *ring, int fd, uint64_t tag)
+{
+    io_uring_prep_poll_add(request(ring, tag), fd, POLLIN);
+}
+
+int ring_submit(struct ring *ring)
+{
+    buffers_publish(ring);
+    while (io_uring_sq_ready(&ring->uring) > 0) {
+        int submitted = io_uring_submit(&ring->uring);
+        if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
+            return submitted;
+        // A completion queue with a backlog takes nothing new until that is fetched.
+        if (submitted == -EBUSY || submitted == -EAGAIN)
+            io_uring_get_events(&ring->uring);
+    }
+    return 0;
+}
+
+int ring_wait(struct ring *ring, uint64_t timeout_us, struct ring_event *events, unsigned event_max)
+{
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_us / 1000000),
+        .tv_nsec = (long long)(timeout_us % 1000000) * 1000,
+    };
+    struct io_uring_cqe *cqe;
+    buffers_publish(ring);
+    int error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
+                                                 timeout_us == UINT64_MAX ? NULL : &timeout, NULL);
+    if (error < 0 && error != -ETIME && error != -EINTR && error != -EAGAIN && error != -EBUSY)
+        return error;
+    // What did not fit is handed over now, so that its octets are free when this returns.
+    error = ring_submit(ring);
+    if (error < 0)
+        return error;
+
+    unsigned head, count = 0;
+    io_uring_for_each_cqe(&ring->uring, head, cqe)
+    {
+        if (count == event_max)
+            break;
+        events[count++] = (struct ring_event){
+            .tag = cqe->user_data,
+            .result = cqe->res,
+            .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
+            .has_buffer = cqe->flags & IORING_CQE_F_BUFFER,
+            .more = cqe->flags & IORING_CQE_F_MORE,
+        };
+    }
+    io_uring_cq_advance(&ring->uring, count);
+    return (int)count;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// One worker's io_uring, and the only place that knows liburing. Requests are queued and go to the
+// kernel together with the next wait, in one io_uring_enter.
+//
+// Sends are made without waiting (MSG_DONTWAIT), so each is over when the call that submits it
+// returns: its octets are free again after ring_wait or ring_submit, and only a failed one makes an
+// event. Receives are multishot: they make events until one says that there are no `more`.
+
+struct ring; // opaque
+
+struct ring_event {
+    uint64_t tag;   // as given with the request
+    int32_t result; // octets, or a negative errno
+    uint16_t buffer;
+    bool has_buffer; // the octets lie in that buffer, which is to be given back
+    bool more;       // the request stays armed
+};
+
+enum { RING_GROUPS = 2 }; // of provided buffers
+
+// Makes a ring with room for `entries` queued requests (a power of two); `files` is the number of
+// registered file places. It belongs to the thread that calls ring_start. Returns 0 or a negative
+// errno; ring_why turns that into a sentence which says what to change.
+[[nodiscard]] int ring_open(struct ring **ring, unsigned entries, unsigned files);
+[[nodiscard]] const char *ring_why(int error);
+void ring_close(struct ring *ring);
+
+// To be called once by the thread that will use the ring, before anything below.
+[[nodiscard]] int ring_start(struct ring *ring);
+int ring_fd(const struct ring *ring);
+
+// Registers `count` buffers (a power of two) of `size` octets (a multiple of 64) as group `group`.
+[[nodiscard]] int ring_buffers(struct ring *ring, unsigned group, unsigned count, size_t size);
+
+// The octets of a buffer, and giving it back. Buffers reach the kernel with the next submission.
+[[nodiscard]] uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer);
+void ring_buffer_return(struct ring *ring, unsigned group, uint16_t buffer);
+
+// Puts a descriptor in a registered place.
+[[nodiscard]] int ring_file(struct ring *ring, unsigned place, int fd);
+
+// Receives datagrams with their senders' addresses from a registered file.
+void ring_receive_from(struct ring *ring, unsigned place, unsigned group, uint64_t tag);
+
+// What such a receive left in its buffer.
+struct datagram {
+    const struct sockaddr *from;
+    const uint8_t *bytes;
+    size_t len;
+    bool cut; // it was longer than the buffer
+};
+[[nodiscard]] bool ring_datagram(const struct ring *ring, const struct ring_event *event,
+                                 unsigned group, struct datagram *datagram);
+
+// Receives from a connected socket.
+void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag);
+
+// Ends the request with that tag.
+void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag);
+
+void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
+                  const struct sockaddr *to, uint64_t tag);
+void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag);
+
+// Makes an event with `event_tag` in another ring; `tag` is for our own if that fails.
+void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag);
+
+// Makes one event when a descriptor has something to read.
+void ring_watch(struct ring *ring, int fd, uint64_t tag);
+
+// Hands all that is queued to the kernel.
+[[nodiscard]] int ring_submit(struct ring *ring);
+
+// Hands all that is queued to the kernel and waits for an event, at most timeout_us
+// (UINT64_MAX: for ever). Returns the number of events, 0 after a timeout, or a negative errno.
+[[nodiscard]] int ring_wait(struct ring *ring, uint64_t timeout_us, struct ring_event *events,
+                            unsigned event_max);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/udp.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SOCKET_BUFFER = 4 * 1024 * 1024 };
+
+bool udp_address_take(struct address *address, const struct sockaddr *from)
+{
+    memset(address, 0, sizeof *address);
+    if (from->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
+        memcpy(address->ip, &in->sin_addr, 4);
+        address->port = ntohs(in->sin_port);
+        address->family = ADDRESS_IPV4;
+        return true;
+    }
+    if (from->sa_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
+    memcpy(address->ip, &in6->sin6_addr, 16);
+    address->port = ntohs(in6->sin6_port);
+    address->scope = in6->sin6_scope_id;
+    address->family = ADDRESS_IPV6;
+    return true;
+}
+
+socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *address)
+{
+    if (address->family == ADDRESS_IPV4) {
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
+        memcpy(&in.sin_addr, address->ip, 4);
+        memcpy(to, &in, sizeof in);
+        return sizeof in;
+    }
+    *to = (struct sockaddr_in6){
+        .sin6_family = AF_INET6,
+        .sin6_port = htons(address->port),
+        .sin6_scope_id = address->scope,
+    };
+    memcpy(&to->sin6_addr, address->ip, 16);
+    return sizeof *to;
+}
+
+static int udp_socket(const struct address *address)
+{
+    int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    // [::] must not take 0.0.0.0's port as well: each address listed is its own listener.
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int))) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+static int udp_bind(int fd, const struct address *address)
+{
+    struct sockaddr_in6 local;
+    socklen_t len = udp_address_give(&local, address);
+    return bind(fd, (const struct sockaddr *)&local, len) == 0 ? 0 : -errno;
+}
+
+int udp_probe(const struct address *address)
+{
+    int fd = udp_socket(address);
+    if (fd < 0)
+        return fd;
+    int error = udp_bind(fd, address);
+    close(fd);
+    return error;
+}
+
+// Room for bursts. Only the superuser may go beyond the system's limit; others get up to it.
+static void buffers_enlarge(int fd)
+{
+    int size = SOCKET_BUFFER;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
+int udp_listen(const struct address *address)
+{
+    int fd = udp_socket(address);
+    if (fd < 0)
+        return fd;
+    buffers_enlarge(fd);
+    int error = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0)
+        error = -errno;
+    if (error == 0)
+        error = udp_bind(fd, address);
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
+{
+    *bound = false;
+    int fd = udp_socket(upstream);
+    if (fd < 0)
+        return fd;
+    struct address local = {.family = upstream->family, .port = port};
+    int error = udp_bind(fd, &local);
+    if (error == 0) {
+        *bound = true;
+        struct sockaddr_in6 to;
+        socklen_t len = udp_address_give(&to, upstream);
+        if (connect(fd, (const struct sockaddr *)&to, len) != 0)
+            error = -errno;
+    }
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    return fd;
+}

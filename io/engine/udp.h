@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/address.h"
+
+#include <netinet/in.h>
+
+// UDP sockets, and the border between core's addresses and the kernel's.
+
+#define UDP_QUERY_MAX 512 // octets of a client's datagram that are read; longer ones count as cut
+
+// False for a family that is neither IPv4 nor IPv6.
+[[nodiscard]] bool udp_address_take(struct address *address, const struct sockaddr *from);
+
+// Fills `to` and returns its length.
+socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *address);
+
+// True if no other socket holds this address and port. Sockets with SO_REUSEPORT share a port
+// silently, so this is asked before the first of ours is bound. Returns 0 or a negative errno.
+[[nodiscard]] int udp_probe(const struct address *address);
+
+// A bound socket for clients, one of several that share the port (SO_REUSEPORT). Returns a
+// descriptor or a negative errno.
+[[nodiscard]] int udp_listen(const struct address *address);
+
+// A socket for queries to one upstream from one local port. Returns a descriptor, or a negative
+// errno; `bound` says whether the port could be had, so that the failure is the upstream's.
+[[nodiscard]] int udp_connect(const struct address *upstream, uint16_t port, bool *bound);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/serve.h"
+#include "io/engine/handover.h"
+#include "io/engine/ring.h"
+
+// One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
+// hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
+
+#define WORKER_UPSTREAM_PORTS 1024
+
+struct worker_config {
+    const struct serve_config *serve; // copied; worker, counters and seed are this worker's
+    const struct address *listeners;
+    size_t listener_count;
+    uint64_t (*now_us)(const void *clock);
+    const void *clock;
+    int failure_fd; // an eventfd, written when the thread ends by a failure
+    unsigned worker_count;
+    struct handover *const *from; // from[i]: what worker i hands to this one; NULL for itself
+    struct handover *const *to;   // to[i]: what this one hands to worker i
+};
+
+struct worker; // opaque
+
+// Makes the worker's ring, buffers and sockets; nothing is received yet. On failure returns a
+// negative errno and `why` names what could not be had.
+#define WORKER_WHY_SIZE 512
+[[nodiscard]] int worker_open(struct worker **worker, const struct worker_config *config,
+                              char why[static WORKER_WHY_SIZE]);
+
+// The descriptor of its ring, by which others wake it; to be told to all before the start.
+int worker_ring_fd(const struct worker *worker);
+void worker_ring_fds(struct worker *worker, const int *fds);
+
+// Starts its thread, and ends it: worker_stop returns when the thread has ended. Both return 0 or a
+// negative errno; worker_stop that with which the thread ended early.
+[[nodiscard]] int worker_start(struct worker *worker);
+int worker_stop(struct worker *worker);
+void worker_close(struct worker *worker);
