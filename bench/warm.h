@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/serve.h"
+
+// A worker's state whose cache holds the answers to `name_count` questions, without a socket: what
+// the benchmarks of the hit path run on. Each question is "n<i>.bench.example A" with EDNS, each
+// answer one A record, like those of a small site.
+
+#define WARM_QUERY_MAX 64
+
+struct warm_query {
+    uint8_t bytes[WARM_QUERY_MAX];
+    uint16_t len;
+};
+
+struct warm {
+    struct serve *serve;
+    struct cache cache;
+    struct counters counters;
+    struct warm_query *queries;
+    size_t name_count;
+    uint8_t *out; // room for the replies of one batch
+    uint64_t now_us;
+    // What the state points to:
+    struct settings settings;
+    struct prefix allowed;
+    struct forward_zone zone;
+    struct address upstream;
+    struct plan plan;
+    struct access_list access;
+    void *memory[6];
+};
+
+// Ends the program with a message if memory is short.
+struct warm *warm_make(size_t name_count, size_t cache_size);
+void warm_free(struct warm *warm);
+
+// Asks `count` of the warm questions from the first on, in batches of `batch`, and checks that each
+// is answered from memory. `rounds` times over.
+void warm_hits(struct warm *warm, size_t count, size_t batch, size_t rounds);
