@@ -137,11 +137,11 @@ static uint32_t lifetime(const struct taking *t)
     return negative && !t->soa ? 0 : t->ttl_lowest;
 }
 
-static void header_write(uint8_t *out, const uint8_t *reply, const struct taking *t)
+static void header_write(uint8_t *out, const uint8_t *reply, const struct taking *t, uint8_t rcode)
 {
     memset(out, 0, 2);
     out[2] = HEADER_QR;
-    out[3] = (uint8_t)(HEADER_RA | (t->rcode & HEADER_RCODE));
+    out[3] = (uint8_t)(HEADER_RA | rcode);
     store_be16(out + 4, 1);
     for (unsigned section = 0; section < 3; section++)
         store_be16(out + 6 + 2 * section, t->counts[section]);
@@ -172,8 +172,9 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
             return REPLY_GARBAGE;
         rrsets_level(&t);
     }
-    header_write(answer->value, reply, &t);
+    // An extended rcode speaks of our hop (BADVERS, BADCOOKIE); its lower half would say anything.
     answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;
+    header_write(answer->value, reply, &t, answer->rcode);
     answer->lifetime_s = answer->truncated ? 0 : lifetime(&t);
 
     struct writer tail = {.bytes = answer->value, .size = ANSWER_SIZE_MAX, .at = t.rebuild.out.at};

@@ -18,6 +18,7 @@ enum {
     SENDS_MAX = 3,              // of a question to one server (RFC 9520 3.1)
     OPENS_MAX = 8,              // source ports tried for one attempt
     EXHAUSTED_RETRY_US = 50000, // when there was no source port or attempt to be had
+    PORTS_PAUSE_US = 1000000,   // between two looks for source ports that have grown old
     UPSTREAM_QUERY_ROOM = MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN,
 };
 
@@ -38,6 +39,7 @@ struct serve {
     struct wheel wheel;
     struct pending_table pending;
     struct port_table ports;
+    struct timer ports_timer; // runs while ports are open
     struct upstream upstreams[PLAN_UPSTREAMS_MAX];
     struct attempt *to_send;
     struct attempt **to_send_end;
@@ -156,7 +158,6 @@ static void attempt_start(struct serve *s, uint64_t now_us, struct pending *pend
 {
     const struct plan_zone *zone = pending->zone;
     uint64_t wait_us = EXHAUSTED_RETRY_US;
-    bool resend = pending->sent;
     int choice = upstream_choose(zone, s->upstreams, pending->sends, SENDS_MAX, &s->rng, now_us);
     if (choice < 0) {
         if (pending->attempts)
@@ -178,10 +179,6 @@ static void attempt_start(struct serve *s, uint64_t now_us, struct pending *pend
         s->to_send_end = &attempt->next_to_send;
         unsigned round = ++pending->sends[choice];
         wait_us = upstream_timeout_us(&s->upstreams[upstream]) + round_pause_us[round];
-        pending->sent = true;
-        count(s, COUNTER_upstream_queries);
-        if (resend)
-            count(s, COUNTER_upstream_resends);
     } else {
         count(s, COUNTER_ports_exhausted);
     }
@@ -263,8 +260,9 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
         miss(s, now_us, lookup, out);
         return;
     }
-    size_t len = answer_give(*out, s->reply_room, hit.value_len, &lookup->query,
-                             now_s - hit.birth_s, &s->limits);
+    // Its worker's clock may have been read a moment later than ours.
+    uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
+    size_t len = answer_give(*out, s->reply_room, hit.value_len, &lookup->query, age_s, &s->limits);
     if ((*out)[2] & HEADER_TC)
         count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len, COUNTER_answers_cache);
@@ -447,11 +445,21 @@ static void question_due(struct serve *s, uint64_t now_us, struct pending *pendi
     attempt_start(s, now_us, pending);
 }
 
+static void ports_due(struct serve *s, uint64_t now_us)
+{
+    if (ports_retire_old(&s->ports, now_us))
+        wheel_start(&s->wheel, &s->ports_timer, now_us + PORTS_PAUSE_US);
+}
+
 void serve_expire(struct serve *s, uint64_t now_us)
 {
     struct timer *timer;
-    while ((timer = wheel_next(&s->wheel, now_us)))
-        question_due(s, now_us, timer_owner(timer));
+    while ((timer = wheel_next(&s->wheel, now_us))) {
+        if (timer == &s->ports_timer)
+            ports_due(s, now_us);
+        else
+            question_due(s, now_us, timer_owner(timer));
+    }
 }
 
 uint64_t serve_deadline(const struct serve *s)
@@ -462,7 +470,7 @@ uint64_t serve_deadline(const struct serve *s)
 static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
     struct attempt *attempt = s->to_send;
-    const struct pending *pending = attempt->pending;
+    struct pending *pending = attempt->pending;
     struct port *port = &s->ports.ports[attempt->port];
     outgoing->port = attempt->port;
     outgoing->number = port->number;
@@ -470,6 +478,8 @@ static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgo
     if (port->to_open) {
         port->to_open = false;
         outgoing->kind = OUTGOING_OPEN;
+        if (!timer_running(&s->ports_timer))
+            wheel_start(&s->wheel, &s->ports_timer, now_us + PORTS_PAUSE_US);
         count(s, COUNTER_ports_opened);
         return;
     }
@@ -479,6 +489,11 @@ static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgo
     attempt->next_to_send = NULL;
     attempt->queued = false;
     attempt->sent_us = now_us;
+    // Counted here and not when it was queued: its port may be refused, and then it never leaves.
+    count(s, COUNTER_upstream_queries);
+    if (pending->sent)
+        count(s, COUNTER_upstream_resends);
+    pending->sent = true;
     const struct key *key = &pending->key;
     outgoing->kind = OUTGOING_QUERY;
     outgoing->len = upstream_query_write(

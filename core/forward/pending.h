@@ -14,6 +14,7 @@
 // Where a query came from: all that is needed to send the answer back.
 struct client {
     struct address from;
+    uint8_t local[16]; // where it was sent to, if the listen address is a wildcard (RFC 2181 4)
     uint16_t listener; // index of the listen address it arrived at
 };
 
@@ -54,7 +55,7 @@ struct pending {
     uint32_t waiter_count;
     uint16_t rcode;                         // once finished
     bool answered;                          // finished with the answer that serve holds
-    bool sent;                              // at least one attempt was made
+    bool sent;                              // at least one attempt was sent
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX]; // to each of the zone's upstreams
     struct key key;
 };

@@ -38,6 +38,19 @@ void port_retire(struct port_table *table, uint16_t index)
         close_later(table, index);
 }
 
+bool ports_retire_old(struct port_table *table, uint64_t now_us)
+{
+    bool any = false;
+    for (uint16_t i = 0; i < table->size; i++) {
+        if (!table->ports[i].open)
+            continue;
+        any = true;
+        if (now_us - table->ports[i].opened_us > PORT_LIFE_US)
+            port_retire(table, i);
+    }
+    return any;
+}
+
 static uint16_t port_open(struct port_table *table, struct rng *rng, uint16_t upstream,
                           uint64_t now_us)
 {

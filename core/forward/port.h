@@ -55,5 +55,8 @@ void port_detach(struct port_table *table, struct attempt *attempt);
 // The next slot whose socket is to be closed, free from now on; PORT_NONE: there is none.
 [[nodiscard]] uint16_t port_take_closing(struct port_table *table);
 
+// Retires all that are older than PORT_LIFE_US. Returns whether any is open still.
+bool ports_retire_old(struct port_table *table, uint64_t now_us);
+
 // io could not open this one, or its socket broke: it takes no new attempts.
 void port_retire(struct port_table *table, uint16_t port);

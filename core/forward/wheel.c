@@ -45,7 +45,7 @@ static void place(struct wheel *wheel, struct timer *timer)
 void wheel_start(struct wheel *wheel, struct timer *timer, uint64_t due_us)
 {
     wheel_stop(wheel, timer);
-    uint64_t due = (due_us + WHEEL_TICK_US - 1) / WHEEL_TICK_US;
+    uint64_t due = due_us / WHEEL_TICK_US + (due_us % WHEEL_TICK_US != 0);
     // What is due already comes with the next tick; what is too far waits as long as can be.
     if (due <= wheel->tick)
         due = wheel->tick + 1;

@@ -26,7 +26,7 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, uint64_t now_us);
 
-// Starts or restarts a timer. One that is due already fires with the next wheel_next.
+// Starts or restarts a timer. One that is due already fires with the next tick.
 // More than 64^4 ticks (about 4.6 hours) away is taken as that far.
 void wheel_start(struct wheel *wheel, struct timer *timer, uint64_t due_us);
 void wheel_stop(struct wheel *wheel, struct timer *timer);
