@@ -76,6 +76,7 @@ static int engine_run(const struct log *log, const struct settings *settings, st
     struct engine *engine = engine_start(settings, why);
     if (!engine) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
+        stats_close(stats);
         return STATUS_FAILED;
     }
     int status = STATUS_FAILED;

@@ -16,7 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PENDING_PER_WORKER = 4096, DESCRIPTORS_SPARE = 64 };
+enum {
+    PENDING_PER_WORKER = 4096,
+    PORTS_MIN = 32,             // of a worker, fewer are not worth starting with
+    DESCRIPTORS_PER_WORKER = 4, // its ring, its eventfd and what they need for a moment
+    DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
+};
 
 // Wall-clock time at the start, carried on by the clock that never goes back.
 struct engine_clock {
@@ -34,9 +39,11 @@ struct engine {
     size_t region_size;
     struct engine_clock clock;
     unsigned worker_count;
+    uint16_t ports_max; // source ports of a worker
     struct worker **workers;
     struct counters *counters;    // of each worker
     struct handover *handovers;   // worker_count * worker_count, from the row to the column
+    uint8_t *handover_bytes;      // of all of them
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
@@ -62,25 +69,32 @@ static unsigned cpu_count(void)
     return (unsigned)CPU_COUNT(&cpus);
 }
 
-// Every socket to an upstream is a descriptor; the soft limit is often 1024.
-static int descriptors_allow(const struct engine *engine, char why[static ENGINE_WHY_SIZE])
+// Every socket to an upstream is a descriptor, and the soft limit is often 1024. Where the hard one
+// does not allow for all, the workers get fewer source ports: their ports are reused more, that is
+// all. Sets engine->ports_max.
+static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    rlim_t wanted =
-        engine->worker_count * (WORKER_UPSTREAM_PORTS + engine->settings->server_listen.count + 4) +
-        DESCRIPTORS_SPARE;
+    rlim_t own = engine->settings->server_listen.count + DESCRIPTORS_PER_WORKER;
+    rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return 0;
-    limit.rlim_cur = wanted;
-    if (limit.rlim_max < wanted)
-        limit.rlim_max = wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return 0;
-    snprintf(why, ENGINE_WHY_SIZE,
-             "%u workers need %llu file descriptors and the limit is lower: raise it (ulimit -n, "
-             "LimitNOFILE) or set fewer workers",
-             engine->worker_count, (unsigned long long)wanted);
-    return -EMFILE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return -errno;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); // never above the hard limit, so it is allowed
+    }
+    rlim_t least = engine->worker_count * (PORTS_MIN + own) + DESCRIPTORS_SPARE;
+    if (limit.rlim_cur < least) {
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "%u workers need at least %llu file descriptors and the limit is %llu: raise it "
+                 "(ulimit -n, LimitNOFILE) or set fewer workers",
+                 engine->worker_count, (unsigned long long)least,
+                 (unsigned long long)limit.rlim_cur);
+        return -EMFILE;
+    }
+    rlim_t ports = (limit.rlim_cur - DESCRIPTORS_SPARE) / engine->worker_count - own;
+    engine->ports_max = (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
+    return 0;
 }
 
 static int addresses_probe(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
@@ -151,8 +165,17 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
         return -ENOMEM;
     }
     memset(engine->counters, 0, count * sizeof *engine->counters);
+    size_t handover_size = HANDOVER_SIZE;
+    while (handover_size > HANDOVER_SIZE_MIN && handover_size * count > HANDOVER_SIZE)
+        handover_size /= 2;
+    engine->handover_bytes = malloc(count * count * handover_size);
+    if (!engine->handover_bytes) {
+        snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
+        return -ENOMEM;
+    }
     for (size_t i = 0; i < count * count; i++)
-        engine->handovers[i].put = engine->handovers[i].taken = 0;
+        handover_init(&engine->handovers[i], engine->handover_bytes + i * handover_size,
+                      (uint32_t)handover_size);
     for (size_t worker = 0; worker < count; worker++) {
         struct handover **from = engine->directions + 2 * count * worker, **to = from + count;
         for (size_t other = 0; other < count; other++) {
@@ -181,7 +204,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .counters = &engine->counters[index],
         .worker = index,
         .pending_max = PENDING_PER_WORKER,
-        .ports_max = WORKER_UPSTREAM_PORTS,
+        .ports_max = engine->ports_max,
     };
     if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
         return -EIO;
@@ -260,6 +283,7 @@ int engine_stop(struct engine *engine)
     free(engine->ring_fds);
     free(engine->directions);
     free(engine->handovers);
+    free(engine->handover_bytes);
     free(engine->counters);
     free(engine->workers);
     free(engine->access_memory);

@@ -19,6 +19,8 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
 
+enum { ENDING_ROUNDS = 4 };
+
 struct group {
     struct io_uring_buf_ring *entries;
     uint8_t *bytes;
@@ -32,7 +34,8 @@ struct group {
 struct ring {
     struct io_uring uring;
     struct group groups[RING_GROUPS];
-    struct msghdr receive_form; // of ring_receive_from: room for an address, none for options
+    struct msghdr plain_form; // of ring_receive_from: room for an address, none for options
+    struct msghdr local_form; // room for the option that tells the local address as well
 };
 
 // What is used, from the best to what the oldest kernel with multishot receives (6.0) has.
@@ -64,7 +67,9 @@ int ring_open(struct ring **out, unsigned entries, unsigned files)
         ring_close(ring);
         return error;
     }
-    ring->receive_form.msg_namelen = sizeof(struct sockaddr_in6);
+    ring->plain_form.msg_namelen = sizeof(struct sockaddr_in6);
+    ring->local_form.msg_namelen = sizeof(struct sockaddr_in6);
+    ring->local_form.msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
     *out = ring;
     return 0;
 }
@@ -192,19 +197,34 @@ static struct io_uring_sqe *request(struct ring *ring, uint64_t tag)
     return sqe;
 }
 
-void ring_receive_from(struct ring *ring, unsigned place, unsigned group, uint64_t tag)
+void ring_receive_from(struct ring *ring, unsigned place, unsigned group, bool local, uint64_t tag)
 {
     struct io_uring_sqe *sqe = request(ring, tag);
-    io_uring_prep_recvmsg_multishot(sqe, (int)place, &ring->receive_form, 0);
+    struct msghdr *form = local ? &ring->local_form : &ring->plain_form;
+    io_uring_prep_recvmsg_multishot(sqe, (int)place, form, 0);
     sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
     sqe->buf_group = (__u16)group;
 }
 
+// The address in an IP_PKTINFO or IPV6_PKTINFO option.
+static const void *local_find(struct io_uring_recvmsg_out *out, struct msghdr *form)
+{
+    struct cmsghdr *option = io_uring_recvmsg_cmsg_firsthdr(out, form);
+    for (; option; option = io_uring_recvmsg_cmsg_nexthdr(out, form, option)) {
+        void *data = CMSG_DATA(option);
+        if (option->cmsg_level == IPPROTO_IP && option->cmsg_type == IP_PKTINFO)
+            return &((struct in_pktinfo *)data)->ipi_addr;
+        if (option->cmsg_level == IPPROTO_IPV6 && option->cmsg_type == IPV6_PKTINFO)
+            return &((struct in6_pktinfo *)data)->ipi6_addr;
+    }
+    return NULL;
+}
+
 bool ring_datagram(const struct ring *ring, const struct ring_event *event, unsigned group,
-                   struct datagram *datagram)
+                   bool local, struct datagram *datagram)
 {
     uint8_t *buffer = ring_buffer(ring, group, event->buffer);
-    struct msghdr form = ring->receive_form;
+    struct msghdr form = local ? ring->local_form : ring->plain_form;
     struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(buffer, event->result, &form);
     if (!out || out->namelen > form.msg_namelen)
         return false;
@@ -212,7 +232,8 @@ bool ring_datagram(const struct ring *ring, const struct ring_event *event, unsi
     datagram->bytes = io_uring_recvmsg_payload(out, &form);
     datagram->len = io_uring_recvmsg_payload_length(out, event->result, &form);
     datagram->cut = out->flags & MSG_TRUNC;
-    return true;
+    datagram->local = local ? local_find(out, &form) : NULL;
+    return !local || datagram->local;
 }
 
 void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
@@ -242,6 +263,52 @@ void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t l
     sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
 }
 
+// What a sendmsg needs, laid out one behind the other.
+struct send_form {
+    struct msghdr message;
+    struct iovec octets;
+    _Alignas(struct cmsghdr) uint8_t option[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+_Static_assert(sizeof(struct send_form) <= RING_FORM_SIZE, "ring.h must know its size");
+
+static void local_set(struct msghdr *message, const struct sockaddr *to, const uint8_t local[16])
+{
+    struct cmsghdr *option = message->msg_control;
+    if (to->sa_family == AF_INET) {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, local, sizeof info.ipi_spec_dst);
+        *option = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
+        memcpy(CMSG_DATA(option), &info, sizeof info);
+        message->msg_controllen = CMSG_SPACE(sizeof info);
+        return;
+    }
+    struct in6_pktinfo info = {0};
+    memcpy(&info.ipi6_addr, local, sizeof info.ipi6_addr);
+    *option = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
+    memcpy(CMSG_DATA(option), &info, sizeof info);
+    message->msg_controllen = CMSG_SPACE(sizeof info);
+}
+
+void ring_send_from(struct ring *ring, unsigned place, const void *bytes, size_t len,
+                    const struct sockaddr *to, const uint8_t local[16], void *room, uint64_t tag)
+{
+    struct send_form *form = room;
+    memset(form, 0, sizeof *form);
+    form->octets = (struct iovec){(void *)(uintptr_t)bytes, len};
+    form->message = (struct msghdr){
+        .msg_name = (void *)(uintptr_t)to,
+        .msg_namelen =
+            to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
+        .msg_iov = &form->octets,
+        .msg_iovlen = 1,
+        .msg_control = form->option,
+    };
+    local_set(&form->message, to, local);
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_sendmsg(sqe, (int)place, &form->message, MSG_DONTWAIT);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+}
+
 void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag)
 {
     struct io_uring_sqe *sqe = request(ring, tag);
@@ -259,6 +326,23 @@ void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag
 void ring_watch(struct ring *ring, int fd, uint64_t tag)
 {
     io_uring_prep_poll_add(request(ring, tag), fd, POLLIN);
+}
+
+void ring_end(struct ring *ring)
+{
+    struct io_uring_sync_cancel_reg all = {
+        .flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+        .timeout = {.tv_sec = 1},
+    };
+    if (ring_submit(ring) < 0)
+        return;
+    (void)io_uring_register_sync_cancel(&ring->uring, &all); // fails if there is nothing
+    (void)io_uring_unregister_files(&ring->uring);
+    // A cancelled request lets go of its socket when its last event is made.
+    for (int i = 0; i < ENDING_ROUNDS; i++) {
+        io_uring_get_events(&ring->uring);
+        io_uring_cq_advance(&ring->uring, io_uring_cq_ready(&ring->uring));
+    }
 }
 
 int ring_submit(struct ring *ring)

@@ -45,18 +45,20 @@ void ring_buffer_return(struct ring *ring, unsigned group, uint16_t buffer);
 // Puts a descriptor in a registered place.
 [[nodiscard]] int ring_file(struct ring *ring, unsigned place, int fd);
 
-// Receives datagrams with their senders' addresses from a registered file.
-void ring_receive_from(struct ring *ring, unsigned place, unsigned group, uint64_t tag);
+// Receives datagrams with their senders' addresses from a registered file; `local`: also with the
+// address each was sent to, which the socket must have been told to give (udp_listen does).
+void ring_receive_from(struct ring *ring, unsigned place, unsigned group, bool local, uint64_t tag);
 
 // What such a receive left in its buffer.
 struct datagram {
     const struct sockaddr *from;
+    const void *local; // a struct in_addr or in6_addr; NULL: it was not asked for
     const uint8_t *bytes;
     size_t len;
     bool cut; // it was longer than the buffer
 };
 [[nodiscard]] bool ring_datagram(const struct ring *ring, const struct ring_event *event,
-                                 unsigned group, struct datagram *datagram);
+                                 unsigned group, bool local, struct datagram *datagram);
 
 // Receives from a connected socket.
 void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag);
@@ -66,6 +68,12 @@ void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag);
 
 void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
                   const struct sockaddr *to, uint64_t tag);
+
+// The same from a local address of the caller's choice. The form is written to `room`, which must
+// stay as long as the octets do.
+#define RING_FORM_SIZE 192
+void ring_send_from(struct ring *ring, unsigned place, const void *bytes, size_t len,
+                    const struct sockaddr *to, const uint8_t local[16], void *room, uint64_t tag);
 void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag);
 
 // Makes an event with `event_tag` in another ring; `tag` is for our own if that fails.
@@ -73,6 +81,10 @@ void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag
 
 // Makes one event when a descriptor has something to read.
 void ring_watch(struct ring *ring, int fd, uint64_t tag);
+
+// Cancels every request and lets go of the registered files, so that a socket which is closed after
+// this is gone at once and not when the kernel gets round to the ring.
+void ring_end(struct ring *ring);
 
 // Hands all that is queued to the kernel.
 [[nodiscard]] int ring_submit(struct ring *ring);

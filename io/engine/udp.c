@@ -86,6 +86,19 @@ static void buffers_enlarge(int fd)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
+bool udp_is_wildcard(const struct address *address)
+{
+    static const uint8_t none[16];
+    return memcmp(address->ip, none, sizeof none) == 0;
+}
+
+static int local_address_tell(int fd, const struct address *address)
+{
+    if (address->family == ADDRESS_IPV4)
+        return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int));
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &(int){1}, sizeof(int));
+}
+
 int udp_listen(const struct address *address)
 {
     int fd = udp_socket(address);
@@ -94,6 +107,8 @@ int udp_listen(const struct address *address)
     buffers_enlarge(fd);
     int error = 0;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0)
+        error = -errno;
+    if (error == 0 && udp_is_wildcard(address) && local_address_tell(fd, address) != 0)
         error = -errno;
     if (error == 0)
         error = udp_bind(fd, address);

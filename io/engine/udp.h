@@ -18,8 +18,12 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
 // silently, so this is asked before the first of ours is bound. Returns 0 or a negative errno.
 [[nodiscard]] int udp_probe(const struct address *address);
 
-// A bound socket for clients, one of several that share the port (SO_REUSEPORT). Returns a
-// descriptor or a negative errno.
+// True for 0.0.0.0 and [::]: the socket has many addresses, and a reply must leave from the one
+// that was asked (RFC 2181 4).
+[[nodiscard]] bool udp_is_wildcard(const struct address *address);
+
+// A bound socket for clients, one of several that share the port (SO_REUSEPORT). On a wildcard it
+// tells with each datagram where that was sent to. Returns a descriptor or a negative errno.
 [[nodiscard]] int udp_listen(const struct address *address);
 
 // A socket for queries to one upstream from one local port. Returns a descriptor, or a negative

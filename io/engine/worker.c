@@ -20,16 +20,22 @@ enum {
     EVENT_MAX = 256,
     QUERY_GROUP = 0,
     QUERY_BUFFERS = 1024, // small enough to stay in the L2 cache
-    QUERY_BUFFER_SIZE = 576,
+    QUERY_BUFFER_SIZE = 640,
     REPLY_GROUP = 1,
     REPLY_BUFFERS = 256,
     REPLY_BUFFER_SIZE = 4096,
     OUT_BATCHES = 2,
+    ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
 };
 
 struct upstream_socket {
     int fd; // -1: none
     uint32_t generation;
+};
+
+struct listener {
+    int fd;
+    bool wildcard; // its replies say where they leave from
 };
 
 struct worker {
@@ -42,7 +48,7 @@ struct worker {
     int stop_fd;
     int result;
     const int *ring_fds;
-    int *listeners; // descriptors
+    struct listener *listeners;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
     struct serve_item batch[SERVE_BATCH_MAX];
     uint16_t batch_buffers[SERVE_BATCH_MAX];
@@ -61,7 +67,7 @@ static size_t aligned(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
-// Room for `size` octets to send and an address behind them; hands what is queued to the kernel
+// Room for `size` octets to send and their addresses; hands what is queued to the kernel
 // where there is none.
 static uint8_t *out_room(struct worker *w, size_t size)
 {
@@ -76,11 +82,18 @@ static uint8_t *out_room(struct worker *w, size_t size)
 
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
 {
+    uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
     struct sockaddr_in6 *to = (void *)(w->out + w->out_used);
     w->out_used += aligned(sizeof *to);
     udp_address_give(to, &client->from);
-    ring_send_to(w->ring, client->listener, bytes, len, (const struct sockaddr *)to,
-                 op_pack(OP_ANSWER, client->listener, 0));
+    if (!w->listeners[client->listener].wildcard) {
+        ring_send_to(w->ring, client->listener, bytes, len, (const struct sockaddr *)to, tag);
+        return;
+    }
+    void *form = w->out + w->out_used;
+    w->out_used += RING_FORM_SIZE;
+    ring_send_from(w->ring, client->listener, bytes, len, (const struct sockaddr *)to,
+                   client->local, form, tag);
 }
 
 static void upstream_receive(struct worker *w, uint16_t port)
@@ -142,7 +155,7 @@ static void drain(struct worker *w)
 {
     struct outgoing outgoing = {0};
     do {
-        outgoing.bytes = out_room(w, w->room + aligned(sizeof(struct sockaddr_in6)));
+        outgoing.bytes = out_room(w, w->room + ADDRESS_ROOM);
         outgoing.port = 0;
         if (!serve_drain(w->serve, w->now_us, &outgoing))
             return;
@@ -162,7 +175,7 @@ static void batch_run(struct worker *w)
 {
     if (w->batch_count == 0)
         return;
-    uint8_t *out = out_room(w, w->batch_count * (w->room + aligned(sizeof(struct sockaddr_in6))));
+    uint8_t *out = out_room(w, w->batch_count * (w->room + ADDRESS_ROOM));
     serve_queries(w->serve, w->now_us, w->batch, w->batch_count, out);
     // The addresses go behind all replies.
     for (size_t i = 0; i < w->batch_count; i++) {
@@ -191,7 +204,8 @@ static void query_batch_run(struct worker *w)
 
 static void listener_receive(struct worker *w, uint32_t listener)
 {
-    ring_receive_from(w->ring, listener, QUERY_GROUP, op_pack(OP_QUERY, listener, 0));
+    ring_receive_from(w->ring, listener, QUERY_GROUP, w->listeners[listener].wildcard,
+                      op_pack(OP_QUERY, listener, 0));
 }
 
 static void query_arrived(struct worker *w, const struct ring_event *event)
@@ -201,8 +215,12 @@ static void query_arrived(struct worker *w, const struct ring_event *event)
     struct datagram datagram;
     if (event->has_buffer) {
         *item = (struct serve_item){.client.listener = (uint16_t)listener};
-        if (ring_datagram(w->ring, event, QUERY_GROUP, &datagram) &&
+        bool wildcard = w->listeners[listener].wildcard;
+        if (ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) &&
             udp_address_take(&item->client.from, datagram.from)) {
+            if (wildcard)
+                memcpy(item->client.local, datagram.local,
+                       item->client.from.family == ADDRESS_IPV4 ? 4 : 16);
             item->in = datagram.bytes;
             item->in_len = (uint16_t)datagram.len;
             item->cut = datagram.cut || datagram.len > UDP_QUERY_MAX;
@@ -285,26 +303,26 @@ static bool event_do(struct worker *w, const struct ring_event *event)
     return true;
 }
 
-// Answers what another worker has handed over. The ring's slots are freed when that is done.
+// Answers what another worker has handed over. The ring's room is given back when that is done.
 static void handed_do(struct worker *w, struct handover *from)
 {
-    uint32_t waiting = handover_waiting(from);
-    while (waiting > 0) {
-        uint32_t count = waiting < SERVE_BATCH_MAX ? waiting : SERVE_BATCH_MAX;
-        for (uint32_t i = 0; i < count; i++) {
-            const struct handed_query *handed = handover_peek(from, i);
-            w->batch[i] = (struct serve_item){
+    struct handover_cursor cursor = handover_begin(from);
+    const struct handed_query *handed;
+    do {
+        while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor))) {
+            w->batch[w->batch_count++] = (struct serve_item){
                 .client = handed->client,
                 .in = handed->bytes,
                 .in_len = handed->len,
                 .handed_over = true,
             };
         }
-        w->batch_count = count;
+        bool full = w->batch_count == SERVE_BATCH_MAX;
         batch_run(w);
-        handover_take(from, count);
-        waiting -= count;
-    }
+        handover_take(from, &cursor);
+        if (!full)
+            return;
+    } while (true);
 }
 
 static void others_wake(struct worker *w)
@@ -361,8 +379,10 @@ static void *thread_main(void *argument)
     snprintf(name, sizeof name, "worker-%u", w->serve_config.worker % 1000);
     pthread_setname_np(pthread_self(), name);
     w->result = ring_start(w->ring);
-    if (w->result == 0)
+    if (w->result == 0) {
         w->result = loop(w);
+        ring_end(w->ring);
+    }
     if (w->result < 0) {
         ssize_t written = write(w->config.failure_fd, &(uint64_t){1}, sizeof(uint64_t));
         (void)written; // an eventfd takes it
@@ -375,10 +395,10 @@ static int listeners_open(struct worker *w, char why[static WORKER_WHY_SIZE])
     for (size_t i = 0; i < w->config.listener_count; i++) {
         char text[ADDRESS_TEXT_MAX];
         address_format(&w->config.listeners[i], text);
-        w->listeners[i] = udp_listen(&w->config.listeners[i]);
-        int error = w->listeners[i];
+        int error = udp_listen(&w->config.listeners[i]);
+        w->listeners[i] = (struct listener){error, udp_is_wildcard(&w->config.listeners[i])};
         if (error >= 0)
-            error = ring_file(w->ring, (unsigned)i, w->listeners[i]);
+            error = ring_file(w->ring, (unsigned)i, w->listeners[i].fd);
         if (error < 0) {
             snprintf(why, WORKER_WHY_SIZE, "cannot listen on %s: %s", text, strerror(-error));
             return error;
@@ -407,10 +427,10 @@ static int memory_take(struct worker *w)
     if (!w->serve || !w->listeners || !w->wakes)
         return -ENOMEM;
     for (size_t i = 0; i < w->config.listener_count; i++)
-        w->listeners[i] = -1;
+        w->listeners[i].fd = -1;
     w->serve = serve_init(w->serve, &w->serve_config, w->config.now_us(w->config.clock));
     w->room = aligned(serve_reply_room(w->serve));
-    w->out_size = OUT_BATCHES * SERVE_BATCH_MAX * (w->room + aligned(sizeof(struct sockaddr_in6)));
+    w->out_size = OUT_BATCHES * SERVE_BATCH_MAX * (w->room + ADDRESS_ROOM);
     w->out = aligned_alloc(64, w->out_size);
     return w->out ? 0 : -ENOMEM;
 }
@@ -482,8 +502,8 @@ void worker_close(struct worker *w)
     if (w->ring)
         ring_close(w->ring);
     for (size_t i = 0; w->listeners && i < w->config.listener_count; i++) {
-        if (w->listeners[i] >= 0)
-            close(w->listeners[i]);
+        if (w->listeners[i].fd >= 0)
+            close(w->listeners[i].fd);
     }
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++) {
         if (w->upstream[i].fd >= 0)
