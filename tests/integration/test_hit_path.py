@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What an answer from memory must not do: take memory, take a lock, write a line, or make a system
+call of its own. And what load must not leave behind: descriptors."""
+
+import os
+import re
+import resource
+import struct
+import subprocess
+import time
+
+import harness
+from case import Case
+
+NAMES = 100
+QUERIES = 10000
+
+
+class HitPath(Case):
+    def library(self):
+        path = os.path.join(self.directory, 'count_calls.so')
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'count_calls.c')
+        subprocess.run(['gcc', '-std=gnu2x', '-D_GNU_SOURCE', '-O2', '-fPIC', '-shared', '-o', path,
+                        source, '-ldl'], check=True, timeout=60)
+        return path
+
+    def counts(self):
+        with open(self.count_path, 'rb') as file:
+            data = file.read()
+        at = data.index(b'malloc ')
+        names = data[at:data.index(b'\0', at)].decode().split()
+        return dict(zip(names, struct.unpack_from(f'={len(names)}Q', data)))
+
+    def test_calls(self):
+        """10,000 answers from memory: not one call more than before."""
+        with open(harness.BINARY, 'rb') as file:
+            if re.search(rb'__(asan|tsan)_init', file.read()):
+                self.skipTest('a sanitizer counts among the callers')
+        self.count_path = os.path.join(self.directory, 'counts')
+        upstream = self.upstream()
+        ouzel = self.ouzel(upstream, workers=2, env=dict(
+            os.environ, LD_PRELOAD=self.library(), OUZEL_COUNT_FILE=self.count_path))
+        queries = [harness.plain_query(f'n{i}.hit.example') for i in range(NAMES)]
+        for _ in range(20):  # new sockets each time, so that both workers have had their turn
+            self.assertNotIn(None, harness.ask_many(ouzel.server, queries))
+        self.assertGreater(self.counts()['malloc'], 0, 'the library counts nothing')
+        self.assertTrue(ouzel.quiet())
+        time.sleep(0.3)  # the stats page's thread ends its connection
+        before = self.counts()
+        for _ in range(QUERIES // NAMES // 20):
+            self.assertNotIn(None, harness.ask_many(ouzel.server, queries * 20))
+        after = self.counts()
+        more = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+        self.assertEqual(more, {}, 'calls made on the way of a cached answer')
+        self.assertEqual(len(upstream.asked), NAMES)
+        self.assertEqual(ouzel.total('ouzel_answers_total', source='cache'),
+                         QUERIES + 19 * NAMES)
+
+
+class Descriptors(Case):
+    def test_none_left_behind(self):
+        """After load that opened thousands of source ports: no more descriptors than before,
+        but for the ports that are open now."""
+        lost = set()
+
+        def script(asked):
+            if asked.name in lost or not asked.name.startswith('n7'):
+                asked.send(asked.reply())
+            lost.add(asked.name)
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream, workers=2)
+        ouzel.metrics()
+        before = ouzel.descriptors()
+        for part in range(3):
+            queries = [harness.plain_query(f'n{i}.part{part}.example') for i in range(1500)]
+            self.assertNotIn(None, harness.ask_many(ouzel.server, queries, timeout=8))
+            ouzel.metrics()
+        self.assertTrue(ouzel.quiet())
+
+        def settled():
+            return ouzel.descriptors() <= before + ouzel.total('ouzel_ports_open') + 1
+        self.assertTrue(harness.eventually(settled, 12, 0.2),
+                        f'{ouzel.descriptors()} descriptors, {before} before the load, and '
+                        f'{ouzel.total("ouzel_ports_open")} ports open')
+        self.assert_balance(ouzel)
+
+    def test_few_allowed(self):
+        """With far fewer descriptors than source ports wanted, all questions are still answered;
+        where it is too few to work at all, ouzel says so and does not start."""
+        for limit in (24, 64, 256):
+            with self.subTest(limit=limit):
+                upstream = self.upstream()
+                ouzel = self.ouzel(upstream, workers=2, wait=False, preexec_fn=lambda: (
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))))
+                try:
+                    ouzel.wait_ready()
+                except RuntimeError:
+                    self.assertEqual(ouzel.wait(1), 1)
+                    self.assertIn('descriptors', ouzel.output())
+                    continue
+                queries = [harness.plain_query(f'n{i}.few.example') for i in range(600)]
+                replies = harness.ask_many(ouzel.server, queries, timeout=6)
+                self.assertEqual({reply and reply[3] & 15 for reply in replies}, {0})
+                self.assert_balance(ouzel)

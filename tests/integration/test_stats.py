@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The stats address: /metrics, /stats.json and /healthz, and that the counters balance."""
+
+import http.client
+import re
+import threading
+
+import harness
+from case import Case
+from harness import ask
+
+
+class Stats(Case):
+    def setUp(self):
+        super().setUp()
+        self.fake = self.upstream()
+        self.process = self.ouzel(self.fake, workers=2)
+
+    def test_metrics(self):
+        ask(self.process.server, 'a.example')
+        status, kind, text = self.process.http('/metrics')
+        self.assertEqual(status, 200)
+        self.assertTrue(kind.startswith('text/plain'), kind)
+        rows = harness.parse_metrics(text)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_queries_total'), 1)
+        for name, _ in rows:
+            self.assertTrue(name.startswith(('ouzel_', 'process_')), name)
+        for name, kind in re.findall(r'^# TYPE (\S+) (\S+)$', text, re.M):
+            self.assertEqual(name.endswith('_total'), kind == 'counter', f'{name} is a {kind}')
+        for name, words in re.findall(r'^# HELP (\S+) ?(.*)$', text, re.M):
+            self.assertTrue(words, f'{name} has an empty HELP')
+
+    def test_json_says_the_same(self):
+        for _ in range(3):
+            ask(self.process.server, 'a.example')
+        self.assertTrue(self.process.quiet())
+        status, kind, _ = self.process.http('/stats.json')
+        self.assertEqual(status, 200)
+        self.assertTrue(kind.startswith('application/json'), kind)
+        text = str(self.process.stats_json())
+        for name in {name for name, _ in self.process.metrics()}:
+            if name.startswith('ouzel_'):
+                self.assertIn(name, text)
+
+    def test_healthz(self):
+        self.assertEqual(self.process.http('/healthz')[0], 200)
+
+    def test_other_paths_and_methods(self):
+        self.assertEqual(self.process.http('/nothing/here')[0], 404)
+        connection = http.client.HTTPConnection(*self.process.stats, timeout=5)
+        self.addCleanup(connection.close)
+        connection.request('POST', '/metrics', body=b'x')
+        self.assertIn(connection.getresponse().status, (404, 405))
+        connection.close()
+        connection.request('HEAD', '/metrics')
+        self.assertIn(connection.getresponse().status, (200, 404, 405))
+
+    def test_balance(self):
+        """A mixture of everything: each query is found in exactly one of the rows."""
+        def script(asked):
+            if asked.name.startswith('dead'):
+                return
+            asked.send(asked.reply(rcode=2 if asked.name.startswith('sick') else 0))
+        self.fake.script = script
+        server = self.process.server
+        for number in range(30):
+            ask(server, f'n{number % 10}.example')
+            harness.ask_raw(server, b'\0\0\x80', timeout=0.01)
+            harness.ask_raw(server, b'\0' * 12, timeout=0.5)
+            harness.ask_raw(server, b'\0\0\x80\0' + b'\0' * 8, timeout=0.01)
+        ask(server, 'sick.example', timeout=7)
+        ask(server, 'dead.example', timeout=7)
+        rows = self.process.metrics()
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_queries_total'), 122)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answers_total', source='cache'), 20)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answers_total', source='upstream'), 10)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answers_total', source='error'), 30)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answers_total', source='failure'), 2)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_drops_total', reason='short'), 30)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_drops_total', reason='response'), 30)
+        self.assert_balance(self.process)
+        sent = harness.metric_sum(rows, 'ouzel_upstream_queries_total')
+        self.assertEqual(sent, len(self.fake.asked))
+
+    def test_counters_only_grow_while_scraped(self):
+        """Scraped again and again under load, no counter ever goes back."""
+        stop = threading.Event()
+        queries = [harness.plain_query(f'n{i}.example') for i in range(200)]
+
+        def load():
+            while not stop.is_set():
+                harness.ask_many(self.process.server, queries)
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            before = self.process.metrics()
+            for _ in range(30):
+                after = self.process.metrics()
+                for (name, labels), value in before.items():
+                    if name.endswith('_total'):
+                        self.assertGreaterEqual(after[name, labels], value, name)
+                before = after
+        finally:
+            stop.set()
+            thread.join(20)
+        self.assert_balance(self.process)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Upstreams that lose, delay and die; what leaves for them; and forged replies."""
+
+import collections
+import socket
+import struct
+import threading
+import time
+
+import harness
+from case import Case
+from harness import ask, rdata_texts
+
+
+class Loss(Case):
+    def test_lost_packet_is_sent_again(self):
+        seen = set()
+
+        def script(asked):
+            if asked.name in seen:
+                asked.send(asked.reply())
+            seen.add(asked.name)
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        start = time.monotonic()
+        for number in range(3):
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example', timeout=5)),
+                             ['192.0.2.1'])
+        self.assertLess(time.monotonic() - start, 4.5 * harness.PATIENCE)
+        self.assertEqual(len(upstream.asked), 6)
+        self.assertEqual(ouzel.total('ouzel_upstream_resends_total'), 3)
+        self.assert_balance(ouzel)
+
+    def test_every_send_has_another_id(self):
+        upstream = self.upstream(lambda asked: None)
+        ouzel = self.ouzel(upstream)
+        ask(ouzel.server, 'a.example', timeout=7)
+        self.assertEqual(len(upstream.asked), 3, 'at most 3 sends to one server (RFC 9520)')
+        sends = {(asked.ident, asked.source) for asked in upstream.asked}
+        self.assertEqual(len(sends), 3)
+
+    def test_next_upstream_is_used(self):
+        dead, good = self.upstream(lambda asked: None), self.upstream()
+        ouzel = self.ouzel(settings={'forward': [
+            {'zone': '.', 'to': [str(dead), str(good)], 'strategy': 'ordered'}]})
+        start = time.monotonic()
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example', timeout=5)), ['192.0.2.1'])
+        self.assertLess(time.monotonic() - start, 2 * harness.PATIENCE)
+        self.assertEqual(dead.names(), ['a.example'])
+        self.assertEqual(good.names(), ['a.example'])
+
+    def test_upstream_that_does_not_exist(self):
+        """Nobody listens there: the kernel says so, and the other one is asked."""
+        closed = harness.join(harness.fresh_address(), 5399)
+        good = self.upstream()
+        ouzel = self.ouzel(settings={'forward': [
+            {'zone': '.', 'to': [closed, str(good)], 'strategy': 'ordered'}]})
+        start = time.monotonic()
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example', timeout=5)), ['192.0.2.1'])
+        self.assertLess(time.monotonic() - start, 2 * harness.PATIENCE)
+        self.assert_balance(ouzel)
+
+    def test_late_first_answer_still_counts(self):
+        """The reply to the first send comes after the second send: it is taken."""
+        answered = threading.Event()
+
+        def script(asked):
+            if not answered.is_set():
+                answered.set()
+                asked.send(asked.reply(['192.0.2.77']), delay=0.9)
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        reply = ask(ouzel.server, 'a.example', timeout=5)
+        self.assertIsNotNone(reply)
+        self.assertEqual(rdata_texts(reply), ['192.0.2.77'])
+        self.assertGreater(len(upstream.asked), 1, 'nothing was sent again')
+
+    def test_all_dead(self):
+        dead = [self.upstream(lambda asked: None) for _ in range(2)]
+        ouzel = self.ouzel(*dead)
+        start = time.monotonic()
+        reply = ask(ouzel.server, 'a.example', timeout=8)
+        self.assert_status(reply, 'SERVFAIL')
+        self.assertLess(time.monotonic() - start, 5.5 * harness.PATIENCE)
+        for upstream in dead:
+            self.assertLessEqual(len(upstream.asked), 3)
+        self.assert_balance(ouzel)
+
+    def test_servfail_of_one_is_not_the_end(self):
+        sick = self.upstream(lambda asked: asked.send(asked.reply(rcode=2)))
+        good = self.upstream()
+        ouzel = self.ouzel(settings={'forward': [
+            {'zone': '.', 'to': [str(sick), str(good)], 'strategy': 'ordered'}]})
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example', timeout=6)), ['192.0.2.1'])
+
+    def test_loss_under_load(self):
+        """A fourth of the questions loses its first send, some of those also the second."""
+        sends = collections.Counter()
+
+        def script(asked):
+            sends[asked.name] += 1
+            number = int(asked.name[1:asked.name.index('.')])
+            if sends[asked.name] > (number % 4 == 0) + (number % 16 == 0):
+                asked.send(asked.reply())
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream, workers=2)
+        replies = harness.ask_many(
+            ouzel.server, [harness.plain_query(f'n{i}.example') for i in range(500)], timeout=8)
+        self.assertNotIn(None, replies)
+        self.assertEqual({reply[3] & 15 for reply in replies}, {0})
+        self.assert_balance(ouzel)
+
+
+class Forgery(Case):
+    """A reply counts only if address, port, ID and question are those of the query."""
+
+    BAD = ['203.0.113.66']
+
+    def forged(self, forge):
+        """`forge` sends wrong replies first; the right one follows 0.1 s later."""
+        def script(asked):
+            forge(asked)
+            asked.send(asked.reply(['192.0.2.1']), delay=0.1)
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        for number in range(5):
+            reply = ask(ouzel.server, f'n{number}.example', timeout=5)
+            self.assertEqual(rdata_texts(reply), ['192.0.2.1'])
+        for number in range(5):
+            reply = ask(ouzel.server, f'n{number}.example', timeout=5)
+            self.assertEqual(rdata_texts(reply), ['192.0.2.1'])
+        self.assert_balance(ouzel)
+        return ouzel
+
+    def other_socket(self, address, port=0):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, port))
+        self.addCleanup(sock.close)
+        return sock
+
+    def test_wrong_address(self):
+        sock = self.other_socket(harness.fresh_address())
+        self.forged(lambda asked: asked.send(asked.reply(self.BAD), sock=sock))
+
+    def test_wrong_address_same_port(self):
+        sockets = {}
+
+        def forge(asked):
+            port = asked.upstream.port
+            if port not in sockets:
+                sockets[port] = self.other_socket(harness.fresh_address(), port)
+            asked.send(asked.reply(self.BAD), sock=sockets[port])
+        self.forged(forge)
+
+    def test_wrong_port(self):
+        sockets = {}
+
+        def forge(asked):
+            address = asked.upstream.address
+            if address not in sockets:
+                sockets[address] = self.other_socket(address)
+            asked.send(asked.reply(self.BAD), sock=sockets[address])
+        self.forged(forge)
+
+    def test_wrong_id(self):
+        def forge(asked):
+            for off in (1, 0x0100, 0x8000, 0xffff):
+                asked.send(asked.reply(self.BAD, ident=asked.ident ^ off))
+        ouzel = self.forged(forge)
+        self.assertGreater(ouzel.total('ouzel_upstream_replies_total') -
+                           ouzel.total('ouzel_upstream_replies_total', verdict='accepted'), 0)
+
+    def test_wrong_question(self):
+        def forge(asked):
+            other = harness.plain_query('other.example')[12:]
+            asked.send(asked.reply(self.BAD, question=other))
+            asked.send(asked.reply(self.BAD, question=asked.question[:-4] + b'\0\x10\0\1'))
+            asked.send(asked.reply(self.BAD, question=asked.question[:-2] + b'\0\3'))
+        ouzel = self.forged(forge)
+        self.assertGreaterEqual(
+            ouzel.total('ouzel_upstream_replies_total', verdict='mismatched'), 15)
+
+    def test_garbage(self):
+        def forge(asked):
+            good = asked.reply(self.BAD)
+            ident = struct.pack('>H', asked.ident)
+            for data in (b'', b'\0', ident, good[:11], good[:12], good[:-1], asked.data,
+                         ident + b'\x81\x80\0\1\xff\xff\0\0\0\0' + asked.question,
+                         ident + b'\x81\x80\0\0\0\0\0\0\0\0',
+                         ident + b'\x81\x80\0\2\0\0\0\0\0\0' + asked.question * 2,
+                         ident + b'\x81\x80\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1',
+                         good[:-16] + b'\xc0\xff' + good[-14:]):
+                asked.send(data)
+        self.forged(forge)
+
+    def test_reply_that_nobody_waits_for(self):
+        """The same reply five times, and once more much later: counted, not taken twice."""
+        def script(asked):
+            for _ in range(5):
+                asked.send(asked.reply())
+            asked.send(asked.reply(self.BAD), delay=0.5)
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example')), ['192.0.2.1'])
+        time.sleep(0.8)
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example')), ['192.0.2.1'])
+        self.assert_balance(ouzel)
+
+
+class Randomness(Case):
+    def test_ports_and_ids(self):
+        """300 questions: at least 250 source ports, spread over the range, and no order in them."""
+        upstream = self.upstream()
+        ouzel = self.ouzel(upstream)
+        queries = [harness.plain_query(f'n{i}.random.example') for i in range(300)]
+        self.assertNotIn(None, harness.ask_many(ouzel.server, queries, window=8))
+        ports = [asked.source[1] for asked in upstream.asked]
+        idents = [asked.ident for asked in upstream.asked]
+        self.assertGreaterEqual(len(set(ports)), 250)
+        self.assertGreaterEqual(len(set(idents)), 290)
+        self.assertGreaterEqual(min(ports), 1024)
+        for values in (ports, idents):
+            buckets = {value >> 12 for value in values}
+            self.assertGreaterEqual(len(buckets), 14, 'large parts of the range are not used')
+            steps = [b - a for a, b in zip(values, values[1:])]
+            self.assertLess(sum(0 < step < 200 for step in steps), 30, 'these look counted up')
+
+    def test_another_start_gives_others(self):
+        seen = []
+        for _ in range(2):
+            upstream = self.upstream()
+            ouzel = self.ouzel(upstream)
+            for number in range(8):
+                ask(ouzel.server, f'n{number}.example')
+            seen.append([(asked.source[1], asked.ident) for asked in upstream.asked])
+        self.assertEqual(set(seen[0]) & set(seen[1]), set())
+
+    def test_what_leaves(self):
+        """One question, RD set, own OPT of 1232 octets; nothing of the client's OPT goes along."""
+        upstream = self.upstream()
+        ouzel = self.ouzel(upstream)
+        ask(ouzel.server, 'a.example', use_edns=0, payload=4000,
+            options=[harness.dns.edns.ECSOption('192.0.2.0', 24)])
+        message = upstream.asked[0].message()
+        self.assertEqual(len(message.question), 1)
+        self.assertEqual(message.opcode(), 0)
+        self.assertTrue(message.flags & harness.dns.flags.RD)
+        self.assertFalse(message.flags & (harness.dns.flags.TC | harness.dns.flags.QR))
+        self.assertEqual(message.edns, 0)
+        self.assertEqual(message.payload, 1232)
+        self.assertEqual(list(message.options), [])
