@@ -17,7 +17,6 @@
 #define CACHE_KEY_MAX    272   // octets of a key
 #define CACHE_VALUE_MAX  77824 // octets of a value: 64 KiB and room for what describes it
 #define CACHE_SHARDS_MAX 256
-#define CACHE_BATCH_MAX  64 // lookups that cache_lookup_batch takes at once
 
 struct cache {
     uint8_t *region;

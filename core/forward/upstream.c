@@ -2,10 +2,11 @@
 #include "core/forward/upstream.h"
 
 enum {
-    LOST_DEAD = 3,       // sends in a row without a reply after which it is taken for dead
-    RETRY_US = 1000000,  // first pause before a dead one is tried again, doubling
-    RETRY_DOUBLINGS = 4, // up to 16 s
-    EXPLORE_ONE_IN = 64, // sends that go elsewhere than to the fastest, to learn of changes
+    LOST_DEAD = 3,         // sends in a row without a reply after which it is taken for dead
+    RETRY_US = 1000000,    // first pause before a dead one is tried again, doubling
+    RETRY_DOUBLINGS = 4,   // up to 16 s
+    EXPLORE_ONE_IN = 64,   // sends that go elsewhere than to the fastest, to learn of changes
+    MARGIN_MIN_US = 10000, // the G of RFC 6298 2.3: what a tick and a busy machine may add
 };
 
 void upstream_answered(struct upstream *upstream, uint32_t round_trip_us)
@@ -21,8 +22,7 @@ void upstream_answered(struct upstream *upstream, uint32_t round_trip_us)
     uint32_t error = round_trip_us > upstream->smoothed_us ? round_trip_us - upstream->smoothed_us
                                                            : upstream->smoothed_us - round_trip_us;
     upstream->variation_us += (error / 4) - (upstream->variation_us / 4);
-    upstream->smoothed_us += round_trip_us / 8;
-    upstream->smoothed_us -= upstream->smoothed_us / 8;
+    upstream->smoothed_us += (round_trip_us / 8) - (upstream->smoothed_us / 8);
     if (upstream->smoothed_us == 0)
         upstream->smoothed_us = 1;
 }
@@ -42,7 +42,10 @@ uint32_t upstream_timeout_us(const struct upstream *upstream)
 {
     if (upstream->smoothed_us == 0)
         return UPSTREAM_TIMEOUT_FIRST_US;
-    uint32_t timeout_us = upstream->smoothed_us + 4 * upstream->variation_us;
+    uint32_t margin_us = 4 * upstream->variation_us;
+    if (margin_us < MARGIN_MIN_US)
+        margin_us = MARGIN_MIN_US;
+    uint32_t timeout_us = upstream->smoothed_us + margin_us;
     if (timeout_us < UPSTREAM_TIMEOUT_MIN_US)
         return UPSTREAM_TIMEOUT_MIN_US;
     return timeout_us < UPSTREAM_TIMEOUT_MAX_US ? timeout_us : UPSTREAM_TIMEOUT_MAX_US;

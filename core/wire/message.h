@@ -88,7 +88,7 @@ enum query_verdict {
 //   or with a compressed name, records that are cut      FORMERR
 //   an OPT twice, not at the root, or with bad options   FORMERR  (RFC 6891 6.1.1)
 //   EDNS version above 0                                 BADVERS  (RFC 6891 6.1.3)
-//   type OPT, TSIG, TKEY, SIG(0) or 0 as the question    FORMERR
+//   type OPT, TSIG, TKEY or 0 as the question            FORMERR
 //   AXFR, IXFR, a class other than IN                    REFUSED
 //   MAILA, MAILB                                         NOTIMP
 enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len);
