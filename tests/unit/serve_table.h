@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/serve.h"
+
+#include "tests/unit/packet.h"
+
+// The bench of the tests of serve: one worker or two over one cache, called by hand. `table` holds
+// all that a case needs; what serve_drain gives out is kept in `sent`.
+
+#define START_US   1000000000000000u
+#define SECOND_US  1000000u
+#define SENT_MAX   600
+#define WORKERS    2
+#define REGION_LEN ((size_t)2 << 20)
+
+struct sent {
+    enum outgoing_kind kind;
+    uint16_t port;
+    uint16_t number;
+    struct address upstream;
+    struct client client;
+    struct packet packet;
+};
+
+struct table {
+    struct settings settings;
+    struct forward_zone zones[1];
+    struct address upstreams[3];
+    struct prefix allow[1], refuse[1], drop[1];
+    struct plan plan;
+    struct access_list access;
+    struct cache cache;
+    struct counters counters;
+    struct counters before; // when the counters were looked at last
+    void *memory[5 + WORKERS];
+    size_t memory_count;
+    struct serve *workers[WORKERS];
+    struct serve *serve; // the one that is spoken to
+    uint8_t *out;
+    size_t room;
+    uint64_t now_us;
+    struct packet asked;
+    struct sent *sent;
+    size_t sent_count;
+};
+
+struct setup {
+    size_t upstreams; // 0: stands for 1
+    uint32_t pending_max;
+    uint16_t ports_max;
+    uint32_t workers;
+    const char *zone;
+};
+
+static inline void *memory_of(struct table *t, size_t size)
+{
+    size = (size + 63) / 64 * 64;
+    void *memory = aligned_alloc(64, size);
+    assert_non_null(memory);
+    memset(memory, 0, size);
+    t->memory[t->memory_count++] = memory;
+    return memory;
+}
+
+static inline struct prefix prefix_of(const char *text)
+{
+    struct prefix prefix;
+    assert_true(prefix_parse(&prefix, text, strlen(text)));
+    return prefix;
+}
+
+// Clients of 192.0.2.0/24 are served, but 192.0.2.128/26 is refused and 192.0.2.192/26 dropped.
+static inline void settings_make(struct table *t, const struct setup *setup)
+{
+    settings_init(&t->settings);
+    forward_zone_init(&t->zones[0]);
+    const char *zone = setup->zone ? setup->zone : ".";
+    assert_true(name_parse(&t->zones[0].zone, zone, strlen(zone)));
+    t->zones[0].strategy = FORWARD_ORDERED;
+    for (uint8_t i = 0; i < COUNT_OF(t->upstreams); i++)
+        t->upstreams[i] = (struct address){
+            .ip = {198, 51, 100, (uint8_t)(i + 1)}, .port = 53, .family = ADDRESS_IPV4};
+    t->zones[0].to = (struct address_list){t->upstreams, setup->upstreams ? setup->upstreams : 1};
+    t->settings.forward = (struct forward_zone_list){t->zones, 1};
+    t->allow[0] = prefix_of("192.0.2.0/24");
+    t->refuse[0] = prefix_of("192.0.2.128/26");
+    t->drop[0] = prefix_of("192.0.2.192/26");
+    t->settings.access_allow = (struct prefix_list){t->allow, 1};
+    t->settings.access_refuse = (struct prefix_list){t->refuse, 1};
+    t->settings.access_drop = (struct prefix_list){t->drop, 1};
+}
+
+static inline struct table *begin(struct setup setup)
+{
+    struct table *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    uint32_t workers = setup.workers ? setup.workers : 1;
+    t->now_us = START_US;
+    settings_make(t, &setup);
+    assert_null(plan_build(&t->plan, memory_of(t, plan_size(&t->settings)), &t->settings));
+    access_build(&t->access, memory_of(t, access_size(&t->settings)), &t->settings);
+    assert_int_equal(cache_format(&t->cache, memory_of(t, REGION_LEN), REGION_LEN, workers, 99), 0);
+    for (uint32_t i = 0; i < workers; i++) {
+        struct serve_config config = {
+            .settings = &t->settings,
+            .plan = &t->plan,
+            .access = &t->access,
+            .cache = &t->cache,
+            .counters = &t->counters,
+            .worker = i,
+            .pending_max = setup.pending_max ? setup.pending_max : 64,
+            .ports_max = setup.ports_max ? setup.ports_max : 128,
+            .seed = {[0] = (uint8_t)(i + 1)},
+        };
+        t->workers[i] = serve_init(memory_of(t, serve_size(&config)), &config, t->now_us);
+    }
+    t->serve = t->workers[0];
+    t->room = serve_reply_room(t->serve);
+    t->out = memory_of(t, SERVE_BATCH_MAX * t->room);
+    t->sent = calloc(SENT_MAX, sizeof *t->sent);
+    assert_non_null(t->sent);
+    return t;
+}
+
+static inline void end(struct table *t)
+{
+    for (size_t i = 0; i < t->memory_count; i++)
+        free(t->memory[i]);
+    free(t->sent);
+    free(t);
+}
+
+// The client with this last octet; its port tells clients apart too.
+static inline struct client client(uint8_t host)
+{
+    return (struct client){
+        .from = {.ip = {192, 0, 2, host}, .port = (uint16_t)(1000 + host), .family = ADDRESS_IPV4},
+        .listener = host % 3};
+}
+
+static inline struct serve_item ask_as(struct table *t, struct serve_item item, const char *query)
+{
+    t->asked = packet_of(query);
+    item.in = exact_copy(t->asked.bytes, t->asked.len);
+    item.in_len = (uint16_t)t->asked.len;
+    serve_queries(t->serve, t->now_us, &item, 1, t->out);
+    free((void *)(uintptr_t)item.in);
+    return item;
+}
+
+static inline struct serve_item ask(struct table *t, uint8_t host, const char *query)
+{
+    return ask_as(t, (struct serve_item){.client = client(host)}, query);
+}
+
+static inline void ask_waiting(struct table *t, uint8_t host, const char *query)
+{
+    assert_int_equal(ask(t, host, query).verdict, SERVE_WAITING);
+}
+
+static inline void ask_answered(struct table *t, uint8_t host, const char *query, const char *reply)
+{
+    struct serve_item item = ask(t, host, query);
+    assert_int_equal(item.verdict, SERVE_ANSWERED);
+    assert_ptr_equal(item.out, t->out);
+    assert_packet(item.out, item.out_len, reply);
+}
+
+// Fetches all that is to be done and returns how many things that were.
+static inline size_t drain(struct table *t)
+{
+    uint8_t *bytes = malloc(t->room);
+    assert_non_null(bytes);
+    t->sent_count = 0;
+    for (;;) {
+        struct outgoing outgoing = {.bytes = bytes};
+        if (!serve_drain(t->serve, t->now_us, &outgoing))
+            break;
+        assert_in_range(t->sent_count, 0, SENT_MAX - 1);
+        struct sent *sent = &t->sent[t->sent_count++];
+        *sent =
+            (struct sent){.kind = outgoing.kind, .port = outgoing.port, .number = outgoing.number};
+        if (outgoing.kind == OUTGOING_OPEN || outgoing.kind == OUTGOING_QUERY)
+            sent->upstream = *outgoing.upstream;
+        if (outgoing.kind == OUTGOING_REPLY)
+            sent->client = outgoing.client;
+        if (outgoing.kind == OUTGOING_REPLY || outgoing.kind == OUTGOING_QUERY) {
+            assert_in_range(outgoing.len, 12, t->room);
+            sent->packet.len = outgoing.len;
+            memcpy(sent->packet.bytes, bytes, outgoing.len);
+        }
+    }
+    free(bytes);
+    return t->sent_count;
+}
+
+// Drains what must be the opening of a port and a query from it, and returns the query.
+static inline struct sent query_sent(struct table *t)
+{
+    assert_int_equal(drain(t), 2);
+    assert_int_equal(t->sent[0].kind, OUTGOING_OPEN);
+    assert_int_equal(t->sent[1].kind, OUTGOING_QUERY);
+    assert_int_equal(t->sent[0].port, t->sent[1].port);
+    assert_in_range(t->sent[0].number, 1024, 65535);
+    assert_true(address_equal(&t->sent[0].upstream, &t->sent[1].upstream));
+    return t->sent[1];
+}
+
+static inline void reply_from(struct table *t, const struct sent *query, const char *rest)
+{
+    char text[4096];
+    snprintf(text, sizeof text, "%02x%02x %s", query->packet.bytes[0], query->packet.bytes[1],
+             rest);
+    struct packet packet = packet_of(text);
+    uint8_t *bytes = exact_copy(packet.bytes, packet.len);
+    serve_reply(t->serve, t->now_us, query->port, bytes, packet.len);
+    free(bytes);
+}
+
+// With nothing under way any more, all that is left to do is to close the source ports one after
+// the other as they grow old; then nothing is to be waited for.
+static inline void settle(struct table *t)
+{
+    uint64_t end_us = t->now_us + 15 * SECOND_US;
+    while (serve_deadline(t->serve) != WHEEL_NEVER) {
+        assert_true(serve_deadline(t->serve) <= end_us);
+        t->now_us = serve_deadline(t->serve);
+        serve_expire(t->serve, t->now_us);
+        for (size_t i = drain(t); i-- > 0;)
+            assert_int_equal(t->sent[i].kind, OUTGOING_CLOSE);
+    }
+    assert_int_equal(counter_get(&t->counters, COUNTER_ports), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_pending), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_waiters), 0);
+}
+
+static inline void assert_reply(const struct sent *sent, uint8_t host, const char *reply)
+{
+    struct client wanted = client(host);
+    assert_int_equal(sent->kind, OUTGOING_REPLY);
+    assert_true(address_equal(&sent->client.from, &wanted.from));
+    assert_int_equal(sent->client.listener, wanted.listener);
+    assert_packet(sent->packet.bytes, sent->packet.len, reply);
+}
+
+static const char *const counter_names[COUNTER_COUNT] = {
+#define COUNTER(identifier, ...) [COUNTER_##identifier] = #identifier,
+#define GAUGE(identifier, ...)
+#include "core/settings/counters.def"
+#undef COUNTER
+#undef GAUGE
+};
+
+// What was counted since the last look must be this and nothing else: "queries 2 answers_cache 1".
+// A word without a number counts 1.
+static inline void assert_counted(struct table *t, const char *wanted)
+{
+    char is[512] = "";
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        uint64_t more = t->counters.values[i] - t->before.values[i];
+        size_t at = strlen(is);
+        if (counter_names[i] && more == 1)
+            snprintf(is + at, sizeof is - at, "%s%s", at ? " " : "", counter_names[i]);
+        else if (counter_names[i] && more > 1)
+            snprintf(is + at, sizeof is - at, "%s%s %d", at ? " " : "", counter_names[i],
+                     (int)more);
+    }
+    assert_string_equal(is, wanted);
+    t->before = t->counters;
+}
+
+static inline uint64_t gauge(const struct table *t, enum counter which)
+{
+    return counter_get(&t->counters, which);
+}
+
+#define NAME    "'www' 'example' 00 "
+#define ASK     NAME "0001 0001 "
+#define ONE     "0001 0000 0000 0000 "
+#define ONE_OPT "0001 0000 0000 0001 "
+#define OPT     "00 0029 04d0 00 00 0000 0000 "
+#define OPT_DO  "00 0029 04d0 00 00 8000 0000 "
+#define EDE_22  "00 0029 04d0 00 00 0000 0006 000f 0002 0016 "
+#define QUERY   "1234 0100 " ONE ASK
+#define A(ttl)  "c00c 0001 0001 " ttl " 0004 c0000201 "
+#define COUNTS1 "0001 0001 0000 0000 "
+#define GOOD    "8180 " COUNTS1 ASK A("0000012c")
+#define FAILED  "8182 " ONE ASK
+#define REFUSED "8185 " ONE ASK
+#define ANSWER  "1234 8180 " COUNTS1 ASK A("0000012c")

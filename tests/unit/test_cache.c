@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: MIT
+#include "cache/cache.h"
+
+#include "tests/unit/packet.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+// A region between two pages that nobody may touch: what reads or writes outside of it dies. Where
+// the size is no multiple of a page, the octets behind it in its last page are poisoned and looked
+// at again at the end.
+
+#define POISON 0xa5
+
+struct region {
+    uint8_t *mapping;
+    size_t mapping_len;
+    uint8_t *bytes;
+    size_t size;
+    size_t slack;
+    struct cache cache;
+};
+
+static struct region region_of(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t pages = (size + page - 1) / page * page;
+    struct region r = {.mapping_len = pages + 2 * page, .size = size, .slack = pages - size};
+    r.mapping = mmap(NULL, r.mapping_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(r.mapping != MAP_FAILED);
+    r.bytes = r.mapping + page;
+    assert_int_equal(mprotect(r.bytes, pages, PROT_READ | PROT_WRITE), 0);
+    memset(r.bytes + size, POISON, r.slack);
+    return r;
+}
+
+static void region_free(struct region *r)
+{
+    for (size_t i = 0; i < r->slack; i++)
+        assert_int_equal(r->bytes[r->size + i], POISON);
+    assert_int_equal(munmap(r->mapping, r->mapping_len), 0);
+}
+
+static struct region formatted(size_t size, uint32_t shards)
+{
+    struct region r = region_of(size);
+    assert_int_equal(cache_format(&r.cache, r.bytes, size, shards, 4711), 0);
+    return r;
+}
+
+static void verify(const struct cache *cache)
+{
+    for (uint32_t i = 0; i < cache->shard_count; i++) {
+        const char *why = cache_verify(cache, i);
+        if (why)
+            fail_msg("shard %u: %s", i, why);
+    }
+}
+
+// Equal numbers get equal hashes and all of them good ones.
+static uint64_t hash_of(uint64_t number)
+{
+    return test_random(&number);
+}
+
+static struct cache_key key_of(const uint64_t *number)
+{
+    return (struct cache_key){
+        .hash = hash_of(*number), .bytes = (const uint8_t *)number, .len = sizeof *number};
+}
+
+static uint8_t pattern(uint64_t number, size_t at)
+{
+    return (uint8_t)(number * 31 + at * 7 + (at >> 8));
+}
+
+static int insert(struct cache *cache, uint64_t number, uint32_t len, uint32_t now_s,
+                  uint32_t expiry_s, struct cache_inserted *inserted)
+{
+    uint8_t *bytes = malloc(len ? len : 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = pattern(number, i);
+    struct cache_key key = key_of(&number);
+    struct cache_value value = {.bytes = bytes, .len = len, .birth_s = now_s, .expiry_s = expiry_s};
+    int result = cache_insert(cache, &key, &value, now_s, inserted);
+    free(bytes);
+    return result;
+}
+
+static void insert_good(struct cache *cache, uint64_t number, uint32_t len)
+{
+    struct cache_inserted inserted;
+    assert_int_equal(insert(cache, number, len, 1000, 2000, &inserted), 0);
+}
+
+// Looks up and checks every octet; the buffer has exactly `size` octets.
+static enum cache_verdict lookup(const struct cache *cache, uint64_t number, size_t size,
+                                 struct cache_hit *hit)
+{
+    uint8_t *buffer = malloc(size ? size : 1);
+    assert_non_null(buffer);
+    memset(buffer, POISON, size);
+    struct cache_key key = key_of(&number);
+    enum cache_verdict verdict = cache_lookup(cache, &key, buffer, size, hit);
+    if (verdict == CACHE_HIT) {
+        for (size_t i = 0; i < size; i++) {
+            uint8_t wanted = i < hit->value_len ? pattern(number, i) : POISON;
+            if (buffer[i] != wanted)
+                fail_msg("octet %zu of %zu is %02x, not %02x", i, size, buffer[i], wanted);
+        }
+    }
+    free(buffer);
+    return verdict;
+}
+
+static void test_empty_cache_has_nothing(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(lookup(&r.cache, i, 100, &hit), CACHE_MISS);
+        struct cache_key key = key_of(&i);
+        assert_false(cache_remove(&r.cache, &key));
+    }
+    struct cache_use use;
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries, 0);
+    assert_int_equal(use.used, 0);
+    assert_in_range(use.capacity, 256 * 1024, r.size);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_value_comes_back_with_its_times(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    assert_int_equal(insert(&r.cache, 7, 100, 0xfffffff0, UINT32_MAX, &inserted), 0);
+    assert_false(inserted.replaced);
+    assert_int_equal(inserted.evicted + inserted.expired, 0);
+    assert_int_equal(lookup(&r.cache, 7, 100, &hit), CACHE_HIT);
+    assert_int_equal(hit.value_len, 100);
+    assert_int_equal(hit.birth_s, 0xfffffff0);
+    assert_int_equal(hit.expiry_s, UINT32_MAX);
+    // What has expired is still found: the caller decides.
+    assert_int_equal(insert(&r.cache, 8, 1, 0, 1, &inserted), 0);
+    assert_int_equal(lookup(&r.cache, 8, 1, &hit), CACHE_HIT);
+    assert_int_equal(hit.birth_s, 0);
+    assert_int_equal(hit.expiry_s, 1);
+    assert_int_equal(lookup(&r.cache, 9, 100, &hit), CACHE_MISS);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_lookup_copies_no_more_than_there_is_room(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    insert_good(&r.cache, 7, 100);
+    for (size_t size = 0; size < 120; size++) {
+        assert_int_equal(lookup(&r.cache, 7, size, &hit), CACHE_HIT);
+        assert_int_equal(hit.value_len, 100);
+    }
+    struct cache_key key = key_of(&(uint64_t){7});
+    assert_int_equal(cache_lookup(&r.cache, &key, NULL, 0, &hit), CACHE_HIT);
+    region_free(&r);
+}
+
+static void test_insert_under_the_same_key_replaces(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    for (uint32_t len = 1; len < 200; len++) {
+        assert_int_equal(insert(&r.cache, 7, len, len, len + 1000, &inserted), 0);
+        assert_int_equal(inserted.replaced, len > 1);
+        assert_int_equal(inserted.evicted + inserted.expired, 0);
+        assert_int_equal(lookup(&r.cache, 7, 300, &hit), CACHE_HIT);
+        assert_int_equal(hit.value_len, len);
+        assert_int_equal(hit.birth_s, len);
+    }
+    struct cache_use use;
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries, 1);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_removed_value_is_gone_until_inserted_again(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    struct cache_use use;
+    struct cache_key key = key_of(&(uint64_t){7});
+    insert_good(&r.cache, 7, 10);
+    insert_good(&r.cache, 8, 10);
+    assert_true(cache_remove(&r.cache, &key));
+    assert_false(cache_remove(&r.cache, &key));
+    assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_MISS);
+    assert_int_equal(lookup(&r.cache, 8, 10, &hit), CACHE_HIT);
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries, 1);
+    verify(&r.cache);
+    insert_good(&r.cache, 7, 20);
+    assert_int_equal(lookup(&r.cache, 7, 20, &hit), CACHE_HIT);
+    assert_int_equal(hit.value_len, 20);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_values_of_every_length_come_back(void **state)
+{
+    (void)state;
+    struct region r = formatted((size_t)4 << 20, 1);
+    struct cache_hit hit;
+    for (uint32_t len = 1; len <= CACHE_VALUE_MAX; len += len < 300 ? 1 : 997) {
+        insert_good(&r.cache, len, len);
+        assert_int_equal(lookup(&r.cache, len, len, &hit), CACHE_HIT);
+        assert_int_equal(hit.value_len, len);
+    }
+    insert_good(&r.cache, CACHE_VALUE_MAX, CACHE_VALUE_MAX);
+    assert_int_equal(lookup(&r.cache, CACHE_VALUE_MAX, CACHE_VALUE_MAX + 1, &hit), CACHE_HIT);
+    assert_int_equal(hit.value_len, CACHE_VALUE_MAX);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_keys_of_every_length_and_alignment_are_told_apart(void **state)
+{
+    (void)state;
+    struct region r = formatted((size_t)1 << 20, 1);
+    uint8_t *bytes = malloc(CACHE_KEY_MAX);
+    assert_non_null(bytes);
+    memset(bytes, 'k', CACHE_KEY_MAX);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    // The same hash for all: the octets must make the difference. Seven have room in a bucket.
+    for (uint32_t len = 1; len <= CACHE_KEY_MAX; len++) {
+        struct cache_key key = {.hash = 42, .bytes = bytes + CACHE_KEY_MAX - len, .len = len};
+        uint16_t out = 0;
+        struct cache_value value = {
+            .bytes = &(uint16_t){(uint16_t)len}, .len = 2, .birth_s = 1, .expiry_s = 1000 + len};
+        assert_int_equal(cache_insert(&r.cache, &key, &value, 1, &inserted), 0);
+        assert_false(inserted.replaced);
+        assert_int_equal(inserted.evicted, len > 7);
+        assert_int_equal(cache_lookup(&r.cache, &key, &out, 2, &hit), CACHE_HIT);
+        assert_int_equal(out, len);
+        bytes[CACHE_KEY_MAX - len] ^= 1;
+        assert_int_equal(cache_lookup(&r.cache, &key, &out, 2, &hit), CACHE_MISS);
+        bytes[CACHE_KEY_MAX - len] ^= 1;
+        bytes[CACHE_KEY_MAX - 1] ^= 1;
+        assert_int_equal(cache_lookup(&r.cache, &key, &out, 2, &hit), CACHE_MISS);
+        bytes[CACHE_KEY_MAX - 1] ^= 1;
+        key.hash++;
+        assert_int_equal(cache_lookup(&r.cache, &key, &out, 2, &hit), CACHE_MISS);
+    }
+    verify(&r.cache);
+    free(bytes);
+    region_free(&r);
+}
+
+static void test_out_of_bounds_is_refused_and_changes_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t key_len, value_len;
+    } rows[] = {{0, 1}, {CACHE_KEY_MAX + 1, 1},   {UINT32_MAX, 1}, {0x10001, 1},
+                {1, 0}, {1, CACHE_VALUE_MAX + 1}, {1, UINT32_MAX}};
+    struct region r = formatted((size_t)1 << 20, 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    insert_good(&r.cache, 7, 10);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct cache_key key = {.hash = 1, .bytes = (const uint8_t *)"", .len = rows[i].key_len};
+        struct cache_value value = {.bytes = "", .len = rows[i].value_len, .expiry_s = 1};
+        assert_int_equal(cache_insert(&r.cache, &key, &value, 0, &inserted), -1);
+    }
+    assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_entry_above_a_quarter_of_the_log_is_refused(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    // An entry is 24 octets, value and key, rounded up to 8.
+    uint32_t most = (uint32_t)(r.cache.log_size / 4) / 8 * 8 - 24 - 8;
+    assert_in_range(most, 60000, CACHE_VALUE_MAX);
+    insert_good(&r.cache, 7, 10);
+    assert_int_equal(insert(&r.cache, 8, most + 1, 1000, 2000, &inserted), -1);
+    assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
+    assert_int_equal(insert(&r.cache, 8, most, 1000, 2000, &inserted), 0);
+    assert_int_equal(lookup(&r.cache, 8, most, &hit), CACHE_HIT);
+    for (uint64_t i = 9; i < 100; i++) {
+        assert_int_equal(insert(&r.cache, i, most, 1000, 2000, &inserted), 0);
+        assert_int_equal(lookup(&r.cache, i, most, &hit), CACHE_HIT);
+        verify(&r.cache);
+    }
+    region_free(&r);
+}
+
+static void test_full_log_drops_the_oldest_first(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    uint64_t evicted = 0, count = 40000;
+    for (uint64_t i = 0; i < count; i++) {
+        assert_int_equal(insert(&r.cache, i, 64, 1000, 2000, &inserted), 0);
+        assert_int_equal(inserted.expired, 0);
+        evicted += inserted.evicted;
+        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_HIT);
+    }
+    struct cache_use use;
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries + evicted, count);
+    assert_in_range(use.used, use.capacity - 200, use.capacity);
+    // Those that the log cannot hold any more are gone, and all of the youngest are there but for
+    // the few that a full bucket cost.
+    uint64_t found = 0, held = use.capacity / 96;
+    for (uint64_t i = 0; i + held + 1 < count; i++)
+        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_MISS);
+    for (uint64_t i = count - held; i < count; i++)
+        found += lookup(&r.cache, i, 64, &hit) == CACHE_HIT;
+    assert_int_equal(found, use.entries);
+    assert_in_range(found, held * 8 / 10, held);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_evicted_and_expired_are_told_apart(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    uint64_t evicted = 0, expired = 0, number = 0;
+    // First those that live to 2000, then those that live to 3000.
+    for (; number < 1000; number++)
+        assert_int_equal(insert(&r.cache, number, 64, 1000, 2000, &inserted), 0);
+    for (; number < 2000; number++)
+        assert_int_equal(insert(&r.cache, number, 64, 1000, 3000, &inserted), 0);
+    for (; number < 20000; number++) {
+        assert_int_equal(insert(&r.cache, number, 64, 2000, 4000, &inserted), 0);
+        expired += inserted.expired;
+        evicted += inserted.evicted;
+    }
+    assert_in_range(expired, 900, 1000);
+    assert_in_range(evicted, 10000, 19000);
+    region_free(&r);
+}
+
+static void test_full_bucket_gives_up_what_ends_first(void **state)
+{
+    (void)state;
+    static const uint32_t expiries[] = {1700, 1600, 1200, 1500, 1900, 1300, 1800};
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    struct cache_use use;
+    uint8_t byte;
+    for (unsigned i = 0; i < 10; i++) {
+        struct cache_key key = {.hash = 5, .bytes = (const uint8_t *)"0123456789" + i, .len = 1};
+        struct cache_value value = {
+            .bytes = &byte, .len = 1, .birth_s = 1000, .expiry_s = i < 7 ? expiries[i] : 5000};
+        byte = (uint8_t)i;
+        // The first to go (i = 7) is over, the other two are not.
+        assert_int_equal(cache_insert(&r.cache, &key, &value, 1250, &inserted), 0);
+        assert_int_equal(inserted.expired, i == 7);
+        assert_int_equal(inserted.evicted, i > 7);
+        verify(&r.cache);
+    }
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries, 7);
+    for (unsigned i = 0; i < 10; i++) {
+        struct cache_key key = {.hash = 5, .bytes = (const uint8_t *)"0123456789" + i, .len = 1};
+        bool gone = i == 2 || i == 5 || i == 3;
+        assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit),
+                         gone ? CACHE_MISS : CACHE_HIT);
+        if (!gone)
+            assert_int_equal(byte, i);
+    }
+    region_free(&r);
+}
+
+static void test_shards_are_used_evenly_and_keep_to_themselves(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {1, 2, 3, 4, 7, 16, 256};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        struct region r = formatted(cache_size_min(counts[i]) + 1000 * i, counts[i]);
+        uint64_t *in_shard = calloc(counts[i], sizeof *in_shard);
+        assert_non_null(in_shard);
+        for (uint64_t n = 0; n < 1000 * counts[i]; n++) {
+            uint32_t shard = cache_shard_of(&r.cache, hash_of(n));
+            assert_in_range(shard, 0, counts[i] - 1);
+            in_shard[shard]++;
+            insert_good(&r.cache, n, 40);
+        }
+        for (uint32_t shard = 0; shard < counts[i]; shard++)
+            assert_in_range(in_shard[shard], 800, 1200);
+        struct cache_use use;
+        struct cache_hit hit;
+        cache_use(&r.cache, &use);
+        assert_in_range(use.entries, 990 * counts[i], 1000 * counts[i]);
+        uint64_t found = 0;
+        for (uint64_t n = 0; n < 1000 * counts[i]; n++)
+            found += lookup(&r.cache, n, 40, &hit) == CACHE_HIT;
+        assert_int_equal(found, use.entries);
+        verify(&r.cache);
+        free(in_shard);
+        region_free(&r);
+    }
+}
+
+static void test_format_takes_only_what_is_enough(void **state)
+{
+    (void)state;
+    static const uint32_t good[] = {1, 2, 3, 5, 64, 255, CACHE_SHARDS_MAX};
+    struct cache cache;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        size_t least = cache_size_min(good[i]);
+        struct region r = region_of(least);
+        assert_int_equal(cache_format(&cache, r.bytes, least - 1, good[i], 1), -1);
+        assert_int_equal(cache_format(&cache, r.bytes, least, good[i], 1), 0);
+        assert_int_equal(cache.size, least);
+        assert_int_equal(cache.shard_count, good[i]);
+        assert_int_equal(cache.seed, 1);
+        verify(&cache);
+        region_free(&r);
+    }
+    struct region r = region_of((size_t)1 << 20);
+    assert_int_equal(cache_format(&cache, r.bytes, r.size, 0, 1), -1);
+    assert_int_equal(cache_format(&cache, r.bytes, (size_t)1 << 40, CACHE_SHARDS_MAX + 1, 1), -1);
+    assert_int_equal(cache_format(&cache, r.bytes, 0, 1, 1), -1);
+    assert_int_equal(cache_format(&cache, r.bytes + 8, r.size - 64, 1, 1), -1);
+    region_free(&r);
+}
+
+// Sizes around every border of words, lines and pages; small entries until the log has gone round
+// several times, with the largest in between.
+static void test_no_size_is_left(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 6000; more += more < 140 ? 7 : 997) {
+        uint32_t shards = 1 + (uint32_t)(more % 4);
+        struct region r = formatted(cache_size_min(shards) + more, shards);
+        struct cache_inserted inserted;
+        for (uint64_t n = 0; n < 3000 * shards; n++) {
+            uint32_t len = n % 97 == 0 ? (uint32_t)(r.cache.log_size / 4 - 32) : 1 + n * 13 % 700;
+            assert_int_equal(insert(&r.cache, n, len, 1000, 2000, &inserted), 0);
+        }
+        verify(&r.cache);
+        struct cache_use use;
+        cache_use(&r.cache, &use);
+        // Of the region only the header, the index and what rounding leaves are not log.
+        assert_in_range(use.capacity, (r.size - 4096) * 8 / 10, r.size);
+        region_free(&r);
+    }
+}
+
+static void test_prefetch_of_anything_is_harmless(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(2), 2);
+    for (uint64_t n = 0; n < 10000; n++) {
+        cache_prefetch_bucket(&r.cache, hash_of(n));
+        cache_prefetch_entry(&r.cache, hash_of(n));
+        insert_good(&r.cache, n, 100);
+        cache_prefetch_entry(&r.cache, hash_of(n));
+    }
+    region_free(&r);
+}
+
+// cache_verify has to find what is wrong, or the other tests prove little.
+static void test_verify_finds_damage(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    for (uint64_t n = 0; n < 100; n++)
+        insert_good(&r.cache, n, 100);
+    uint8_t *shard = r.bytes + r.cache.shard_start;
+    uint64_t *words = (uint64_t *)(void *)shard;
+    uint64_t *entry = (uint64_t *)(void *)(shard + r.cache.log_start);
+    // Of an entry's shape and hash not every bit can be seen to be wrong.
+    const struct {
+        uint64_t *word;
+        unsigned bit;
+    } damage[] = {
+        {&words[0], 3},  {&words[0], 20}, {&words[0], 47}, {&words[1], 3},  {&words[1], 47},
+        {&words[2], 0},  {&words[2], 40}, {&entry[0], 3},  {&entry[0], 8},  {&entry[0], 30},
+        {&entry[0], 35}, {&entry[1], 3},  {&entry[1], 32}, {&entry[1], 47},
+    };
+    for (size_t i = 0; i < COUNT_OF(damage); i++) {
+        *damage[i].word ^= (uint64_t)1 << damage[i].bit;
+        if (!cache_verify(&r.cache, 0))
+            fail_msg("damage %zu was not seen", i);
+        *damage[i].word ^= (uint64_t)1 << damage[i].bit;
+    }
+    verify(&r.cache);
+    // A slot that leads nowhere, and one that leads to another's entry.
+    uint64_t *slot = words + 8;
+    while (*slot == 0 || slot[1] != 0 || (size_t)(slot - words) % 8 == 0 ||
+           (size_t)(slot - words) % 8 == 7)
+        slot++;
+    uint64_t kept = *slot;
+    *slot = 0;
+    assert_non_null(cache_verify(&r.cache, 0));
+    *slot = kept ^ (uint64_t)1 << 60;
+    assert_non_null(cache_verify(&r.cache, 0));
+    *slot = kept;
+    slot[1] = kept;
+    assert_non_null(cache_verify(&r.cache, 0));
+    slot[1] = 0;
+    verify(&r.cache);
+    region_free(&r);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty_cache_has_nothing),
+        cmocka_unit_test(test_value_comes_back_with_its_times),
+        cmocka_unit_test(test_lookup_copies_no_more_than_there_is_room),
+        cmocka_unit_test(test_insert_under_the_same_key_replaces),
+        cmocka_unit_test(test_removed_value_is_gone_until_inserted_again),
+        cmocka_unit_test(test_values_of_every_length_come_back),
+        cmocka_unit_test(test_keys_of_every_length_and_alignment_are_told_apart),
+        cmocka_unit_test(test_out_of_bounds_is_refused_and_changes_nothing),
+        cmocka_unit_test(test_entry_above_a_quarter_of_the_log_is_refused),
+        cmocka_unit_test(test_full_log_drops_the_oldest_first),
+        cmocka_unit_test(test_evicted_and_expired_are_told_apart),
+        cmocka_unit_test(test_full_bucket_gives_up_what_ends_first),
+        cmocka_unit_test(test_shards_are_used_evenly_and_keep_to_themselves),
+        cmocka_unit_test(test_format_takes_only_what_is_enough),
+        cmocka_unit_test(test_no_size_is_left),
+        cmocka_unit_test(test_prefetch_of_anything_is_harmless),
+        cmocka_unit_test(test_verify_finds_damage),
+    };
+    return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
+}

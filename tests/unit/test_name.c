@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+#include "core/wire/name.h"
+
+#include "tests/unit/packet.h"
+
+#define L63 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk' "
+#define L61 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi' "
+#define L62 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghij' "
+#define T63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
+#define T61 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi"
+
+struct read_row {
+    const char *name;
+    const char *message;
+    size_t at;
+    const char *read; // the name, NULL: it is none
+    size_t after;     // where the reader stands then
+};
+
+// `a` is at 0, `b.a` at 3, and so on; what is read begins at `at`.
+static const struct read_row read_rows[] = {
+    {"read of the root", "00", 0, "00", 1},
+    {"read of one label", "'www' 00", 0, "'www' 00", 5},
+    {"read keeps case and every octet", "'WwW' 03 00ff2e 00", 0, "'WwW' 03 00ff2e 00", 9},
+    {"read of a pointer", "'a' 00 c000", 3, "'a' 00", 5},
+    {"read of labels and a pointer", "'a' 00 'b' c000 ff", 3, "'b' 'a' 00", 7},
+    {"read of a pointer to a pointer", "'a' 00 'b' c000 'c' c003", 7, "'c' 'b' 'a' 00", 11},
+    {"read of a pointer to the middle of a name", "'a' 'b' 00 'c' c002", 5, "'c' 'b' 00", 9},
+    {"read of a pointer to the root", "00 'c' c000", 1, "'c' 00", 5},
+    {"read of a chain of four pointers", "'a' 00 c000 c003 c005 c007", 9, "'a' 00", 11},
+    {"read of 255 octets", L63 L63 L63 L61 "00", 0, L63 L63 L63 L61 "00", 255},
+    {"read of 255 octets through a pointer", L63 L61 "00 " L63 L63 "c000", 127,
+     L63 L63 L63 L61 "00", 257},
+    {"read of 256 octets", L63 L63 L63 L62 "00", 0, NULL, 0},
+    {"read of 256 octets through a pointer", L63 L62 "00 " L63 L63 "c000", 128, NULL, 0},
+    {"read of nothing", "", 0, NULL, 0},
+    {"read behind a label that is cut", "'a' 05 6162", 0, NULL, 0},
+    {"read without the root", "'www'", 0, NULL, 0},
+    {"read of half a pointer", "'a' 00 c0", 3, NULL, 0},
+    {"read of a pointer to itself", "'a' 00 c003", 3, NULL, 0},
+    {"read of a pointer to its own label", "'a' 00 'b' c003", 3, NULL, 0},
+    {"read of a pointer forward", "'a' 00 c005 'b' 00", 3, NULL, 0},
+    {"read of a pointer behind the message", "'a' 00 ffff", 3, NULL, 0},
+    {"read of pointers that go round", "c002 c000", 2, NULL, 0},
+    {"read of pointers that go round through labels", "'a' c004 'b' c000", 4, NULL, 0},
+    {"read of a pointer that goes down and up again", "'a' c007 00 'b' c000 'c' c005", 9, NULL, 0},
+    {"read of label type 01", "41 00", 0, NULL, 0},
+    {"read of label type 10", "80 00", 0, NULL, 0},
+    {"read of label type 10 behind a pointer", "80 00 c000", 2, NULL, 0},
+};
+
+static void test_read_row(void **state)
+{
+    const struct read_row *row = *state;
+    struct packet packet = packet_of(row->message);
+    uint8_t *bytes = exact_copy(packet.bytes, packet.len);
+    struct reader r = reader_over(bytes, packet.len);
+    struct name name;
+    r.at = row->at;
+    assert_int_equal(name_read(&r, &name), row->read != NULL);
+    assert_int_equal(r.failed, row->read == NULL);
+    if (row->read) {
+        assert_packet(name.bytes, name.len, row->read);
+        assert_int_equal(r.at, row->after);
+    }
+    free(bytes);
+}
+
+// Any octets at all: no loop, no read out of bounds, and what is read is a name.
+static void test_read_of_anything_ends(void **state)
+{
+    (void)state;
+    uint64_t seed = 1;
+    unsigned good = 0;
+    for (unsigned i = 0; i < 100000; i++) {
+        static const uint8_t likely[] = {0, 1, 2, 0xc0, 0xc0, 3, 63};
+        size_t len = 1 + test_random(&seed) % 40;
+        uint8_t *bytes = malloc(len);
+        assert_non_null(bytes);
+        for (size_t k = 0; k < len; k++) {
+            uint64_t drawn = test_random(&seed);
+            bytes[k] = drawn & 1 ? likely[(drawn >> 8) % COUNT_OF(likely)]
+                                 : (uint8_t)((drawn >> 8) % (len + 4));
+        }
+        struct reader r = reader_over(bytes, len);
+        struct name name;
+        r.at = test_random(&seed) % len;
+        if (name_read(&r, &name)) {
+            good++;
+            assert_int_equal(name_length(name.bytes, name.len), name.len);
+            assert_in_range(r.at, 1, len);
+        } else {
+            assert_true(r.failed);
+        }
+        free(bytes);
+    }
+    assert_in_range(good, 10000, 90000);
+}
+
+static const struct {
+    const char *octets;
+    size_t length;
+} lengths[] = {
+    {"00", 1},
+    {"00 00", 1},
+    {"'www' 00 ff", 5},
+    {"'a' 'b' 'c' 00", 7},
+    {L63 L63 L63 L61 "00 00", 255},
+    {L63 L63 L63 L62 "00 00", 0},
+    {L63 L63 L63 L63 "00 00", 0},
+    {"", 0},
+    {"'www'", 0},
+    {"03 7777", 0},
+    {"c000 00", 0},
+    {"'a' c000", 0},
+    {"40 00", 0},
+    {"80 00", 0},
+};
+
+static void test_length_of_an_uncompressed_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        struct packet packet = packet_of(lengths[i].octets);
+        uint8_t *bytes = exact_copy(packet.bytes, packet.len);
+        if (name_length(bytes, packet.len) != lengths[i].length)
+            fail_msg("%s: %zu", lengths[i].octets, name_length(bytes, packet.len));
+        for (size_t len = 0; len < lengths[i].length; len++)
+            assert_int_equal(name_length(bytes, len), 0);
+        free(bytes);
+    }
+}
+
+static uint8_t lowered(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+static void test_lower_changes_letters_alone_at_every_place(void **state)
+{
+    (void)state;
+    uint64_t seed = 2;
+    // Every octet among every other kind of neighbour, in every place of a word.
+    for (unsigned octet = 0; octet < 256; octet++) {
+        for (size_t len = 1; len <= 24; len++) {
+            uint8_t from[24], *to = malloc(len);
+            assert_non_null(to);
+            for (size_t i = 0; i < len; i++)
+                from[i] = (uint8_t)test_random(&seed);
+            from[octet % len] = (uint8_t)octet;
+            name_lower(to, from, len);
+            for (size_t i = 0; i < len; i++)
+                assert_int_equal(to[i], lowered(from[i]));
+            free(to);
+        }
+    }
+    uint8_t all[256];
+    for (unsigned i = 0; i < 256; i++)
+        all[i] = (uint8_t)i;
+    name_lower(all, all, sizeof all); // in place
+    for (unsigned i = 0; i < 256; i++)
+        assert_int_equal(all[i], lowered((uint8_t)i));
+}
+
+static struct name parsed(const char *text)
+{
+    struct name name;
+    if (!name_parse(&name, text, strlen(text)))
+        fail_msg("%s is no name", text);
+    return name;
+}
+
+static const struct {
+    const char *a, *b;
+    bool equal;
+    bool within; // a within b
+} pairs[] = {
+    {".", ".", true, true},
+    {"com", ".", false, true},
+    {".", "com", false, false},
+    {"example.com", "EXAMPLE.Com", true, true},
+    {"www.example.com", "Example.COM", false, true},
+    {"example.com", "www.example.com", false, false},
+    {"xexample.com", "example.com", false, false},
+    {"example.com", "example.org", false, false},
+    {"com.example", "com", false, false},
+    {"a\\.b.c", "b.c", false, false},
+    {"a\\.b.c", "c", false, true},
+    {"a.b.c", "a\\.b.c", false, false},
+    {"[", "{", false, false}, // differ in the bit of case, but are no letters
+    {"\\193", "\\225", false, false},
+    {"@", "`", false, false},
+    {"\\003abc.com", "abc.com", false, false}, // a label that looks like another's length
+};
+
+static void test_equal_and_within(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        struct name a = parsed(pairs[i].a), b = parsed(pairs[i].b);
+        if (name_equal(&a, &b) != pairs[i].equal || name_equal(&b, &a) != pairs[i].equal)
+            fail_msg("name_equal: %s and %s", pairs[i].a, pairs[i].b);
+        if (name_within(&a, &b) != pairs[i].within)
+            fail_msg("name_within: %s and %s", pairs[i].a, pairs[i].b);
+        if (pairs[i].equal)
+            assert_int_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
+        else
+            assert_int_not_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
+    }
+}
+
+static void test_labels_are_counted_without_the_root(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t labels;
+    } rows[] = {{".", 0}, {"com", 1}, {"example.com.", 2}, {"a\\.b.com", 2}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct name name = parsed(rows[i].text);
+        assert_int_equal(name_labels(&name), rows[i].labels);
+    }
+    char text[256] = "";
+    for (unsigned i = 0; i < 127; i++)
+        strcat(text, "a.");
+    struct name name = parsed(text);
+    assert_int_equal(name_labels(&name), 127);
+    assert_int_equal(name.len, 255);
+}
+
+struct text_row {
+    const char *name; // the text
+    const char *wire; // NULL: no name
+    const char *text; // as it is written, NULL: as it was read, with a final dot
+};
+
+static const struct text_row text_rows[] = {
+    {".", "00", "."},
+    {"com", "'com' 00", NULL},
+    {"com.", "'com' 00", "com."},
+    {"Example.COM", "'Example' 'COM' 00", NULL},
+    {"_dns.resolver-1.arpa", "'_dns' 'resolver-1' 'arpa' 00", NULL},
+    {"*.example", "'*' 'example' 00", NULL},
+    {"a\\.b.c", "'a.b' 'c' 00", "a\\046b.c."},
+    {"a\\\\b", "'a\\b' 00", "a\\092b."},
+    {"a\\046b", "'a.b' 00", "a\\046b."},
+    {"\\000\\255", "02 00ff 00", "\\000\\255."},
+    {"\\065\\x", "'Ax' 00", "Ax."},
+    {"a b", "'a b' 00", "a\\032b."},
+    {"a;b\"c(d)e@f$", "'a;b\"c(d)e@f$' 00", "a\\059b\\034c\\040d\\041e\\064f\\036."},
+    {T63, L63 "00", NULL},
+    {T63 "." T63 "." T63 "." T61, L63 L63 L63 L61 "00", NULL},
+    {T63 "." T63 "." T63 "." T61 ".", L63 L63 L63 L61 "00", T63 "." T63 "." T63 "." T61 "."},
+    {"", NULL, NULL},
+    {"..", NULL, NULL},
+    {".com", NULL, NULL},
+    {"a..b", NULL, NULL},
+    {"a..", NULL, NULL},
+    {"\\", NULL, NULL},
+    {"a\\", NULL, NULL},
+    {"\\1", NULL, NULL},
+    {"\\12", NULL, NULL},
+    {"\\12x", NULL, NULL},
+    {"\\256", NULL, NULL},
+    {"\\999", NULL, NULL},
+    {T63 "x", NULL, NULL},
+    {T63 "x.com", NULL, NULL},
+    {T63 "." T63 "." T63 "." T61 "x", NULL, NULL},
+    {T63 "." T63 "." T63 "." T61 ".x", NULL, NULL},
+    {T63 "." T63 "." T63 "." T63, NULL, NULL},
+};
+
+static void test_text_row(void **state)
+{
+    const struct text_row *row = *state;
+    uint8_t *text = exact_copy((const uint8_t *)row->name, strlen(row->name));
+    struct name name;
+    bool good = name_parse(&name, (const char *)text, strlen(row->name));
+    free(text);
+    assert_int_equal(good, row->wire != NULL);
+    if (!good)
+        return;
+    assert_packet(name.bytes, name.len, row->wire);
+    char written[NAME_TEXT_SIZE], wanted[NAME_TEXT_SIZE];
+    snprintf(wanted, sizeof wanted, row->text ? "%s" : "%s.", row->text ? row->text : row->name);
+    assert_int_equal(name_format(&name, written), strlen(wanted));
+    assert_string_equal(written, wanted);
+}
+
+static void test_text_of_any_name_reads_back_as_it(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    for (unsigned i = 0; i < 20000; i++) {
+        struct name name = {0}, again;
+        while (name.len < 250 && test_random(&seed) % 6) {
+            uint8_t len = (uint8_t)(1 + test_random(&seed) % (253u - name.len));
+            len = len > 63 ? 63 : len;
+            name.bytes[name.len++] = len;
+            while (len-- > 0)
+                name.bytes[name.len++] = (uint8_t)test_random(&seed);
+        }
+        name.bytes[name.len++] = 0;
+        char text[NAME_TEXT_SIZE];
+        size_t len = name_format(&name, text);
+        assert_in_range(len, 1, NAME_TEXT_SIZE - 1);
+        assert_int_equal(len, strlen(text));
+        assert_true(name_parse(&again, text, len));
+        assert_int_equal(again.len, name.len);
+        assert_memory_equal(again.bytes, name.bytes, name.len);
+    }
+}
+
+// All octets escaped: the longest text there is.
+static void test_longest_text_fits(void **state)
+{
+    (void)state;
+    struct packet packet = packet_of(L63 L63 L63 L61 "00");
+    struct name name = {.len = 255};
+    memcpy(name.bytes, packet.bytes, 255);
+    for (unsigned i = 0; i < 254; i++) {
+        if (i % 64)
+            name.bytes[i] = 0xff;
+    }
+    char text[NAME_TEXT_SIZE];
+    assert_int_equal(name_format(&name, text), 250 * 4 + 4);
+}
+
+static void test_spelling_is_taken_and_given_back(void **state)
+{
+    (void)state;
+    uint64_t seed = 4;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint8_t bytes[255], lower[255];
+        size_t len = 1 + test_random(&seed) % 255;
+        for (size_t k = 0; k < len; k++)
+            bytes[k] = (uint8_t)test_random(&seed);
+        struct name_case spelling;
+        memset(&spelling, 0xff, sizeof spelling);
+        name_case_take(&spelling, bytes, len);
+        name_lower(lower, bytes, len);
+        name_case_apply(&spelling, lower, len);
+        assert_memory_equal(lower, bytes, len);
+    }
+}
+
+// Random bits, as for 0x20: letters may change, nothing else does.
+static void test_random_spelling_changes_letters_alone(void **state)
+{
+    (void)state;
+    struct name_case spelling;
+    uint8_t bytes[255];
+    memset(&spelling, 0xff, sizeof spelling);
+    for (unsigned i = 0; i < 255; i++)
+        bytes[i] = (uint8_t)i;
+    name_lower(bytes, bytes, sizeof bytes);
+    name_case_apply(&spelling, bytes, sizeof bytes);
+    for (unsigned i = 0; i < 255; i++) {
+        bool letter = (i >= 'A' && i <= 'Z') || (i >= 'a' && i <= 'z');
+        assert_int_equal(bytes[i], letter ? i & 0xdf : i);
+    }
+}
+
+static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_read_of_anything_ends),
+    cmocka_unit_test(test_length_of_an_uncompressed_name),
+    cmocka_unit_test(test_lower_changes_letters_alone_at_every_place),
+    cmocka_unit_test(test_equal_and_within),
+    cmocka_unit_test(test_labels_are_counted_without_the_root),
+    cmocka_unit_test(test_text_of_any_name_reads_back_as_it),
+    cmocka_unit_test(test_longest_text_fits),
+    cmocka_unit_test(test_spelling_is_taken_and_given_back),
+    cmocka_unit_test(test_random_spelling_changes_letters_alone),
+};
+
+#define ROWS(run, rows) tests_of_rows(tests + count, run, rows, sizeof *(rows), COUNT_OF(rows))
+
+int main(void)
+{
+    struct CMUnitTest tests[COUNT_OF(read_rows) + COUNT_OF(text_rows) + COUNT_OF(others)];
+    char texts[COUNT_OF(text_rows)][24];
+    size_t count = 0;
+    count += ROWS(test_read_row, read_rows);
+    count += ROWS(test_text_row, text_rows);
+    // A text may be anything, which a name of a test may not.
+    for (size_t i = 0; i < COUNT_OF(text_rows); i++) {
+        snprintf(texts[i], sizeof texts[i], "text %zu", i);
+        tests[COUNT_OF(read_rows) + i].name = texts[i];
+    }
+    memcpy(tests + count, others, sizeof others);
+    return cmocka_run_group_tests_name("name", tests, NULL, NULL);
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/serve_table.h"
+
+// What serve does when a table is full, a socket fails, or the query is another worker's; batches;
+// and a long random run in which every query must be accounted for.
+
+// A query for a name of its own: n as three letters under example.
+static void name_write(char text[static 64], unsigned n, const char *before, const char *after)
+{
+    snprintf(text, 64, "%s03 %02x%02x%02x 'example' 00 0001 0001 %s", before, 'a' + n / 676 % 26,
+             'a' + n / 26 % 26, 'a' + n % 26, after);
+}
+
+static struct serve_item ask_number(struct table *t, uint8_t host, unsigned n)
+{
+    char text[64];
+    name_write(text, n, "1234 0100 " ONE, "");
+    return ask(t, host, text);
+}
+
+static void test_full_table_of_questions_drops(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.pending_max = 4});
+    for (unsigned n = 0; n < 6; n++)
+        assert_int_equal(ask_number(t, 1, n).verdict, n < 4 ? SERVE_WAITING : SERVE_DROPPED);
+    // What is there already can still be joined.
+    assert_int_equal(ask_number(t, 2, 3).verdict, SERVE_WAITING);
+    drain(t);
+    assert_counted(t, "queries 7 drops_pending_full 2 upstream_queries 4 ports_opened 4");
+    // A question that is over makes room again.
+    for (unsigned i = 0; i < 20 && gauge(t, COUNTER_pending) > 0; i++) {
+        t->now_us = serve_deadline(t->serve);
+        serve_expire(t->serve, t->now_us);
+        drain(t);
+    }
+    assert_int_equal(ask_number(t, 1, 5).verdict, SERVE_WAITING);
+    end(t);
+}
+
+static void test_question_has_at_most_256_waiters(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.pending_max = 128});
+    for (unsigned i = 0; i < 256; i++)
+        assert_int_equal(ask_number(t, (uint8_t)(i % 100), 0).verdict, SERVE_WAITING);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_DROPPED);
+    assert_int_equal(ask_number(t, 1, 1).verdict, SERVE_WAITING);
+    assert_int_equal(drain(t), 4);
+    assert_counted(t, "queries 260 drops_waiters_full 3 upstream_queries 2 ports_opened 2");
+    struct sent query = t->sent[1];
+    reply_from(t, &query, "8183 " ONE "03 616161 'example' 00 0001 0001");
+    assert_int_equal(drain(t), 256);
+    for (unsigned i = 0; i < 256; i++)
+        assert_reply(&t->sent[i], (uint8_t)(i % 100),
+                     "1234 8183 " ONE "03 616161 'example' 00 0001 0001");
+    assert_counted(t, "answers_upstream 256 replies_accepted");
+    assert_int_equal(gauge(t, COUNTER_waiters), 1);
+    end(t);
+}
+
+static void test_table_of_waiters_is_shared_and_can_be_full(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.pending_max = 16}); // 64 waiters
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
+    assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_DROPPED);
+    // A new question would have nobody waiting for it.
+    assert_int_equal(ask_number(t, 1, 1).verdict, SERVE_DROPPED);
+    drain(t);
+    assert_counted(t, "queries 66 drops_pending_full drops_waiters_full upstream_queries "
+                      "ports_opened");
+    assert_int_equal(gauge(t, COUNTER_pending), 1);
+    end(t);
+}
+
+static void test_refused_port_is_tried_with_another_number(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    ask_waiting(t, 1, QUERY);
+    struct outgoing outgoing;
+    uint8_t bytes[2048];
+    uint16_t first = 0;
+    // Refused while draining, as io may do.
+    for (unsigned i = 0; i < 3; i++) {
+        outgoing = (struct outgoing){.bytes = bytes};
+        assert_true(serve_drain(t->serve, t->now_us, &outgoing));
+        if (i > 0) {
+            assert_int_equal(outgoing.kind, OUTGOING_CLOSE);
+            assert_true(serve_drain(t->serve, t->now_us, &outgoing));
+        }
+        assert_int_equal(outgoing.kind, OUTGOING_OPEN);
+        if (i == 0)
+            first = outgoing.number;
+        else
+            assert_int_not_equal(outgoing.number, first);
+        if (i < 2)
+            serve_port_refused(t->serve, t->now_us, outgoing.port);
+    }
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_QUERY);
+    assert_int_equal(t->sent[0].port, outgoing.port);
+    reply_from(t, &t->sent[0], GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, ANSWER);
+    assert_counted(t, "queries answers_upstream upstream_queries replies_accepted ports_opened 3 "
+                      "ports_refused 2 cache_inserted");
+    end(t);
+}
+
+static void test_ports_refused_without_end_give_servfail_in_time(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    unsigned opens = 0, replies = 0, queries = 0;
+    ask_waiting(t, 1, QUERY);
+    for (unsigned i = 0; i < 100000 && replies == 0; i++) {
+        uint8_t bytes[2048];
+        struct outgoing outgoing = {.bytes = bytes};
+        if (!serve_drain(t->serve, t->now_us, &outgoing)) {
+            t->now_us = serve_deadline(t->serve);
+            serve_expire(t->serve, t->now_us);
+        } else if (outgoing.kind == OUTGOING_OPEN) {
+            opens++;
+            serve_port_refused(t->serve, t->now_us, outgoing.port);
+        } else if (outgoing.kind == OUTGOING_REPLY) {
+            replies++;
+            assert_packet(bytes, outgoing.len, "1234 8182 " ONE ASK);
+        } else {
+            queries += outgoing.kind == OUTGOING_QUERY;
+        }
+    }
+    assert_int_equal(replies, 1);
+    assert_int_equal(queries, 0);
+    assert_in_range(opens, 8, 8 * 100); // no storm: eight at a time
+    assert_in_range(t->now_us, START_US + 5 * SECOND_US, START_US + 5 * SECOND_US + 1000);
+    drain(t);
+    assert_int_equal(gauge(t, COUNTER_ports), 0);
+    end(t);
+}
+
+static void test_unreachable_upstream_is_left_at_once(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.upstreams = 2});
+    ask_waiting(t, 1, QUERY);
+    struct sent first = query_sent(t);
+    serve_unreachable(t->serve, t->now_us, first.port);
+    assert_int_equal(drain(t), 3);
+    assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
+    assert_int_equal(t->sent[0].port, first.port);
+    assert_int_equal(t->sent[2].kind, OUTGOING_QUERY);
+    assert_true(address_equal(&t->sent[2].upstream, &t->upstreams[1]));
+    assert_counted(t, "queries upstream_queries 2 upstream_resends upstream_unreachable "
+                      "ports_opened 2");
+    // The second too: now it is the timer's turn.
+    serve_unreachable(t->serve, t->now_us, t->sent[2].port);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
+    // The deadline may be early, but the timer runs out 400 ms after the send.
+    while (t->now_us < START_US + 400000) {
+        t->now_us = serve_deadline(t->serve);
+        serve_expire(t->serve, t->now_us);
+        if (t->now_us < START_US + 400000)
+            assert_int_equal(drain(t), 0);
+    }
+    struct sent third = query_sent(t);
+    reply_from(t, &third, GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, ANSWER);
+    end(t);
+}
+
+// Two questions to one upstream share the only port there is.
+static void test_exhausted_ports_are_shared_and_waited_for(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.upstreams = 2, .ports_max = 1});
+    assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
+    struct sent first = query_sent(t);
+    assert_int_equal(ask_number(t, 2, 1).verdict, SERVE_WAITING);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_QUERY);
+    assert_int_equal(t->sent[0].port, first.port);
+    assert_memory_not_equal(t->sent[0].packet.bytes, first.packet.bytes, 2);
+    struct sent second = t->sent[0];
+    t->before = t->counters;
+
+    // The first fails: its next upstream has no port until the second question is over too.
+    reply_from(t, &first, "8182 " ONE "03 616161 'example' 00 0001 0001");
+    assert_int_equal(drain(t), 0);
+    assert_counted(t, "replies_failed ports_exhausted");
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us);
+    assert_int_equal(drain(t), 0);
+    assert_counted(t, "ports_exhausted");
+    reply_from(t, &second, "8183 " ONE "03 616162 'example' 00 0001 0001");
+    assert_int_equal(drain(t), 1);
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us); // retires the idle port
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us);
+    struct sent third = query_sent(t);
+    assert_true(address_equal(&third.upstream, &t->upstreams[1]));
+    end(t);
+}
+
+static void test_miss_of_another_shard_is_handed_over(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.workers = 2});
+    unsigned elsewhere = 0, number = 0;
+    for (unsigned n = 0; n < 40; n++) {
+        struct serve_item item = ask_number(t, 1, n);
+        if (item.verdict == SERVE_ELSEWHERE) {
+            assert_int_equal(item.owner, 1);
+            number = n;
+            elsewhere++;
+        } else {
+            assert_int_equal(item.verdict, SERVE_WAITING);
+        }
+    }
+    assert_in_range(elsewhere, 8, 32);
+    assert_int_equal(counter_get(&t->counters, COUNTER_handed_over), elsewhere);
+    assert_int_equal(drain(t), 2 * (40 - elsewhere));
+    t->before = t->counters;
+
+    // The owner does not count it again, nor ask whether this client may.
+    t->serve = t->workers[1];
+    char text[64], rest[128];
+    name_write(text, number, "1234 0100 " ONE, "");
+    struct serve_item given = {.client = client(200), .handed_over = true};
+    assert_int_equal(ask_as(t, given, text).verdict, SERVE_WAITING);
+    struct sent query = query_sent(t);
+    name_write(text, number, "8180 " COUNTS1, "");
+    snprintf(rest, sizeof rest, "%s%s", text, A("0000012c"));
+    reply_from(t, &query, rest);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].client.from.port, 1200);
+    assert_counted(t, "answers_upstream upstream_queries replies_accepted ports_opened "
+                      "cache_inserted");
+
+    // From now on everybody finds it.
+    t->serve = t->workers[0];
+    assert_int_equal(ask_number(t, 1, number).verdict, SERVE_ANSWERED);
+    assert_counted(t, "queries answers_cache");
+    serve_handover_failed(t->serve);
+    assert_counted(t, "drops_handover_full");
+    end(t);
+}
+
+// Each worker reads the clock for itself, so an answer may be born in another's future.
+static void test_answer_from_a_clock_slightly_ahead_has_its_whole_ttl(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    t->now_us = START_US + SECOND_US + 10;
+    ask_waiting(t, 1, QUERY);
+    struct sent query = query_sent(t);
+    reply_from(t, &query, GOOD);
+    drain(t);
+    t->now_us = START_US + SECOND_US - 10;
+    ask_answered(t, 1, QUERY, ANSWER);
+    end(t);
+}
+
+static void test_hit_too_large_for_the_client_is_truncated(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    char text[2048] = "8180 0001 0028 0000 0000 " ASK; // 40 records: 29 + 640 octets
+    for (unsigned i = 0; i < 40; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "c00c00010001000000640004%08x",
+                 i);
+    ask_waiting(t, 1, QUERY);
+    struct sent query = query_sent(t);
+    reply_from(t, &query, text);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, "1234 8380 " ONE ASK);
+    t->before = t->counters;
+    ask_answered(t, 1, QUERY, "1234 8380 " ONE ASK);
+    assert_counted(t, "queries answers_cache truncated");
+    struct serve_item item = ask(t, 1, "1234 0100 " ONE_OPT ASK OPT);
+    assert_int_equal(item.out_len, 29 + 640 + 11);
+    assert_counted(t, "queries answers_cache");
+    end(t);
+}
+
+static void batch_fill(struct serve_item *items, struct packet *packets, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        static const uint8_t hosts[] = {1, 1, 130, 200};
+        char text[64];
+        // In turns: a hit, a miss, one refused, one dropped; each fourth miss comes twice.
+        name_write(text, i % 4 == 1 ? 100 + i / 8 : 0, "1234 0100 " ONE, "");
+        packets[i] = packet_of(text);
+        store_be16(packets[i].bytes, (uint16_t)i);
+        items[i] = (struct serve_item){.client = client(hosts[i % 4]),
+                                       .in = packets[i].bytes,
+                                       .in_len = (uint16_t)packets[i].len};
+    }
+}
+
+static void test_batch_of_64_gets_each_its_own_verdict(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct serve_item items[SERVE_BATCH_MAX];
+    struct packet *packets = calloc(SERVE_BATCH_MAX, sizeof *packets);
+    assert_non_null(packets);
+    assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
+    struct sent query = query_sent(t);
+    reply_from(t, &query, "8180 " COUNTS1 "03 616161 'example' 00 0001 0001" A("0000012c"));
+    drain(t);
+    t->before = t->counters;
+
+    batch_fill(items, packets, SERVE_BATCH_MAX);
+    serve_queries(t->serve, t->now_us, items, SERVE_BATCH_MAX, t->out);
+    static const enum serve_verdict verdicts[] = {SERVE_ANSWERED, SERVE_WAITING, SERVE_ANSWERED,
+                                                  SERVE_DROPPED};
+    for (unsigned i = 0; i < SERVE_BATCH_MAX; i++) {
+        assert_int_equal(items[i].verdict, verdicts[i % 4]);
+        if (items[i].verdict != SERVE_ANSWERED)
+            continue;
+        assert_in_range((uintptr_t)items[i].out, (uintptr_t)t->out,
+                        (uintptr_t)t->out + SERVE_BATCH_MAX * t->room - items[i].out_len);
+        assert_int_equal(items[i].out_len, i % 4 == 0 ? 45 : 29);
+        // From the first octet to the last nobody wrote over another's.
+        assert_int_equal(load_be16(items[i].out), i);
+        assert_int_equal(load_be32(items[i].out + items[i].out_len - 4),
+                         i % 4 == 0 ? 0xc0000201 : 0x00010001);
+        assert_int_equal(items[i].out[3] & HEADER_RCODE, i % 4 == 0 ? 0 : RCODE_REFUSED);
+    }
+    assert_counted(t, "queries 64 answers_cache 16 answers_refused 16 drops_access 16");
+    assert_int_equal(drain(t), 16);
+    assert_int_equal(gauge(t, COUNTER_waiters), 16);
+    serve_queries(t->serve, t->now_us, items, 0, t->out);
+    assert_counted(t, "upstream_queries 8 ports_opened 8");
+    free(packets);
+    end(t);
+}
+
+// A reply that is not read is lost: that is what a network does. The questions are few, so that
+// they are joined, and the TTLs short, so that they come again.
+static void soak_network(struct table *t, uint64_t *seed, struct sent *flying, size_t *count)
+{
+    static const char *const replies[] = {
+        "8180 " COUNTS1 "%s" A("00000002"),
+        "8183 " ONE "%s",
+        "8182 " ONE "%s",
+        "8380 " ONE "%s",
+        "8180 " ONE "03 787878 00 0001 0001 %s",
+        "01 %s",
+    };
+    for (size_t i = drain(t); i-- > 0;) {
+        if (t->sent[i].kind == OUTGOING_QUERY && *count < 256 && test_random(seed) % 8 > 0)
+            flying[(*count)++] = t->sent[i];
+    }
+    for (unsigned turns = (unsigned)(test_random(seed) % 4); turns > 0 && *count > 0; turns--) {
+        size_t which = test_random(seed) % *count;
+        struct sent sent = flying[which];
+        flying[which] = flying[--*count];
+        unsigned kind = (unsigned)(test_random(seed) % 16);
+        if (kind == 15) {
+            serve_unreachable(t->serve, t->now_us, sent.port);
+        } else {
+            char question[64], text[256];
+            snprintf(question, sizeof question, "03 %02x%02x%02x 'example' 00 0001 0001 ",
+                     sent.packet.bytes[13], sent.packet.bytes[14], sent.packet.bytes[15]);
+            snprintf(text, sizeof text, replies[kind < 10 ? 0 : kind - 9], question);
+            reply_from(t, &sent, text);
+        }
+        // What serve_reply delivers is kept only until the next drain.
+        for (size_t i = drain(t); i-- > 0;) {
+            if (t->sent[i].kind == OUTGOING_QUERY && *count < 256)
+                flying[(*count)++] = t->sent[i];
+        }
+    }
+}
+
+static uint64_t outcomes(const struct table *t)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        const char *metric = counter_descriptions[i].metric;
+        if (strcmp(metric, "ouzel_answers_total") == 0 || strcmp(metric, "ouzel_drops_total") == 0)
+            sum += t->counters.values[i];
+    }
+    return sum;
+}
+
+static void test_every_query_of_a_long_run_is_accounted_for(void **state)
+{
+    (void)state;
+    for (uint64_t seed_first = 1; seed_first <= 8; seed_first++) {
+        uint64_t seed = seed_first;
+        struct table *t = begin((struct setup){.upstreams = 1 + seed_first % 3,
+                                               .pending_max = 16u << seed_first % 3,
+                                               .ports_max = (uint16_t)(4 << seed_first % 5)});
+        struct sent *flying = calloc(256, sizeof *flying);
+        size_t flying_count = 0;
+        assert_non_null(flying);
+        for (unsigned step = 0; step < 3000; step++) {
+            uint8_t host = (uint8_t)(test_random(&seed) % 230);
+            ask_number(t, host, (unsigned)(test_random(&seed) % 40));
+            soak_network(t, &seed, flying, &flying_count);
+            t->now_us += test_random(&seed) % 50000;
+            serve_expire(t->serve, t->now_us);
+            drain(t);
+            assert_int_equal(counter_get(&t->counters, COUNTER_queries),
+                             outcomes(t) + gauge(t, COUNTER_waiters));
+        }
+        t->now_us += 6 * SECOND_US;
+        serve_expire(t->serve, t->now_us);
+        drain(t);
+        assert_int_equal(gauge(t, COUNTER_pending), 0);
+        assert_int_equal(gauge(t, COUNTER_waiters), 0);
+        assert_int_equal(counter_get(&t->counters, COUNTER_queries), outcomes(t));
+        settle(t);
+        assert_null(cache_verify(&t->cache, 0));
+        free(flying);
+        end(t);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_table_of_questions_drops),
+        cmocka_unit_test(test_question_has_at_most_256_waiters),
+        cmocka_unit_test(test_table_of_waiters_is_shared_and_can_be_full),
+        cmocka_unit_test(test_refused_port_is_tried_with_another_number),
+        cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),
+        cmocka_unit_test(test_unreachable_upstream_is_left_at_once),
+        cmocka_unit_test(test_exhausted_ports_are_shared_and_waited_for),
+        cmocka_unit_test(test_miss_of_another_shard_is_handed_over),
+        cmocka_unit_test(test_answer_from_a_clock_slightly_ahead_has_its_whole_ttl),
+        cmocka_unit_test(test_hit_too_large_for_the_client_is_truncated),
+        cmocka_unit_test(test_batch_of_64_gets_each_its_own_verdict),
+        cmocka_unit_test(test_every_query_of_a_long_run_is_accounted_for),
+    };
+    return cmocka_run_group_tests_name("serve limits", tests, NULL, NULL);
+}
