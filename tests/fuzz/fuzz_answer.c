@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include "core/answer.h"
+#include "tests/fuzz/target.h"
+#include "tests/sim/strict.h"
+
+// Any message as an upstream's reply: taken, kept, given back, and held against the strict reader.
+//
+// An input is seven octets of parameters and a message. The last but one repeats the message's
+// records, so that inputs of a few octets become messages of up to 64 KiB; the last one names a
+// place in them that counts up, so that names differ.
+
+enum {
+    PARAMETERS = 7,
+    RECORDS_MAX = 6000,
+    DATA_MAX = 1 << 17,
+    LEVEL_REACH = 64,
+    QR_BIT = 0x80,
+};
+
+struct kept {
+    uint8_t *value; // of its exact size
+    size_t len;
+    size_t message_len;
+    unsigned ttl_count;
+    uint32_t ttls[RECORDS_MAX];
+};
+
+static struct kept kept, again;
+static uint8_t value[ANSWER_SIZE_MAX], data_a[DATA_MAX], data_b[DATA_MAX];
+
+// Writes the message with its records `repeats` + 1 times, as far as they fit; only where all of
+// them stand in the answer section.
+static uint8_t *message_make(struct input *input, unsigned repeats, size_t place, size_t *len)
+{
+    *len = MESSAGE_LEN_MAX;
+    uint8_t *message = input_copy(input, len);
+    struct strict m;
+    if (repeats == 0 || !strict_open(&m, message, *len) || m.counts[2] || m.counts[3] ||
+        strict_rest(&m))
+        return message;
+    size_t head = m.question_end, block = *len - head;
+    while (repeats > 0 && head + block * (repeats + 1) > MESSAGE_LEN_MAX)
+        repeats--;
+    if (m.counts[1] * (repeats + 1) > UINT16_MAX)
+        return message;
+    uint8_t *longer = malloc(head + block * (repeats + 1));
+    assert(longer);
+    memcpy(longer, message, head);
+    for (unsigned i = 0; i <= repeats; i++) {
+        uint8_t *to = longer + head + i * block;
+        memcpy(to, message + head, block);
+        if (place > 0 && place + 1 < block)
+            store_be16(to + place, (uint16_t)(load_be16(to + place) + i));
+    }
+    store_be16(longer + 6, (uint16_t)(m.counts[1] * (repeats + 1)));
+    free(message);
+    *len = head + block * (repeats + 1);
+    return longer;
+}
+
+static bool left_out(const struct strict_record *record)
+{
+    return record->type == TYPE_OPT || record->type == TYPE_TSIG;
+}
+
+static void records_compare(const uint8_t *reply, size_t len, const struct kept *k)
+{
+    struct strict from, to;
+    struct strict_record a, b;
+    bool pointed, known;
+    assert(strict_open(&to, k->value, k->message_len));
+    unsigned count = 0;
+    bool readable = strict_open(&from, reply, len);
+    while (strict_next(&to, &b)) {
+        uint16_t place;
+        assert(count < k->ttl_count);
+        memcpy(&place, k->value + k->message_len + 2 * count, sizeof place);
+        assert(place == b.ttl_at && !left_out(&b));
+        assert(b.ttl == k->ttls[count++]);
+        int data_len = strict_data(&to, &b, data_b, sizeof data_b, &pointed, &known);
+        // Only the types of RFC 1035 may have pointers in their data (RFC 3597 4).
+        assert(data_len >= 0 && (known || !pointed));
+        // The strict reader takes no pointer into the header, which core does no harm to take.
+        bool found;
+        while ((found = readable && strict_next(&from, &a)) && left_out(&a))
+            continue;
+        if (!found) {
+            assert(!readable || from.why);
+            readable = false;
+            continue;
+        }
+        int was_len = strict_data(&from, &a, data_a, sizeof data_a, &pointed, &known);
+        if (was_len < 0) {
+            readable = false;
+            continue;
+        }
+        assert(a.section == b.section && a.type == b.type && a.class == b.class);
+        assert(strict_equal(&a.owner, &b.owner));
+        assert(was_len == data_len && memcmp(data_a, data_b, (size_t)data_len) == 0);
+    }
+    assert(!strict_rest(&to) && count == k->ttl_count);
+}
+
+static void trailer_read(struct kept *k, const struct answer *answer)
+{
+    uint16_t message_len, ttl_count;
+    k->len = answer->len;
+    k->value = malloc(k->len);
+    assert(k->value && k->len >= 4);
+    memcpy(k->value, answer->value, k->len);
+    memcpy(&message_len, k->value + k->len - 4, sizeof message_len);
+    memcpy(&ttl_count, k->value + k->len - 2, sizeof ttl_count);
+    assert(message_len + 2u * ttl_count + 4u == k->len);
+    k->message_len = message_len;
+    k->ttl_count = ttl_count;
+    assert(ttl_count < RECORDS_MAX);
+    for (unsigned i = 0; i < ttl_count; i++) {
+        uint16_t place;
+        memcpy(&place, k->value + message_len + 2 * i, sizeof place);
+        assert(place + 4u <= message_len);
+        k->ttls[i] = load_be32(k->value + place);
+    }
+}
+
+static void limits_hold(const struct kept *k, const struct answer *answer,
+                        const struct answer_limits *limits)
+{
+    uint32_t lowest = UINT32_MAX;
+    for (unsigned i = 0; i < k->ttl_count; i++) {
+        assert(k->ttls[i] >= limits->ttl_min_s && k->ttls[i] <= limits->ttl_max_s);
+        lowest = k->ttls[i] < lowest ? k->ttls[i] : lowest;
+    }
+    assert(answer->lifetime_s == 0 || answer->lifetime_s == lowest);
+    assert(!answer->truncated || (answer->lifetime_s == 0 && k->ttl_count == 0));
+    assert(answer->rcode == (k->value[3] & HEADER_RCODE));
+    if (answer->rcode != RCODE_NOERROR && answer->rcode != RCODE_NXDOMAIN)
+        assert(answer->lifetime_s == 0);
+    assert(!(k->value[2] & (HEADER_AA | HEADER_OPCODE | HEADER_RD)));
+    assert(!(k->value[3] & (HEADER_AD | HEADER_CD)) && k->value[3] & HEADER_RA);
+}
+
+// Records of one set next to each other, as they always are, have one TTL (RFC 2181 5.2).
+static void sets_level(const struct kept *k)
+{
+    struct strict m;
+    struct strict_record record, before = {0};
+    assert(strict_open(&m, k->value, k->message_len));
+    if (k->ttl_count > LEVEL_REACH)
+        return;
+    for (; strict_next(&m, &record); before = record) {
+        if (record.type != TYPE_RRSIG && record.type == before.type &&
+            record.class == before.class && strict_equal(&record.owner, &before.owner))
+            assert(record.ttl == before.ttl);
+    }
+}
+
+static void give_try(const struct kept *k, const struct query *query, uint32_t age_s,
+                     const struct answer_limits *limits)
+{
+    size_t room = limits->udp_payload_max + limits->udp_payload_max / 5u + 64;
+    size_t reply_max = query_reply_max(query, limits->udp_payload_max);
+    uint8_t *out = malloc(room);
+    struct strict m;
+    struct strict_record record;
+    assert(out);
+    memcpy(out, k->value, k->len < room ? k->len : room);
+    size_t len = answer_give(out, room, k->len, query, age_s, limits);
+    assert(len <= reply_max && strict_open(&m, out, len) && m.id == query->id);
+    assert(memcmp(m.question.bytes, query_name(query), query->name_len) == 0);
+    assert(m.question.len == query->name_len && (m.flags[1] & 15) == (k->value[3] & 15));
+    bool whole = !(k->value[2] & HEADER_TC) && k->message_len + (query->edns ? 11 : 0) <= reply_max;
+    assert(!(m.flags[0] & HEADER_TC) == whole);
+    assert(m.counts[3] >= query->edns);
+    unsigned count = 0;
+    bool opt = false;
+    while (strict_next(&m, &record)) {
+        opt |= record.type == TYPE_OPT;
+        if (record.type == TYPE_OPT)
+            continue;
+        assert(whole && count < k->ttl_count);
+        uint32_t ttl = k->ttls[count++];
+        assert(record.ttl == (ttl > age_s ? ttl - age_s : 0));
+    }
+    assert(!strict_rest(&m) && opt == query->edns && (!whole || count == k->ttl_count));
+    free(out);
+}
+
+// The query that this may be the reply to, out of the reply's own question.
+static bool query_make(const uint8_t *reply, size_t len, const uint8_t *parameters, uint8_t *out,
+                       struct query *query)
+{
+    size_t name_len = len > 12 ? name_length(reply + 12, len - 12) : 0;
+    if (name_len == 0 || len < 12 + name_len + 4)
+        return false;
+    memset(out, 0, 12);
+    out[0] = reply[0];
+    out[1] = reply[1];
+    out[2] = parameters[0] & HEADER_RD;
+    out[3] = parameters[0] & HEADER_CD;
+    out[5] = 1;
+    memcpy(out + 12, reply + 12, name_len + 4);
+    size_t at = 12 + name_len + 4;
+    if (parameters[0] & 2) {
+        opt_write(out + at, load_be16(parameters + 1), RCODE_NOERROR, parameters[0] & 4);
+        out[11] = 1;
+        at += OPT_LEN;
+    }
+    return query_read(query, out, at) == QUERY_GOOD;
+}
+
+static void answer_try(const uint8_t *reply, size_t len, const struct query *query,
+                       const struct answer_limits *limits, uint32_t age_s)
+{
+    struct answer answer = {.value = value};
+    struct key key;
+    struct strict m;
+    key_make(&key, query, 1);
+    bool asked = reply[2] & QR_BIT && !(reply[2] & HEADER_OPCODE) && load_be16(reply + 4) == 1;
+    assert((reply_match(reply, len, query->id, &key) == REPLY_GOOD) == asked);
+    assert(reply_match(reply, len, query->id ^ 1, &key) != REPLY_GOOD);
+    if (!asked || answer_take(&answer, reply, len, &key, limits) != REPLY_GOOD)
+        return;
+    trailer_read(&kept, &answer);
+    assert(strict_open(&m, kept.value, kept.message_len));
+    records_compare(reply, len, &kept);
+    limits_hold(&kept, &answer, limits);
+    sets_level(&kept);
+    give_try(&kept, query, age_s, limits);
+    give_try(&kept, query, 0, limits);
+
+    // What was written is read again as the same.
+    struct answer second = {.value = value};
+    uint32_t lifetime_s = answer.lifetime_s;
+    assert(reply_match(kept.value, kept.message_len, 0, &key) == REPLY_GOOD);
+    assert(answer_take(&second, kept.value, kept.message_len, &key, limits) == REPLY_GOOD);
+    trailer_read(&again, &second);
+    assert(again.len == kept.len && second.lifetime_s == lifetime_s);
+    assert(memcmp(again.value, kept.value, kept.len) == 0);
+    free(again.value);
+    free(kept.value);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct answer_limits all_limits[4] = {
+        {.ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232},
+        {.ttl_min_s = 60, .ttl_max_s = 3600, .ttl_negative_max_s = 30, .udp_payload_max = 512},
+        {.ttl_max_s = 604800, .ttl_negative_max_s = 604800, .udp_payload_max = 4096},
+        {.ttl_max_s = 1, .udp_payload_max = 1400},
+    };
+    if (size < PARAMETERS + MESSAGE_HEADER_LEN)
+        return 0;
+    struct input input = {data + PARAMETERS, size - PARAMETERS};
+    uint8_t message[MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN];
+    struct query query;
+    size_t len;
+    uint8_t *reply = message_make(&input, data[5] * 12u, data[6], &len);
+    if (query_make(reply, len, data, message, &query))
+        answer_try(reply, len, &query, &all_limits[data[0] >> 6], load_be16(data + 3));
+    free(reply);
+    return 0;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+
+// An answer is right if it is, record by record, one of the replies that a server made for this
+// question and that had reached ouzel by then, with TTLs that ouzel's limits and its age ask for.
+// What ouzel may say on its own account is a short list: FORMERR and its like for bad queries,
+// REFUSED, SERVFAIL, and TC without records.
+
+enum {
+    QR = 0x80,
+    OPCODE = 0x78,
+    AA = 0x04,
+    TC = 0x02,
+    RD = 0x01,
+    RA = 0x80,
+    Z = 0x40,
+    AD = 0x20,
+    CD = 0x10
+};
+
+struct judged {
+    struct strict message;
+    struct strict_record records[TRUTH_RECORDS_MAX + 4];
+    unsigned count; // of records, OPT not among them
+    bool opt;
+    struct strict_record opt_record;
+    uint16_t rcode;
+};
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static const char *reply_take(struct judged *j, const uint8_t *bytes, size_t len)
+{
+    j->count = 0;
+    j->opt = false;
+    if (!strict_open(&j->message, bytes, len))
+        return j->message.why;
+    j->rcode = j->message.flags[1] & 0x0f;
+    for (;;) {
+        struct strict_record *record = &j->records[j->count];
+        if (!strict_next(&j->message, record))
+            break;
+        if (record->type != TYPE_OPT) {
+            if (++j->count == TRUTH_RECORDS_MAX + 4)
+                return "there are more records than any server sends";
+            continue;
+        }
+        if (j->opt || record->section != 2 || record->owner.len != 1)
+            return "an OPT record twice, not at the root, or in a wrong section";
+        j->opt = true;
+        j->opt_record = *record;
+        j->rcode |= (uint16_t)(record->ttl >> 24 << 4);
+    }
+    return strict_rest(&j->message);
+}
+
+// The header, question and OPT of any reply.
+static const char *frame_check(const struct sim *sim, const struct asked *asked,
+                               const struct judged *j)
+{
+    const uint8_t *query = asked->packet->bytes;
+    const struct strict *m = &j->message;
+    if (m->id != (query[0] << 8 | query[1]))
+        return "the ID is not the client's";
+    if (!(m->flags[0] & QR) || (m->flags[0] & OPCODE) != (query[2] & OPCODE) ||
+        (m->flags[0] & RD) != (query[2] & RD) || m->flags[0] & AA)
+        return "QR, opcode, RD or AA is wrong";
+    if ((m->flags[1] & (Z | AD)) || (m->flags[1] & CD) != (query[3] & CD) ||
+        !(m->flags[1] & RA) != asked->refused)
+        return "RA, Z, AD or CD is wrong";
+    size_t question_len = m->question_end - 12;
+    if (asked->packet->len < 12 + question_len || memcmp(m->bytes + 12, query + 12, question_len))
+        return "the question is not the client's, letter by letter";
+    if (m->len > asked->room)
+        return "it is longer than the client takes";
+    if (!j->opt)
+        return NULL;
+    if (j->opt_record.class != sim->settings.server_udp_payload_max)
+        return "the OPT record does not have our size";
+    if ((j->opt_record.ttl & 0x8000) != (asked->dnssec_ok ? 0x8000 : 0) ||
+        j->opt_record.ttl & 0xff7fff)
+        return "the OPT record's version or flags are wrong";
+    return NULL;
+}
+
+static bool same_rrset(const struct truth *t, const struct truth_record *a,
+                       const struct truth_record *b)
+{
+    return a->type == b->type && a->class == b->class && strict_equal(&a->owner, &b->owner) &&
+           (a->type != TYPE_RRSIG || !memcmp(t->data + a->data_at, t->data + b->data_at, 2));
+}
+
+// The TTLs with which a reply is kept (RFC 2181 5.2 and 8, RFC 2308 5); returns the lifetime.
+static uint32_t ttls_expect(const struct sim *sim, const struct truth *t, uint32_t *ttls)
+{
+    uint32_t low = (uint32_t)(sim->settings.cache_ttl_min / 1000);
+    uint32_t high = (uint32_t)(sim->settings.cache_ttl_max / 1000);
+    uint32_t lowest = UINT32_MAX;
+    bool answered = false, soa = false;
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct truth_record *r = &t->records[i];
+        uint32_t ttl = r->ttl >> 31 ? 0 : r->ttl;
+        answered |= r->section == 0;
+        if (r->section == 1 && r->type == TYPE_SOA) {
+            const uint8_t *p = t->data + r->data_at + r->data_len - 4;
+            uint32_t minimum =
+                (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+            ttl = lesser(ttl, (uint32_t)(sim->settings.cache_ttl_negative_max / 1000));
+            ttl = lesser(ttl, minimum);
+            soa = true;
+        }
+        ttl = ttl < low ? low : ttl;
+        ttls[i] = lesser(ttl, high);
+        lowest = lesser(lowest, ttls[i]);
+    }
+    for (unsigned i = 0; i < t->count; i++) {
+        for (unsigned k = 0; k < t->count; k++) {
+            if (ttls[k] < ttls[i] && same_rrset(t, &t->records[i], &t->records[k]))
+                ttls[i] = ttls[k];
+        }
+    }
+    if ((t->rcode != RCODE_NOERROR && t->rcode != RCODE_NXDOMAIN) || t->truncated)
+        return 0;
+    bool negative = t->rcode == RCODE_NXDOMAIN || !answered;
+    return negative && !soa ? 0 : lowest;
+}
+
+static bool same_record(const struct judged *j, const struct strict_record *given,
+                        const struct truth *t, const struct truth_record *truth)
+{
+    uint8_t data[PACKET_MAX];
+    bool pointed, known;
+    if (given->section != truth->section || given->type != truth->type ||
+        given->class != truth->class || !strict_equal(&given->owner, &truth->owner))
+        return false;
+    int len = strict_data(&j->message, given, data, sizeof data, &pointed, &known);
+    return len == truth->data_len && memcmp(data, t->data + truth->data_at, (size_t)len) == 0 &&
+           (!pointed || known);
+}
+
+// Does the answer hold the records of this reply?
+static bool same_records(const struct judged *j, const struct truth *t)
+{
+    if (j->count != t->count || j->rcode != (t->rcode > 15 ? RCODE_SERVFAIL : t->rcode))
+        return false;
+    for (unsigned i = 0; i < t->count; i++) {
+        if (!same_record(j, &j->records[i], t, &t->records[i]))
+            return false;
+    }
+    return true;
+}
+
+// Compares with one reply whose records are those of the answer.
+static const char *age_check(struct sim *sim, const struct asked *asked, const struct judged *j,
+                             const struct truth *t, const struct served *served)
+{
+    uint32_t ttls[TRUTH_RECORDS_MAX];
+    uint32_t lifetime = ttls_expect(sim, t, ttls);
+    uint64_t age = sim->now_us / 1000000 - served->delivered_us / 1000000;
+    if (served->delivered_us != sim->now_us && age >= lifetime)
+        return lifetime ? "it is given although it is over" : "it was kept and must not be";
+    const struct strict_name *qname = &j->message.question;
+    for (unsigned i = 0; i < t->count; i++) {
+        if (j->records[i].ttl != ttls[i] - age)
+            return "a TTL is wrong";
+        const struct strict_name *owner = &j->records[i].owner;
+        if (strict_equal(owner, qname) && memcmp(owner->bytes, qname->bytes, qname->len) != 0)
+            return "an owner is not spelled as the client did";
+    }
+    if (served->delivered_us != sim->now_us)
+        return asked->state == ASKED_WAITING ? "a waiting client got an old answer" : NULL;
+    sim->questions[asked->question].kept_until_s = sim->now_us / 1000000 + lifetime;
+    return NULL;
+}
+
+static const char *failure_check(const struct sim *sim, const struct judged *j)
+{
+    bool failure = j->rcode != RCODE_NOERROR && j->rcode != RCODE_NXDOMAIN;
+    return failure && sim->scenario.must_answer ? "it is a failure though a good server was there"
+                                                : NULL;
+}
+
+static const char *own_check(const struct sim *sim, const struct asked *asked,
+                             const struct judged *j)
+{
+    if (j->count != 0)
+        return "it is no reply that a server made for this question";
+    if (j->rcode == RCODE_REFUSED)
+        return !asked->recursion || question_qname(sim, asked->question)->zone < 0
+                   ? NULL
+                   : "it is REFUSED without a reason";
+    if (j->rcode != RCODE_SERVFAIL || asked->state != ASKED_WAITING)
+        return "it is empty and no reply that a server made for this question";
+    return failure_check(sim, j);
+}
+
+// Looks through all replies to this question that have arrived.
+static const char *answer_judge(struct sim *sim, const struct asked *asked, const struct judged *j)
+{
+    bool cut = j->message.flags[0] & TC;
+    const char *why = NULL;
+    for (uint32_t n = sim->questions[asked->question].served; n; n = sim->served[n - 1].before) {
+        const struct served *served = &sim->served[n - 1];
+        struct truth truth;
+        if (served->delivered_us == NEVER)
+            continue;
+        truth_make(&truth, sim, n - 1);
+        if (cut && (truth.truncated || truth.size + (asked->edns ? OPT_LEN : 0) > asked->room))
+            return j->count ? "it is truncated and has records" : NULL;
+        if (cut || truth.truncated || !same_records(j, &truth))
+            continue;
+        why = age_check(sim, asked, j, &truth, served);
+        if (!why)
+            return failure_check(sim, j);
+    }
+    if (cut)
+        return "it is truncated without a reason";
+    return j->count == 0 && own_check(sim, asked, j) == NULL ? NULL
+           : why                                             ? why
+                                                             : own_check(sim, asked, j);
+}
+
+static bool has_mark(const uint8_t *bytes, size_t len)
+{
+    return memmem(bytes, len, FORGED_MARK, sizeof FORGED_MARK - 1);
+}
+
+void judge_reply(struct sim *sim, uint32_t number, const uint8_t *bytes, size_t len)
+{
+    struct asked *asked = &sim->asked[number];
+    struct judged j;
+    const char *why = reply_take(&j, bytes, len);
+    if (asked->packet->len < 12)
+        why = "it answers half a header";
+    if (!why && asked->expect != EXPECT_ANY)
+        why = frame_check(sim, asked, &j);
+    if (!why && has_mark(bytes, len))
+        why = "it holds forged octets";
+    if (!why && asked->expect == EXPECT_DROP)
+        why = "there should be none";
+    if (!why && asked->expect == EXPECT_RCODE) {
+        if (j.rcode != asked->rcode || j.count != 0 || j.message.flags[0] & TC)
+            why = "the rcode is not what this query calls for";
+        else if (asked->rcode == RCODE_BADVERS && !j.opt)
+            why = "BADVERS without an OPT record";
+    }
+    if (!why && asked->expect == EXPECT_ANSWER) {
+        if (j.message.question.len == 0)
+            why = "the question is missing";
+        else
+            why = j.opt == asked->edns ? answer_judge(sim, asked, &j) : "OPT came or is missing";
+    }
+    if (j.message.flags[0] & TC && !why)
+        sim->tally.truncated++;
+    sim_trace(sim, "answer %u: rcode %u, %u records, %zu octets%s", number, j.rcode, j.count, len,
+              j.message.flags[0] & TC ? ", truncated" : "");
+    if (why)
+        sim_fail(sim, "answer to query %u (%s): %s", number,
+                 sim_question_text(sim, asked->question), why);
+}
