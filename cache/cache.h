@@ -12,22 +12,28 @@
 // clock: times are whole seconds on a clock of the caller's that never goes back.
 //
 // `struct cache` is a process's view of a region and stays unchanged once opened, so all threads
-// share one. What stands in the region, and why a racing reader is right, is told in cache.c.
+// share one. layout.h says what stands in the region, read.c why a racing reader is right, write.c
+// how room is made.
 
 #define CACHE_KEY_MAX    272   // octets of a key
 #define CACHE_VALUE_MAX  77824 // octets of a value: 64 KiB and room for what describes it
 #define CACHE_SHARDS_MAX 256
+#define CACHE_HITS_MAX   3 // hits of an entry that are counted
 
 struct cache {
     uint8_t *region;
     size_t size;
+    uint64_t seed; // for the caller's hash: the one the region was formatted with
     uint32_t shard_count;
-    uint32_t bucket_count; // of each shard, a power of two
-    uint64_t seed;         // for the caller's hash: the one the region was formatted with
-    uint64_t shard_stride; // octets from a shard to the next
-    uint64_t shard_start;  // offset of the first shard
-    uint64_t log_start;    // offset of the log within a shard
-    uint64_t log_size;     // octets, a multiple of 8
+    uint32_t bucket_count; // of each shard
+    uint32_t ghost_count;
+    uint32_t stale_s;      // expired values are still worth keeping so long; set by the caller
+    uint64_t shard_stride; // offsets as in layout.h
+    uint64_t ghost_start;
+    uint64_t small_start;
+    uint64_t small_size;
+    uint64_t main_start;
+    uint64_t main_size;
 };
 
 // The caller hashes, with all 64 bits good; equal keys must have equal hashes.
@@ -41,6 +47,8 @@ struct cache_hit {
     uint32_t value_len; // octets of the whole value, also where less was copied
     uint32_t birth_s;
     uint32_t expiry_s; // the caller decides whether it has passed and what that means
+    uint64_t word;     // for the cache's own use, as the next
+    uint64_t offset;
 };
 
 enum cache_verdict { CACHE_MISS, CACHE_HIT };
@@ -67,10 +75,21 @@ static inline uint32_t cache_shard_of(const struct cache *cache, uint64_t hash)
                                               const struct cache_key *key, void *value,
                                               size_t value_size, struct cache_hit *hit);
 
-// For batches: begin to fetch what the lookup of `hash` will touch first (its bucket), and then,
-// when that has had time to arrive, the entry that it leads to. Both only hint.
+// For callers that work in stages of their own: begin to fetch what the lookup of `hash` will touch
+// first (its bucket), and then, when that has had time to arrive, the entry. Both only hint.
 void cache_prefetch_bucket(const struct cache *cache, uint64_t hash);
 void cache_prefetch_entry(const struct cache *cache, uint64_t hash);
+
+// Many lookups at once: all buckets are fetched, then all entries, then all are copied, so that the
+// waits for memory overlap. 16 to 64 at a time are best.
+struct cache_request {
+    struct cache_key key;
+    void *value;
+    size_t value_size;
+    enum cache_verdict verdict; // filled in, as the next
+    struct cache_hit hit;
+};
+void cache_lookup_batch(const struct cache *cache, struct cache_request *requests, size_t count);
 
 struct cache_value {
     const void *bytes;
@@ -82,18 +101,52 @@ struct cache_value {
 struct cache_inserted {
     uint32_t evicted; // entries that had to go and were still alive at `now_s`
     uint32_t expired; // entries that went and were over
-    bool replaced;    // there was a value under that key
+    bool replaced;    // there was a value under that key, and making room had not evicted it
 };
 
 // Stores a value, in the place of what stood under the key. Only the shard's writer calls it.
-// Makes room by dropping what is oldest. Returns 0, or -1 where key or value are out of bounds or
-// too large for this region (more than a quarter of a shard's log).
+// Makes room by dropping what was not asked for again, oldest first. Returns 0, or -1 where key or
+// value are out of bounds or too large for this region (more than a quarter of a shard's main log).
 [[nodiscard]] int cache_insert(struct cache *cache, const struct cache_key *key,
                                const struct cache_value *value, uint32_t now_s,
                                struct cache_inserted *inserted);
 
 // Drops the value under `key`, if there is one. Only the shard's writer calls it.
 bool cache_remove(struct cache *cache, const struct cache_key *key);
+
+// Drops every value whose key `matches`, a piece at a time: each call looks at up to `budget`
+// buckets (of at most seven entries), so that a writer can go on answering between the calls. Start
+// with `sweep` zero but for the shard; returns true as long as there is more. When it returns
+// false, nothing that matches and was stored before the first call is there. Only the shard's
+// writer.
+struct cache_sweep {
+    uint32_t shard;
+    uint32_t bucket;
+    uint64_t removed;
+};
+[[nodiscard]] bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
+                               bool (*matches)(const void *context, const uint8_t *key,
+                                               size_t key_len),
+                               const void *context);
+
+// Copies one entry after the other, while writers go on: what stays from the first call to the last
+// is copied once; what comes, goes or changes meanwhile perhaps. Start with `cursor` zero; returns
+// false at the end. For any thread.
+struct cache_cursor {
+    uint32_t shard;
+    uint32_t bucket;
+    unsigned slot;
+};
+struct cache_copy {
+    uint32_t value_len;
+    uint32_t key_len;
+    uint32_t birth_s;
+    uint32_t expiry_s;
+    uint32_t hits;
+    uint8_t bytes[CACHE_VALUE_MAX + CACHE_KEY_MAX]; // the value and right behind it the key
+};
+[[nodiscard]] bool cache_walk(const struct cache *cache, struct cache_cursor *cursor,
+                              struct cache_copy *copy);
 
 struct cache_use {
     uint64_t entries;
@@ -104,6 +157,6 @@ struct cache_use {
 // Adds up all shards. For any thread; the figures may be some operations apart.
 void cache_use(const struct cache *cache, struct cache_use *use);
 
-// Walks one shard and checks each invariant that the head of cache.c states. For tests: only
+// Walks one shard and checks each invariant thwrite.c states. For tests: only
 // while the shard's writer is at rest. Returns NULL, or a sentence that says what is wrong.
 [[nodiscard]] const char *cache_verify(const struct cache *cache, uint32_t shard);

@@ -5,7 +5,13 @@
 
 #include <assert.h>
 
-enum { TRAILER_LEN = 4, TTL_COUNT_MAX = 6000, LEVEL_REACH = 64, TTL_VALID_MAX = 0x7fffffff };
+enum {
+    TTL_COUNT_MAX = 6000,
+    LEVEL_REACH = 64,
+    ADDRESS_RECORD_HEAD = 12,
+    ROTATE_MAX = 64,
+    TTL_VALID_MAX = 0x7fffffff
+};
 
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key)
 {
@@ -47,14 +53,17 @@ static uint32_t ttl_of(const struct record *record)
 }
 
 // How long a negative answer may be kept: the lower of its SOA's TTL and MINIMUM, the last of the
-// SOA's five numbers (RFC 2308 5). An SOA too short to have one is left to rebuild_record.
+// five numbers behind the SOA's two names (RFC 2308 5). Without all of them nobody knows.
 static uint32_t negative_ttl(const struct record *record, const struct reader *message,
                              uint32_t ttl_negative_max_s)
 {
     uint32_t ttl = record->ttl < ttl_negative_max_s ? record->ttl : ttl_negative_max_s;
-    if (record->data_len < 22)
+    struct reader data = {
+        .bytes = message->bytes, .len = record->data_at + record->data_len, .at = record->data_at};
+    struct name name;
+    if (!name_read(&data, &name) || !name_read(&data, &name) || data.len - data.at != 20)
         return 0;
-    uint32_t minimum = load_be32(message->bytes + record->data_at + record->data_len - 4);
+    uint32_t minimum = load_be32(data.bytes + data.len - 4);
     return minimum < ttl ? minimum : ttl;
 }
 
@@ -148,6 +157,47 @@ static void header_write(uint8_t *out, const uint8_t *reply, const struct taking
     out[2] |= reply[2] & HEADER_TC;
 }
 
+// Finds the addresses of the answer's own RRset: records of the type asked for, one behind the
+// other, each with an owner that is a pointer, so that all are equally long.
+static void rotation_find(struct answer_trailer *trailer, const struct taking *t, uint16_t type)
+{
+    size_t data_len = type == TYPE_A ? 4 : 16;
+    if (type != TYPE_A && type != TYPE_AAAA)
+        return;
+    const uint8_t *out = t->rebuild.out.bytes;
+    trailer->rotate_stride = (uint16_t)(ADDRESS_RECORD_HEAD + data_len);
+    for (unsigned i = 0; i < t->counts[0] && trailer->rotate_count < ROTATE_MAX; i++) {
+        const uint8_t *record = out + t->ttl_places[i] - 6; // pointer, type, class, TTL
+        bool wanted = load_be16(record) >= 0xc000 && load_be16(record + 2) == type &&
+                      load_be16(record + 10) == data_len;
+        bool next = trailer->rotate_count == 0 ||
+                    (t->rrsets[i] == t->rrsets[i - 1] &&
+                     t->ttl_places[i] - t->ttl_places[i - 1] == trailer->rotate_stride);
+        if (!wanted || !next) {
+            if (trailer->rotate_count > 0)
+                return;
+            continue;
+        }
+        if (trailer->rotate_count++ == 0)
+            trailer->rotate_at = (uint16_t)(t->ttl_places[i] + 6);
+    }
+}
+
+static void tail_write(struct answer *answer, const struct taking *t, const struct key *key)
+{
+    struct writer tail = {.bytes = answer->value, .size = ANSWER_SIZE_MAX, .at = t->rebuild.out.at};
+    struct answer_trailer trailer = {
+        .message_len = (uint16_t)t->rebuild.out.at,
+        .ttl_count = (uint16_t)t->ttl_count,
+    };
+    rotation_find(&trailer, t, key_type(key));
+    for (unsigned i = 0; i < t->ttl_count; i++)
+        write_bytes(&tail, &t->ttl_places[i], sizeof t->ttl_places[i]);
+    write_bytes(&tail, &trailer, sizeof trailer);
+    assert(!tail.failed);
+    answer->len = (uint32_t)tail.at;
+}
+
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits)
 {
@@ -177,15 +227,22 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     header_write(answer->value, reply, &t, answer->rcode);
     answer->lifetime_s = answer->truncated ? 0 : lifetime(&t);
 
-    struct writer tail = {.bytes = answer->value, .size = ANSWER_SIZE_MAX, .at = t.rebuild.out.at};
-    for (unsigned i = 0; i < t.ttl_count; i++)
-        write_bytes(&tail, &t.ttl_places[i], sizeof t.ttl_places[i]);
-    uint16_t message_len = (uint16_t)t.rebuild.out.at, ttl_count = (uint16_t)t.ttl_count;
-    write_bytes(&tail, &message_len, sizeof message_len);
-    write_bytes(&tail, &ttl_count, sizeof ttl_count);
-    assert(!tail.failed);
-    answer->len = (uint32_t)tail.at;
+    tail_write(answer, &t, key);
     return REPLY_GOOD;
+}
+
+// Gives the addresses of an RRset another order: each moves `turn` places on. Owners, types and
+// TTLs are the same for all, so only the data moves.
+static void addresses_rotate(uint8_t *out, const struct answer_trailer *trailer, uint32_t turn)
+{
+    uint8_t data[ROTATE_MAX][16];
+    unsigned count = trailer->rotate_count;
+    size_t len = trailer->rotate_stride - ADDRESS_RECORD_HEAD;
+    uint8_t *first = out + trailer->rotate_at;
+    for (unsigned i = 0; i < count; i++)
+        memcpy(data[i], first + i * trailer->rotate_stride, len);
+    for (unsigned i = 0; i < count; i++)
+        memcpy(first + i * trailer->rotate_stride, data[(i + turn % count) % count], len);
 }
 
 // Lessens every TTL by the age. They were at least the entry's lifetime when it was kept, so what
@@ -201,28 +258,74 @@ static void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count, uin
 }
 
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
-                   uint32_t age_s, const struct answer_limits *limits)
+                   uint32_t age_s, uint32_t turn, const struct answer_limits *limits)
 {
     size_t reply_max = query_reply_max(query, limits->udp_payload_max);
     size_t opt_len = query->edns ? OPT_LEN : 0;
-    uint16_t message_len = 0, ttl_count = 0;
+    struct answer_trailer trailer = {0};
 
-    if (value_len <= out_size) {
-        memcpy(&message_len, out + value_len - 4, sizeof message_len);
-        memcpy(&ttl_count, out + value_len - 2, sizeof ttl_count);
-    }
+    if (value_len <= out_size)
+        memcpy(&trailer, out + value_len - sizeof trailer, sizeof trailer);
+    size_t message_len = trailer.message_len;
     if (message_len == 0 || message_len + opt_len > reply_max || out[2] & HEADER_TC)
         return reply_empty(out, query, out[3] & HEADER_RCODE, HEADER_TC, true,
                            limits->udp_payload_max, EDE_NONE);
 
-    ttls_lessen(out, out + message_len, ttl_count, age_s);
+    ttls_lessen(out, out + message_len, trailer.ttl_count, age_s);
+    if (trailer.rotate_count > 1 && limits->rotate)
+        addresses_rotate(out, &trailer, turn);
     store_be16(out, query->id);
     out[2] |= query->flags & HEADER_RD;
     out[3] |= query->checking_disabled ? HEADER_CD : 0;
-    memcpy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len);
+    memcpy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len + 4u);
     if (!query->edns)
         return message_len;
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
     opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
     return message_len + OPT_LEN;
+}
+
+// Does what the trailer says of addresses stay within the message?
+static bool rotation_check(const struct answer_trailer *trailer)
+{
+    if (trailer->rotate_count < 2)
+        return true;
+    size_t data_len = trailer->rotate_stride - (size_t)ADDRESS_RECORD_HEAD;
+    size_t end = trailer->rotate_at + (trailer->rotate_count - 1u) * trailer->rotate_stride;
+    return trailer->rotate_count <= ROTATE_MAX && (data_len == 4 || data_len == 16) &&
+           trailer->rotate_at >= MESSAGE_HEADER_LEN && end + data_len <= trailer->message_len;
+}
+
+bool answer_check(const uint8_t *value, size_t len)
+{
+    struct answer_trailer trailer;
+    if (len < MESSAGE_HEADER_LEN + sizeof trailer || len > ANSWER_SIZE_MAX)
+        return false;
+    memcpy(&trailer, value + len - sizeof trailer, sizeof trailer);
+    if (len != trailer.message_len + 2u * trailer.ttl_count + sizeof trailer ||
+        trailer.message_len < MESSAGE_HEADER_LEN || !rotation_check(&trailer))
+        return false;
+    if ((value[2] & (HEADER_QR | HEADER_OPCODE | HEADER_TC)) != HEADER_QR ||
+        load_be16(value + 4) != 1)
+        return false;
+    struct reader r = reader_over(value, trailer.message_len);
+    r.at = MESSAGE_HEADER_LEN;
+    size_t name_len = name_length(value + r.at, r.len - r.at);
+    if (name_len == 0 || !read_bytes(&r, name_len + 4))
+        return false;
+
+    unsigned records = 0;
+    for (unsigned section = 0; section < 3; section++)
+        records += load_be16(value + 6 + 2 * section);
+    if (records != trailer.ttl_count)
+        return false;
+    for (unsigned i = 0; i < records; i++) {
+        struct record record;
+        uint16_t place;
+        memcpy(&place, value + trailer.message_len + 2 * i, sizeof place);
+        if (!record_read(&r, &record) || record.data_at - place != 6 || record.type == TYPE_OPT ||
+            record.ttl > TTL_VALID_MAX)
+            return false;
+    }
+    return r.at == r.len;
 }

@@ -5,9 +5,9 @@
 // What an answer looks like in the cache, and how it is given back.
 //
 // A value is a whole wire-format message without OPT, written anew from the upstream's records
-// with our own compression, followed by the places of its TTLs and a trailer that counts both:
+// with our own compression, followed by the places of its TTLs and a trailer:
 //
-//   | message                | ttl place (2 octets each) ... | message len (2) | ttl count (2) |
+//   | message | ttl place (2 octets each) ... | struct answer_trailer |
 //
 // The message comes first so that one copy from the cache into the send buffer is the answer; what
 // follows is read there and overwritten by the OPT record. The question stands at octet 12 and
@@ -16,11 +16,21 @@
 
 #define ANSWER_SIZE_MAX CACHE_VALUE_MAX
 
+// Two octets each and in the machine's own order, as are the TTLs' places.
+struct answer_trailer {
+    uint16_t rotate_at;     // the data of the first address of the RRset that was asked for
+    uint16_t rotate_count;  // how many addresses it has, each with a record of the same length;
+    uint16_t rotate_stride; // less than two: there is nothing to rotate
+    uint16_t message_len;
+    uint16_t ttl_count;
+};
+
 struct answer_limits {
     uint32_t ttl_min_s;
     uint32_t ttl_max_s;
     uint32_t ttl_negative_max_s;
     uint16_t udp_payload_max;
+    bool rotate; // addresses of one RRset from answer to answer
 };
 
 struct answer {
@@ -51,8 +61,14 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
                                const struct key *key, const struct answer_limits *limits);
 
 // Finishes an answer that lies at `out` as it was kept (`value_len` octets of `out_size`):
-// ID, RD and CD of the query, its spelling of the name, TTLs less `age_s`, own OPT. Where the whole
-// is more than the client takes, or did not fit, writes TC and the question alone (RFC 9715).
+// ID, RD and CD of the query, its question as it spelled it, TTLs less `age_s`, own OPT, and
+// several addresses in turn: `turn` is any number that differs from answer to answer. Where the
+// whole is more than the client takes, or did not fit, writes TC and the question alone (RFC 9715).
 // Returns the length of the message.
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
-                   uint32_t age_s, const struct answer_limits *limits);
+                   uint32_t age_s, uint32_t turn, const struct answer_limits *limits);
+
+// Is this what answer_take writes for an answer that is kept? For values that come from elsewhere:
+// where it says yes, answer_give reads and writes nothing but the value, whatever the octets are.
+// Beyond that the data of records is not looked into.
+[[nodiscard]] bool answer_check(const uint8_t *value, size_t len);

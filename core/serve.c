@@ -45,6 +45,7 @@ struct serve {
     struct attempt **to_send_end;
     struct pending *finished;
     struct pending **finished_end;
+    uint32_t turn;     // for answers with several addresses
     bool answer_taken; // by a finished question
     struct answer answer;
     struct lookup lookups[SERVE_BATCH_MAX];
@@ -76,6 +77,7 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
         .ttl_max_s = (uint32_t)(settings->cache_ttl_max / 1000),
         .ttl_negative_max_s = (uint32_t)(settings->cache_ttl_negative_max / 1000),
         .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
+        .rotate = settings->cache_rotate,
     };
     // A record takes 11 octets at least and its TTL's place 2 more, behind the message.
     s->reply_room = s->limits.udp_payload_max + s->limits.udp_payload_max / 5u + 64;
@@ -262,7 +264,8 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     }
     // Its worker's clock may have been read a moment later than ours.
     uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
-    size_t len = answer_give(*out, s->reply_room, hit.value_len, &lookup->query, age_s, &s->limits);
+    size_t len = answer_give(*out, s->reply_room, hit.value_len, &lookup->query, age_s, s->turn++,
+                             &s->limits);
     if ((*out)[2] & HEADER_TC)
         count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len, COUNTER_answers_cache);
@@ -467,6 +470,25 @@ uint64_t serve_deadline(const struct serve *s)
     return wheel_deadline(&s->wheel);
 }
 
+static bool everything(const void *context, const uint8_t *key, size_t key_len)
+{
+    (void)context;
+    (void)key;
+    (void)key_len;
+    return true;
+}
+
+bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
+{
+    static bool (*const matches[])(const void *name, const uint8_t *key, size_t key_len) = {
+        [FLUSH_NAME] = key_is_name,
+        [FLUSH_SUBTREE] = key_is_within,
+        [FLUSH_ALL] = everything,
+    };
+    flush->sweep.shard = s->config.worker;
+    return cache_sweep(s->config.cache, &flush->sweep, budget, matches[flush->what], &flush->name);
+}
+
 static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
     struct attempt *attempt = s->to_send;
@@ -540,8 +562,8 @@ static void reply_drain(struct serve *s, const struct pending *pending, const st
     }
     size_t copied = s->answer.len < s->reply_room ? s->answer.len : s->reply_room;
     memcpy(outgoing->bytes, s->answer.value, copied);
-    outgoing->len =
-        answer_give(outgoing->bytes, s->reply_room, s->answer.len, &query, 0, &s->limits);
+    outgoing->len = answer_give(outgoing->bytes, s->reply_room, s->answer.len, &query, 0, s->turn++,
+                                &s->limits);
     if (outgoing->bytes[2] & HEADER_TC)
         count(s, COUNTER_truncated);
     bool found = pending->rcode == RCODE_NOERROR || pending->rcode == RCODE_NXDOMAIN;

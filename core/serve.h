@@ -82,6 +82,18 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
 // The socket for this port could not be opened: another number is tried.
 void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
 
+// Drops what this worker's shard keeps of one name (all types and variants), of a name and all
+// below it, or everything. A piece at a time, of up to `budget` buckets of the index, so that the
+// worker goes on answering in between: call it again, with the same `flush`, until it returns
+// false. Then nothing is left of what was there at the first call.
+enum flush_what { FLUSH_NAME, FLUSH_SUBTREE, FLUSH_ALL };
+struct serve_flush {
+    enum flush_what what;
+    struct name name;
+    struct cache_sweep sweep; // starts as zero; `removed` counts
+};
+[[nodiscard]] bool serve_flush(struct serve *serve, struct serve_flush *flush, size_t budget);
+
 // Does all that is due.
 void serve_expire(struct serve *serve, uint64_t now_us);
 

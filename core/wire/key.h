@@ -6,6 +6,10 @@
 // The key under which an answer is kept: type, class, the bits that can change an answer (DO and
 // CD, RFC 4035 3.2), and the name in lower case. Two queries with the same key get the same
 // records.
+//
+// The upper half of the hash is the name's alone; type, class and flags only move the lower half.
+// So all that is kept of a name has one home (the shard comes from the upper half), and whoever
+// keeps one of its answers may also drop another.
 
 #define KEY_HEAD_LEN 5
 #define KEY_LEN_MAX  (KEY_HEAD_LEN + NAME_MAX_LEN)
@@ -52,5 +56,9 @@ static inline uint8_t key_flags(const struct key *key)
     return key->bytes[4];
 }
 
-// The hash of the key's octets alone; equal to key_make's.
+// The hash of a key's octets, KEY_HEAD_LEN and a name's; equal to key_make's.
 uint64_t key_hash(const uint8_t *bytes, size_t len, uint64_t seed);
+
+// True if the octets of a key are for this name (any type and flags), or for a name within it.
+[[nodiscard]] bool key_is_name(const void *name, const uint8_t *key, size_t key_len);
+[[nodiscard]] bool key_is_within(const void *name, const uint8_t *key, size_t key_len);

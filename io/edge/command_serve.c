@@ -73,14 +73,14 @@ static int engine_run(const struct log *log, const struct settings *settings, st
                       int signal_fd)
 {
     char why[ENGINE_WHY_SIZE];
-    struct engine *engine = engine_start(settings, why);
+    struct engine *engine = engine_open(settings, why);
     if (!engine) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
         stats_close(stats);
         return STATUS_FAILED;
     }
     int status = STATUS_FAILED;
-    if (stats && !stats_start(stats, engine, why)) {
+    if (engine_start(engine, why) < 0 || (stats && !stats_start(stats, engine, why))) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
     } else {
         ready_log(log, settings, engine);
@@ -91,6 +91,7 @@ static int engine_run(const struct log *log, const struct settings *settings, st
     int error = engine_stop(engine);
     if (error < 0)
         log_writef(log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
+    engine_close(engine);
     return error < 0 ? STATUS_FAILED : status;
 }
 

@@ -225,19 +225,17 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     return error;
 }
 
-static int workers_start(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int workers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     int error = 0;
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         error = worker_make(engine, i, why);
-    for (unsigned i = 0; i < engine->worker_count && error == 0; i++) {
+    for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         worker_ring_fds(engine->workers[i], engine->ring_fds);
-        error = worker_start(engine->workers[i]);
-    }
     return error;
 }
 
-struct engine *engine_start(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
+struct engine *engine_open(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = calloc(1, sizeof *engine);
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
@@ -257,12 +255,24 @@ struct engine *engine_start(const struct settings *settings, char why[static ENG
     if (error == 0)
         error = tables_take(engine, why);
     if (error == 0)
-        error = workers_start(engine, why);
+        error = workers_make(engine, why);
     if (error < 0) {
-        engine_stop(engine);
+        engine_close(engine);
         return NULL;
     }
     return engine;
+}
+
+int engine_start(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    for (unsigned i = 0; i < engine->worker_count; i++) {
+        int error = worker_start(engine->workers[i]);
+        if (error < 0) {
+            snprintf(why, ENGINE_WHY_SIZE, "cannot start a worker: %s", strerror(-error));
+            return error;
+        }
+    }
+    return 0;
 }
 
 int engine_stop(struct engine *engine)
@@ -272,6 +282,12 @@ int engine_stop(struct engine *engine)
         int error = engine->workers[i] ? worker_stop(engine->workers[i]) : 0;
         result = result < 0 ? result : error;
     }
+    return result;
+}
+
+void engine_close(struct engine *engine)
+{
+    (void)engine_stop(engine);
     for (unsigned i = 0; engine->workers && i < engine->worker_count; i++) {
         if (engine->workers[i])
             worker_close(engine->workers[i]);
@@ -289,7 +305,16 @@ int engine_stop(struct engine *engine)
     free(engine->access_memory);
     free(engine->plan_memory);
     free(engine);
-    return result;
+}
+
+struct cache *engine_cache(struct engine *engine)
+{
+    return &engine->cache;
+}
+
+uint32_t engine_now_s(const struct engine *engine)
+{
+    return (uint32_t)(engine_now_us(&engine->clock) / 1000000);
 }
 
 unsigned engine_worker_count(const struct engine *engine)

@@ -6,16 +6,23 @@
 
 struct engine; // opaque
 
-// Takes all memory, opens all sockets and rings, and starts the workers. The settings must live as
-// long as the engine. NULL: `why` is one sentence that names what could not be had, and nothing is
-// left behind.
+// Takes all memory and opens all sockets and rings. The settings must live as long as the engine.
+// NULL: `why` is one sentence that names what could not be had, and nothing is left behind.
 #define ENGINE_WHY_SIZE 640
-[[nodiscard]] struct engine *engine_start(const struct settings *settings,
-                                          char why[static ENGINE_WHY_SIZE]);
+[[nodiscard]] struct engine *engine_open(const struct settings *settings,
+                                         char why[static ENGINE_WHY_SIZE]);
 
-// Ends all workers and gives everything back. Returns 0, or the negative errno with which a worker
-// had failed.
+// Starts the workers. Returns 0 or a negative errno, with a sentence in `why`.
+[[nodiscard]] int engine_start(struct engine *engine, char why[static ENGINE_WHY_SIZE]);
+
+// Ends the workers. Returns 0, or the negative errno with which one had failed. The cache stays as
+// it is until engine_close gives everything back.
 int engine_stop(struct engine *engine);
+void engine_close(struct engine *engine);
+
+// The cache: any thread may read it; to write it, the workers must be at rest.
+struct cache *engine_cache(struct engine *engine);
+uint32_t engine_now_s(const struct engine *engine);
 
 unsigned engine_worker_count(const struct engine *engine);
 

@@ -103,14 +103,15 @@ static void records_compare(const uint8_t *reply, size_t len, const struct kept 
 
 static void trailer_read(struct kept *k, const struct answer *answer)
 {
-    uint16_t message_len, ttl_count;
     k->len = answer->len;
     k->value = malloc(k->len);
-    assert(k->value && k->len >= 4);
+    struct answer_trailer trailer;
+    assert(k->value && k->len >= sizeof trailer);
     memcpy(k->value, answer->value, k->len);
-    memcpy(&message_len, k->value + k->len - 4, sizeof message_len);
-    memcpy(&ttl_count, k->value + k->len - 2, sizeof ttl_count);
-    assert(message_len + 2u * ttl_count + 4u == k->len);
+    memcpy(&trailer, k->value + k->len - sizeof trailer, sizeof trailer);
+    uint16_t message_len = trailer.message_len, ttl_count = trailer.ttl_count;
+    assert(message_len + 2u * ttl_count + sizeof trailer == k->len);
+    assert(answer_check(k->value, k->len) || answer->truncated);
     k->message_len = message_len;
     k->ttl_count = ttl_count;
     assert(ttl_count < RECORDS_MAX);
@@ -154,7 +155,29 @@ static void sets_level(const struct kept *k)
     }
 }
 
-static void give_try(const struct kept *k, const struct query *query, uint32_t age_s,
+// A sum that does not see the order of the records.
+static uint32_t records_sum(struct strict *m)
+{
+    struct strict_record record;
+    uint32_t sum = 0;
+    while (strict_next(m, &record)) {
+        uint32_t hash = name_hash(m->bytes + record.data_at, record.data_len);
+        if (record.type != TYPE_OPT)
+            sum += (hash ^ record.type) * 2654435761u ^ record.data_len;
+    }
+    return sum;
+}
+
+// Whatever the turn, the records are those that were kept.
+static void records_same(const struct kept *k, const uint8_t *bytes, size_t len)
+{
+    struct strict given, whole;
+    assert(strict_open(&given, bytes, len));
+    assert(strict_open(&whole, k->value, k->message_len));
+    assert(records_sum(&given) == records_sum(&whole));
+}
+
+static void give_try(const struct kept *k, const struct query *query, uint32_t age_s, uint32_t turn,
                      const struct answer_limits *limits)
 {
     size_t room = limits->udp_payload_max + limits->udp_payload_max / 5u + 64;
@@ -164,7 +187,7 @@ static void give_try(const struct kept *k, const struct query *query, uint32_t a
     struct strict_record record;
     assert(out);
     memcpy(out, k->value, k->len < room ? k->len : room);
-    size_t len = answer_give(out, room, k->len, query, age_s, limits);
+    size_t len = answer_give(out, room, k->len, query, age_s, turn, limits);
     assert(len <= reply_max && strict_open(&m, out, len) && m.id == query->id);
     assert(memcmp(m.question.bytes, query_name(query), query->name_len) == 0);
     assert(m.question.len == query->name_len && (m.flags[1] & 15) == (k->value[3] & 15));
@@ -182,6 +205,8 @@ static void give_try(const struct kept *k, const struct query *query, uint32_t a
         assert(record.ttl == (ttl > age_s ? ttl - age_s : 0));
     }
     assert(!strict_rest(&m) && opt == query->edns && (!whole || count == k->ttl_count));
+    if (whole)
+        records_same(k, out, len);
     free(out);
 }
 
@@ -225,8 +250,8 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     records_compare(reply, len, &kept);
     limits_hold(&kept, &answer, limits);
     sets_level(&kept);
-    give_try(&kept, query, age_s, limits);
-    give_try(&kept, query, 0, limits);
+    give_try(&kept, query, age_s, age_s, limits);
+    give_try(&kept, query, 0, UINT32_MAX, limits);
 
     // What was written is read again as the same.
     struct answer second = {.value = value};
@@ -235,7 +260,8 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     assert(answer_take(&second, kept.value, kept.message_len, &key, limits) == REPLY_GOOD);
     trailer_read(&again, &second);
     assert(again.len == kept.len && second.lifetime_s == lifetime_s);
-    assert(memcmp(again.value, kept.value, kept.len) == 0);
+    // Only TTLs of sets that are spread wide may come nearer to each other by a second levelling.
+    assert(kept.ttl_count > LEVEL_REACH || memcmp(again.value, kept.value, kept.len) == 0);
     free(again.value);
     free(kept.value);
 }
@@ -243,7 +269,7 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct answer_limits all_limits[4] = {
-        {.ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232},
+        {.ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232, .rotate = true},
         {.ttl_min_s = 60, .ttl_max_s = 3600, .ttl_negative_max_s = 30, .udp_payload_max = 512},
         {.ttl_max_s = 604800, .ttl_negative_max_s = 604800, .udp_payload_max = 4096},
         {.ttl_max_s = 1, .udp_payload_max = 1400},

@@ -135,9 +135,9 @@ static bool insert(struct run *run, uint32_t number)
     struct cache_value value = {
         .bytes = run->wanted, .len = len, .birth_s = run->now_s, .expiry_s = run->now_s + lives_s};
     struct cache_inserted inserted;
-    uint64_t size = 24 + ((uint64_t)len + key.len + 7) / 8 * 8;
+    uint64_t size = 16 + ((uint64_t)len + key.len + 7) / 8 * 8;
     int result = cache_insert(&run->cache, &key, &value, run->now_s, &inserted);
-    if ((result == 0) != (size <= run->cache.log_size / 4))
+    if ((result == 0) != (size <= run->cache.main_size / 4))
         return wrong(run, "key %u of %u octets: cache_insert says %d", number, len, result);
     if (result != 0)
         return look_up(run, number, false);

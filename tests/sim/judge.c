@@ -143,21 +143,41 @@ static bool same_record(const struct judged *j, const struct strict_record *give
            (!pointed || known);
 }
 
+// Addresses may be given in any order (RFC 1794), all else as it came: returns whether one of the
+// truth's addresses that was not found before is the given one.
+static bool same_address(const struct judged *j, const struct strict_record *given,
+                         const struct truth *t, uint64_t *found)
+{
+    for (unsigned i = 0; i < t->count; i++) {
+        if (*found >> i & 1 || !same_record(j, given, t, &t->records[i]))
+            continue;
+        *found |= (uint64_t)1 << i;
+        return true;
+    }
+    return false;
+}
+
 // Does the answer hold the records of this reply?
 static bool same_records(const struct judged *j, const struct truth *t)
 {
+    uint64_t found = 0;
     if (j->count != t->count || j->rcode != (t->rcode > 15 ? RCODE_SERVFAIL : t->rcode))
         return false;
     for (unsigned i = 0; i < t->count; i++) {
-        if (!same_record(j, &j->records[i], t, &t->records[i]))
+        const struct truth_record *truth = &t->records[i];
+        bool address = truth->section == 0 && (truth->type == TYPE_A || truth->type == TYPE_AAAA);
+        bool same = address ? same_address(j, &j->records[i], t, &found)
+                            : same_record(j, &j->records[i], t, truth);
+        if (!same)
             return false;
     }
     return true;
 }
 
 // Compares with one reply whose records are those of the answer.
-static const char *age_check(struct sim *sim, const struct asked *asked, const struct judged *j,
-                             const struct truth *t, const struct served *served)
+static const char *age_check(const struct sim *sim, const struct asked *asked,
+                             const struct judged *j, const struct truth *t,
+                             const struct served *served)
 {
     uint32_t ttls[TRUTH_RECORDS_MAX];
     uint32_t lifetime = ttls_expect(sim, t, ttls);
@@ -172,10 +192,9 @@ static const char *age_check(struct sim *sim, const struct asked *asked, const s
         if (strict_equal(owner, qname) && memcmp(owner->bytes, qname->bytes, qname->len) != 0)
             return "an owner is not spelled as the client did";
     }
-    if (served->delivered_us != sim->now_us)
-        return asked->state == ASKED_WAITING ? "a waiting client got an old answer" : NULL;
-    sim->questions[asked->question].kept_until_s = sim->now_us / 1000000 + lifetime;
-    return NULL;
+    return asked->state == ASKED_WAITING && served->delivered_us != sim->now_us
+               ? "a waiting client got an old answer"
+               : NULL;
 }
 
 static const char *failure_check(const struct sim *sim, const struct judged *j)
@@ -200,7 +219,8 @@ static const char *own_check(const struct sim *sim, const struct asked *asked,
 }
 
 // Looks through all replies to this question that have arrived.
-static const char *answer_judge(struct sim *sim, const struct asked *asked, const struct judged *j)
+static const char *answer_judge(const struct sim *sim, const struct asked *asked,
+                                const struct judged *j)
 {
     bool cut = j->message.flags[0] & TC;
     const char *why = NULL;
@@ -220,9 +240,19 @@ static const char *answer_judge(struct sim *sim, const struct asked *asked, cons
     }
     if (cut)
         return "it is truncated without a reason";
-    return j->count == 0 && own_check(sim, asked, j) == NULL ? NULL
-           : why                                             ? why
-                                                             : own_check(sim, asked, j);
+    const char *own = own_check(sim, asked, j);
+    return own && why ? why : own;
+}
+
+void judge_taken(struct sim *sim, uint32_t number)
+{
+    uint32_t ttls[TRUTH_RECORDS_MAX];
+    struct truth truth;
+    truth_make(&truth, sim, number);
+    uint32_t lifetime = ttls_expect(sim, &truth, ttls);
+    if (lifetime > 0)
+        sim->questions[sim->served[number].question].kept_until_s =
+            sim->now_us / 1000000 + lifetime;
 }
 
 static bool has_mark(const uint8_t *bytes, size_t len)

@@ -346,6 +346,8 @@ size_t forged_write(uint8_t out[static PACKET_MAX], uint16_t id, const struct st
 // judge.c
 // Holds a reply to a client against the query and all that was served.
 void judge_reply(struct sim *sim, uint32_t asked, const uint8_t *bytes, size_t len);
+// A server's reply was taken: remembers what the cache must now hold.
+void judge_taken(struct sim *sim, uint32_t number);
 
 // server.c
 void server_mode_change(struct sim *sim, unsigned server);

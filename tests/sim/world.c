@@ -181,7 +181,8 @@ static bool matches_sent(const struct sim *sim, const struct slot *slot,
     return false;
 }
 
-// Delivers a datagram; a server that is heard to fail is remembered.
+// Delivers a datagram. What it was taken for shows in the counters; what is no server's word may
+// be taken for nothing.
 static void deliver(struct sim *sim, unsigned worker, uint16_t port, const struct packet *packet,
                     uint32_t number)
 {
@@ -189,15 +190,18 @@ static void deliver(struct sim *sim, unsigned worker, uint16_t port, const struc
     struct served *served = number > 0 ? &sim->served[number - 1] : NULL;
     if (served && served->delivered_us == NEVER)
         served->delivered_us = sim->now_us;
+    uint64_t taken = counter_get(&node->counters, COUNTER_replies_accepted);
     uint64_t failed = counter_get(&node->counters, COUNTER_replies_failed);
     sim->tally.replies++;
     serve_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
-    if (counter_get(&node->counters, COUNTER_replies_failed) != failed) {
-        if (served)
-            sim->questions[served->question].failed |= (uint8_t)(1u << node->slots[port].server);
-        else
-            sim_fail(sim, "worker %u takes a reply for a failure that no server made", worker);
-    }
+    taken = counter_get(&node->counters, COUNTER_replies_accepted) - taken;
+    failed = counter_get(&node->counters, COUNTER_replies_failed) - failed;
+    if (!served && (taken || failed))
+        sim_fail(sim, "worker %u takes a reply that no server made", worker);
+    else if (failed)
+        sim->questions[served->question].failed |= (uint8_t)(1u << node->slots[port].server);
+    else if (taken)
+        judge_taken(sim, number - 1);
     worker_drain(sim, worker);
 }
 
@@ -213,8 +217,14 @@ void world_reply(struct sim *sim, unsigned worker, uint16_t port, struct packet 
     free(packet);
 }
 
+// The daemon drains with the time that it read before it took the queries in, so a drain that was
+// put off is not put off over a leap.
 static void stall(struct sim *sim)
 {
+    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+        if (sim->nodes[i].drain_event)
+            worker_drain(sim, i);
+    }
     if (sim->now_us != sim->stall_until_us)
         sim->stall_from_us = sim->now_us;
     sim->now_us += 1 + dice_below(&sim->dice, sim->scenario.stall_us);

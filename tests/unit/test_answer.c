@@ -28,8 +28,8 @@
 #define RRSIG(covered, ttl) \
     "c00c 002e 0001 " ttl "001c " covered " 0800 0000012c 00000002 00000001 0001 'example' 00 ff "
 
-static const struct answer_limits usual = {0, 86400, 3600, 1232};
-static const struct answer_limits narrow = {60, 100, 80, 1232};
+static const struct answer_limits usual = {0, 86400, 3600, 1232, false};
+static const struct answer_limits narrow = {60, 100, 80, 1232, false};
 
 static void key_of(struct key *key, const char *question)
 {
@@ -355,12 +355,11 @@ static const struct take_row take_rows[] = {
 
 static void assert_value(const struct answer *answer, const char *kept)
 {
-    uint16_t message_len, ttl_count;
-    assert_in_range(answer->len, 12 + 4, ANSWER_SIZE_MAX);
-    memcpy(&message_len, answer->value + answer->len - 4, 2);
-    memcpy(&ttl_count, answer->value + answer->len - 2, 2);
-    assert_packet(answer->value, message_len, kept);
-    assert_int_equal(answer->len, message_len + 2 * ttl_count + 4);
+    struct answer_trailer trailer;
+    assert_in_range(answer->len, 12 + sizeof trailer, ANSWER_SIZE_MAX);
+    memcpy(&trailer, answer->value + answer->len - sizeof trailer, sizeof trailer);
+    assert_packet(answer->value, trailer.message_len, kept);
+    assert_int_equal(answer->len, trailer.message_len + 2 * trailer.ttl_count + sizeof trailer);
 }
 
 static void test_take_row(void **state)
@@ -445,7 +444,7 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
             assert_non_null(out);
             memcpy(out, answer.value, answer.len);
             uint32_t age_s = (uint32_t)test_random(&seed);
-            size_t len = answer_give(out, room, answer.len, &query, age_s, &usual);
+            size_t len = answer_give(out, room, answer.len, &query, age_s, 0, &usual);
             assert_in_range(len, 29, 1232);
             assert_int_equal(reply_match(out, len, 0x5678, &key), REPLY_GOOD);
             // Our own words must be good enough for ourselves.
@@ -525,7 +524,7 @@ static void test_give_row(void **state)
     uint8_t *out = malloc(1542);
     assert_non_null(out);
     memcpy(out, answer.value, answer.len);
-    size_t len = answer_give(out, 1542, answer.len, &query, row->age_s, &usual);
+    size_t len = answer_give(out, 1542, answer.len, &query, row->age_s, 0, &usual);
     assert_packet(out, len, row->given);
     free(out);
     free(answer.value);
@@ -590,7 +589,7 @@ static void test_give_truncates_what_the_client_cannot_take(void **state)
             uint8_t *out = malloc(room);
             assert_non_null(out);
             memcpy(out, answer.value, answer.len < room ? answer.len : room);
-            size_t len = answer_give(out, room, answer.len, &query, 0, &limits);
+            size_t len = answer_give(out, room, answer.len, &query, 0, 0, &limits);
             size_t opt_len = truncation_rows[i].size ? OPT_LEN : 0;
             bool whole = more <= 20;
             if (len != (whole ? wanted : 29) + opt_len)
@@ -618,7 +617,7 @@ static void test_give_of_a_value_longer_than_its_room_is_truncated(void **state)
     key_make(&key, &query, 7);
     assert_int_equal(answer_take(&answer, reply, reply_len, &key, &usual), REPLY_GOOD);
     uint8_t *out = exact_copy(answer.value, 1542);
-    size_t len = answer_give(out, 1542, answer.len, &query, 0, &usual);
+    size_t len = answer_give(out, 1542, answer.len, &query, 0, 0, &usual);
     assert_packet(out, len, "abcd 8393 " C(0, 0, 1) ASK OPT);
     free(out);
     free(answer.value);
@@ -641,7 +640,7 @@ static void test_take_levels_a_large_rrset_and_counts_every_ttl(void **state)
     }
     key_of(&key, ASK);
     assert_int_equal(answer_take(&answer, reply, w.at, &key, &usual), REPLY_GOOD);
-    assert_int_equal(answer.len, w.at + 64 * 2 + 4);
+    assert_int_equal(answer.len, w.at + 64 * 2 + sizeof(struct answer_trailer));
     for (unsigned i = 0; i < 64; i++) {
         uint16_t place;
         memcpy(&place, answer.value + w.at + 2 * (size_t)i, 2);
@@ -652,7 +651,48 @@ static void test_take_levels_a_large_rrset_and_counts_every_ttl(void **state)
     free(answer.value);
 }
 
+// Three addresses behind a CNAME, and one of another owner that stays where it is.
+static void test_give_rotates_the_addresses_asked_for(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {"01 02 03", "02 03 01", "03 01 02", "01 02 03"};
+    struct answer_limits limits = usual;
+    limits.rotate = true;
+    struct packet query_packet = packet_of("abcd 0100 " C(0, 0, 0) ASK);
+    struct packet head = packet_of("1234 8180 0001 0003 0000 0001 " ASK);
+    struct packet extra = packet_of(A(TTL_300));
+    struct query query;
+    struct key key;
+    uint8_t reply[200], *value = malloc(ANSWER_SIZE_MAX);
+    struct writer w = writer_over(reply, sizeof reply);
+    write_bytes(&w, head.bytes, head.len);
+    for (unsigned i = 1; i <= 3; i++) {
+        struct packet record = packet_of(A(TTL_300));
+        record.bytes[15] = (uint8_t)i;
+        write_bytes(&w, record.bytes, record.len);
+    }
+    extra.bytes[15] = 9;
+    write_bytes(&w, extra.bytes, extra.len);
+    assert_int_equal(query_read(&query, query_packet.bytes, query_packet.len), QUERY_GOOD);
+    key_make(&key, &query, 7);
+    struct answer answer = {.value = value};
+    assert_int_equal(answer_take(&answer, reply, w.at, &key, &limits), REPLY_GOOD);
+    assert_true(answer_check(answer.value, answer.len));
+    for (uint32_t turn = 0; turn < COUNT_OF(orders); turn++) {
+        uint8_t *out = exact_copy(answer.value, 1542);
+        size_t len = answer_give(out, 1542, answer.len, &query, 0, turn, &limits);
+        struct packet order = packet_of(orders[turn]);
+        assert_int_equal(len, w.at);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(out[29 + 16 * i + 15], order.bytes[i]);
+        assert_int_equal(out[29 + 16 * 3 + 15], 9);
+        free(out);
+    }
+    free(value);
+}
+
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_give_rotates_the_addresses_asked_for),
     cmocka_unit_test(test_take_of_a_reply_cut_anywhere_is_garbage),
     cmocka_unit_test(test_take_ignores_octets_behind_the_last_record),
     cmocka_unit_test(test_take_of_replies_changed_at_random_never_misbehaves),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cache/cache.h"
+#include "cache/layout.h"
 
 #include "tests/unit/packet.h"
 
@@ -128,7 +129,7 @@ static void test_empty_cache_has_nothing(void **state)
     cache_use(&r.cache, &use);
     assert_int_equal(use.entries, 0);
     assert_int_equal(use.used, 0);
-    assert_in_range(use.capacity, 256 * 1024, r.size);
+    assert_in_range(use.capacity, 220 * 1024, r.size);
     verify(&r.cache);
     region_free(&r);
 }
@@ -241,7 +242,8 @@ static void test_keys_of_every_length_and_alignment_are_told_apart(void **state)
     memset(bytes, 'k', CACHE_KEY_MAX);
     struct cache_inserted inserted;
     struct cache_hit hit;
-    // The same hash for all: the octets must make the difference. Seven have room in a bucket.
+    // The same hash for all: the octets must make the difference. Fourteen have room in two
+    // buckets.
     for (uint32_t len = 1; len <= CACHE_KEY_MAX; len++) {
         struct cache_key key = {.hash = 42, .bytes = bytes + CACHE_KEY_MAX - len, .len = len};
         uint16_t out = 0;
@@ -249,7 +251,7 @@ static void test_keys_of_every_length_and_alignment_are_told_apart(void **state)
             .bytes = &(uint16_t){(uint16_t)len}, .len = 2, .birth_s = 1, .expiry_s = 1000 + len};
         assert_int_equal(cache_insert(&r.cache, &key, &value, 1, &inserted), 0);
         assert_false(inserted.replaced);
-        assert_int_equal(inserted.evicted, len > 7);
+        assert_int_equal(inserted.evicted, len > 14);
         assert_int_equal(cache_lookup(&r.cache, &key, &out, 2, &hit), CACHE_HIT);
         assert_int_equal(out, len);
         bytes[CACHE_KEY_MAX - len] ^= 1;
@@ -293,9 +295,9 @@ static void test_entry_above_a_quarter_of_the_log_is_refused(void **state)
     struct region r = formatted(cache_size_min(1), 1);
     struct cache_inserted inserted;
     struct cache_hit hit;
-    // An entry is 24 octets, value and key, rounded up to 8.
-    uint32_t most = (uint32_t)(r.cache.log_size / 4) / 8 * 8 - 24 - 8;
-    assert_in_range(most, 60000, CACHE_VALUE_MAX);
+    // An entry is 16 octets, value and key, rounded up to 8.
+    uint32_t most = (uint32_t)(r.cache.main_size / 4) / 8 * 8 - 16 - 8;
+    assert_in_range(most, 40000, CACHE_VALUE_MAX);
     insert_good(&r.cache, 7, 10);
     assert_int_equal(insert(&r.cache, 8, most + 1, 1000, 2000, &inserted), -1);
     assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
@@ -328,7 +330,7 @@ static void test_full_log_drops_the_oldest_first(void **state)
     assert_in_range(use.used, use.capacity - 200, use.capacity);
     // Those that the log cannot hold any more are gone, and all of the youngest are there but for
     // the few that a full bucket cost.
-    uint64_t found = 0, held = use.capacity / 96;
+    uint64_t found = 0, held = use.capacity / 88;
     for (uint64_t i = 0; i + held + 1 < count; i++)
         assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_MISS);
     for (uint64_t i = count - held; i < count; i++)
@@ -360,35 +362,193 @@ static void test_evicted_and_expired_are_told_apart(void **state)
     region_free(&r);
 }
 
-static void test_full_bucket_gives_up_what_ends_first(void **state)
+// Fourteen entries of one hash fill its two buckets. Room is then made in the first one, by what is
+// over, else by what was hit least.
+static void test_full_buckets_give_up_what_is_worth_least(void **state)
 {
     (void)state;
-    static const uint32_t expiries[] = {1700, 1600, 1200, 1500, 1900, 1300, 1800};
+    enum { SLOTS = 14, OVER = 3 };
     struct region r = formatted(cache_size_min(1), 1);
     struct cache_inserted inserted;
     struct cache_hit hit;
-    struct cache_use use;
     uint8_t byte;
-    for (unsigned i = 0; i < 10; i++) {
-        struct cache_key key = {.hash = 5, .bytes = (const uint8_t *)"0123456789" + i, .len = 1};
+    for (unsigned i = 0; i < SLOTS + 2; i++) {
+        struct cache_key key = {
+            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
         struct cache_value value = {
-            .bytes = &byte, .len = 1, .birth_s = 1000, .expiry_s = i < 7 ? expiries[i] : 5000};
+            .bytes = &byte, .len = 1, .birth_s = 1000, .expiry_s = i == OVER ? 1200 : 5000};
         byte = (uint8_t)i;
-        // The first to go (i = 7) is over, the other two are not.
         assert_int_equal(cache_insert(&r.cache, &key, &value, 1250, &inserted), 0);
-        assert_int_equal(inserted.expired, i == 7);
-        assert_int_equal(inserted.evicted, i > 7);
+        assert_int_equal(inserted.expired, i == SLOTS);
+        assert_int_equal(inserted.evicted, i == SLOTS + 1);
+        if (i != 1)
+            assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit), CACHE_HIT);
         verify(&r.cache);
     }
+    struct cache_use use;
     cache_use(&r.cache, &use);
-    assert_int_equal(use.entries, 7);
-    for (unsigned i = 0; i < 10; i++) {
-        struct cache_key key = {.hash = 5, .bytes = (const uint8_t *)"0123456789" + i, .len = 1};
-        bool gone = i == 2 || i == 5 || i == 3;
+    assert_int_equal(use.entries, SLOTS);
+    for (unsigned i = 0; i < SLOTS + 2; i++) {
+        struct cache_key key = {
+            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
+        bool gone = i == OVER || i == 1;
         assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit),
                          gone ? CACHE_MISS : CACHE_HIT);
         if (!gone)
             assert_int_equal(byte, i);
+    }
+    region_free(&r);
+}
+
+// Inserts `count` entries that nobody asks for.
+static void flood(struct cache *cache, uint64_t first, uint64_t count)
+{
+    struct cache_inserted inserted;
+    for (uint64_t i = first; i < first + count; i++)
+        assert_int_equal(insert(cache, i, 120, 1000, 2000, &inserted), 0);
+}
+
+static void test_what_is_asked_again_outlives_a_flood_of_what_is_not(void **state)
+{
+    (void)state;
+    enum { ASKED = 500, ROUNDS = 40, FLOOD = 700 }; // the ghosts reach back some 1600 entries
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    flood(&r.cache, 1000000, 5000); // fills both logs, so that places have to be earned
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 0; i < ASKED; i++) {
+            if (lookup(&r.cache, i, 120, &hit) == CACHE_MISS)
+                insert_good(&r.cache, i, 120);
+        }
+        flood(&r.cache, 2000000 + round * FLOOD, FLOOD);
+    }
+    for (uint64_t i = 0; i < ASKED; i++)
+        assert_int_equal(lookup(&r.cache, i, 120, &hit), CACHE_HIT);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_ghost_goes_where_floods_do_not_reach(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    enum { KEYS = 100 };
+    uint64_t small = r.cache.small_size / 144, back = 0;
+    flood(&r.cache, 1000000, 5000);
+    for (uint64_t i = 0; i < KEYS; i++)
+        insert_good(&r.cache, i, 120);
+    flood(&r.cache, 2000000, small + 10);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        assert_int_equal(lookup(&r.cache, i, 120, &hit), CACHE_MISS);
+        insert_good(&r.cache, i, 120);       // it comes back soon: a ghost remembers it
+        insert_good(&r.cache, 500 + i, 120); // this one is new
+    }
+    flood(&r.cache, 3000000, 2 * small);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        back += lookup(&r.cache, i, 120, &hit) == CACHE_HIT;
+        assert_int_equal(lookup(&r.cache, 500 + i, 120, &hit), CACHE_MISS);
+    }
+    // A ghost's place is sometimes another's by then.
+    assert_in_range(back, KEYS * 7 / 10, KEYS);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_stale_window_keeps_what_is_over(void **state)
+{
+    (void)state;
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    for (uint32_t stale_s = 0; stale_s <= 1000; stale_s += 1000) {
+        struct region r = formatted(cache_size_min(1), 1);
+        r.cache.stale_s = stale_s;
+        flood(&r.cache, 1000000, 5000);
+        assert_int_equal(insert(&r.cache, 7, 64, 1000, 1100, &inserted), 0);
+        assert_int_equal(lookup(&r.cache, 7, 64, &hit), CACHE_HIT);
+        // At 1200 it is over; hit as it was, it moves to the main log only within the window.
+        for (uint64_t i = 0; i < 2 * r.cache.small_size / 88; i++)
+            assert_int_equal(insert(&r.cache, 3000000 + i, 64, 1200, 2000, &inserted), 0);
+        assert_int_equal(lookup(&r.cache, 7, 64, &hit), stale_s ? CACHE_HIT : CACHE_MISS);
+        region_free(&r);
+    }
+}
+
+static bool number_is_even(const void *context, const uint8_t *key, size_t key_len)
+{
+    assert_null(context);
+    assert_int_equal(key_len, sizeof(uint64_t));
+    return key[0] % 2 == 0;
+}
+
+static void test_sweep_drops_what_matches_and_nothing_else(void **state)
+{
+    (void)state;
+    struct region r = formatted((size_t)1 << 20, 2);
+    struct cache_hit hit;
+    for (uint64_t i = 0; i < 1000; i++)
+        insert_good(&r.cache, i, 20 + i % 50);
+    uint64_t removed = 0;
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        struct cache_sweep sweep = {.shard = shard};
+        while (cache_sweep(&r.cache, &sweep, 7, number_is_even, NULL))
+            verify(&r.cache);
+        removed += sweep.removed;
+    }
+    assert_int_equal(removed, 500);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(lookup(&r.cache, i, 20 + i % 50, &hit), i % 2 ? CACHE_HIT : CACHE_MISS);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_walk_copies_each_entry_once(void **state)
+{
+    (void)state;
+    static struct cache_copy copy;
+    static bool seen[1000];
+    struct region r = formatted((size_t)1 << 20, 3);
+    for (uint64_t i = 0; i < 1000; i++)
+        insert_good(&r.cache, i, 20 + i % 50);
+    struct cache_cursor cursor = {0};
+    size_t count = 0;
+    for (; cache_walk(&r.cache, &cursor, &copy); count++) {
+        uint64_t number;
+        assert_int_equal(copy.key_len, sizeof number);
+        memcpy(&number, copy.bytes + copy.value_len, sizeof number);
+        assert_in_range(number, 0, 999);
+        assert_false(seen[number]);
+        seen[number] = true;
+        assert_int_equal(copy.value_len, 20 + number % 50);
+        for (uint32_t i = 0; i < copy.value_len; i++)
+            assert_int_equal(copy.bytes[i], pattern(number, i));
+    }
+    assert_int_equal(count, 1000);
+    region_free(&r);
+}
+
+static void test_batch_finds_what_single_lookups_find(void **state)
+{
+    (void)state;
+    enum { BATCH = 32 };
+    struct region r = formatted((size_t)1 << 20, 2);
+    for (uint64_t i = 0; i < 600; i += 2)
+        insert_good(&r.cache, i, 40);
+    for (uint64_t from = 0; from + BATCH <= 600; from += BATCH) {
+        struct cache_request requests[BATCH];
+        uint64_t numbers[BATCH];
+        uint8_t values[BATCH][40];
+        for (unsigned i = 0; i < BATCH; i++) {
+            numbers[i] = from + i;
+            requests[i] = (struct cache_request){
+                .key = key_of(&numbers[i]), .value = values[i], .value_size = sizeof values[i]};
+        }
+        cache_lookup_batch(&r.cache, requests, BATCH);
+        for (unsigned i = 0; i < BATCH; i++) {
+            assert_int_equal(requests[i].verdict, numbers[i] % 2 ? CACHE_MISS : CACHE_HIT);
+            if (requests[i].verdict == CACHE_HIT)
+                assert_int_equal(values[i][39], pattern(numbers[i], 39));
+        }
     }
     region_free(&r);
 }
@@ -457,7 +617,7 @@ static void test_no_size_is_left(void **state)
         struct region r = formatted(cache_size_min(shards) + more, shards);
         struct cache_inserted inserted;
         for (uint64_t n = 0; n < 3000 * shards; n++) {
-            uint32_t len = n % 97 == 0 ? (uint32_t)(r.cache.log_size / 4 - 32) : 1 + n * 13 % 700;
+            uint32_t len = n % 97 == 0 ? (uint32_t)(r.cache.main_size / 4 - 32) : 1 + n * 13 % 700;
             assert_int_equal(insert(&r.cache, n, len, 1000, 2000, &inserted), 0);
         }
         verify(&r.cache);
@@ -489,17 +649,17 @@ static void test_verify_finds_damage(void **state)
     struct region r = formatted(cache_size_min(1), 1);
     for (uint64_t n = 0; n < 100; n++)
         insert_good(&r.cache, n, 100);
-    uint8_t *shard = r.bytes + r.cache.shard_start;
+    uint8_t *shard = r.bytes + LAYOUT_HEADER_LEN;
     uint64_t *words = (uint64_t *)(void *)shard;
-    uint64_t *entry = (uint64_t *)(void *)(shard + r.cache.log_start);
-    // Of an entry's shape and hash not every bit can be seen to be wrong.
+    uint64_t *entry = (uint64_t *)(void *)(shard + r.cache.small_start);
+    // Of an entry's lengths and hash not every bit can be seen to be wrong.
     const struct {
         uint64_t *word;
         unsigned bit;
     } damage[] = {
-        {&words[0], 3},  {&words[0], 20}, {&words[0], 47}, {&words[1], 3},  {&words[1], 47},
-        {&words[2], 0},  {&words[2], 40}, {&entry[0], 3},  {&entry[0], 8},  {&entry[0], 30},
-        {&entry[0], 35}, {&entry[1], 3},  {&entry[1], 32}, {&entry[1], 47},
+        {&words[0], 3},  {&words[0], 20}, {&words[0], 47}, {&words[1], 3}, {&words[1], 47},
+        {&words[4], 0},  {&words[4], 40}, {&entry[0], 3},  {&entry[0], 8}, {&entry[0], 20},
+        {&entry[0], 60}, {&entry[0], 63}, {&words[8], 0},  {&words[8], 3},
     };
     for (size_t i = 0; i < COUNT_OF(damage); i++) {
         *damage[i].word ^= (uint64_t)1 << damage[i].bit;
@@ -516,7 +676,7 @@ static void test_verify_finds_damage(void **state)
     uint64_t kept = *slot;
     *slot = 0;
     assert_non_null(cache_verify(&r.cache, 0));
-    *slot = kept ^ (uint64_t)1 << 60;
+    *slot = kept ^ 8;
     assert_non_null(cache_verify(&r.cache, 0));
     *slot = kept;
     slot[1] = kept;
@@ -540,7 +700,13 @@ int main(void)
         cmocka_unit_test(test_entry_above_a_quarter_of_the_log_is_refused),
         cmocka_unit_test(test_full_log_drops_the_oldest_first),
         cmocka_unit_test(test_evicted_and_expired_are_told_apart),
-        cmocka_unit_test(test_full_bucket_gives_up_what_ends_first),
+        cmocka_unit_test(test_full_buckets_give_up_what_is_worth_least),
+        cmocka_unit_test(test_what_is_asked_again_outlives_a_flood_of_what_is_not),
+        cmocka_unit_test(test_ghost_goes_where_floods_do_not_reach),
+        cmocka_unit_test(test_stale_window_keeps_what_is_over),
+        cmocka_unit_test(test_sweep_drops_what_matches_and_nothing_else),
+        cmocka_unit_test(test_walk_copies_each_entry_once),
+        cmocka_unit_test(test_batch_finds_what_single_lookups_find),
         cmocka_unit_test(test_shards_are_used_evenly_and_keep_to_themselves),
         cmocka_unit_test(test_format_takes_only_what_is_enough),
         cmocka_unit_test(test_no_size_is_left),

@@ -230,7 +230,7 @@ static void test_growth_beyond_64_kib_is_refused(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
-    struct answer_limits limits = {0, 86400, 3600, 1232};
+    struct answer_limits limits = {0, 86400, 3600, 1232, false};
     struct packet head, first, more = packet_of("00 0021 0001 0000012c 0008 0001 0002 0035 c022");
     struct key key;
     uint8_t *reply = malloc(MESSAGE_LEN_MAX);
@@ -260,7 +260,7 @@ static void test_fullest_message_is_taken_whole(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
-    struct answer_limits limits = {0, 86400, 3600, 1232};
+    struct answer_limits limits = {0, 86400, 3600, 1232, false};
     struct packet head, record = packet_of("00 ff00 0001 0000012c 0000");
     struct key key;
     uint8_t *reply = malloc(MESSAGE_LEN_MAX);
@@ -276,10 +276,50 @@ static void test_fullest_message_is_taken_whole(void **state)
     assert_int_equal(count, 5956);
     store_be16(reply + 6, (uint16_t)count);
     assert_int_equal(answer_take(&answer, reply, w.at, &key, &limits), REPLY_GOOD);
-    assert_int_equal(answer.len, w.at + 2 * count + 4);
+    assert_int_equal(answer.len, w.at + 2 * count + sizeof(struct answer_trailer));
     assert_in_range(answer.len, 77000, CACHE_VALUE_MAX);
     free(reply);
     free(answer.value);
+}
+
+// A pointer reaches 16,383 octets: names that stand further back are targets, those behind are not.
+static void test_names_beyond_the_reach_of_pointers_are_written_out(void **state)
+{
+    (void)state;
+    struct message *from = calloc(1, sizeof *from), *to = calloc(1, sizeof *to);
+    assert_true(from && to);
+    struct packet near = packet_of("'near' 00 0002 0001 0000012c 0001 00");
+    struct packet far = packet_of("'far' 00 0002 0001 0000012c 0006 'near' 00");
+    for (uint16_t len = 16330; len < 16400; len++) {
+        struct writer w = writer_over(from->bytes, sizeof from->bytes);
+        write_room(&w, MESSAGE_HEADER_LEN);
+        write_bytes(&w, near.bytes, near.len);
+        struct packet filler = packet_of("00 ff00 0001 0000012c");
+        write_bytes(&w, filler.bytes, filler.len);
+        write_u16(&w, len);
+        memset(write_room(&w, len), 0, len);
+        size_t far_at = w.at;
+        write_bytes(&w, far.bytes, far.len);
+        write_bytes(&w, far.bytes, far.len);
+        from->len = w.at;
+        from->count = 4;
+        assert_true(rebuild_all(to, MESSAGE_LEN_MAX, from));
+        struct reader r = reader_over(to->bytes, to->len);
+        r.at = far_at;
+        // The data's name is a pointer in both; the second owner only where the first is in reach.
+        for (unsigned i = 0; i < 2; i++) {
+            struct record record;
+            size_t start = r.at, owner_len = i == 1 && far_at <= 0x3fff ? 2 : 5;
+            assert_true(record_read(&r, &record));
+            assert_packet(record.owner.bytes, record.owner.len, "'far' 00");
+            assert_int_equal(record.data_at - start, owner_len + 10);
+            assert_int_equal(record.data_len, 2);
+            assert_int_equal(load_be16(to->bytes + record.data_at), 0xc00c);
+        }
+        assert_int_equal(r.at, to->len);
+    }
+    free(to);
+    free(from);
 }
 
 // 127 labels to a name is the most there is.
@@ -313,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_random_messages_say_the_same_when_rebuilt),
         cmocka_unit_test(test_growth_beyond_64_kib_is_refused),
         cmocka_unit_test(test_fullest_message_is_taken_whole),
+        cmocka_unit_test(test_names_beyond_the_reach_of_pointers_are_written_out),
         cmocka_unit_test(test_name_of_127_labels_is_written_and_pointed_to),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);

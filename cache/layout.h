@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdint.h>
+
+// The region as it lies in memory and in no other program's hands but those that read this file;
+// docs/cache-layout.md tells the same in words. All numbers are little-endian, all offsets in
+// octets. It needs nothing but fixed-width integers, so that a BPF program can include it.
+//
+//   region: | header, 4096 | shard 0 | shard 1 | ... |
+//   shard:  | shard header, 64 | buckets, 64 each | ghosts, 4 each | small log | main log |
+
+#define LAYOUT_MAGIC            0x6c657a756f2d7264ull // "dr-ouzel" as it lies in memory
+#define LAYOUT_VERSION          2u
+#define LAYOUT_HEADER_LEN       4096u
+#define LAYOUT_SHARD_HEADER_LEN 64u
+#define LAYOUT_SLOTS            7u
+#define LAYOUT_WORD             8u
+
+struct layout_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t shard_count;
+    uint64_t size;         // of the region
+    uint64_t seed;         // of the caller's hash
+    uint64_t shard_stride; // from a shard to the next; shard 0 begins behind the header
+    uint32_t bucket_count; // of each shard, even
+    uint32_t ghost_count;
+    uint64_t ghost_start; // offsets within a shard
+    uint64_t small_start;
+    uint64_t small_size;
+    uint64_t main_start;
+    uint64_t main_size;
+};
+
+// A shard's writer alone changes these. Heads and tails count octets since the beginning; an
+// octet's place is its count modulo the log's size.
+struct layout_shard {
+    uint64_t small_head;
+    uint64_t small_tail;
+    uint64_t main_head;
+    uint64_t main_tail;
+    uint64_t entries;
+    uint64_t ghost_clock; // entries that have become ghosts
+    uint64_t unused[2];
+};
+
+// One cache line. The low 16 bits of the sequence word count the entries that belong here but found
+// no slot and went to their second bucket; the others change with every change of a slot.
+struct layout_bucket {
+    uint64_t sequence;
+    uint64_t slots[LAYOUT_SLOTS];
+};
+
+#define LAYOUT_OVERFLOW_MASK 0xffffull
+#define LAYOUT_VERSION_STEP  0x10000ull
+
+// A slot is 0 or 16 bits of tag above 48 bits of offset of an entry from the region's start.
+#define LAYOUT_OFFSET_MASK 0xffffffffffffull
+
+// An entry: two words, the value, right behind it the key, padding to a whole word.
+//   word 0: value length (17 bits), key length (9), hits (2), zero (4), hash bits 0..31 (32)
+//   word 1: birth (32), expiry (32), in seconds
+// A key length of 0 makes it a filler; its value length is then the octets to its end.
+#define LAYOUT_ENTRY_HEADER_LEN 16u
+#define LAYOUT_VALUE_LEN_MASK   0x1ffffull
+#define LAYOUT_KEY_LEN_SHIFT    17
+#define LAYOUT_KEY_LEN_MASK     0x1ffull
+#define LAYOUT_HITS_SHIFT       26
+#define LAYOUT_HITS_MASK        0x3ull
+#define LAYOUT_HASH_SHIFT       32
+
+// Where a hash leads. The shard and the tag come from its upper half, both buckets from the lower:
+// multiplying and keeping the upper half maps 32 bits evenly onto any count (Lemire 2019).
+static inline uint32_t layout_shard_of(uint64_t hash, uint32_t shard_count)
+{
+    return (uint32_t)(((hash >> 32) * shard_count) >> 32);
+}
+
+static inline uint64_t layout_tag(uint64_t hash)
+{
+    return (hash >> 32 & 0xffff) << 48;
+}
+
+static inline uint32_t layout_first_bucket(uint32_t hash_low, uint32_t bucket_count)
+{
+    return (uint32_t)(((uint64_t)hash_low * bucket_count) >> 32);
+}
+
+static inline uint32_t layout_second_bucket(uint32_t hash_low, uint32_t bucket_count)
+{
+    return (uint32_t)(((uint64_t)(hash_low * 0x9e3779b1u) * bucket_count) >> 32);
+}
+
+static inline uint64_t layout_value_len(uint64_t word)
+{
+    return word & LAYOUT_VALUE_LEN_MASK;
+}
+
+static inline uint64_t layout_key_len(uint64_t word)
+{
+    return word >> LAYOUT_KEY_LEN_SHIFT & LAYOUT_KEY_LEN_MASK;
+}
+
+static inline uint64_t layout_hits(uint64_t word)
+{
+    return word >> LAYOUT_HITS_SHIFT & LAYOUT_HITS_MASK;
+}
+
+// Octets of the entry or filler that begins with this word.
+static inline uint64_t layout_entry_len(uint64_t word)
+{
+    uint64_t key_len = layout_key_len(word);
+    if (key_len == 0)
+        return layout_value_len(word);
+    uint64_t octets = layout_value_len(word) + key_len + LAYOUT_WORD - 1;
+    return LAYOUT_ENTRY_HEADER_LEN + (octets & ~(uint64_t)(LAYOUT_WORD - 1));
+}

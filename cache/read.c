@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "cache/shard.h"
+
+// Why a reader needs no lock. What makes a copy whole is the sequence word of the bucket that led
+// to it:
+//
+//   writer                                   reader
+//   W1 slot := 0 or another entry            R1 before := sequence   (acquire)
+//   W2 sequence := another  (release)        R2 offset := slot       (acquire)
+//   W3 fence (release)                       R3 copy the entry's words
+//   W4 overwrite the old entry's words       R4 fence (acquire)
+//                                            R5 after := sequence; keep the copy if unchanged
+//
+// A new entry's words are written before its slot is (release, pairs with R2), so an entry is whole
+// when its offset can be seen. Suppose R3 read a word of a later W4. Then the fences W3 and R4
+// pair, so R5 sees W2's value or a later one, and "unchanged" means that R1 saw it too. But R1 with
+// W2 (release) makes R2 see W1 or later: the offset read is not the old entry's. Contradiction.
+// The sequence word counts with 48 bits, so it does not come round within a copy. This holds under
+// the C11 model, hence on x86-64, where the fences cost nothing, as on arm64.
+//
+// A hit is marked by compare-and-swap of the entry's first word from what was read in R3. Where the
+// entry is gone by then the word has changed and the mark is lost; where the same key was stored in
+// the same place again the mark is right. Marking is rare: a few times in an entry's life.
+
+enum { READ_TRIES = 8, HITS_MAX = CACHE_HITS_MAX };
+
+// The one place where words are read that a writer may be overwriting. Each is one relaxed atomic
+// load, so what comes out may be a mixture of old and new but is never undefined.
+void racy_copy(void *to, const uint64_t *from, size_t len)
+{
+    uint8_t *out = to;
+    for (; len >= LAYOUT_WORD; len -= LAYOUT_WORD, out += LAYOUT_WORD, from++) {
+        uint64_t word = load(from);
+        memcpy(out, &word, LAYOUT_WORD);
+    }
+    if (len > 0) {
+        uint64_t word = load(from);
+        for (size_t i = 0; i < len; i++)
+            out[i] = (uint8_t)(word >> 8 * i);
+    }
+}
+
+// Compares a key that begins `at` octets behind a word; the words that cover it are copied first.
+static bool racy_equal(const uint64_t *from, size_t at, const struct cache_key *key)
+{
+    uint8_t copy[CACHE_KEY_MAX + 2 * LAYOUT_WORD];
+    size_t skip = at % LAYOUT_WORD;
+    racy_copy(copy, from + at / LAYOUT_WORD, skip + key->len);
+    return memcmp(copy + skip, key->bytes, key->len) == 0;
+}
+
+bool entry_read(const struct cache *cache, uint64_t offset, const struct cache_key *key,
+                void *value, size_t value_size, struct cache_hit *hit)
+{
+    if (offset + LAYOUT_ENTRY_HEADER_LEN > cache->size || offset % LAYOUT_WORD != 0)
+        return false;
+    const uint64_t *entry = entry_at(cache, offset);
+    uint64_t word = load(&entry[0]);
+    if (hash_low(word) != (uint32_t)key->hash || layout_key_len(word) != key->len ||
+        layout_entry_len(word) > cache->size - offset)
+        return false;
+    const uint64_t *bytes = entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD;
+    uint32_t value_len = (uint32_t)layout_value_len(word);
+    if (!racy_equal(bytes, value_len, key))
+        return false;
+    uint64_t times = load(&entry[1]);
+    hit->value_len = value_len;
+    hit->birth_s = (uint32_t)times;
+    hit->expiry_s = (uint32_t)(times >> 32);
+    hit->word = word;
+    hit->offset = offset;
+    racy_copy(value, bytes, value_len < value_size ? value_len : value_size);
+    return true;
+}
+
+static void hit_mark(const struct cache *cache, const struct cache_hit *hit)
+{
+    if (layout_hits(hit->word) >= HITS_MAX)
+        return;
+    uint64_t expected = hit->word;
+    uint64_t marked = hit->word + ((uint64_t)1 << LAYOUT_HITS_SHIFT);
+    (void)__atomic_compare_exchange_n(entry_at(cache, hit->offset), &expected, marked, false,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+enum outcome { FOUND, NOT_HERE, OVERFLOWED, CHANGED };
+
+// Looks in one bucket. OVERFLOWED: not here, and it may be in its second one.
+static enum outcome bucket_read(const struct cache *cache, const struct layout_bucket *bucket,
+                                const struct cache_key *key, void *value, size_t value_size,
+                                struct cache_hit *hit)
+{
+    uint64_t tag = layout_tag(key->hash);
+    uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
+    bool found = false;
+    for (unsigned i = 0; i < LAYOUT_SLOTS && !found; i++) {
+        uint64_t slot = __atomic_load_n(&bucket->slots[i], __ATOMIC_ACQUIRE);
+        if (slot_matches(slot, tag))
+            found = entry_read(cache, slot_offset(slot), key, value, value_size, hit);
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (load(&bucket->sequence) != before)
+        return CHANGED;
+    if (found)
+        return FOUND;
+    return before & LAYOUT_OVERFLOW_MASK ? OVERFLOWED : NOT_HERE;
+}
+
+enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_key *key, void *value,
+                                size_t value_size, struct cache_hit *hit)
+{
+    const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, key->hash));
+    const struct layout_bucket *bucket = first_bucket(cache, shard, (uint32_t)key->hash);
+    bool second = false;
+
+    for (unsigned try = 0; try < READ_TRIES; try++) {
+        switch (bucket_read(cache, bucket, key, value, value_size, hit)) {
+        case FOUND:
+            hit_mark(cache, hit);
+            return CACHE_HIT;
+        case NOT_HERE:
+            return CACHE_MISS;
+        case OVERFLOWED:
+            // The second bucket's own overflow is not this key's.
+            if (second)
+                return CACHE_MISS;
+            bucket = second_bucket(cache, shard, (uint32_t)key->hash);
+            second = true;
+            break;
+        case CHANGED:
+            break;
+        }
+    }
+    return CACHE_MISS;
+}
+
+void cache_prefetch_bucket(const struct cache *cache, uint64_t hash)
+{
+    const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, hash));
+    __builtin_prefetch(first_bucket(cache, shard, (uint32_t)hash));
+}
+
+static bool entry_prefetch(const struct cache *cache, const struct layout_bucket *bucket,
+                           uint64_t tag)
+{
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        uint64_t slot = load(&bucket->slots[i]);
+        if (slot_matches(slot, tag)) {
+            const uint8_t *entry = cache->region + slot_offset(slot);
+            __builtin_prefetch(entry);
+            __builtin_prefetch(entry + 64);
+            __builtin_prefetch(entry + 128);
+            return true;
+        }
+    }
+    return false;
+}
+
+void cache_prefetch_entry(const struct cache *cache, uint64_t hash)
+{
+    const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, hash));
+    const struct layout_bucket *bucket = first_bucket(cache, shard, (uint32_t)hash);
+    if (!entry_prefetch(cache, bucket, layout_tag(hash)) &&
+        load(&bucket->sequence) & LAYOUT_OVERFLOW_MASK)
+        __builtin_prefetch(second_bucket(cache, shard, (uint32_t)hash));
+}
+
+void cache_lookup_batch(const struct cache *cache, struct cache_request *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        cache_prefetch_bucket(cache, requests[i].key.hash);
+    for (size_t i = 0; i < count; i++)
+        cache_prefetch_entry(cache, requests[i].key.hash);
+    for (size_t i = 0; i < count; i++) {
+        struct cache_request *request = &requests[i];
+        request->verdict =
+            cache_lookup(cache, &request->key, request->value, request->value_size, &request->hit);
+    }
+}
+
+// Copies the entry in one slot, if there is one; false also if it was being changed all the time.
+static bool slot_copy(const struct cache *cache, const struct layout_bucket *bucket, unsigned index,
+                      struct cache_copy *copy)
+{
+    for (unsigned try = 0; try < READ_TRIES; try++) {
+        uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
+        uint64_t slot = __atomic_load_n(&bucket->slots[index], __ATOMIC_ACQUIRE);
+        uint64_t offset = slot_offset(slot);
+        if (slot == 0 || offset + LAYOUT_ENTRY_HEADER_LEN > cache->size)
+            return false;
+        const uint64_t *entry = entry_at(cache, offset);
+        uint64_t word = load(&entry[0]), times = load(&entry[1]);
+        uint64_t octets = layout_value_len(word) + layout_key_len(word);
+        if (octets > CACHE_VALUE_MAX + CACHE_KEY_MAX ||
+            layout_entry_len(word) > cache->size - offset)
+            continue;
+        racy_copy(copy->bytes, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, octets);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (load(&bucket->sequence) != before)
+            continue;
+        copy->value_len = (uint32_t)layout_value_len(word);
+        copy->key_len = (uint32_t)layout_key_len(word);
+        copy->birth_s = (uint32_t)times;
+        copy->expiry_s = (uint32_t)(times >> 32);
+        copy->hits = (uint32_t)layout_hits(word);
+        return true;
+    }
+    return false;
+}
+
+bool cache_walk(const struct cache *cache, struct cache_cursor *cursor, struct cache_copy *copy)
+{
+    for (; cursor->shard < cache->shard_count; cursor->shard++, cursor->bucket = 0) {
+        const struct layout_bucket *buckets = buckets_of(shard_at(cache, cursor->shard));
+        for (; cursor->bucket < cache->bucket_count; cursor->bucket++, cursor->slot = 0) {
+            while (cursor->slot < LAYOUT_SLOTS) {
+                if (slot_copy(cache, &buckets[cursor->bucket], cursor->slot++, copy))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+void cache_use(const struct cache *cache, struct cache_use *use)
+{
+    *use =
+        (struct cache_use){.capacity = (cache->small_size + cache->main_size) * cache->shard_count};
+    for (uint32_t i = 0; i < cache->shard_count; i++) {
+        const struct layout_shard *shard = shard_at(cache, i);
+        use->entries += load(&shard->entries);
+        uint64_t small_tail = load(&shard->small_tail), main_tail = load(&shard->main_tail);
+        uint64_t small = load(&shard->small_head) - small_tail;
+        uint64_t main = load(&shard->main_head) - main_tail;
+        // The heads were read later than the tails and may have run ahead by now.
+        use->used += small < cache->small_size ? small : cache->small_size;
+        use->used += main < cache->main_size ? main : cache->main_size;
+    }
+}

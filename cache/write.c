@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: MIT
+#include "cache/shard.h"
+
+#include <assert.h>
+
+// The writer's side: eviction by S3-FIFO (Yang et al., SOSP 2023) over two circular logs.
+//
+// A new entry goes to the small log. What reaches the small log's tail moves to the main log if it
+// was hit meanwhile; if not it is dropped and its fingerprint becomes a ghost, so that a key which
+// comes back soon goes to the main log at once. What reaches the main log's tail is written at its
+// head again, one hit poorer, as long as it has hits left. What is over (expired, and the stale
+// window after it too) goes whenever a tail meets it. So names asked once pass through a tenth of
+// the memory, and there is nothing to maintain per hit but two bits.
+//
+// Invariants (verify.c checks them):
+// 1. From tail to head a log is a seamless row of entries and fillers; head - tail <= its size. No
+//    entry crosses a log's end: a filler takes up the room before it.
+// 2. Every slot that is not empty leads to the start of an entry between tail and head of one of
+//    the logs and stands in the first or the second bucket of its hash, with the hash's tag. No
+//    two slots lead to the same entry, and no two to entries of equal keys.
+// 3. A bucket's overflow count is the number of entries that belong to it first and stand in their
+//    second bucket, and whose two buckets differ.
+// 4. `entries` is the number of slots that are not empty. An entry without a slot is dead; its room
+//    comes back when the tail passes it.
+
+enum {
+    LOG_MIN = 64 * 1024,
+    SMALL_SHARE = 10,       // the small log is one part in so many
+    ENTRY_MEAN = 144,       // octets of a usual entry, by which index and ghosts are dimensioned
+    SLOT_LOAD_PERCENT = 62, // of the slots that are then in use
+    LARGEST_SHARE = 4,      // an entry is at most one part in so many of its log
+    IDLE_PASSES = 8,        // of the main log's tail for each entry that leaves the small log
+    ROOMY_SHARE = 16,       // of the main log that must be free for it to take all that comes
+    GHOST_EPOCHS = 64,      // steps in which ghosts age
+};
+
+struct log {
+    uint64_t *head, *tail; // in the shard's header
+    uint8_t *bytes;
+    uint64_t size;
+};
+
+// What one call of a verb works on.
+struct writing {
+    const struct cache *cache;
+    struct layout_shard *shard;
+    struct log small, main;
+    uint32_t *ghosts;
+    uint32_t now_s;
+    struct cache_inserted *inserted;
+};
+
+static void writing_begin(struct writing *w, const struct cache *cache, uint32_t shard,
+                          uint32_t now_s, struct cache_inserted *inserted)
+{
+    uint8_t *start = (uint8_t *)shard_at(cache, shard);
+    struct layout_shard *header = (struct layout_shard *)start;
+    *w = (struct writing){
+        .cache = cache,
+        .shard = header,
+        .small = {&header->small_head, &header->small_tail, start + cache->small_start,
+                  cache->small_size},
+        .main = {&header->main_head, &header->main_tail, start + cache->main_start,
+                 cache->main_size},
+        .ghosts = (uint32_t *)(start + cache->ghost_start),
+        .now_s = now_s,
+        .inserted = inserted,
+    };
+}
+
+// --- geometry ----------------------------------------------------------------------------------
+
+size_t cache_size_min(uint32_t shard_count)
+{
+    return LAYOUT_HEADER_LEN + (size_t)shard_count * 4 * LOG_MIN;
+}
+
+static void view(struct cache *cache, uint8_t *region, const struct layout_header *header)
+{
+    *cache = (struct cache){
+        .region = region,
+        .size = header->size,
+        .seed = header->seed,
+        .shard_count = header->shard_count,
+        .bucket_count = header->bucket_count,
+        .ghost_count = header->ghost_count,
+        .shard_stride = header->shard_stride,
+        .ghost_start = header->ghost_start,
+        .small_start = header->small_start,
+        .small_size = header->small_size,
+        .main_start = header->main_start,
+        .main_size = header->main_size,
+    };
+}
+
+static uint64_t down_to_line(uint64_t size)
+{
+    return size & ~(uint64_t)63;
+}
+
+int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
+                 uint64_t seed)
+{
+    if (shard_count == 0 || shard_count > CACHE_SHARDS_MAX || size < cache_size_min(shard_count) ||
+        (uintptr_t)region % 64 != 0)
+        return -1;
+    uint64_t stride = down_to_line((size - LAYOUT_HEADER_LEN) / shard_count);
+    // With e entries of the usual size: 64 octets of index for as many as fill the slots of a
+    // bucket to the load, 4 of ghost, and the entry itself.
+    uint64_t index_per_entry_x100 = 64ull * 100 * 100 / (LAYOUT_SLOTS * SLOT_LOAD_PERCENT);
+    uint64_t entries = (stride - LAYOUT_SHARD_HEADER_LEN) * 100 /
+                       (ENTRY_MEAN * 100 + sizeof(uint32_t) * 100 + index_per_entry_x100);
+    uint64_t buckets = entries * index_per_entry_x100 / 100 / sizeof(struct layout_bucket);
+    struct layout_header *header = region;
+    *header = (struct layout_header){
+        .magic = LAYOUT_MAGIC,
+        .version = LAYOUT_VERSION,
+        .shard_count = shard_count,
+        .size = size,
+        .seed = seed,
+        .shard_stride = stride,
+        .bucket_count = (uint32_t)(buckets < UINT32_MAX ? buckets : UINT32_MAX),
+        .ghost_count = (uint32_t)(entries < UINT32_MAX ? entries : UINT32_MAX),
+    };
+    header->ghost_start =
+        LAYOUT_SHARD_HEADER_LEN + header->bucket_count * sizeof(struct layout_bucket);
+    header->small_start =
+        down_to_line(header->ghost_start + header->ghost_count * sizeof(uint32_t) + 63);
+    uint64_t logs = stride - header->small_start;
+    header->small_size = down_to_line(logs / SMALL_SHARE);
+    header->main_start = header->small_start + header->small_size;
+    header->main_size = stride - header->main_start;
+    view(cache, region, header);
+    return 0;
+}
+
+// --- slots -------------------------------------------------------------------------------------
+
+// Changes a slot that readers may be using and makes them notice (read.c, W1 to W3).
+static void slot_change(struct layout_bucket *bucket, unsigned index, uint64_t slot)
+{
+    __atomic_store_n(&bucket->slots[index], slot, __ATOMIC_RELEASE);
+    __atomic_store_n(&bucket->sequence, load(&bucket->sequence) + LAYOUT_VERSION_STEP,
+                     __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+// Where an entry is led to from.
+struct place {
+    struct layout_bucket *bucket; // NULL: from nowhere
+    unsigned index;
+    bool second;
+};
+
+static struct place place_of_offset(const struct writing *w, uint32_t low, uint64_t offset)
+{
+    struct layout_bucket *buckets[2] = {first_bucket(w->cache, w->shard, low),
+                                        second_bucket(w->cache, w->shard, low)};
+    for (unsigned b = 0; b < 2; b++) {
+        for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+            if (buckets[b]->slots[i] != 0 && slot_offset(buckets[b]->slots[i]) == offset)
+                return (struct place){buckets[b], i, buckets[b] != buckets[0]};
+        }
+    }
+    return (struct place){0};
+}
+
+static struct place place_of_key(const struct writing *w, const struct cache_key *key)
+{
+    struct layout_bucket *buckets[2] = {first_bucket(w->cache, w->shard, (uint32_t)key->hash),
+                                        second_bucket(w->cache, w->shard, (uint32_t)key->hash)};
+    struct cache_hit hit;
+    for (unsigned b = 0; b < 2; b++) {
+        for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+            uint64_t slot = buckets[b]->slots[i];
+            if (slot_matches(slot, layout_tag(key->hash)) &&
+                entry_read(w->cache, slot_offset(slot), key, NULL, 0, &hit))
+                return (struct place){buckets[b], i, buckets[b] != buckets[0]};
+        }
+    }
+    return (struct place){0};
+}
+
+static void overflow_add(const struct writing *w, uint32_t low, int64_t change)
+{
+    struct layout_bucket *first = first_bucket(w->cache, w->shard, low);
+    __atomic_store_n(&first->sequence,
+                     load(&first->sequence) + LAYOUT_VERSION_STEP + (uint64_t)change,
+                     __ATOMIC_RELEASE);
+}
+
+static void place_clear(const struct writing *w, struct place place, uint32_t low)
+{
+    slot_change(place.bucket, place.index, 0);
+    if (place.second)
+        overflow_add(w, low, -1);
+    store(&w->shard->entries, load(&w->shard->entries) - 1);
+}
+
+static bool is_over(const struct writing *w, uint32_t expiry_s)
+{
+    return (uint64_t)expiry_s + w->cache->stale_s <= w->now_s;
+}
+
+// An entry has to go: counts it and takes its slot.
+static void evict(const struct writing *w, struct place place, const uint64_t *entry)
+{
+    if (w->now_s < expiry_of(entry))
+        w->inserted->evicted++;
+    else
+        w->inserted->expired++;
+    place_clear(w, place, hash_low(load(&entry[0])));
+}
+
+// How many slots are free, and the first of them.
+static unsigned slots_free(const struct layout_bucket *bucket, unsigned *index)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        if (bucket->slots[i] != 0)
+            continue;
+        if (count++ == 0)
+            *index = i;
+    }
+    return count;
+}
+
+// Both buckets are full: the entry there that is over, else the one with the fewest hits, makes
+// room. Rare, as less than two thirds of the slots are in use.
+static void bucket_make_room(const struct writing *w, struct layout_bucket *bucket)
+{
+    unsigned victim = 0;
+    uint64_t fewest = UINT64_MAX;
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        const uint64_t *entry = entry_at(w->cache, slot_offset(bucket->slots[i]));
+        uint64_t worth = is_over(w, expiry_of(entry)) ? 0 : 1 + layout_hits(load(&entry[0]));
+        if (worth < fewest) {
+            fewest = worth;
+            victim = i;
+        }
+    }
+    const uint64_t *entry = entry_at(w->cache, slot_offset(bucket->slots[victim]));
+    struct place place = {bucket, victim, false};
+    place.second = bucket != first_bucket(w->cache, w->shard, hash_low(load(&entry[0])));
+    evict(w, place, entry);
+}
+
+// Leads to a new entry. The first bucket is taken while it has room, so that most lookups touch one
+// line.
+static void slot_take(const struct writing *w, uint32_t low, uint64_t slot)
+{
+    struct layout_bucket *first = first_bucket(w->cache, w->shard, low);
+    struct layout_bucket *second = second_bucket(w->cache, w->shard, low);
+    struct layout_bucket *chosen = first;
+    unsigned index = 0;
+    if (slots_free(first, &index) == 0) {
+        if (slots_free(second, &index) > 0)
+            chosen = second;
+        else
+            bucket_make_room(w, first);
+    }
+    unsigned room = slots_free(chosen, &index);
+    assert(room > 0);
+    slot_change(chosen, index, slot);
+    if (chosen != first)
+        overflow_add(w, low, 1);
+    store(&w->shard->entries, load(&w->shard->entries) + 1);
+}
+
+// --- ghosts ------------------------------------------------------------------------------------
+
+// A ghost is 16 bits of the hash that neither the bucket nor the place here depends on, and the
+// epoch in which it became one. It counts as long as fewer entries than the table has places have
+// become ghosts since.
+static uint32_t ghost_epoch(const struct writing *w)
+{
+    uint64_t per_epoch = w->cache->ghost_count / GHOST_EPOCHS + 1;
+    return (uint32_t)(w->shard->ghost_clock / per_epoch) & 0xffff;
+}
+
+static uint32_t *ghost_place(const struct writing *w, uint32_t low)
+{
+    return w->ghosts + (((uint64_t)(low * 0x85ebca6bu) * w->cache->ghost_count) >> 32);
+}
+
+static void ghost_add(const struct writing *w, uint32_t low, uint64_t tag)
+{
+    // An epoch of 0 would make the first ghosts of tag 0 look like free places; it costs nothing.
+    *ghost_place(w, low) = (uint32_t)(tag >> 48) << 16 | ghost_epoch(w);
+    w->shard->ghost_clock++;
+}
+
+static bool ghost_take(const struct writing *w, uint32_t low, uint64_t tag)
+{
+    uint32_t *place = ghost_place(w, low);
+    uint32_t age = (ghost_epoch(w) - *place) & 0xffff;
+    if (*place == 0 || *place >> 16 != tag >> 48 || age > GHOST_EPOCHS)
+        return false;
+    *place = 0;
+    return true;
+}
+
+// --- logs --------------------------------------------------------------------------------------
+
+static uint64_t *log_at(const struct log *log, uint64_t count)
+{
+    return (uint64_t *)(log->bytes + count % log->size);
+}
+
+static uint64_t log_free(const struct log *log)
+{
+    return log->size - (*log->head - *log->tail);
+}
+
+// Octets up to the log's end that an entry of `len` octets at the head has to skip.
+static uint64_t log_skip(const struct log *log, uint64_t len)
+{
+    uint64_t to_end = log->size - *log->head % log->size;
+    return to_end < len ? to_end : 0;
+}
+
+static void tail_advance(const struct log *log, uint64_t len)
+{
+    store(log->tail, *log->tail + len);
+}
+
+// Takes `len` octets at the head, which are free; returns where they are.
+static uint64_t *head_take(const struct log *log, uint64_t len)
+{
+    uint64_t skip = log_skip(log, len);
+    if (skip) {
+        store(log_at(log, *log->head), skip); // a filler: the word of an entry without a key
+        store(log->head, *log->head + skip);
+    }
+    uint64_t *place = log_at(log, *log->head);
+    store(log->head, *log->head + len);
+    return place;
+}
+
+// Copies upwards, so it may move an entry towards the log's beginning over itself.
+static void entry_copy(uint64_t *to, const uint64_t *from, uint64_t len, uint64_t hits)
+{
+    uint64_t word = load(&from[0]) & ~(LAYOUT_HITS_MASK << LAYOUT_HITS_SHIFT);
+    store(&to[0], word | hits << LAYOUT_HITS_SHIFT);
+    for (uint64_t i = 1; i < len / LAYOUT_WORD; i++)
+        store(&to[i], load(&from[i]));
+}
+
+// Moves the entry at the tail of `from`, which `place` leads to, to the main log's head; there is
+// room for it. Readers find it in the old place until it is whole in the new one.
+static void entry_move(const struct writing *w, const uint64_t *entry, struct place place,
+                       uint64_t hits)
+{
+    uint64_t len = layout_entry_len(load(&entry[0]));
+    uint64_t tag = place.bucket->slots[place.index] & ~LAYOUT_OFFSET_MASK;
+    uint64_t *to = head_take(&w->main, len);
+    entry_copy(to, entry, len, hits);
+    slot_change(place.bucket, place.index, tag | (uint64_t)((uint8_t *)to - w->cache->region));
+}
+
+// Writes the entry at the main log's tail at its head again where the room between them is less
+// than its length: the new place overlaps the old one, so readers miss it for that moment.
+static void entry_move_over(const struct writing *w, uint64_t *entry, struct place place,
+                            uint64_t hits)
+{
+    uint64_t len = layout_entry_len(load(&entry[0]));
+    uint64_t slot = place.bucket->slots[place.index];
+    slot_change(place.bucket, place.index, 0);
+    tail_advance(&w->main, len);
+    uint64_t *to = head_take(&w->main, len);
+    entry_copy(to, entry, len, hits);
+    slot_change(place.bucket, place.index,
+                (slot & ~LAYOUT_OFFSET_MASK) | (uint64_t)((uint8_t *)to - w->cache->region));
+}
+
+// Lets the main log's tail pass one entry.
+static void main_tail_pass(const struct writing *w)
+{
+    const struct log *log = &w->main;
+    assert(*log->tail < *log->head);
+    uint64_t *entry = log_at(log, *log->tail);
+    uint64_t word = load(&entry[0]), len = layout_entry_len(word);
+    struct place place = {0};
+    if (layout_key_len(word) != 0)
+        place = place_of_offset(w, hash_low(word), (uint64_t)((uint8_t *)entry - w->cache->region));
+    if (!place.bucket) {
+        tail_advance(log, len);
+        return;
+    }
+    uint64_t hits = layout_hits(word);
+    if (hits == 0 || is_over(w, expiry_of(entry))) {
+        evict(w, place, entry);
+        tail_advance(log, len);
+    } else if (log_free(log) >= log_skip(log, len) + len) {
+        entry_move(w, entry, place, hits - 1);
+        tail_advance(log, len);
+    } else if (log_skip(log, len) == 0) {
+        entry_move_over(w, entry, place, hits - 1);
+    } else {
+        // A filler would have to go where the entry itself still is. Once in a round at most.
+        evict(w, place, entry);
+        tail_advance(log, len);
+    }
+}
+
+static void main_make_room(const struct writing *w, uint64_t len)
+{
+    while (log_free(&w->main) < log_skip(&w->main, len) + len)
+        main_tail_pass(w);
+}
+
+// True if nobody would miss what the main log's tail meets next: a filler, a dead entry, or one
+// that is over.
+static bool main_tail_is_idle(const struct writing *w)
+{
+    if (*w->main.tail == *w->main.head)
+        return false;
+    const uint64_t *entry = log_at(&w->main, *w->main.tail);
+    uint64_t word = load(&entry[0]);
+    if (layout_key_len(word) == 0 || is_over(w, expiry_of(entry)))
+        return true;
+    uint64_t offset = (uint64_t)((const uint8_t *)entry - w->cache->region);
+    return !place_of_offset(w, hash_low(word), offset).bucket;
+}
+
+// Nothing has to prove itself as long as the main log has room, be it that it was never full or
+// that what stands at its tail is over: that goes before anything alive does.
+static bool main_is_roomy(const struct writing *w)
+{
+    for (unsigned i = 0; i < IDLE_PASSES && main_tail_is_idle(w); i++)
+        main_tail_pass(w);
+    return log_free(&w->main) > w->main.size / ROOMY_SHARE;
+}
+
+// Lets the small log's tail pass one entry.
+static void small_tail_pass(const struct writing *w)
+{
+    const struct log *log = &w->small;
+    assert(*log->tail < *log->head);
+    uint64_t *entry = log_at(log, *log->tail);
+    uint64_t word = load(&entry[0]), len = layout_entry_len(word);
+    uint64_t offset = (uint64_t)((uint8_t *)entry - w->cache->region);
+    struct place place = {0};
+    if (layout_key_len(word) != 0)
+        place = place_of_offset(w, hash_low(word), offset);
+    bool over = place.bucket && is_over(w, expiry_of(entry));
+    if (place.bucket && !over && (layout_hits(word) > 0 || main_is_roomy(w))) {
+        main_make_room(w, len);
+        entry_move(w, entry, place, 0);
+    } else if (place.bucket) {
+        uint64_t tag = place.bucket->slots[place.index] & ~LAYOUT_OFFSET_MASK;
+        if (!over)
+            ghost_add(w, hash_low(word), tag);
+        evict(w, place, entry);
+    }
+    tail_advance(log, len);
+}
+
+static void small_make_room(const struct writing *w, uint64_t len)
+{
+    while (log_free(&w->small) < log_skip(&w->small, len) + len)
+        small_tail_pass(w);
+}
+
+// --- verbs -------------------------------------------------------------------------------------
+
+// Writes octets from a word's `at` on, keeping what stands before them in that word.
+static void words_write(uint64_t *to, size_t at, const uint8_t *bytes, size_t len)
+{
+    to += at / LAYOUT_WORD;
+    at %= LAYOUT_WORD;
+    while (len > 0) {
+        uint64_t word = at ? load(to) : 0;
+        size_t take = LAYOUT_WORD - at < len ? LAYOUT_WORD - at : len;
+        memcpy((uint8_t *)&word + at, bytes, take);
+        store(to++, word);
+        bytes += take;
+        len -= take;
+        at = 0;
+    }
+}
+
+static void entry_write(uint64_t *entry, uint64_t word, const struct cache_key *key,
+                        const struct cache_value *value)
+{
+    uint64_t *bytes = entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD;
+    store(&entry[0], word);
+    store(&entry[1], value->birth_s | (uint64_t)value->expiry_s << 32);
+    words_write(bytes, 0, value->bytes, value->len);
+    words_write(bytes, value->len, key->bytes, key->len);
+}
+
+static bool in_main(const struct writing *w, uint64_t offset)
+{
+    const uint8_t *at = w->cache->region + offset;
+    return at >= w->main.bytes && at < w->main.bytes + w->main.size;
+}
+
+// A value that replaces one keeps what that had earned: its log and its hits.
+static bool goes_to_main(const struct writing *w, const struct cache_key *key, struct place old,
+                         uint64_t len, uint64_t *hits)
+{
+    *hits = 0;
+    if (old.bucket) {
+        uint64_t offset = slot_offset(old.bucket->slots[old.index]);
+        *hits = layout_hits(load(entry_at(w->cache, offset)));
+        if (in_main(w, offset))
+            return true;
+    }
+    // What would fill the small log alone never gets to prove itself there.
+    return len > w->small.size / LARGEST_SHARE ||
+           ghost_take(w, (uint32_t)key->hash, layout_tag(key->hash));
+}
+
+int cache_insert(struct cache *cache, const struct cache_key *key, const struct cache_value *value,
+                 uint32_t now_s, struct cache_inserted *inserted)
+{
+    *inserted = (struct cache_inserted){0};
+    if (key->len == 0 || key->len > CACHE_KEY_MAX || value->len == 0 ||
+        value->len > CACHE_VALUE_MAX)
+        return -1;
+    uint64_t word = value->len | (uint64_t)key->len << LAYOUT_KEY_LEN_SHIFT |
+                    (uint64_t)(uint32_t)key->hash << LAYOUT_HASH_SHIFT;
+    uint64_t len = layout_entry_len(word);
+    struct writing w;
+    writing_begin(&w, cache, cache_shard_of(cache, key->hash), now_s, inserted);
+    if (len > w.main.size / LARGEST_SHARE)
+        return -1;
+
+    uint64_t hits;
+    struct place old = place_of_key(&w, key);
+    bool main = goes_to_main(&w, key, old, len, &hits);
+    if (main)
+        main_make_room(&w, len);
+    else
+        small_make_room(&w, len);
+    uint64_t *entry = head_take(main ? &w.main : &w.small, len);
+    entry_write(entry, word | hits << LAYOUT_HITS_SHIFT, key, value);
+
+    // Making room may have moved or dropped the old one.
+    uint64_t slot = layout_tag(key->hash) | (uint64_t)((uint8_t *)entry - cache->region);
+    old = place_of_key(&w, key);
+    inserted->replaced = old.bucket != NULL;
+    if (old.bucket)
+        slot_change(old.bucket, old.index, slot);
+    else
+        slot_take(&w, (uint32_t)key->hash, slot);
+    return 0;
+}
+
+bool cache_remove(struct cache *cache, const struct cache_key *key)
+{
+    struct writing w;
+    writing_begin(&w, cache, cache_shard_of(cache, key->hash), 0, NULL);
+    struct place place = place_of_key(&w, key);
+    if (!place.bucket)
+        return false;
+    place_clear(&w, place, (uint32_t)key->hash);
+    return true;
+}
+
+bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
+                 bool (*matches)(const void *context, const uint8_t *key, size_t key_len),
+                 const void *context)
+{
+    struct writing w;
+    writing_begin(&w, cache, sweep->shard, 0, NULL);
+    struct layout_bucket *buckets = buckets_of(w.shard);
+    uint8_t key[CACHE_KEY_MAX + LAYOUT_WORD];
+    for (; sweep->bucket < cache->bucket_count && budget > 0; sweep->bucket++, budget--) {
+        struct layout_bucket *bucket = &buckets[sweep->bucket];
+        for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+            if (bucket->slots[i] == 0)
+                continue;
+            const uint64_t *entry = entry_at(cache, slot_offset(bucket->slots[i]));
+            uint64_t word = load(&entry[0]), value_len = layout_value_len(word);
+            size_t skip = value_len % LAYOUT_WORD, key_len = layout_key_len(word);
+            racy_copy(key, entry + (LAYOUT_ENTRY_HEADER_LEN + value_len) / LAYOUT_WORD,
+                      skip + key_len);
+            if (!matches(context, key + skip, key_len))
+                continue;
+            bool second = bucket != first_bucket(cache, w.shard, hash_low(word));
+            place_clear(&w, (struct place){bucket, i, second}, hash_low(word));
+            sweep->removed++;
+        }
+    }
+    return sweep->bucket < cache->bucket_count;
+}
