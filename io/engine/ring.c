@@ -19,7 +19,10 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
 
-enum { ENDING_ROUNDS = 4 };
+enum {
+    ENDING_ROUNDS = 4,
+    NAME_ROOM = 32, // of an address; a multiple of 8, so that the option behind it is aligned
+};
 
 struct group {
     struct io_uring_buf_ring *entries;
@@ -67,8 +70,8 @@ int ring_open(struct ring **out, unsigned entries, unsigned files)
         ring_close(ring);
         return error;
     }
-    ring->plain_form.msg_namelen = sizeof(struct sockaddr_in6);
-    ring->local_form.msg_namelen = sizeof(struct sockaddr_in6);
+    ring->plain_form.msg_namelen = NAME_ROOM;
+    ring->local_form.msg_namelen = NAME_ROOM;
     ring->local_form.msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
     *out = ring;
     return 0;
