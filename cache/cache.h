@@ -157,6 +157,6 @@ struct cache_use {
 // Adds up all shards. For any thread; the figures may be some operations apart.
 void cache_use(const struct cache *cache, struct cache_use *use);
 
-// Walks one shard and checks each invariant thwrite.c states. For tests: only
+// Walks one shard and checks each invariant that write.c states. For tests: only
 // while the shard's writer is at rest. Returns NULL, or a sentence that says what is wrong.
 [[nodiscard]] const char *cache_verify(const struct cache *cache, uint32_t shard);

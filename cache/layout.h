@@ -23,7 +23,7 @@ struct layout_header {
     uint64_t size;         // of the region
     uint64_t seed;         // of the caller's hash
     uint64_t shard_stride; // from a shard to the next; shard 0 begins behind the header
-    uint32_t bucket_count; // of each shard, even
+    uint32_t bucket_count; // of each shard
     uint32_t ghost_count;
     uint64_t ghost_start; // offsets within a shard
     uint64_t small_start;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "cache/layout.h"
+
+// What the test and its BPF program have in common: the sizes, and what passes between them.
+
+// Of the region. The verifier has to know it; it accepts offsets below 1 << 29.
+#ifndef REGION_SIZE
+#define REGION_SIZE (4u << 20)
+#endif
+
+#define EXCHANGE_KEY_MAX   272u
+#define EXCHANGE_VALUE_MAX 64u // octets of a value that the program gives back
+#define EXCHANGE_DAWDLE    500u
+
+enum exchange_verdict { EXCHANGE_NONE, EXCHANGE_MISS, EXCHANGE_HIT, EXCHANGE_CHANGED };
+
+struct exchange {
+    // The test writes these.
+    uint64_t hash;
+    uint32_t key_len;
+    uint32_t disturb; // not 0: change the sequence word between the copy and the second look at it
+    uint64_t dawdle;  // rounds to wait between key and value, so that a writer can come between
+    uint8_t key[EXCHANGE_KEY_MAX];
+
+    // The program writes these.
+    uint32_t verdict;
+    uint32_t second; // not 0: found in the second bucket
+    uint64_t offset; // of the entry
+    uint64_t word;   // its first
+    uint64_t times;  // its second
+    uint8_t value[EXCHANGE_VALUE_MAX];
+};
