@@ -230,6 +230,7 @@ size_t settings_expected(const struct settings_option *option, char text[static 
         [KIND_UPSTREAM_LIST] =
             "a server's address such as 192.0.2.53, 192.0.2.53:%s or [2001:db8::53]:%s",
         [KIND_PREFIX_LIST] = "a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+        [KIND_PATH] = "a file's path of up to 255 octets, or off",
     };
     char min[32];
     char max[32];
@@ -442,6 +443,21 @@ static enum verdict parse_prefix(const char *text, size_t len, struct prefix *pr
     return suggest_prefix(text, len, why) ? VERDICT_TOLD : VERDICT_INVALID;
 }
 
+static enum verdict parse_path(const char *text, size_t len, struct path *path)
+{
+    memset(path, 0, sizeof *path);
+    if (text_is(text, len, "off"))
+        return VERDICT_FINE;
+    if (len >= sizeof path->text)
+        return VERDICT_INVALID;
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return VERDICT_INVALID;
+    }
+    memcpy(path->text, text, len);
+    return len > 0 ? VERDICT_FINE : VERDICT_INVALID;
+}
+
 static enum verdict parse_kind(const struct settings_option *option, const char *text, size_t len,
                                union settings_value *value, char why[static SETTINGS_WHY_SIZE])
 {
@@ -464,6 +480,8 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
         return parse_upstream(option, text, len, &value->address, why);
     case KIND_PREFIX_LIST:
         return parse_prefix(text, len, &value->prefix, why);
+    case KIND_PATH:
+        return parse_path(text, len, &value->path);
     }
     return VERDICT_INVALID;
 }
@@ -521,6 +539,9 @@ void settings_store(const struct settings_option *option, void *base,
     case KIND_ADDRESS:
         *(struct address *)field = value->address;
         break;
+    case KIND_PATH:
+        *(struct path *)field = value->path;
+        break;
     default:
         *(uint64_t *)field = value->number;
     }
@@ -566,6 +587,8 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return name_format(field, text);
     case KIND_ADDRESS:
         return format_address(field, text);
+    case KIND_PATH:
+        return put_text(text, *(const char *)field ? field : "off");
     case KIND_ADDRESS_LIST:
     case KIND_UPSTREAM_LIST:
         return address_format(&((const struct address_list *)field)->items[index], text);
@@ -657,143 +680,4 @@ void forward_zone_init(struct forward_zone *zone)
 {
     memset(zone, 0, sizeof *zone);
     init_rows(zone, true);
-}
-
-struct check {
-    const struct settings *settings;
-    void (*tell)(void *context, struct settings_origin at, const char *why);
-    void *context;
-};
-
-// Of two places the one further down in the file.
-static struct settings_origin later_of(struct settings_origin a, struct settings_origin b)
-{
-    return b.line > a.line ? b : a;
-}
-
-static void check_ttl(const struct check *check)
-{
-    const struct settings *s = check->settings;
-    char min[32];
-    char max[32];
-    char why[SETTINGS_WHY_SIZE];
-    if (s->cache_ttl_min <= s->cache_ttl_max)
-        return;
-    format_number(KIND_DURATION, s->cache_ttl_min, min);
-    format_number(KIND_DURATION, s->cache_ttl_max, max);
-    snprintf(why, sizeof why, "cache.ttl-min (%s) is longer than cache.ttl-max (%s)", min, max);
-    check->tell(check->context,
-                later_of(s->origins[OPTION_cache_ttl_min], s->origins[OPTION_cache_ttl_max]), why);
-}
-
-static const char *by_default(struct settings_origin origin)
-{
-    return origin.source == SOURCE_DEFAULT ? " (by default)" : "";
-}
-
-static void check_prefixes_of(const struct check *check, const struct settings_option *a,
-                              const struct settings_option *b)
-{
-    const struct prefix_list *list = const_field_of(a, check->settings);
-    struct settings_origin a_at = check->settings->origins[a->slot];
-    struct settings_origin b_at = check->settings->origins[b->slot];
-    for (size_t i = 0; i < list->count; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        char why[SETTINGS_WHY_SIZE];
-        union settings_value value = {.prefix = list->items[i]};
-        if (!list_holds(b, check->settings, &value))
-            continue;
-        prefix_format(&value.prefix, text);
-        snprintf(why, sizeof why, "%s.%s%s and %s.%s%s both hold %s: keep it in one of them",
-                 a->section, a->key, by_default(a_at), b->section, b->key, by_default(b_at), text);
-        check->tell(check->context, later_of(a_at, b_at), why);
-    }
-}
-
-// A prefix stands in one list of its section: which one would decide?
-static void check_prefixes(const struct check *check)
-{
-    for (size_t i = 0; i < SETTINGS_ROWS; i++) {
-        const struct settings_option *a = &settings_options[i];
-        if (a->kind != KIND_PREFIX_LIST)
-            continue;
-        for (size_t j = i + 1; j < SETTINGS_ROWS; j++) {
-            const struct settings_option *b = &settings_options[j];
-            if (b->kind == KIND_PREFIX_LIST &&
-                text_is(a->section, text_len(a->section), b->section))
-                check_prefixes_of(check, a, b);
-        }
-    }
-}
-
-static void check_zones(const struct check *check)
-{
-    const struct forward_zone_list *list = &check->settings->forward;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct forward_zone *zone = &list->items[i];
-        for (size_t j = 0; j < i; j++) {
-            char text[NAME_TEXT_SIZE];
-            char quoted[SETTINGS_QUOTE_SIZE];
-            char why[SETTINGS_WHY_SIZE];
-            if (!name_equal(&zone->zone, &list->items[j].zone))
-                continue;
-            settings_quote(quoted, text, name_format(&zone->zone, text));
-            snprintf(why, sizeof why,
-                     "forward.zone: %s is given twice, first on line %u: put all its servers into "
-                     "one entry",
-                     quoted, list->items[j].origins[ZONE_zone].line);
-            check->tell(check->context, zone->origins[ZONE_zone], why);
-            break;
-        }
-    }
-}
-
-// True if what is sent to `to` arrives at this server's own socket. The machine's addresses are
-// not known here, so of those that a wildcard covers only the loopback ones are seen.
-static bool listens_on(const struct address_list *listen, const struct address *to)
-{
-    static const uint8_t zero[16];
-    static const uint8_t loopback6[16] = {[15] = 1};
-    for (size_t i = 0; i < listen->count; i++) {
-        const struct address *own = &listen->items[i];
-        if (address_equal(own, to))
-            return true;
-        bool loopback =
-            to->family == ADDRESS_IPV4 ? to->ip[0] == 127 : memcmp(to->ip, loopback6, 16) == 0;
-        if (loopback && own->family == to->family && own->port == to->port &&
-            memcmp(own->ip, zero, sizeof zero) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void check_loops(const struct check *check)
-{
-    const struct forward_zone_list *zones = &check->settings->forward;
-    for (size_t i = 0; i < zones->count; i++) {
-        const struct forward_zone *zone = &zones->items[i];
-        for (size_t j = 0; j < zone->to.count; j++) {
-            char text[ADDRESS_TEXT_MAX];
-            char why[SETTINGS_WHY_SIZE];
-            if (!listens_on(&check->settings->server_listen, &zone->to.items[j]))
-                continue;
-            address_format(&zone->to.items[j], text);
-            snprintf(why, sizeof why,
-                     "forward.to: %s is this server itself (server.listen): queries would go round "
-                     "in a circle",
-                     text);
-            check->tell(check->context, zone->origins[ZONE_to], why);
-        }
-    }
-}
-
-void settings_check(const struct settings *settings,
-                    void (*tell)(void *context, struct settings_origin at, const char *why),
-                    void *context)
-{
-    struct check check = {.settings = settings, .tell = tell, .context = context};
-    check_ttl(&check);
-    check_prefixes(&check);
-    check_zones(&check);
-    check_loops(&check);
 }

@@ -22,6 +22,10 @@ struct prefix_list {
     size_t count;
 };
 
+struct path {
+    char text[256]; // ends in NUL; empty: none
+};
+
 // Where a value comes from. The line is that of its key in the file; of an option that a zone's
 // entry leaves out, the line where the entry begins.
 enum settings_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND_LINE, SOURCE_RESOLV_CONF };
@@ -43,6 +47,7 @@ enum settings_kind {
     KIND_ADDRESS_LIST,
     KIND_UPSTREAM_LIST,
     KIND_PREFIX_LIST,
+    KIND_PATH, // empty: off
 };
 
 #define KIND_TYPE_BOOLEAN       bool
@@ -56,6 +61,7 @@ enum settings_kind {
 #define KIND_TYPE_ADDRESS_LIST  struct address_list
 #define KIND_TYPE_UPSTREAM_LIST struct address_list
 #define KIND_TYPE_PREFIX_LIST   struct prefix_list
+#define KIND_TYPE_PATH          struct path
 
 // Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
 enum settings_slot {
@@ -123,6 +129,7 @@ union settings_value {
     struct name name;
     struct address address;
     struct prefix prefix;
+    struct path path;
 };
 
 // Gives every setting its default, except that lists are left empty: io appends what the rows'

@@ -3,11 +3,14 @@
 #include "io/edge/command.h"
 #include "io/edge/log.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/snapshot.h"
 #include "io/edge/stats.h"
 #include "io/engine/engine.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -23,20 +26,72 @@ static int signals_take(void)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a snapshot that may not grow is an error, not the end
     if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
         return -1;
     return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-// Waits until the daemon is to end; returns the exit status that this means.
-static int wait_for_end(const struct log *log, int signal_fd, const struct engine *engine)
+static void snapshot_log(const struct log *log, const char *message, const char *path,
+                         const struct snapshot_result *result)
+{
+    char entries[24], octets[24];
+    snprintf(entries, sizeof entries, "%llu", (unsigned long long)result->entries);
+    snprintf(octets, sizeof octets, "%llu", (unsigned long long)result->octets);
+    log_write(log, LOG_INFO, message,
+              (struct log_field[]){
+                  {"path", path}, {"entries", entries}, {"octets", octets}, {NULL, NULL}});
+}
+
+// Fills the cache from the last snapshot, before anybody uses it. A bad file is told and left
+// alone: the start is empty, and the next snapshot takes its place.
+static void snapshot_load(const struct log *log, const struct settings *settings,
+                          struct engine *engine)
+{
+    const char *path = settings->cache_snapshot.text;
+    struct snapshot_result result;
+    char why[SNAPSHOT_WHY_SIZE];
+    if (*path == '\0')
+        return;
+    int error = snapshot_read(engine_cache(engine), path, engine_now_s(engine), &result, why);
+    if (error == 0)
+        snapshot_log(log, "snapshot read", path, &result);
+    else if (error == -ENOENT)
+        log_writef(log, LOG_INFO, "no snapshot yet", "path", "%s", path);
+    else
+        log_writef(log, LOG_WARNING, "starting without the snapshot", "reason", "%s", why);
+}
+
+// By this thread, which is no worker: they go on answering.
+static void snapshot_save(const struct log *log, const struct settings *settings,
+                          struct engine *engine)
+{
+    const char *path = settings->cache_snapshot.text;
+    struct snapshot_result result;
+    char why[SNAPSHOT_WHY_SIZE];
+    if (*path == '\0')
+        return;
+    if (snapshot_write(engine_cache(engine), path, engine_now_s(engine), &result, why) == 0)
+        snapshot_log(log, "snapshot written", path, &result);
+    else
+        log_writef(log, LOG_ERROR, "no snapshot was written", "reason", "%s", why);
+}
+
+// Waits until the daemon is to end and writes snapshots meanwhile; returns the exit status that the
+// end means.
+static int wait_for_end(const struct log *log, const struct settings *settings, int signal_fd,
+                        struct engine *engine)
 {
     struct pollfd fds[] = {
         {.fd = signal_fd, .events = POLLIN},
         {.fd = engine_failure_fd(engine), .events = POLLIN},
     };
+    bool snapshots = *settings->cache_snapshot.text != '\0';
     for (;;) {
-        if (poll(fds, 2, -1) < 0)
+        int ready = poll(fds, 2, snapshots ? (int)settings->cache_snapshot_interval : -1);
+        if (ready == 0)
+            snapshot_save(log, settings, engine);
+        if (ready <= 0)
             continue;
         if (fds[1].revents)
             return STATUS_FAILED;
@@ -80,17 +135,20 @@ static int engine_run(const struct log *log, const struct settings *settings, st
         return STATUS_FAILED;
     }
     int status = STATUS_FAILED;
+    snapshot_load(log, settings, engine);
     if (engine_start(engine, why) < 0 || (stats && !stats_start(stats, engine, why))) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
     } else {
         ready_log(log, settings, engine);
-        status = wait_for_end(log, signal_fd, engine);
+        status = wait_for_end(log, settings, signal_fd, engine);
     }
     // The stats server reads the engine, so it ends first.
     stats_close(stats);
     int error = engine_stop(engine);
     if (error < 0)
         log_writef(log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
+    else
+        snapshot_save(log, settings, engine);
     engine_close(engine);
     return error < 0 ? STATUS_FAILED : status;
 }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "core/settings/settings.h"
+
+#include <stdio.h>
+
+// What no single value can show: see settings_check.
+
+struct check {
+    const struct settings *settings;
+    void (*tell)(void *context, struct settings_origin at, const char *why);
+    void *context;
+};
+
+// Of two places the one further down in the file.
+static struct settings_origin later_of(struct settings_origin a, struct settings_origin b)
+{
+    return b.line > a.line ? b : a;
+}
+
+static void check_ttl(const struct check *check)
+{
+    const struct settings *s = check->settings;
+    char min[SETTINGS_TEXT_SIZE];
+    char max[SETTINGS_TEXT_SIZE];
+    char why[SETTINGS_WHY_SIZE];
+    if (s->cache_ttl_min <= s->cache_ttl_max)
+        return;
+    settings_format(settings_find("cache", "ttl-min", 7), s, 0, min);
+    settings_format(settings_find("cache", "ttl-max", 7), s, 0, max);
+    snprintf(why, sizeof why, "cache.ttl-min (%.100s) is longer than cache.ttl-max (%.100s)", min,
+             max);
+    check->tell(check->context,
+                later_of(s->origins[OPTION_cache_ttl_min], s->origins[OPTION_cache_ttl_max]), why);
+}
+
+static const char *by_default(struct settings_origin origin)
+{
+    return origin.source == SOURCE_DEFAULT ? " (by default)" : "";
+}
+
+static const struct prefix_list *prefixes_of(const struct settings_option *option,
+                                             const struct settings *settings)
+{
+    return (const struct prefix_list *)(const void *)((const uint8_t *)settings + option->offset);
+}
+
+static bool list_holds(const struct prefix_list *list, const struct prefix *prefix)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (memcmp(&list->items[i], prefix, sizeof *prefix) == 0)
+            return true;
+    return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    while (*a == *b && *a != '\0') {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+static void check_prefixes_of(const struct check *check, const struct settings_option *a,
+                              const struct settings_option *b)
+{
+    const struct prefix_list *list = prefixes_of(a, check->settings);
+    struct settings_origin a_at = check->settings->origins[a->slot];
+    struct settings_origin b_at = check->settings->origins[b->slot];
+    for (size_t i = 0; i < list->count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        char why[SETTINGS_WHY_SIZE];
+        if (!list_holds(prefixes_of(b, check->settings), &list->items[i]))
+            continue;
+        prefix_format(&list->items[i], text);
+        snprintf(why, sizeof why, "%s.%s%s and %s.%s%s both hold %s: keep it in one of them",
+                 a->section, a->key, by_default(a_at), b->section, b->key, by_default(b_at), text);
+        check->tell(check->context, later_of(a_at, b_at), why);
+    }
+}
+
+// A prefix stands in one list of its section: which one would decide?
+static void check_prefixes(const struct check *check)
+{
+    for (size_t i = 0; i < SETTINGS_ROWS; i++) {
+        const struct settings_option *a = &settings_options[i];
+        if (a->kind != KIND_PREFIX_LIST)
+            continue;
+        for (size_t j = i + 1; j < SETTINGS_ROWS; j++) {
+            const struct settings_option *b = &settings_options[j];
+            if (b->kind == KIND_PREFIX_LIST && same_text(a->section, b->section))
+                check_prefixes_of(check, a, b);
+        }
+    }
+}
+
+static void check_zones(const struct check *check)
+{
+    const struct forward_zone_list *list = &check->settings->forward;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct forward_zone *zone = &list->items[i];
+        for (size_t j = 0; j < i; j++) {
+            char text[NAME_TEXT_SIZE];
+            char quoted[SETTINGS_QUOTE_SIZE];
+            char why[SETTINGS_WHY_SIZE];
+            if (!name_equal(&zone->zone, &list->items[j].zone))
+                continue;
+            settings_quote(quoted, text, name_format(&zone->zone, text));
+            snprintf(why, sizeof why,
+                     "forward.zone: %s is given twice, first on line %u: put all its servers into "
+                     "one entry",
+                     quoted, list->items[j].origins[ZONE_zone].line);
+            check->tell(check->context, zone->origins[ZONE_zone], why);
+            break;
+        }
+    }
+}
+
+// True if what is sent to `to` arrives at this server's own socket. The machine's addresses are
+// not known here, so of those that a wildcard covers only the loopback ones are seen.
+static bool listens_on(const struct address_list *listen, const struct address *to)
+{
+    static const uint8_t zero[16];
+    static const uint8_t loopback6[16] = {[15] = 1};
+    for (size_t i = 0; i < listen->count; i++) {
+        const struct address *own = &listen->items[i];
+        if (address_equal(own, to))
+            return true;
+        bool loopback =
+            to->family == ADDRESS_IPV4 ? to->ip[0] == 127 : memcmp(to->ip, loopback6, 16) == 0;
+        if (loopback && own->family == to->family && own->port == to->port &&
+            memcmp(own->ip, zero, sizeof zero) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_loops(const struct check *check)
+{
+    const struct forward_zone_list *zones = &check->settings->forward;
+    for (size_t i = 0; i < zones->count; i++) {
+        const struct forward_zone *zone = &zones->items[i];
+        for (size_t j = 0; j < zone->to.count; j++) {
+            char text[ADDRESS_TEXT_MAX];
+            char why[SETTINGS_WHY_SIZE];
+            if (!listens_on(&check->settings->server_listen, &zone->to.items[j]))
+                continue;
+            address_format(&zone->to.items[j], text);
+            snprintf(why, sizeof why,
+                     "forward.to: %s is this server itself (server.listen): queries would go round "
+                     "in a circle",
+                     text);
+            check->tell(check->context, zone->origins[ZONE_to], why);
+        }
+    }
+}
+
+void settings_check(const struct settings *settings,
+                    void (*tell)(void *context, struct settings_origin at, const char *why),
+                    void *context)
+{
+    struct check check = {.settings = settings, .tell = tell, .context = context};
+    check_ttl(&check);
+    check_prefixes(&check);
+    check_zones(&check);
+    check_loops(&check);
+}

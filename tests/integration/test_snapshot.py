@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""What was known before a restart is known after it, and never longer than it may be."""
+
+import os
+import signal
+import time
+
+import dns.message
+import dns.rrset
+
+import harness
+from case import Case
+from harness import ask, rdata_texts
+
+STOP_SECONDS = 5
+
+
+def refuse(asked):
+    raise AssertionError(f'{asked.name} is asked although it should be known')
+
+
+class Snapshot(Case):
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(self.directory, 'cache.snapshot')
+
+    def start(self, upstream, workers=1, **cache):
+        settings = {'cache': {'snapshot': self.path, **cache}}
+        return self.ouzel(upstream, settings=settings, workers=workers)
+
+    def stop(self, ouzel):
+        ouzel.child.send_signal(signal.SIGTERM)
+        self.assertEqual(ouzel.wait(STOP_SECONDS), 0, ouzel.output())
+
+    def read(self):
+        with open(self.path, 'rb') as file:
+            return file.read()
+
+    def write(self, data):
+        with open(self.path, 'wb') as file:
+            file.write(data)
+
+    def warnings(self, ouzel):
+        return [line for line in ouzel.output().splitlines()
+                if 'level=warning' in line or 'level=error' in line]
+
+    def assert_no_leftovers(self):
+        self.assertEqual([name for name in os.listdir(self.directory)
+                          if name.startswith('cache.snapshot')], ['cache.snapshot'])
+
+    def test_restart_answers_from_memory(self):
+        def script(asked):
+            reply = dns.message.make_response(asked.message(), recursion_available=True)
+            if asked.name.startswith('none'):
+                reply.set_rcode(3)
+                reply.authority.append(dns.rrset.from_text(
+                    'example.', 100, 'IN', 'SOA', 'ns.example. h.example. 1 2 3 4 100'))
+            else:
+                reply.answer.append(dns.rrset.from_text(
+                    asked.name + '.', 100, 'IN', 'A', '192.0.2.1', '192.0.2.2'))
+            asked.send(reply.to_wire())
+        first = self.start(self.upstream(script))
+        begin = time.monotonic()
+        for name in ('a.example', 'none.example'):
+            self.assertIsNotNone(ask(first.server, name))
+        self.assertIsNotNone(ask(first.server, 'a.example', want_dnssec=True))
+        self.assertFalse(os.path.exists(self.path))
+        time.sleep(1.1)
+        self.stop(first)
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o640)
+        self.assert_no_leftovers()
+
+        second = self.start(self.upstream(refuse))
+        reply = ask(second.server, 'A.Example')
+        age = time.monotonic() - begin
+        self.assertEqual(rdata_texts(reply), ['192.0.2.1', '192.0.2.2'])
+        self.assertLessEqual(reply.answer[0].ttl, 99)
+        self.assertGreaterEqual(reply.answer[0].ttl, 100 - age - 2)
+        self.assertIsNotNone(ask(second.server, 'a.example', want_dnssec=True))
+        reply = ask(second.server, 'none.example')
+        self.assert_status(reply, 'NXDOMAIN')
+        self.assertLessEqual(reply.authority[0].ttl, 99)
+        self.assertEqual(second.total('ouzel_answers_total', source='cache'), 3)
+        self.assertEqual(self.warnings(second), [])
+        self.assert_balance(second)
+
+    def test_answers_age_while_nobody_runs(self):
+        def script(asked):
+            asked.send(asked.reply(ttl=2 if asked.name == 'short.example' else 100))
+        first = self.start(self.upstream(script))
+        for name in ('short.example', 'long.example'):
+            ask(first.server, name)
+        self.stop(first)
+        time.sleep(3.1)
+        upstream = self.upstream(script)
+        second = self.start(upstream)
+        self.assertLessEqual(ask(second.server, 'long.example').answer[0].ttl, 97)
+        self.assertEqual(ask(second.server, 'short.example').answer[0].ttl, 2)
+        self.assertEqual(upstream.names(), ['short.example'])
+
+    def test_other_workers_and_size(self):
+        names = [f'n{number}.example' for number in range(2000)]
+        first = self.start(self.upstream(), workers=1)
+        queries = [harness.plain_query(name) for name in names]
+        self.assertNotIn(None, harness.ask_many(first.server, queries))
+        self.stop(first)
+        upstream = self.upstream()
+        for workers, size in ((2, '32M'), (3, '8M'), (1, '64M')):
+            with self.subTest(workers=workers, size=size):
+                ouzel = self.start(upstream, workers=workers, size=size)
+                self.assertNotIn(None, harness.ask_many(ouzel.server, queries))
+                # One in many may find no slot in an index of another shape.
+                self.assertGreaterEqual(
+                    ouzel.total('ouzel_answers_total', source='cache'), len(names) - 5)
+                self.assert_balance(ouzel)
+                self.stop(ouzel)
+
+    def test_damaged_one_is_refused(self):
+        """With a sentence; the start is empty; the next snapshot is good again."""
+        first = self.start(self.upstream())
+        ask(first.server, 'a.example')
+        self.stop(first)
+        good = self.read()
+        middle = len(good) // 2
+        for what, data, word in (
+                ('bit', good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:], 'damaged'),
+                ('cut', good[:-1], 'is cut'),
+                ('empty', b'', 'is empty'),
+                ('foreign', b'#!/bin/sh\nexit 0\n' * 100, 'no snapshot'),
+                ('newer', good[:8] + b'\xff' + good[9:], 'newer version')):
+            with self.subTest(what):
+                self.write(data)
+                upstream = self.upstream()
+                ouzel = self.start(upstream)
+                said = self.warnings(ouzel)
+                self.assertEqual(len(said), 1, ouzel.output())
+                self.assertIn(word, said[0])
+                self.assertIn(self.path, said[0])
+                self.assertIsNotNone(ask(ouzel.server, 'a.example'))
+                self.assertEqual(upstream.names(), ['a.example'])
+                self.stop(ouzel)
+                again = self.start(self.upstream(refuse))
+                self.assertIsNotNone(ask(again.server, 'a.example'))
+                self.stop(again)
+
+    def test_kill_leaves_a_good_one(self):
+        """What was written last is there, whatever happens to the process after it."""
+        first = self.start(self.upstream(), **{'snapshot-interval': '10s'})
+        ask(first.server, 'early.example')
+        self.assertTrue(harness.eventually(lambda: os.path.exists(self.path), 20))
+        ask(first.server, 'late.example')
+        first.kill()
+        # A process that died while it wrote leaves this behind.
+        with open(self.path + '.new', 'wb') as file:
+            file.write(b'half a snapshot')
+        upstream = self.upstream()
+        second = self.start(upstream)
+        self.assertEqual(self.warnings(second), [])
+        for name in ('early.example', 'late.example'):
+            self.assertIsNotNone(ask(second.server, name))
+        self.assertEqual(upstream.names(), ['late.example'])
+        self.stop(second)
+        self.assert_no_leftovers()
+
+    def test_where_nothing_can_be_written(self):
+        """Answering goes on, and the log says why there is no snapshot."""
+        self.path = os.path.join(self.directory, 'nowhere', 'cache.snapshot')
+        ouzel = self.start(self.upstream())
+        self.assertIsNotNone(ask(ouzel.server, 'a.example'))
+        ouzel.child.send_signal(signal.SIGTERM)
+        self.assertIsNotNone(ouzel.wait(STOP_SECONDS))
+        self.assertIn(self.path, ouzel.output())
+        self.assertIn('cannot be written', ouzel.output())
+
+    def test_none_without_the_option(self):
+        before = set(os.listdir(self.directory))
+        ouzel = self.ouzel(self.upstream())
+        ask(ouzel.server, 'a.example')
+        self.stop(ouzel)
+        new = {name for name in os.listdir(self.directory) if not name.endswith('.log')} - before
+        self.assertEqual(new, set())
