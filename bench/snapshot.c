@@ -3,6 +3,7 @@
 #include "core/answer.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,11 +52,14 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-// As many shards as workers, as many workers as CPUs.
+// As many shards as workers, as many workers as CPUs that this process may use.
 static uint32_t shard_count(void)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return cpus < 1 ? 1 : cpus > SHARDS_MAX ? SHARDS_MAX : (uint32_t)cpus;
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 1;
+    int count = CPU_COUNT(&cpus);
+    return count > SHARDS_MAX ? SHARDS_MAX : (uint32_t)count;
 }
 
 static void cache_make(struct cache *cache, size_t size, uint64_t seed)

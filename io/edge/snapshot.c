@@ -37,6 +37,7 @@ enum {
     BURST_OCTETS = 512 * 1024, // written between two rests, where ...
     ENTRY_EFFORT = 512,        // ... finding an entry takes as long as writing so many
     REST_NS = 50000,
+    OLD_PIECE = 2 << 20, // octets
 };
 
 enum block_kind { BLOCK_COLD = 0x646c6f63, BLOCK_HOT = 0x20746f68, BLOCK_END = 0x20646e65 };
@@ -195,6 +196,17 @@ static int write_failed(const struct writing *w, int error)
     return say(w->why, error, w->path, "cannot be written: %s", strerror(-error));
 }
 
+// Where all CPUs are at work this thread takes one from a worker, and if it went on until its time
+// was up the worker would wait for milliseconds. So it goes away by itself, several times in each.
+static void rest(struct writing *w, size_t effort)
+{
+    w->burst += effort;
+    if (w->burst < BURST_OCTETS)
+        return;
+    w->burst = 0;
+    (void)nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
+}
+
 static int octets_write(struct writing *w, const void *octets, size_t len)
 {
     const uint8_t *at = octets;
@@ -213,9 +225,15 @@ static int octets_write(struct writing *w, const void *octets, size_t len)
 
 static int block_write(struct writing *w, struct block *block)
 {
+    size_t len = sizeof block->header + block->header.len;
     block->header.position = w->position++;
     block->header.checksum = block_checksum(block, w->id);
-    int error = octets_write(w, block, sizeof block->header + block->header.len);
+    int error = octets_write(w, block, len);
+    // On its way to the disk now; all at once in the end would keep a CPU for many milliseconds.
+    if (error == 0)
+        (void)sync_file_range(w->fd, (off_t)(w->result->octets - len), (off_t)len,
+                              SYNC_FILE_RANGE_WRITE);
+    w->burst = BURST_OCTETS;
     block->header.len = 0;
     block->header.count = 0;
     return error;
@@ -255,23 +273,12 @@ static int entry_write(struct writing *w)
     return 0;
 }
 
-// Where all CPUs are at work this thread takes one from a worker, and if it went on until its time
-// was up the worker would wait for milliseconds. So it goes away by itself, several times in each.
-static void rest(struct writing *w)
-{
-    w->burst += ENTRY_EFFORT + w->copy.value_len;
-    if (w->burst < BURST_OCTETS)
-        return;
-    w->burst = 0;
-    (void)nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
-}
-
 static int entries_write(struct writing *w, const struct cache *cache, uint32_t now_s)
 {
     struct cache_cursor cursor = {0};
     int error = 0;
     while (error == 0 && cache_walk(cache, &cursor, &w->copy)) {
-        rest(w);
+        rest(w, ENTRY_EFFORT + w->copy.value_len);
         if (is_over(cache, w->copy.expiry_s, now_s))
             w->result->expired++;
         else
@@ -353,13 +360,35 @@ static int new_open(struct writing *w)
     return say(w->why, -EBUSY, w->path, "is being written by another");
 }
 
+// Takes the old file's pages out of memory a few at a time: whoever closes a file that has no name
+// any more has to free all that is left of it at once.
+static void old_close(struct writing *w, int fd)
+{
+    struct stat stat;
+    off_t size = fstat(fd, &stat) == 0 ? stat.st_size : 0;
+    for (off_t at = 0; at < size; at += OLD_PIECE) {
+        (void)posix_fadvise(fd, at, OLD_PIECE, POSIX_FADV_DONTNEED);
+        rest(w, BURST_OCTETS);
+    }
+    close(fd);
+}
+
 // The new file must be whole on the disk before it has the name, and the name before we say so.
 static int name_take(struct writing *w)
 {
-    if (fsync(w->fd) < 0 || renameat(w->directory_fd, w->name_new, w->directory_fd, w->name) < 0)
+    if (fsync(w->fd) < 0)
         return write_failed(w, -errno);
-    w->name_new[0] = '\0';
-    return fsync(w->directory_fd) < 0 ? write_failed(w, -errno) : 0;
+    int old_fd = openat(w->directory_fd, w->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int error = 0;
+    if (renameat(w->directory_fd, w->name_new, w->directory_fd, w->name) < 0)
+        error = write_failed(w, -errno);
+    else
+        w->name_new[0] = '\0';
+    if (old_fd >= 0)
+        old_close(w, old_fd);
+    if (error == 0 && fsync(w->directory_fd) < 0)
+        error = write_failed(w, -errno);
+    return error;
 }
 
 int snapshot_write(const struct cache *cache, const char *path, uint32_t now_s,
