@@ -135,10 +135,12 @@ static int engine_run(const struct log *log, const struct settings *settings, st
         return STATUS_FAILED;
     }
     int status = STATUS_FAILED;
+    bool served = false; // or there is nothing worth a snapshot
     snapshot_load(log, settings, engine);
     if (engine_start(engine, why) < 0 || (stats && !stats_start(stats, engine, why))) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
     } else {
+        served = true;
         ready_log(log, settings, engine);
         status = wait_for_end(log, settings, signal_fd, engine);
     }
@@ -147,7 +149,7 @@ static int engine_run(const struct log *log, const struct settings *settings, st
     int error = engine_stop(engine);
     if (error < 0)
         log_writef(log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
-    else
+    else if (served)
         snapshot_save(log, settings, engine);
     engine_close(engine);
     return error < 0 ? STATUS_FAILED : status;
