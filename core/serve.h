@@ -104,7 +104,7 @@ enum outgoing_kind {
     OUTGOING_REPLY, // send to a client
     OUTGOING_OPEN,  // open a socket for `port`: bound to `number`, connected to `upstream`
     OUTGOING_QUERY, // send from the socket of `port`
-    OUTGOING_CLOSE, // close the socket of `port`; the slot may be opened again at once
+    OUTGOING_CLOSE, // close the socket of `port`, if it could be opened; the slot may come again
 };
 
 struct outgoing {
@@ -118,5 +118,6 @@ struct outgoing {
 };
 
 // Fetches the next thing that serve wants done. To be called until it returns false, after each of
-// the verbs above: serve_reply keeps the answer that it delivers only so long.
+// the verbs above; only several serve_queries in a row may share one draining. serve_reply keeps
+// the answer that it delivers only so long.
 [[nodiscard]] bool serve_drain(struct serve *serve, uint64_t now_us, struct outgoing *outgoing);
