@@ -42,7 +42,9 @@ struct taking {
     unsigned ttl_count;
     uint16_t counts[3]; // records written, by section
     uint32_t ttl_lowest;
-    bool soa; // there is one in the authority section: the answer is negative
+    uint16_t asked; // the type
+    bool answered;  // there is a record of it in the answer section
+    bool soa;       // there is one in the authority section: the answer is negative
     uint16_t rcode;
 };
 
@@ -88,6 +90,8 @@ static bool record_take(struct taking *t, struct record *record, unsigned sectio
     if (record->type == TYPE_TSIG)
         return true;
     record->ttl = ttl_of(record);
+    if (section == 0 && (record->type == t->asked || t->asked == TYPE_ANY))
+        t->answered = true;
     if (section == 1 && record->type == TYPE_SOA) {
         t->soa = true;
         record->ttl = negative_ttl(record, &t->reader, limits->ttl_negative_max_s);
@@ -142,7 +146,8 @@ static uint32_t lifetime(const struct taking *t)
 {
     if (t->rcode != RCODE_NOERROR && t->rcode != RCODE_NXDOMAIN)
         return 0;
-    bool negative = t->rcode == RCODE_NXDOMAIN || t->counts[0] == 0;
+    // A chain of CNAMEs alone says nothing about what it leads to.
+    bool negative = t->rcode == RCODE_NXDOMAIN || !t->answered;
     return negative && !t->soa ? 0 : t->ttl_lowest;
 }
 
@@ -204,6 +209,7 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     struct taking t = {
         .reader = reader_over(reply, len),
         .ttl_lowest = UINT32_MAX,
+        .asked = key_type(key),
         .rcode = reply[3] & HEADER_RCODE,
     };
     rebuild_begin(&t.rebuild, answer->value, MESSAGE_LEN_MAX);

@@ -55,8 +55,11 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id,
 // Turns a matched reply into a value: every record read and written anew (RFC 3597 4: names are
 // decompressed in the types of RFC 1035 and its neighbours, compressed in those of RFC 1035 only),
 // OPT and TSIG left out, AA and AD cleared, an RRset's TTLs made equal to its lowest (RFC 2181
-// 5.2). The lifetime is the lowest TTL within the limits; for a negative answer that of its SOA
-// (RFC 2308 5), and 0 without one; 0 also for TC and for rcodes other than NOERROR and NXDOMAIN.
+// 5.2). The lifetime is the lowest TTL within the limits. Negative are NXDOMAIN and an answer
+// section without a record of the type asked for, also where CNAMEs stand in it (RFC 2308 2.2); to
+// ANY each record is an answer. A negative answer's SOA counts with the lower of its TTL and
+// MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0; 0 also for TC and for rcodes other
+// than NOERROR and NXDOMAIN.
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);
 

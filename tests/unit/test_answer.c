@@ -7,6 +7,8 @@
 // data of a first record with a compressed owner begins at octet 41 (29).
 #define NAME       "'www' 'example' 00 "
 #define ASK        NAME "0001 0001 "
+#define ASK_CNAME  NAME "0005 0001 "
+#define ASK_ANY    NAME "00ff 0001 " // to which every record is an answer
 #define REPLY      "1234 8180 "
 #define KEPT       "0000 8080 "
 #define C(a, n, x) "0001 000" #a " 000" #n " 000" #x " "
@@ -40,6 +42,13 @@ static void key_of(struct key *key, const char *question)
     assert_int_not_equal(query_read(&query, packet.bytes, packet.len), QUERY_SHORT);
     assert_int_not_equal(query.name_len, 0);
     key_make(key, &query, 7);
+}
+
+// The key of www.example and the type that the reply is asked for.
+static void key_of_reply(struct key *key, const struct packet *reply)
+{
+    uint16_t type = load_be16(reply->bytes + MESSAGE_HEADER_LEN + 13);
+    key_of(key, type == TYPE_ANY ? ASK_ANY : type == TYPE_CNAME ? ASK_CNAME : ASK);
 }
 
 struct match_row {
@@ -159,11 +168,11 @@ static const struct take_row take_rows[] = {
      REPLY C(2, 0, 0) ASK A(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202",
      KEPT C(2, 0, 0) ASK A(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202", 100, 0, NULL},
     {"signatures of two types keep theirs",
-     REPLY C(2, 0, 0) ASK RRSIG("0001", TTL_300) RRSIG("001c", TTL_100),
-     KEPT C(2, 0, 0) ASK RRSIG("0001", TTL_300) RRSIG("001c", TTL_100), 100, 0, NULL},
+     REPLY C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_300) RRSIG("001c", TTL_100),
+     KEPT C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_300) RRSIG("001c", TTL_100), 100, 0, NULL},
     {"signatures of one type are a set",
-     REPLY C(2, 0, 0) ASK RRSIG("0001", TTL_300) RRSIG("0001", TTL_100),
-     KEPT C(2, 0, 0) ASK RRSIG("0001", TTL_100) RRSIG("0001", TTL_100), 100, 0, NULL},
+     REPLY C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_300) RRSIG("0001", TTL_100),
+     KEPT C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_100) RRSIG("0001", TTL_100), 100, 0, NULL},
     {"signature and what it covers keep theirs",
      REPLY C(2, 0, 0) ASK A(TTL_300) RRSIG("0001", TTL_100),
      KEPT C(2, 0, 0) ASK A(TTL_300) RRSIG("0001", TTL_100), 100, 0, NULL},
@@ -200,6 +209,30 @@ static const struct take_row take_rows[] = {
      REPLY C(1, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" SOA(TTL_300, TTL_60),
      KEPT C(1, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" SOA(TTL_60, TTL_60), 60, 0,
      NULL},
+    {"CNAME to no data that lives less long than the SOA",
+     REPLY C(1, 1, 0) ASK "c00c 0005 0001 " TTL_5 "0004 'x' c010" SOA(TTL_300, TTL_60),
+     KEPT C(1, 1, 0) ASK "c00c 0005 0001 " TTL_5 "0004 'x' c010" SOA(TTL_60, TTL_60), 5, 0, NULL},
+    {"CNAME to no data without SOA", REPLY C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010",
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 0, NULL},
+    {"CNAME to no data without SOA, with what was asked for in another section",
+     REPLY C(1, 0, 1) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" A(TTL_300),
+     KEPT C(1, 0, 1) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" A(TTL_300), 0, 0, NULL},
+    {"CNAME and another type than the one asked for",
+     REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" AAAA(TTL_300),
+     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" AAAA(TTL_300), 0, 0, NULL},
+    {"CNAME and behind it what was asked for",
+     REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                          "c029 0001 0001 " TTL_100 "0004 c0000201",
+     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                         "c029 0001 0001 " TTL_100 "0004 c0000201",
+     100, 0, NULL},
+    {"CNAME that was asked for itself",
+     REPLY C(1, 0, 0) ASK_CNAME "c00c 0005 0001 " TTL_300 "0004 'x' c010",
+     KEPT C(1, 0, 0) ASK_CNAME "c00c 0005 0001 " TTL_300 "0004 'x' c010", 300, 0, NULL},
+    {"CNAME as the answer to ANY",
+     REPLY C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0004 'x' c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0004 'x' c010", 300, 0, NULL},
+    {"ANY without any record", REPLY C(0, 0, 0) ASK_ANY, KEPT C(0, 0, 0) ASK_ANY, 0, 0, NULL},
     {"SOA too short to have a MINIMUM",
      "1234 8183 " C(0, 1, 0) ASK "c010 0006 0001 " TTL_300 "0012 00 00 "
                                  "00000000 00000000 00000000 00000000",
@@ -226,8 +259,8 @@ static const struct take_row take_rows[] = {
      300, 0, NULL},
     {"owner that is the root", REPLY C(1, 0, 0) ASK "00 0001 0001 " TTL_300 "0004 c0000201",
      KEPT C(1, 0, 0) ASK "00 0001 0001 " TTL_300 "0004 c0000201", 300, 0, NULL},
-    {"CNAME to the root", REPLY C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0001 00",
-     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0001 00", 300, 0, NULL},
+    {"CNAME to the root", REPLY C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00", 300, 0, NULL},
     {"CNAME keeps its spelling where it is new",
      REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "000b 'X' 'Example' 00 "
                           "'x' 'example' 00 0001 0001 " TTL_300 "0004 c0000201",
@@ -235,22 +268,22 @@ static const struct take_row take_rows[] = {
                          "c029 0001 0001 " TTL_300 "0004 c0000201",
      300, 0, NULL},
     {"MX is compressed",
-     REPLY C(1, 0, 0) ASK "c00c 000f 0001 " TTL_300 "000e 000a 'mx' 'example' 00",
-     KEPT C(1, 0, 0) ASK "c00c 000f 0001 " TTL_300 "0007 000a 'mx' c010", 300, 0, NULL},
+     REPLY C(1, 0, 0) ASK_ANY "c00c 000f 0001 " TTL_300 "000e 000a 'mx' 'example' 00",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 000f 0001 " TTL_300 "0007 000a 'mx' c010", 300, 0, NULL},
     {"SOA's two names are compressed",
      REPLY C(0, 1, 0) ASK "'example' 00 0006 0001 " TTL_100 "002b 'ns' 'example' 00 "
                           "'a' 'example' 00 00000001 00000002 00000003 00000004 " TTL_300,
      KEPT C(0, 1, 0) ASK SOA(TTL_100, TTL_300), 100, 0, NULL},
     {"MINFO's two names are compressed",
-     REPLY C(1, 0, 0) ASK "c00c 000e 0001 " TTL_300 "0016 'r' 'example' 00 'e' 'example' 00",
-     KEPT C(1, 0, 0) ASK "c00c 000e 0001 " TTL_300 "0008 'r' c010 'e' c010", 300, 0, NULL},
+     REPLY C(1, 0, 0) ASK_ANY "c00c 000e 0001 " TTL_300 "0016 'r' 'example' 00 'e' 'example' 00",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 000e 0001 " TTL_300 "0008 'r' c010 'e' c010", 300, 0, NULL},
     {"PTR to the question's own name",
-     REPLY C(1, 0, 0) ASK "c00c 000c 0001 " TTL_300 "000d 'WWW' 'example' 00",
-     KEPT C(1, 0, 0) ASK "c00c 000c 0001 " TTL_300 "0002 c00c", 300, 0, NULL},
+     REPLY C(1, 0, 0) ASK_ANY "c00c 000c 0001 " TTL_300 "000d 'WWW' 'example' 00",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 000c 0001 " TTL_300 "0002 c00c", 300, 0, NULL},
     {"SRV is decompressed and stays so",
-     REPLY C(1, 0, 0) ASK "c00c 0021 0001 " TTL_300 "000a 0001 0002 0035 'a' c010",
-     KEPT C(1, 0, 0) ASK "c00c 0021 0001 " TTL_300 "0011 0001 0002 0035 'a' 'example' 00", 300, 0,
-     NULL},
+     REPLY C(1, 0, 0) ASK_ANY "c00c 0021 0001 " TTL_300 "000a 0001 0002 0035 'a' c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0021 0001 " TTL_300 "0011 0001 0002 0035 'a' 'example' 00", 300,
+     0, NULL},
     {"SRV whose target is nothing but a pointer back",
      REPLY C(2, 0, 0) ASK A(TTL_300) "c00c 0021 0001 " TTL_300 "0008 0001 0002 0035 c00c",
      KEPT C(2, 0, 0) ASK A(TTL_300) "c00c 0021 0001 " TTL_300 "0013 0001 0002 0035 " NAME, 300, 0,
@@ -262,36 +295,36 @@ static const struct take_row take_rows[] = {
                          "'new' 00 0001 0001 " TTL_300 "0004 c0000201",
      300, 0, NULL},
     {"NAPTR's strings and name",
-     REPLY C(1, 0, 0) ASK "c00c 0023 0001 " TTL_300 "0012 0001 0002 's' 'SIP' 00 '_sip' c010",
-     KEPT C(1, 0, 0) ASK "c00c 0023 0001 " TTL_300
-                         "0019 0001 0002 's' 'SIP' 00 '_sip' 'example' 00",
+     REPLY C(1, 0, 0) ASK_ANY "c00c 0023 0001 " TTL_300 "0012 0001 0002 's' 'SIP' 00 '_sip' c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0023 0001 " TTL_300
+                             "0019 0001 0002 's' 'SIP' 00 '_sip' 'example' 00",
      300, 0, NULL},
-    {"RP's two names", REPLY C(1, 0, 0) ASK "c00c 0011 0001 " TTL_300 "0006 'm' c010 c010",
-     KEPT C(1, 0, 0) ASK "c00c 0011 0001 " TTL_300 "0014 'm' 'example' 00 'example' 00", 300, 0,
+    {"RP's two names", REPLY C(1, 0, 0) ASK_ANY "c00c 0011 0001 " TTL_300 "0006 'm' c010 c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0011 0001 " TTL_300 "0014 'm' 'example' 00 'example' 00", 300, 0,
      NULL},
-    {"PX's two names", REPLY C(1, 0, 0) ASK "c00c 001a 0001 " TTL_300 "0006 0001 c010 c010",
-     KEPT C(1, 0, 0) ASK "c00c 001a 0001 " TTL_300 "0014 0001 'example' 00 'example' 00", 300, 0,
-     NULL},
+    {"PX's two names", REPLY C(1, 0, 0) ASK_ANY "c00c 001a 0001 " TTL_300 "0006 0001 c010 c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 001a 0001 " TTL_300 "0014 0001 'example' 00 'example' 00", 300,
+     0, NULL},
     {"SIG's signer",
-     REPLY C(1, 0, 0) ASK "c00c 0018 0001 " TTL_300
-                          "0016 0001 0800 0000012c 00000002 00000001 0001 c010 dead",
-     KEPT C(1, 0, 0) ASK "c00c 0018 0001 " TTL_300
-                         "001d 0001 0800 0000012c 00000002 00000001 0001 'example' 00 dead",
+     REPLY C(1, 0, 0) ASK_ANY "c00c 0018 0001 " TTL_300
+                              "0016 0001 0800 0000012c 00000002 00000001 0001 c010 dead",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0018 0001 " TTL_300
+                             "001d 0001 0800 0000012c 00000002 00000001 0001 'example' 00 dead",
      300, 0, NULL},
-    {"NXT's name and bits", REPLY C(1, 0, 0) ASK "c00c 001e 0001 " TTL_300 "0004 c010 6001",
-     KEPT C(1, 0, 0) ASK "c00c 001e 0001 " TTL_300 "000b 'example' 00 6001", 300, 0, NULL},
-    {"DNAME is not compressed", REPLY C(1, 0, 0) ASK "c010 0027 0001 " TTL_300 "0004 'b' c010",
-     KEPT C(1, 0, 0) ASK "c010 0027 0001 " TTL_300 "000b 'b' 'example' 00", 300, 0, NULL},
-    {"TXT is opaque", REPLY C(1, 0, 0) ASK "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0",
-     KEPT C(1, 0, 0) ASK "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0", 300, 0, NULL},
-    {"HTTPS is opaque", REPLY C(1, 0, 0) ASK "c00c 0041 0001 " TTL_300 "0005 0001 c00c ff",
-     KEPT C(1, 0, 0) ASK "c00c 0041 0001 " TTL_300 "0005 0001 c00c ff", 300, 0, NULL},
-    {"NSEC is opaque", REPLY C(1, 0, 0) ASK "c00c 002f 0001 " TTL_300 "0004 ffff c00c",
-     KEPT C(1, 0, 0) ASK "c00c 002f 0001 " TTL_300 "0004 ffff c00c", 300, 0, NULL},
-    {"unknown type is opaque", REPLY C(1, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0004 c00c c0ff",
-     KEPT C(1, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0004 c00c c0ff", 300, 0, NULL},
-    {"empty data", REPLY C(1, 0, 0) ASK "c00c 000a 0001 " TTL_300 "0000",
-     KEPT C(1, 0, 0) ASK "c00c 000a 0001 " TTL_300 "0000", 300, 0, NULL},
+    {"NXT's name and bits", REPLY C(1, 0, 0) ASK_ANY "c00c 001e 0001 " TTL_300 "0004 c010 6001",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 001e 0001 " TTL_300 "000b 'example' 00 6001", 300, 0, NULL},
+    {"DNAME is not compressed", REPLY C(1, 0, 0) ASK_ANY "c010 0027 0001 " TTL_300 "0004 'b' c010",
+     KEPT C(1, 0, 0) ASK_ANY "c010 0027 0001 " TTL_300 "000b 'b' 'example' 00", 300, 0, NULL},
+    {"TXT is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0", 300, 0, NULL},
+    {"HTTPS is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c 0041 0001 " TTL_300 "0005 0001 c00c ff",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0041 0001 " TTL_300 "0005 0001 c00c ff", 300, 0, NULL},
+    {"NSEC is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c 002f 0001 " TTL_300 "0004 ffff c00c",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 002f 0001 " TTL_300 "0004 ffff c00c", 300, 0, NULL},
+    {"unknown type is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c ff00 0001 " TTL_300 "0004 c00c c0ff",
+     KEPT C(1, 0, 0) ASK_ANY "c00c ff00 0001 " TTL_300 "0004 c00c c0ff", 300, 0, NULL},
+    {"empty data", REPLY C(1, 0, 0) ASK_ANY "c00c 000a 0001 " TTL_300 "0000",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 000a 0001 " TTL_300 "0000", 300, 0, NULL},
     {"name of 255 octets",
      REPLY C(1, 0, 0) ASK L63 L63 L63 L61 "00 0001 0001 " TTL_300 "0004 c0000201",
      KEPT C(1, 0, 0) ASK L63 L63 L63 L61 "00 0001 0001 " TTL_300 "0004 c0000201", 300, 0, NULL},
@@ -369,7 +402,7 @@ static void test_take_row(void **state)
     uint8_t *reply = exact_copy(packet.bytes, packet.len);
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX), .lifetime_s = 4711};
     struct key key;
-    key_of(&key, ASK);
+    key_of_reply(&key, &packet);
     assert_int_equal(reply_match(reply, packet.len, 0x1234, &key), REPLY_GOOD);
     enum reply_verdict verdict =
         answer_take(&answer, reply, packet.len, &key, row->limits ? row->limits : &usual);
@@ -389,11 +422,11 @@ static void test_take_of_a_reply_cut_anywhere_is_garbage(void **state)
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
     struct key key;
-    key_of(&key, ASK);
     for (size_t i = 0; i < COUNT_OF(take_rows); i++) {
         struct packet packet = packet_of(take_rows[i].reply);
         if (!take_rows[i].kept || packet.bytes[2] & HEADER_TC)
             continue;
+        key_of_reply(&key, &packet);
         for (size_t len = 29; len < packet.len; len++) {
             uint8_t *reply = exact_copy(packet.bytes, len);
             if (answer_take(&answer, reply, len, &key, &usual) != REPLY_GARBAGE)
@@ -429,10 +462,11 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
     struct packet asked = packet_of("5678 0100 0001 0000 0000 0001 " ASK OPT);
     struct query query;
     struct key key;
-    key_of(&key, ASK);
-    assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
     for (unsigned i = 0; i < 100000; i++) {
         struct packet packet = packet_of(take_rows[i % COUNT_OF(take_rows)].reply);
+        key_of_reply(&key, &packet);
+        store_be16(asked.bytes + MESSAGE_HEADER_LEN + 13, key_type(&key));
+        assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
         for (unsigned k = test_random(&seed) % 4; k > 0; k--)
             packet.bytes[2 + test_random(&seed) % (packet.len - 2)] = (uint8_t)test_random(&seed);
         uint8_t *reply = exact_copy(packet.bytes, packet.len);
