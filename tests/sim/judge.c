@@ -95,8 +95,10 @@ static bool same_rrset(const struct truth *t, const struct truth_record *a,
            (a->type != TYPE_RRSIG || !memcmp(t->data + a->data_at, t->data + b->data_at, 2));
 }
 
-// The TTLs with which a reply is kept (RFC 2181 5.2 and 8, RFC 2308 5); returns the lifetime.
-static uint32_t ttls_expect(const struct sim *sim, const struct truth *t, uint32_t *ttls)
+// The TTLs with which a reply to a question of type `asked` is kept (RFC 2181 5.2 and 8, RFC 2308 2
+// and 5); returns the lifetime.
+static uint32_t ttls_expect(const struct sim *sim, const struct truth *t, uint16_t asked,
+                            uint32_t *ttls)
 {
     uint32_t low = (uint32_t)(sim->settings.cache_ttl_min / 1000);
     uint32_t high = (uint32_t)(sim->settings.cache_ttl_max / 1000);
@@ -105,7 +107,7 @@ static uint32_t ttls_expect(const struct sim *sim, const struct truth *t, uint32
     for (unsigned i = 0; i < t->count; i++) {
         const struct truth_record *r = &t->records[i];
         uint32_t ttl = r->ttl >> 31 ? 0 : r->ttl;
-        answered |= r->section == 0;
+        answered |= r->section == 0 && (r->type == asked || asked == TYPE_ANY);
         if (r->section == 1 && r->type == TYPE_SOA) {
             const uint8_t *p = t->data + r->data_at + r->data_len - 4;
             uint32_t minimum =
@@ -180,7 +182,7 @@ static const char *age_check(const struct sim *sim, const struct asked *asked,
                              const struct served *served)
 {
     uint32_t ttls[TRUTH_RECORDS_MAX];
-    uint32_t lifetime = ttls_expect(sim, t, ttls);
+    uint32_t lifetime = ttls_expect(sim, t, question_type(sim, served->question), ttls);
     uint64_t age = sim->now_us / 1000000 - served->delivered_us / 1000000;
     if (served->delivered_us != sim->now_us && age >= lifetime)
         return lifetime ? "it is given although it is over" : "it was kept and must not be";
@@ -248,11 +250,11 @@ void judge_taken(struct sim *sim, uint32_t number)
 {
     uint32_t ttls[TRUTH_RECORDS_MAX];
     struct truth truth;
+    uint32_t question = sim->served[number].question;
     truth_make(&truth, sim, number);
-    uint32_t lifetime = ttls_expect(sim, &truth, ttls);
+    uint32_t lifetime = ttls_expect(sim, &truth, question_type(sim, question), ttls);
     if (lifetime > 0)
-        sim->questions[sim->served[number].question].kept_until_s =
-            sim->now_us / 1000000 + lifetime;
+        sim->questions[question].kept_until_s = sim->now_us / 1000000 + lifetime;
 }
 
 static bool has_mark(const uint8_t *bytes, size_t len)

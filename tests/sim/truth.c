@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/sim.h"
 
-// What a server says to a question. The kind of the answer belongs to the question and never
-// changes; the data is drawn anew for every reply, so that no two replies are alike and the judge
-// can tell which one an answer came from. All of it follows from the seed and the reply's number.
+// What a server says to a question. Whether there is such a name belongs to the name, and some come
+// and go from reply to reply; the kind of the answer belongs to the question and never changes. The
+// data is drawn anew for every reply, so that no two replies are alike and the judge can tell which
+// one an answer came from. All of it follows from the seed and the reply's number.
 
 enum { QR = 0x80, AA = 0x04, TC = 0x02, RA = 0x80, AD = 0x20, SIZE_WANTED_MAX = 4000 };
 
-enum kind { KIND_DATA, KIND_CHAIN, KIND_NXDOMAIN, KIND_NODATA, KIND_BARE };
+// Bare is what has no SOA: a referral at most, and nobody knows how long to believe it. A chain's
+// CNAMEs are there though what they lead to may not be. The order counts: what has a chain stands
+// together, and so does what has NXDOMAIN.
+enum kind {
+    KIND_DATA,
+    KIND_NODATA,
+    KIND_BARE,
+    KIND_CHAIN,
+    KIND_CHAIN_NODATA,
+    KIND_CHAIN_BARE,
+    KIND_CHAIN_NXDOMAIN,
+    KIND_NXDOMAIN,
+    KIND_NXDOMAIN_BARE,
+};
 
 static struct strict_name zone_name_of(const struct sim *sim, const struct qname *qname)
 {
@@ -152,15 +166,39 @@ static void extras_add(struct truth *t, struct dice *d, const struct strict_name
     record_add(t, d, 2, &server, TYPE_AAAA, ttl_draw(d), zone, 0);
 }
 
-static enum kind kind_of(const struct sim *sim, uint32_t question)
+// Of names that are not there; `d` decides for those that come and go.
+static bool is_absent(const struct sim *sim, uint32_t name, struct dice *d, bool *bare)
+{
+    struct dice fate = dice_for(sim->seed, 0x71d80000u + name);
+    uint32_t lot = dice_below(&fate, 100);
+    *bare = dice_chance(&fate, 150);
+    return lot < 14 || (lot < 26 && dice_chance(d, 500));
+}
+
+static enum kind kind_of(const struct sim *sim, uint32_t question, struct dice *reply)
 {
     struct dice d = dice_for(sim->seed, 0x71d00000u + question);
     uint32_t lot = dice_below(&d, 100);
-    if (lot < 55)
-        return KIND_DATA;
-    if (lot < 70)
-        return KIND_CHAIN;
-    return lot < 82 ? KIND_NXDOMAIN : lot < 95 ? KIND_NODATA : KIND_BARE;
+    bool bare;
+    if (is_absent(sim, question_name(question), reply, &bare))
+        return bare ? KIND_NXDOMAIN_BARE : KIND_NXDOMAIN;
+    if (lot < 75)
+        return lot < 60 ? KIND_DATA : KIND_CHAIN;
+    if (lot < 84)
+        return lot < 78 ? KIND_CHAIN_NXDOMAIN : lot < 81 ? KIND_CHAIN_NODATA : KIND_CHAIN_BARE;
+    return lot < 95 ? KIND_NODATA : KIND_BARE;
+}
+
+// Moves *owner to what the last of the CNAMEs leads to.
+static void chain_add(struct truth *t, struct dice *d, struct strict_name *owner,
+                      const struct strict_name *zone)
+{
+    for (unsigned i = dice_between(d, 1, 4); i > 0; i--) {
+        unsigned before = t->count;
+        record_add(t, d, 0, owner, TYPE_CNAME, ttl_draw(d), zone, 0);
+        owner->len = (uint8_t)t->records[before].data_len;
+        memcpy(owner->bytes, t->data + t->records[before].data_at, owner->len);
+    }
 }
 
 static void good_make(struct truth *t, const struct sim *sim, struct dice *d, uint32_t question)
@@ -168,28 +206,20 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     const struct qname *qname = question_qname(sim, question);
     struct strict_name zone = zone_name_of(sim, qname);
     struct strict_name owner = qname->name;
-    uint16_t type = question_type(sim, question);
     bool sign = question % 2;
     bool big = dice_chance(d, sim->scenario.big_pm);
-    enum kind kind = kind_of(sim, question);
+    enum kind kind = kind_of(sim, question, d);
 
-    if (kind == KIND_CHAIN) {
-        for (unsigned i = dice_between(d, 1, 4); i > 0; i--) {
-            unsigned before = t->count;
-            record_add(t, d, 0, &owner, TYPE_CNAME, ttl_draw(d), &zone, 0);
-            owner.len = (uint8_t)t->records[before].data_len;
-            memcpy(owner.bytes, t->data + t->records[before].data_at, owner.len);
-        }
-    }
+    if (kind >= KIND_CHAIN && kind <= KIND_CHAIN_NXDOMAIN)
+        chain_add(t, d, &owner, &zone);
     if (kind == KIND_DATA || kind == KIND_CHAIN) {
-        rrset_add(t, d, &owner, type, &zone, big, sign);
+        rrset_add(t, d, &owner, question_type(sim, question), &zone, big, sign);
         extras_add(t, d, &zone);
         return;
     }
-    t->rcode = kind == KIND_NXDOMAIN || (kind == KIND_BARE && question % 3 == 0) ? RCODE_NXDOMAIN
-                                                                                 : RCODE_NOERROR;
-    if (kind == KIND_BARE) {
-        // A referral at most: without an SOA nobody knows how long to believe it.
+    if (kind >= KIND_CHAIN_NXDOMAIN)
+        t->rcode = RCODE_NXDOMAIN;
+    if (kind == KIND_BARE || kind == KIND_CHAIN_BARE || kind == KIND_NXDOMAIN_BARE) {
         if (question % 2)
             record_add(t, d, 1, &zone, TYPE_NS, ttl_draw(d), &zone, 0);
         return;
