@@ -29,6 +29,14 @@ void key_make(struct key *key, const struct query *query, uint64_t seed)
     key->hash = key_hash(key->bytes, key->len, seed);
 }
 
+void key_make_denial(struct key *denial, const struct key *key)
+{
+    denial->len = key->len;
+    memcpy(denial->bytes, key->bytes, key->len);
+    store_be16(denial->bytes, 0);
+    denial->hash = key->hash ^ head_hash(key->bytes) ^ head_hash(denial->bytes);
+}
+
 static struct name name_of(const uint8_t *key, size_t key_len)
 {
     struct name name = {.len = (uint8_t)(key_len - KEY_HEAD_LEN)};

@@ -10,6 +10,9 @@
 // The upper half of the hash is the name's alone; type, class and flags only move the lower half.
 // So all that is kept of a name has one home (the shard comes from the upper half), and whoever
 // keeps one of its answers may also drop another.
+//
+// That a name does not exist holds for all its types (RFC 2308 5, RFC 8020 2). It is kept under the
+// name's denial: a key of type 0, which query_read lets nobody ask for.
 
 #define KEY_HEAD_LEN 5
 #define KEY_LEN_MAX  (KEY_HEAD_LEN + NAME_MAX_LEN)
@@ -25,6 +28,10 @@ struct key {
 // The key of a query that query_read found good. `seed` makes the hash unguessable from outside,
 // so that nobody can aim names at one bucket.
 void key_make(struct key *key, const struct query *query, uint64_t seed);
+
+// The key of the denial of `key`'s name, with the same class and flags. Does not hash the name
+// again.
+void key_make_denial(struct key *denial, const struct key *key);
 
 static inline struct cache_key key_for_cache(const struct key *key)
 {

@@ -60,7 +60,7 @@ static void forward_try(const struct key *key)
 static void good_try(const struct query *query, const uint8_t *bytes, size_t len)
 {
     struct strict m;
-    struct key key;
+    struct key key, denial;
     assert(strict_open(&m, bytes, len));
     assert(m.question.len == query->name_len && m.type == query->type && m.class == CLASS_IN);
     assert(memcmp(m.question.bytes, query_name(query), query->name_len) == 0);
@@ -78,6 +78,8 @@ static void good_try(const struct query *query, const uint8_t *bytes, size_t len
     assert(!(key_flags(&key) & KEY_DO) == !query->dnssec_ok);
     assert(!(key_flags(&key) & KEY_CD) == !query->checking_disabled);
     assert(key.hash == key_hash(key.bytes, key.len, SEED));
+    key_make_denial(&denial, &key);
+    assert(denial.hash == key_hash(denial.bytes, denial.len, SEED) && denial.hash != key.hash);
     forward_try(&key);
 }
 
