@@ -232,6 +232,7 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;
     header_write(answer->value, reply, &t, answer->rcode);
     answer->lifetime_s = answer->truncated ? 0 : lifetime(&t);
+    answer->denies = answer->rcode == RCODE_NXDOMAIN && !answer->truncated && t.counts[0] == 0;
 
     tail_write(answer, &t, key);
     return REPLY_GOOD;

@@ -39,6 +39,7 @@ struct answer {
     uint32_t lifetime_s; // 0: not to be kept
     uint8_t rcode;
     bool truncated;
+    bool denies; // the name itself, and so every type of it
 };
 
 enum reply_verdict {
@@ -59,7 +60,8 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id,
 // section without a record of the type asked for, also where CNAMEs stand in it (RFC 2308 2.2); to
 // ANY each record is an answer. A negative answer's SOA counts with the lower of its TTL and
 // MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0; 0 also for TC and for rcodes other
-// than NOERROR and NXDOMAIN.
+// than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the answer section is empty; behind
+// CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC 8020 1.1).
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);
 

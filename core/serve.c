@@ -251,14 +251,29 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     question_join(s, now_us, lookup, out);
 }
 
+static bool recall(const struct serve *s, uint32_t now_s, const struct key *key, uint8_t *out,
+                   struct cache_hit *hit)
+{
+    struct cache_key cache_key = key_for_cache(key);
+    return cache_lookup(s->config.cache, &cache_key, out, s->reply_room, hit) == CACHE_HIT &&
+           now_s < hit->expiry_s;
+}
+
+static bool recall_denial(const struct serve *s, uint32_t now_s, const struct key *key,
+                          uint8_t *out, struct cache_hit *hit)
+{
+    struct key denial;
+    key_make_denial(&denial, key);
+    return recall(s, now_s, &denial, out, hit);
+}
+
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct cache_key key = key_for_cache(&lookup->key);
     struct cache_hit hit;
-    if (cache_lookup(s->config.cache, &key, *out, s->reply_room, &hit) == CACHE_MISS ||
-        now_s >= hit.expiry_s) {
+    if (!recall(s, now_s, &lookup->key, *out, &hit) &&
+        !recall_denial(s, now_s, &lookup->key, *out, &hit)) {
         miss(s, now_us, lookup, out);
         return;
     }
@@ -329,10 +344,15 @@ void serve_handover_failed(struct serve *s)
     count(s, COUNTER_drops_handover_full);
 }
 
+// Of an answer to the question and a denial of its name only what came last stays, so that it does
+// not matter which is looked up first. Answers to other types go on until they are over.
 static void answer_keep(struct serve *s, uint64_t now_us, const struct key *key)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct cache_key cache_key = key_for_cache(key);
+    struct key denial;
+    key_make_denial(&denial, key);
+    struct cache_key own = key_for_cache(key), of_name = key_for_cache(&denial);
+    bool denies = s->answer.denies;
     struct cache_value value = {
         .bytes = s->answer.value,
         .len = s->answer.len,
@@ -340,9 +360,11 @@ static void answer_keep(struct serve *s, uint64_t now_us, const struct key *key)
         .expiry_s = now_s + s->answer.lifetime_s,
     };
     struct cache_inserted inserted;
+    // What may not be kept changes nothing: it is truncated, without an SOA, or over already.
     if (s->answer.lifetime_s == 0 ||
-        cache_insert(s->config.cache, &cache_key, &value, now_s, &inserted) != 0)
+        cache_insert(s->config.cache, denies ? &of_name : &own, &value, now_s, &inserted) != 0)
         return;
+    cache_remove(s->config.cache, denies ? &own : &of_name);
     count(s, COUNTER_cache_inserted);
     counter_add(s->config.counters, COUNTER_cache_evicted, inserted.evicted);
     counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);

@@ -95,6 +95,28 @@ class Memory(Case):
             self.assert_status(ask(ouzel.server, 'none.example'), 'NXDOMAIN')
         self.assertEqual(len(upstream.asked), 4)
 
+    def test_denied_name(self):
+        """That a name does not exist is the answer to every type, and asked once; of an alias
+        that leads nowhere each type is asked for."""
+        def script(asked):
+            reply = dns.message.make_response(asked.message(), recursion_available=True)
+            reply.set_rcode(3)
+            if asked.name == 'alias.example':
+                reply.answer.append(dns.rrset.from_text(
+                    'alias.example.', 900, 'IN', 'CNAME', 'none.example.'))
+            reply.authority.append(dns.rrset.from_text(
+                'example.', 900, 'IN', 'SOA', 'ns.example. h.example. 1 2 3 4 900'))
+            asked.send(reply.to_wire())
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream, workers=2)
+        for rdtype in ('A', 'AAAA', 'HTTPS', 'A'):
+            for name in ('None.Example', 'alias.example'):
+                reply = ask(ouzel.server, name, rdtype)
+                self.assert_status(reply, 'NXDOMAIN')
+                self.assertEqual(reply.question[0].to_text(), f'{name}. IN {rdtype}')
+        self.assertEqual(sorted(upstream.names()), 3 * ['alias.example'] + ['none.example'])
+        self.assertEqual(ouzel.total('ouzel_answers_total', source='cache'), 4)
+
     def test_truncated_answer_is_not_kept(self):
         upstream = self.upstream(lambda asked: asked.send(asked.reply([], flags=0x0200)))
         ouzel = self.ouzel(upstream)

@@ -80,7 +80,8 @@ class Snapshot(Case):
         reply = ask(second.server, 'none.example')
         self.assert_status(reply, 'NXDOMAIN')
         self.assertLessEqual(reply.authority[0].ttl, 99)
-        self.assertEqual(second.total('ouzel_answers_total', source='cache'), 3)
+        self.assert_status(ask(second.server, 'none.example', 'AAAA'), 'NXDOMAIN')
+        self.assertEqual(second.total('ouzel_answers_total', source='cache'), 4)
         self.assertEqual(self.warnings(second), [])
         self.assert_balance(second)
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 // An answer is right if it is, record by record, one of the replies that a server made for this
-// question and that had reached ouzel by then, with TTLs that ouzel's limits and its age ask for.
+// question and that had reached ouzel by then, with TTLs that ouzel's limits and its age ask for;
+// from memory also the denial of its name that a server last gave to a question of another type.
 // What ouzel may say on its own account is a short list: FORMERR and its like for bad queries,
 // REFUSED, SERVFAIL, and TC without records.
 
@@ -176,16 +177,52 @@ static bool same_records(const struct judged *j, const struct truth *t)
     return true;
 }
 
+static bool evicted_none(const struct sim *sim)
+{
+    uint64_t evicted = 0;
+    for (unsigned i = 0; i < sim->scenario.workers; i++)
+        evicted += counter_get(&sim->nodes[i].counters, COUNTER_cache_evicted);
+    return evicted == 0;
+}
+
+// Is it the name itself that does not exist, and not what it is an alias of (RFC 8020 1.1)?
+static bool denies(const struct truth *t)
+{
+    bool aliased = false;
+    for (unsigned i = 0; i < t->count; i++)
+        aliased |= t->records[i].section == 0;
+    return t->rcode == RCODE_NXDOMAIN && !aliased;
+}
+
+static const struct denial *denial_of(const struct sim *sim, uint32_t question)
+{
+    return &sim->denials[question_name(question)][question % FLAGS_MAX];
+}
+
+static bool own_kept(const struct sim *sim, uint32_t question)
+{
+    return sim->now_us / 1000000 < sim->questions[question].kept_until_s && evicted_none(sim);
+}
+
+bool judge_kept(const struct sim *sim, uint32_t question)
+{
+    bool denied = sim->now_us / 1000000 < denial_of(sim, question)->until_s;
+    return own_kept(sim, question) || (denied && evicted_none(sim));
+}
+
 // Compares with one reply whose records are those of the answer.
 static const char *age_check(const struct sim *sim, const struct asked *asked,
-                             const struct judged *j, const struct truth *t,
-                             const struct served *served)
+                             const struct judged *j, const struct truth *t, uint32_t number)
 {
+    const struct served *served = &sim->served[number];
     uint32_t ttls[TRUTH_RECORDS_MAX];
     uint32_t lifetime = ttls_expect(sim, t, question_type(sim, served->question), ttls);
     uint64_t age = sim->now_us / 1000000 - served->delivered_us / 1000000;
     if (served->delivered_us != sim->now_us && age >= lifetime)
         return lifetime ? "it is given although it is over" : "it was kept and must not be";
+    if (served->delivered_us != sim->now_us && denies(t) &&
+        denial_of(sim, served->question)->served != number + 1)
+        return "it denies a name of which a server has said something else since";
     const struct strict_name *qname = &j->message.question;
     for (unsigned i = 0; i < t->count; i++) {
         if (j->records[i].ttl != ttls[i] - age)
@@ -220,29 +257,49 @@ static const char *own_check(const struct sim *sim, const struct asked *asked,
     return failure_check(sim, j);
 }
 
-// Looks through all replies to this question that have arrived.
+// Is the answer this reply? If so *why is NULL or says what is wrong with it.
+static bool reply_compare(const struct sim *sim, const struct asked *asked, const struct judged *j,
+                          uint32_t number, const char **why)
+{
+    bool cut = j->message.flags[0] & TC;
+    struct truth truth;
+    if (sim->served[number].delivered_us == NEVER)
+        return false;
+    truth_make(&truth, sim, number);
+    if (cut && (truth.truncated || truth.size + (asked->edns ? OPT_LEN : 0) > asked->room)) {
+        *why = j->count ? "it is truncated and has records" : NULL;
+        return true;
+    }
+    if (cut || truth.truncated || !same_records(j, &truth))
+        return false;
+    *why = age_check(sim, asked, j, &truth, number);
+    if (!*why)
+        *why = failure_check(sim, j);
+    return true;
+}
+
+// The denial that may be given from memory to one who asks for whatever type, + 1; 0: none.
+static uint32_t denial_for(const struct sim *sim, const struct asked *asked)
+{
+    if (asked->state == ASKED_WAITING || own_kept(sim, asked->question))
+        return 0;
+    return denial_of(sim, asked->question)->served;
+}
+
+// Looks through all replies to this question that have arrived, and the denial of its name.
 static const char *answer_judge(const struct sim *sim, const struct asked *asked,
                                 const struct judged *j)
 {
-    bool cut = j->message.flags[0] & TC;
     const char *why = NULL;
+    uint32_t denial = denial_for(sim, asked);
+    if (denial && reply_compare(sim, asked, j, denial - 1, &why) && !why)
+        return NULL;
     for (uint32_t n = sim->questions[asked->question].served; n; n = sim->served[n - 1].before) {
-        const struct served *served = &sim->served[n - 1];
-        struct truth truth;
-        if (served->delivered_us == NEVER)
-            continue;
-        truth_make(&truth, sim, n - 1);
-        if (cut && (truth.truncated || truth.size + (asked->edns ? OPT_LEN : 0) > asked->room))
-            return j->count ? "it is truncated and has records" : NULL;
-        if (cut || truth.truncated || !same_records(j, &truth))
-            continue;
-        why = age_check(sim, asked, j, &truth, served);
-        if (!why)
-            return failure_check(sim, j);
+        if (reply_compare(sim, asked, j, n - 1, &why) && !why)
+            return NULL;
     }
-    if (cut)
-        return "it is truncated without a reason";
-    const char *own = own_check(sim, asked, j);
+    const char *own =
+        j->message.flags[0] & TC ? "it is truncated without a reason" : own_check(sim, asked, j);
     return own && why ? why : own;
 }
 
@@ -253,8 +310,14 @@ void judge_taken(struct sim *sim, uint32_t number)
     uint32_t question = sim->served[number].question;
     truth_make(&truth, sim, number);
     uint32_t lifetime = ttls_expect(sim, &truth, question_type(sim, question), ttls);
-    if (lifetime > 0)
-        sim->questions[question].kept_until_s = sim->now_us / 1000000 + lifetime;
+    if (lifetime == 0)
+        return;
+    // The one takes the place of the other.
+    uint64_t until_s = sim->now_us / 1000000 + lifetime;
+    bool denied = denies(&truth);
+    sim->questions[question].kept_until_s = denied ? 0 : until_s;
+    sim->denials[question_name(question)][question % FLAGS_MAX] =
+        denied ? (struct denial){number + 1, until_s} : (struct denial){0};
 }
 
 static bool has_mark(const uint8_t *bytes, size_t len)

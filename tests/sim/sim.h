@@ -117,6 +117,12 @@ struct question {
     bool sent;
 };
 
+// That a name does not exist is in the cache, for all types, unless it had to make room.
+struct denial {
+    uint32_t served; // the reply that said so + 1; 0: there is none
+    uint64_t until_s;
+};
+
 enum asked_state { ASKED_FLYING, ASKED_WAITING, ASKED_ANSWERED, ASKED_DROPPED };
 enum expectation { EXPECT_ANSWER, EXPECT_RCODE, EXPECT_DROP, EXPECT_ANY };
 
@@ -252,6 +258,7 @@ struct sim {
 
     struct node nodes[WORKERS_MAX];
     struct question questions[QUESTIONS_MAX];
+    struct denial denials[NAMES_MAX][FLAGS_MAX];
     struct asked asked[ASKED_MAX];
     struct served served[SERVED_MAX];
     struct event events[EVENTS_MAX];
@@ -348,6 +355,8 @@ size_t forged_write(uint8_t out[static PACKET_MAX], uint16_t id, const struct st
 void judge_reply(struct sim *sim, uint32_t asked, const uint8_t *bytes, size_t len);
 // A server's reply was taken: remembers what the cache must now hold.
 void judge_taken(struct sim *sim, uint32_t number);
+// Must the answer to this question be in memory?
+bool judge_kept(const struct sim *sim, uint32_t question);
 
 // server.c
 void server_mode_change(struct sim *sim, unsigned server);

@@ -282,14 +282,6 @@ void worker_wake(struct sim *sim, unsigned worker)
         sim_fail(sim, "worker %u wants to be woken at once after serve_expire", worker);
 }
 
-static bool evicted_none(const struct sim *sim)
-{
-    uint64_t evicted = 0;
-    for (unsigned i = 0; i < sim->scenario.workers; i++)
-        evicted += counter_get(&sim->nodes[i].counters, COUNTER_cache_evicted);
-    return evicted == 0;
-}
-
 static void waits(struct sim *sim, unsigned worker, uint32_t number)
 {
     struct node *node = &sim->nodes[worker];
@@ -302,6 +294,8 @@ static void waits(struct sim *sim, unsigned worker, uint32_t number)
     asked->state = ASKED_WAITING;
     asked->waiting_since_us = sim->now_us;
     node->waiting++;
+    if (judge_kept(sim, asked->question))
+        sim_fail(sim, "query %u waits, and its answer should be in memory", number);
     if (question->waiting++ > 0) {
         if (question->worker != worker)
             sim_fail(sim, "query %u waits at worker %u and others at %u", number, worker,
@@ -313,8 +307,6 @@ static void waits(struct sim *sim, unsigned worker, uint32_t number)
     question->sent = false;
     question->failed = 0;
     memset(question->sends, 0, sizeof question->sends);
-    if (sim->now_us / 1000000 < question->kept_until_s && evicted_none(sim))
-        sim_fail(sim, "query %u waits, and its answer should be in memory", number);
 }
 
 static void dropped(struct sim *sim, unsigned worker, uint32_t number)

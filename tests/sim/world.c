@@ -127,6 +127,7 @@ static void start(struct sim *sim, uint64_t seed, bool trace)
     memset(&sim->tally, 0, sizeof sim->tally);
     memset(sim->ports_taken, 0, sizeof sim->ports_taken);
     memset(sim->questions, 0, sizeof sim->questions);
+    memset(sim->denials, 0, sizeof sim->denials);
     scenario_draw(sim);
     cache_make(sim);
     for (unsigned i = 0; i < sim->scenario.workers; i++)

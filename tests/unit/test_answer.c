@@ -199,6 +199,10 @@ static const struct take_row take_rows[] = {
     {"NXDOMAIN with a CNAME and without SOA",
      "1234 8183 " C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010",
      "0000 8083 " C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 3, NULL},
+    {"NXDOMAIN with a CNAME and an SOA",
+     "1234 8183 " C(1, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" SOA(TTL_300, TTL_60),
+     "0000 8083 " C(1, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" SOA(TTL_60, TTL_60), 60,
+     3, NULL},
     {"no data with SOA", REPLY C(0, 1, 0) ASK SOA(TTL_300, TTL_100),
      KEPT C(0, 1, 0) ASK SOA(TTL_100, TTL_100), 100, 0, NULL},
     {"no data without SOA", REPLY C(0, 0, 0) ASK, KEPT C(0, 0, 0) ASK, 0, 0, NULL},
@@ -412,6 +416,9 @@ static void test_take_row(void **state)
         assert_int_equal(answer.lifetime_s, row->lifetime_s);
         assert_int_equal(answer.rcode, row->rcode);
         assert_int_equal(answer.truncated, (reply[2] & HEADER_TC) != 0);
+        bool aliased = load_be16(reply + 6) > 0;
+        assert_int_equal(answer.denies,
+                         row->rcode == RCODE_NXDOMAIN && !aliased && !answer.truncated);
     }
     free(answer.value);
     free(reply);
