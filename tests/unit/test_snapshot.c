@@ -409,11 +409,11 @@ static void checksums_fix(struct file *file)
 
 static const struct {
     const char *sentence;
-    int at; // octet to change, from the end where negative
-    uint8_t octet;
-    bool fix;   // make the checksums right again
-    int len;    // cut to so many octets, or by so many where negative; 0: leave
-    int longer; // append so many
+    int at;        // octet to change, from the end where negative
+    uint8_t octet; // to this, or should it be that already, to another
+    bool fix;      // make the checksums right again
+    int len;       // cut to so many octets, or by so many where negative; 0: leave
+    int longer;    // append so many
 } refusals[] = {
     {.sentence = "is empty", .len = 1, .longer = -1},
     {.sentence = "is no snapshot of ouzel", .at = 0, .octet = 'x'},
@@ -496,9 +496,11 @@ static void test_refusals(void **state)
         if (refusals[i].len < 0)
             bad.len -= (size_t)-refusals[i].len;
         bad.len += (size_t)refusals[i].longer;
-        if (refusals[i].at != 0 || refusals[i].octet != 0)
-            bad.bytes[refusals[i].at < 0 ? good.len - (size_t)-refusals[i].at
-                                         : (size_t)refusals[i].at] = refusals[i].octet;
+        if (refusals[i].at != 0 || refusals[i].octet != 0) {
+            uint8_t *octet = bad.bytes + refusals[i].at;
+            octet += refusals[i].at < 0 ? good.len : 0;
+            *octet = *octet == refusals[i].octet ? (uint8_t) ~*octet : refusals[i].octet;
+        }
         if (refusals[i].fix)
             checksums_fix(&bad);
         file_save(&bad);
