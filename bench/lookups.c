@@ -54,7 +54,7 @@ struct row {
     uint64_t entries;
     uint64_t size;
     double ns[KINDS];
-    double overhead;     // octets per entry of index, ghosts and what is used of the logs
+    double overhead;     // octets per entry of headers, index, ghosts and what is used of the logs
     double overhead_all; // the same with what of the region is free
 };
 
@@ -229,7 +229,10 @@ static struct row measure(uint64_t count, enum pages pages, struct piece *piece)
     size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
     void *region = region_take(size, pages);
     struct cache cache;
-    if (cache_format(&cache, region, size, 1, 0) != 0)
+    uint32_t shard_count = 1;
+    while (size > cache_size_max(shard_count))
+        shard_count++;
+    if (cache_format(&cache, region, size, shard_count, 0) != 0)
         fail("the region cannot be formatted");
     fill(&cache, count);
     mark_all(&cache, piece, count);
@@ -248,8 +251,9 @@ static struct row measure(uint64_t count, enum pages pages, struct piece *piece)
     struct cache_use use;
     cache_use(&cache, &use);
     double entries = (double)use.entries, payload = (double)payload_of(&cache);
-    uint64_t tables =
-        cache.bucket_count * sizeof(struct layout_bucket) + cache.ghost_count * sizeof(uint32_t);
+    uint64_t tables = cache.bucket_count * sizeof(struct layout_bucket) +
+                      cache.ghost_count * sizeof(uint32_t) + LAYOUT_HEADER_LEN;
+    tables *= cache.shard_count;
     row.entries = use.entries;
     row.overhead = ((double)(tables + use.used) - payload) / entries;
     row.overhead_all = ((double)cache.size - payload) / entries;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/snapshot.h"
 #include "core/answer.h"
+#include "io/engine/engine.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -16,9 +17,9 @@
 //
 //   snapshot [ENTRIES [DIRECTORY]]     1,000,000 in the working directory
 
-enum { ROUNDS = 5, SHARDS_MAX = 64, GAP_US = 5000, QUIET_S = 2 };
+enum { ROUNDS = 5, WORKERS_MAX = 64, GAP_US = 5000, QUIET_S = 2 };
 
-#define ANY_SHARD UINT32_MAX
+#define ANY_WORKER UINT32_MAX
 
 static uint64_t clock_of_us(clockid_t which)
 {
@@ -52,22 +53,25 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-// As many shards as workers, as many workers as CPUs that this process may use.
-static uint32_t shard_count(void)
+// As many workers as CPUs that this process may use.
+static uint32_t worker_count(void)
 {
+    static uint32_t found; // by main, before there are threads
     cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
-        return 1;
-    int count = CPU_COUNT(&cpus);
-    return count > SHARDS_MAX ? SHARDS_MAX : (uint32_t)count;
+    if (found == 0) {
+        int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+        found = count > WORKERS_MAX ? WORKERS_MAX : (uint32_t)count;
+    }
+    return found;
 }
 
 static void cache_make(struct cache *cache, size_t size, uint64_t seed)
 {
+    uint32_t shard_count = engine_shard_count(size, worker_count());
     void *region = aligned_alloc(4096, size);
     must(region != NULL, "no memory");
     memset(region, 0, size);
-    must(cache_format(cache, region, size, shard_count(), seed) == 0, "the cache is too small");
+    must(cache_format(cache, region, size, shard_count, seed) == 0, "the cache is too small");
 }
 
 // The answer to "n<number>.bench.example A": one to three addresses, or every fifth an alias.
@@ -107,13 +111,13 @@ static void answer_make(struct answer *answer, struct key *key, uint64_t number,
     must(answer_take(answer, bytes, w.at, key, &limits) == REPLY_GOOD, "no answer");
 }
 
-// Stores the number's answer if it belongs to this shard, or to any.
-static void store(struct cache *cache, uint32_t shard, struct answer *answer, uint64_t number,
+// Stores the number's answer if it belongs to this worker, or to any.
+static void store(struct cache *cache, uint32_t worker, struct answer *answer, uint64_t number,
                   uint32_t now_s)
 {
     struct key key;
     answer_make(answer, &key, number, cache->seed);
-    if (shard != ANY_SHARD && cache_shard_of(cache, key.hash) != shard)
+    if (worker != ANY_WORKER && cache_shard_of(cache, key.hash) % worker_count() != worker)
         return;
     struct cache_key cache_key = key_for_cache(&key);
     struct cache_value value = {answer->value, answer->len, now_s, now_s + answer->lifetime_s};
@@ -126,10 +130,10 @@ static void store(struct cache *cache, uint32_t shard, struct answer *answer, ui
         must(cache_lookup(cache, &cache_key, out, sizeof out, &hit) == CACHE_HIT, "lost");
 }
 
-// A thread that does what a worker does to its shard, and times itself.
+// A thread that does what a worker does to its shards, and times itself.
 struct worker {
     struct cache *cache;
-    uint32_t shard;
+    uint32_t index;
     uint64_t names;
     uint32_t now_s;
     atomic_bool stop;
@@ -145,8 +149,8 @@ static void *worker_run(void *context)
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
     must(answer.value != NULL, "no memory");
     uint64_t before_us = clock_us();
-    for (uint64_t i = worker->shard; !atomic_load(&worker->stop); i++) {
-        store(worker->cache, worker->shard, &answer, mix(i) % worker->names, worker->now_s);
+    for (uint64_t i = worker->index; !atomic_load(&worker->stop); i++) {
+        store(worker->cache, worker->index, &answer, mix(i) % worker->names, worker->now_s);
         uint64_t now_us = clock_us(), gap_us = now_us - before_us;
         before_us = now_us;
         if (atomic_exchange(&worker->fresh, false)) {
@@ -193,7 +197,7 @@ static void write_once(struct writing *writing)
 static void print_workers(struct worker *workers, const char *when, uint64_t took_us)
 {
     uint64_t longest_us = 0, gaps = 0, operations = 0;
-    for (uint32_t i = 0; i < shard_count(); i++) {
+    for (uint32_t i = 0; i < worker_count(); i++) {
         longest_us = workers[i].longest_us > longest_us ? workers[i].longest_us : longest_us;
         gaps += workers[i].gaps;
         operations += workers[i].operations;
@@ -205,17 +209,17 @@ static void print_workers(struct worker *workers, const char *when, uint64_t too
 
 static void measure_anew(struct worker *workers)
 {
-    for (uint32_t i = 0; i < shard_count(); i++)
+    for (uint32_t i = 0; i < worker_count(); i++)
         atomic_store(&workers[i].fresh, true);
 }
 
 static void pauses(struct writing *writing, uint64_t names)
 {
-    static struct worker workers[SHARDS_MAX];
-    pthread_t threads[SHARDS_MAX];
-    for (uint32_t i = 0; i < shard_count(); i++) {
+    static struct worker workers[WORKERS_MAX];
+    pthread_t threads[WORKERS_MAX];
+    for (uint32_t i = 0; i < worker_count(); i++) {
         workers[i] = (struct worker){
-            .cache = writing->cache, .shard = i, .names = names, .now_s = writing->now_s};
+            .cache = writing->cache, .index = i, .names = names, .now_s = writing->now_s};
         must(pthread_create(&threads[i], NULL, worker_run, &workers[i]) == 0, "no thread");
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -228,7 +232,7 @@ static void pauses(struct writing *writing, uint64_t names)
         snprintf(when, sizeof when, "writing for %.0f ms", (double)writing->took_us / 1e3);
         print_workers(workers, when, writing->took_us);
     }
-    for (uint32_t i = 0; i < shard_count(); i++) {
+    for (uint32_t i = 0; i < worker_count(); i++) {
         atomic_store(&workers[i].stop, true);
         pthread_join(threads[i], NULL);
     }
@@ -262,7 +266,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     cache_make(&cache, size, 42);
     for (uint64_t i = 0; i < entries; i++)
-        store(&cache, ANY_SHARD, &answer, i, 1000000);
+        store(&cache, ANY_WORKER, &answer, i, 1000000);
     struct writing writing = {.cache = &cache, .path = path, .now_s = 1000000};
     for (unsigned round = 0; round < ROUNDS; round++) {
         write_once(&writing);
@@ -272,7 +276,7 @@ int main(int argc, char **argv)
     }
     for (unsigned round = 0; round < ROUNDS; round++)
         read_once(path, size, 1000000, writing.result.entries);
-    printf("%u threads that look up and store meanwhile:\n", shard_count());
+    printf("%u threads that look up and store meanwhile:\n", worker_count());
     pauses(&writing, entries);
     unlink(path);
     free(cache.region);

@@ -90,7 +90,7 @@ struct warm *warm_make(size_t name_count, size_t cache_size)
     w->now_us = 1000000000;
     w->name_count = name_count;
     settings_make(w);
-    if (cache_format(&w->cache, w->memory[0], cache_size, 1, 42) != 0)
+    if (cache_format(&w->cache, w->memory[0], cache_size, WARM_SHARDS, 42) != 0)
         abort();
     w->memory[1] = take(plan_size(&w->settings));
     w->memory[2] = take(access_size(&w->settings));
@@ -103,6 +103,7 @@ struct warm *warm_make(size_t name_count, size_t cache_size)
         .access = &w->access,
         .cache = &w->cache,
         .counters = &w->counters,
+        .worker_count = 1,
         .pending_max = 64,
         .ports_max = 64,
     };

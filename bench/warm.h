@@ -7,6 +7,7 @@
 // answer one A record, like those of a small site.
 
 #define WARM_QUERY_MAX 64
+#define WARM_SHARDS    4 // of the cache, which has to have 1 MiB at least
 
 struct warm_query {
     uint8_t bytes[WARM_QUERY_MAX];

@@ -7,9 +7,10 @@
 // A bounded store of opaque values under opaque keys, in one flat region that the caller gives.
 //
 // The region holds no pointer, only offsets, so it can be a shared mapping, a file, or be handed to
-// another process. It is divided into shards. Any thread may look up in any shard at any time and
-// takes no lock; each shard has one writer at a time, which the caller sees to. The cache knows no
-// clock: times are whole seconds on a clock of the caller's that never goes back.
+// another process. It is divided into shards of equal size, each of which describes itself. Any
+// thread may look up in any shard at any time and takes no lock; each shard has one writer at a
+// time, which the caller sees to. The cache knows no clock: times are whole seconds on a clock of
+// the caller's that never goes back.
 //
 // `struct cache` is a process's view of a region and stays unchanged once opened, so all threads
 // share one. layout.h says what stands in the region, read.c why a racing reader is right, write.c
@@ -17,7 +18,7 @@
 
 #define CACHE_KEY_MAX    272   // octets of a key
 #define CACHE_VALUE_MAX  77824 // octets of a value: 64 KiB and room for what describes it
-#define CACHE_SHARDS_MAX 256
+#define CACHE_SHARDS_MAX 4096
 #define CACHE_HITS_MAX   3 // hits of an entry that are counted
 
 struct cache {
@@ -53,12 +54,15 @@ struct cache_hit {
 
 enum cache_verdict { CACHE_MISS, CACHE_HIT };
 
-// The least region size for that many shards, in octets.
+// The least and the largest region size for that many shards, in octets. A shard has 256 KiB to 512
+// MiB.
 [[nodiscard]] size_t cache_size_min(uint32_t shard_count);
+[[nodiscard]] size_t cache_size_max(uint32_t shard_count);
 
 // Makes `region` (64-octet aligned, `size` octets, zeroed by the caller) an empty cache and opens
-// it. Returns 0, or -1 where the size is below cache_size_min or shard_count out of 1 ..
-// CACHE_SHARDS_MAX. Uses exactly `size` octets, whatever happens later.
+// it. Returns 0, or -1 where the size is out of cache_size_min .. cache_size_max or shard_count out
+// of 1 .. CACHE_SHARDS_MAX. Touches nothing beyond `size` octets, whatever happens later. Shards
+// are multiples of 4096 octets, so less than 4096 for each shard may be left unused at the end.
 [[nodiscard]] int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
                                uint64_t seed);
 

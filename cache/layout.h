@@ -6,25 +6,35 @@
 // docs/cache-layout.md tells the same in words. All numbers are little-endian, all offsets in
 // octets. It needs nothing but fixed-width integers, so that a BPF program can include it.
 //
-//   region: | header, 4096 | shard 0 | shard 1 | ... |
-//   shard:  | shard header, 64 | buckets, 64 each | ghosts, 4 each | small log | main log |
+//   region: | shard 0 | shard 1 | ... | what is left |
+//   shard:  | header, 4096 | buckets, 64 each | ghosts, 4 each | small log | main log |
+//
+// A shard knows nothing of where it lies: it begins with a header that describes it, and offsets
+// count from there. All have the same length. So each can be an element of a BPF array map, whose
+// elements lie side by side, and that is why it has no more octets than the kernel lets a program
+// go astray in one element.
 
-#define LAYOUT_MAGIC            0x6c657a756f2d7264ull // "dr-ouzel" as it lies in memory
-#define LAYOUT_VERSION          2u
-#define LAYOUT_HEADER_LEN       4096u
-#define LAYOUT_SHARD_HEADER_LEN 64u
-#define LAYOUT_SLOTS            7u
-#define LAYOUT_WORD             8u
+#define LAYOUT_MAGIC           0x6c657a756f2d7264ull // "dr-ouzel" as it lies in memory
+#define LAYOUT_VERSION         3u
+#define LAYOUT_HEADER_LEN      4096u
+#define LAYOUT_STRIDE_STEP     4096u // shard_stride is a multiple of this
+#define LAYOUT_SHARD_SIZE_MAX  (1u << 29)
+#define LAYOUT_SLOTS           7u
+#define LAYOUT_WORD            8u
+#define LAYOUT_HEADER_CONSTANT 128u // octets of a shard's header that never change
 
+// The beginning of every shard's header, the same in all but for shard_index.
 struct layout_header {
     uint64_t magic;
     uint32_t version;
     uint32_t shard_count;
     uint64_t size;         // of the region
     uint64_t seed;         // of the caller's hash
-    uint64_t shard_stride; // from a shard to the next; shard 0 begins behind the header
+    uint64_t shard_stride; // from a shard to the next, and octets of each
+    uint32_t shard_index;  // which one this is
     uint32_t bucket_count; // of each shard
     uint32_t ghost_count;
+    uint32_t unused;
     uint64_t ghost_start; // offsets within a shard
     uint64_t small_start;
     uint64_t small_size;
@@ -32,16 +42,18 @@ struct layout_header {
     uint64_t main_size;
 };
 
-// A shard's writer alone changes these. Heads and tails count octets since the beginning; an
-// octet's place is its count modulo the log's size.
+// What a shard begins with. The shard's writer alone changes what is behind the header, which lies
+// in lines of its own, as readers look at the header. Heads and tails count octets since the
+// beginning; an octet's place is its count modulo the log's size.
 struct layout_shard {
+    struct layout_header header;
+    uint8_t gap[LAYOUT_HEADER_CONSTANT - sizeof(struct layout_header)];
     uint64_t small_head;
     uint64_t small_tail;
     uint64_t main_head;
     uint64_t main_tail;
     uint64_t entries;
     uint64_t ghost_clock; // entries that have become ghosts
-    uint64_t unused[2];
 };
 
 // One cache line. The low 16 bits of the sequence word count the entries that belong here but found
@@ -54,7 +66,7 @@ struct layout_bucket {
 #define LAYOUT_OVERFLOW_MASK 0xffffull
 #define LAYOUT_VERSION_STEP  0x10000ull
 
-// A slot is 0 or 16 bits of tag above 48 bits of offset of an entry from the region's start.
+// A slot is 0 or 16 bits of tag above 48 bits of offset of an entry from the shard's start.
 #define LAYOUT_OFFSET_MASK 0xffffffffffffull
 
 // An entry: two words, the value, right behind it the key, padding to a whole word.

@@ -49,54 +49,70 @@ static bool racy_equal(const uint64_t *from, size_t at, const struct cache_key *
     return memcmp(copy + skip, key->bytes, key->len) == 0;
 }
 
-bool entry_read(const struct cache *cache, uint64_t offset, const struct cache_key *key,
-                void *value, size_t value_size, struct cache_hit *hit)
+// Finds out whether the entry at `offset` is the key's and if so, gives its first word.
+static bool entry_match(const struct cache *cache, const struct layout_shard *shard,
+                        uint64_t offset, const struct cache_key *key, uint64_t *word)
 {
-    if (offset + LAYOUT_ENTRY_HEADER_LEN > cache->size || offset % LAYOUT_WORD != 0)
+    if (offset + LAYOUT_ENTRY_HEADER_LEN > cache->shard_stride || offset % LAYOUT_WORD != 0)
         return false;
-    const uint64_t *entry = entry_at(cache, offset);
-    uint64_t word = load(&entry[0]);
-    if (hash_low(word) != (uint32_t)key->hash || layout_key_len(word) != key->len ||
-        layout_entry_len(word) > cache->size - offset)
+    const uint64_t *entry = entry_at(shard, offset);
+    *word = load(&entry[0]);
+    if (hash_low(*word) != (uint32_t)key->hash || layout_key_len(*word) != key->len ||
+        layout_entry_len(*word) > cache->shard_stride - offset)
         return false;
-    const uint64_t *bytes = entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD;
-    uint32_t value_len = (uint32_t)layout_value_len(word);
-    if (!racy_equal(bytes, value_len, key))
-        return false;
+    return racy_equal(entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, layout_value_len(*word), key);
+}
+
+bool entry_is(const struct cache *cache, const struct layout_shard *shard, uint64_t offset,
+              const struct cache_key *key)
+{
+    uint64_t word;
+    return entry_match(cache, shard, offset, key, &word);
+}
+
+// Copies what a lookup gives of the entry at `offset`, which begins with `word`.
+static void entry_copy(const struct layout_shard *shard, uint64_t offset, uint64_t word,
+                       void *value, size_t value_size, struct cache_hit *hit)
+{
+    const uint64_t *entry = entry_at(shard, offset);
     uint64_t times = load(&entry[1]);
+    uint32_t value_len = (uint32_t)layout_value_len(word);
     hit->value_len = value_len;
     hit->birth_s = (uint32_t)times;
     hit->expiry_s = (uint32_t)(times >> 32);
     hit->word = word;
     hit->offset = offset;
-    racy_copy(value, bytes, value_len < value_size ? value_len : value_size);
-    return true;
+    racy_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
+              value_len < value_size ? value_len : value_size);
 }
 
-static void hit_mark(const struct cache *cache, const struct cache_hit *hit)
+static void hit_mark(const struct layout_shard *shard, const struct cache_hit *hit)
 {
     if (layout_hits(hit->word) >= HITS_MAX)
         return;
     uint64_t expected = hit->word;
     uint64_t marked = hit->word + ((uint64_t)1 << LAYOUT_HITS_SHIFT);
-    (void)__atomic_compare_exchange_n(entry_at(cache, hit->offset), &expected, marked, false,
+    (void)__atomic_compare_exchange_n(entry_at(shard, hit->offset), &expected, marked, false,
                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 enum outcome { FOUND, NOT_HERE, OVERFLOWED, CHANGED };
 
 // Looks in one bucket. OVERFLOWED: not here, and it may be in its second one.
-static enum outcome bucket_read(const struct cache *cache, const struct layout_bucket *bucket,
-                                const struct cache_key *key, void *value, size_t value_size,
-                                struct cache_hit *hit)
+static enum outcome bucket_read(const struct cache *cache, const struct layout_shard *shard,
+                                const struct layout_bucket *bucket, const struct cache_key *key,
+                                void *value, size_t value_size, struct cache_hit *hit)
 {
     uint64_t tag = layout_tag(key->hash);
     uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
     bool found = false;
     for (unsigned i = 0; i < LAYOUT_SLOTS && !found; i++) {
         uint64_t slot = __atomic_load_n(&bucket->slots[i], __ATOMIC_ACQUIRE);
-        if (slot_matches(slot, tag))
-            found = entry_read(cache, slot_offset(slot), key, value, value_size, hit);
+        uint64_t word;
+        if (!slot_matches(slot, tag) || !entry_match(cache, shard, slot_offset(slot), key, &word))
+            continue;
+        entry_copy(shard, slot_offset(slot), word, value, value_size, hit);
+        found = true;
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (load(&bucket->sequence) != before)
@@ -114,9 +130,9 @@ enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_ke
     bool second = false;
 
     for (unsigned try = 0; try < READ_TRIES; try++) {
-        switch (bucket_read(cache, bucket, key, value, value_size, hit)) {
+        switch (bucket_read(cache, shard, bucket, key, value, value_size, hit)) {
         case FOUND:
-            hit_mark(cache, hit);
+            hit_mark(shard, hit);
             return CACHE_HIT;
         case NOT_HERE:
             return CACHE_MISS;
@@ -140,13 +156,13 @@ void cache_prefetch_bucket(const struct cache *cache, uint64_t hash)
     __builtin_prefetch(first_bucket(cache, shard, (uint32_t)hash));
 }
 
-static bool entry_prefetch(const struct cache *cache, const struct layout_bucket *bucket,
+static bool entry_prefetch(const struct layout_shard *shard, const struct layout_bucket *bucket,
                            uint64_t tag)
 {
     for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
         uint64_t slot = load(&bucket->slots[i]);
         if (slot_matches(slot, tag)) {
-            const uint8_t *entry = cache->region + slot_offset(slot);
+            const uint8_t *entry = (const uint8_t *)entry_at(shard, slot_offset(slot));
             __builtin_prefetch(entry);
             __builtin_prefetch(entry + 64);
             __builtin_prefetch(entry + 128);
@@ -160,7 +176,7 @@ void cache_prefetch_entry(const struct cache *cache, uint64_t hash)
 {
     const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, hash));
     const struct layout_bucket *bucket = first_bucket(cache, shard, (uint32_t)hash);
-    if (!entry_prefetch(cache, bucket, layout_tag(hash)) &&
+    if (!entry_prefetch(shard, bucket, layout_tag(hash)) &&
         load(&bucket->sequence) & LAYOUT_OVERFLOW_MASK)
         __builtin_prefetch(second_bucket(cache, shard, (uint32_t)hash));
 }
@@ -179,20 +195,20 @@ void cache_lookup_batch(const struct cache *cache, struct cache_request *request
 }
 
 // Copies the entry in one slot, if there is one; false also if it was being changed all the time.
-static bool slot_copy(const struct cache *cache, const struct layout_bucket *bucket, unsigned index,
-                      struct cache_copy *copy)
+static bool slot_copy(const struct cache *cache, const struct layout_shard *shard,
+                      const struct layout_bucket *bucket, unsigned index, struct cache_copy *copy)
 {
     for (unsigned try = 0; try < READ_TRIES; try++) {
         uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
         uint64_t slot = __atomic_load_n(&bucket->slots[index], __ATOMIC_ACQUIRE);
         uint64_t offset = slot_offset(slot);
-        if (slot == 0 || offset + LAYOUT_ENTRY_HEADER_LEN > cache->size)
+        if (slot == 0 || offset + LAYOUT_ENTRY_HEADER_LEN > cache->shard_stride)
             return false;
-        const uint64_t *entry = entry_at(cache, offset);
+        const uint64_t *entry = entry_at(shard, offset);
         uint64_t word = load(&entry[0]), times = load(&entry[1]);
         uint64_t octets = layout_value_len(word) + layout_key_len(word);
         if (octets > CACHE_VALUE_MAX + CACHE_KEY_MAX ||
-            layout_entry_len(word) > cache->size - offset)
+            layout_entry_len(word) > cache->shard_stride - offset)
             continue;
         racy_copy(copy->bytes, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, octets);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -211,10 +227,11 @@ static bool slot_copy(const struct cache *cache, const struct layout_bucket *buc
 bool cache_walk(const struct cache *cache, struct cache_cursor *cursor, struct cache_copy *copy)
 {
     for (; cursor->shard < cache->shard_count; cursor->shard++, cursor->bucket = 0) {
-        const struct layout_bucket *buckets = buckets_of(shard_at(cache, cursor->shard));
+        const struct layout_shard *shard = shard_at(cache, cursor->shard);
+        const struct layout_bucket *buckets = buckets_of(shard);
         for (; cursor->bucket < cache->bucket_count; cursor->bucket++, cursor->slot = 0) {
             while (cursor->slot < LAYOUT_SLOTS) {
-                if (slot_copy(cache, &buckets[cursor->bucket], cursor->slot++, copy))
+                if (slot_copy(cache, shard, &buckets[cursor->bucket], cursor->slot++, copy))
                     return true;
             }
         }

@@ -23,12 +23,12 @@ static inline void store(uint64_t *word, uint64_t value)
 
 static inline struct layout_shard *shard_at(const struct cache *cache, uint32_t shard)
 {
-    return (struct layout_shard *)(cache->region + LAYOUT_HEADER_LEN + shard * cache->shard_stride);
+    return (struct layout_shard *)(cache->region + shard * cache->shard_stride);
 }
 
 static inline struct layout_bucket *buckets_of(const struct layout_shard *shard)
 {
-    return (struct layout_bucket *)((uint8_t *)(uintptr_t)shard + LAYOUT_SHARD_HEADER_LEN);
+    return (struct layout_bucket *)((uint8_t *)(uintptr_t)shard + LAYOUT_HEADER_LEN);
 }
 
 static inline struct layout_bucket *first_bucket(const struct cache *cache,
@@ -53,9 +53,14 @@ static inline bool slot_matches(uint64_t slot, uint64_t tag)
     return slot != 0 && (slot & ~LAYOUT_OFFSET_MASK) == tag;
 }
 
-static inline uint64_t *entry_at(const struct cache *cache, uint64_t offset)
+static inline uint64_t *entry_at(const struct layout_shard *shard, uint64_t offset)
 {
-    return (uint64_t *)(cache->region + offset);
+    return (uint64_t *)((uint8_t *)(uintptr_t)shard + offset);
+}
+
+static inline uint64_t offset_of(const struct layout_shard *shard, const uint64_t *entry)
+{
+    return (uint64_t)((const uint8_t *)entry - (const uint8_t *)shard);
 }
 
 static inline uint32_t hash_low(uint64_t word)
@@ -68,11 +73,11 @@ static inline uint32_t expiry_of(const uint64_t *entry)
     return (uint32_t)(load(&entry[1]) >> 32);
 }
 
-// Reads the entry at `offset` and, if it is the key's, copies its value. What is read may be torn
-// while a writer is at it: nothing of it is used unchecked, and what it says counts only when the
-// bucket's sequence word is unchanged afterwards. read.c tells why.
-bool entry_read(const struct cache *cache, uint64_t offset, const struct cache_key *key,
-                void *value, size_t value_size, struct cache_hit *hit);
+// Whether the entry at `offset` is the key's. What is read may be torn while a writer is at it:
+// nothing of it is used unchecked, and the answer counts only when the bucket's sequence word is
+// unchanged afterwards. read.c tells why.
+bool entry_is(const struct cache *cache, const struct layout_shard *shard, uint64_t offset,
+              const struct cache_key *key);
 
 // Copies `len` octets that a writer may be overwriting.
 void racy_copy(void *to, const uint64_t *from, size_t len);

@@ -6,12 +6,30 @@
 struct verify {
     const struct cache *cache;
     const struct layout_shard *shard;
-    const uint8_t *start;
     uint64_t led_to; // entries between tail and head that a slot leads to
     uint64_t slots;
     uint64_t overflow_stated;
     uint64_t overflow_found;
 };
+
+// Each shard has to describe itself, and they must agree with what was opened.
+static const char *verify_header(const struct verify *v, uint32_t index)
+{
+    const struct cache *cache = v->cache;
+    const struct layout_header *header = &v->shard->header;
+    if (header->magic != LAYOUT_MAGIC || header->version != LAYOUT_VERSION)
+        return "a shard does not begin with a header";
+    if (header->shard_index != index)
+        return "a shard takes itself for another";
+    if (header->shard_count != cache->shard_count || header->size != cache->size ||
+        header->seed != cache->seed || header->shard_stride != cache->shard_stride ||
+        header->bucket_count != cache->bucket_count || header->ghost_count != cache->ghost_count ||
+        header->ghost_start != cache->ghost_start || header->small_start != cache->small_start ||
+        header->small_size != cache->small_size || header->main_start != cache->main_start ||
+        header->main_size != cache->main_size)
+        return "a shard's header says something else than what was opened";
+    return NULL;
+}
 
 static bool slot_leads_to(const struct layout_bucket *bucket, uint64_t offset)
 {
@@ -36,8 +54,8 @@ static const char *verify_log(struct verify *v, uint64_t head, uint64_t tail, ui
         return "head and tail are further apart than the log is long";
     uint64_t at = tail;
     while (at < head) {
-        uint64_t offset = (uint64_t)(v->start - v->cache->region) + start + at % size;
-        uint64_t word = *entry_at(v->cache, offset), len = layout_entry_len(word);
+        uint64_t offset = start + at % size;
+        uint64_t word = *entry_at(v->shard, offset), len = layout_entry_len(word);
         if (len == 0 || len % LAYOUT_WORD != 0 || at % size + len > size)
             return "an entry has an impossible length";
         if (layout_key_len(word) != 0)
@@ -60,13 +78,12 @@ static bool key_is_double(const struct verify *v, const struct layout_bucket *bu
         .bytes = (const uint8_t *)(entry + 2) + layout_value_len(word),
         .len = (uint32_t)layout_key_len(word),
     };
-    struct cache_hit hit;
     for (unsigned b = 0; b < 2; b++) {
         for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
             uint64_t slot = buckets[b]->slots[i];
             bool other = buckets[b] != bucket || i != index;
             if (other && slot_matches(slot, tag) &&
-                entry_read(v->cache, slot_offset(slot), &key, NULL, 0, &hit))
+                entry_is(v->cache, v->shard, slot_offset(slot), &key))
                 return true;
         }
     }
@@ -81,7 +98,7 @@ static const char *verify_bucket(struct verify *v, const struct layout_bucket *b
         if (bucket->slots[i] == 0)
             continue;
         v->slots++;
-        const uint64_t *entry = entry_at(v->cache, slot_offset(bucket->slots[i]));
+        const uint64_t *entry = entry_at(v->shard, slot_offset(bucket->slots[i]));
         const struct layout_bucket *first = first_bucket(v->cache, v->shard, hash_low(entry[0]));
         if (bucket != first) {
             if (bucket != second_bucket(v->cache, v->shard, hash_low(entry[0])))
@@ -99,9 +116,11 @@ static const char *verify_bucket(struct verify *v, const struct layout_bucket *b
 const char *cache_verify(const struct cache *cache, uint32_t index)
 {
     const struct layout_shard *shard = shard_at(cache, index);
-    struct verify v = {.cache = cache, .shard = shard, .start = (const uint8_t *)shard};
-    const char *why =
-        verify_log(&v, shard->small_head, shard->small_tail, cache->small_start, cache->small_size);
+    struct verify v = {.cache = cache, .shard = shard};
+    const char *why = verify_header(&v, index);
+    if (!why)
+        why = verify_log(&v, shard->small_head, shard->small_tail, cache->small_start,
+                         cache->small_size);
     if (!why)
         why =
             verify_log(&v, shard->main_head, shard->main_tail, cache->main_start, cache->main_size);

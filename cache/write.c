@@ -24,7 +24,7 @@
 //    comes back when the tail passes it.
 
 enum {
-    LOG_MIN = 64 * 1024,
+    SHARD_MIN = 256 * 1024,
     SMALL_SHARE = 10,       // the small log is one part in so many
     ENTRY_MEAN = 144,       // octets of a usual entry, by which index and ghosts are dimensioned
     SLOT_LOAD_PERCENT = 62, // of the slots that are then in use
@@ -72,7 +72,7 @@ static void writing_begin(struct writing *w, const struct cache *cache, uint32_t
 
 size_t cache_size_min(uint32_t shard_count)
 {
-    return LAYOUT_HEADER_LEN + (size_t)shard_count * 4 * LOG_MIN;
+    return (size_t)shard_count * SHARD_MIN;
 }
 
 static void view(struct cache *cache, uint8_t *region, const struct layout_header *header)
@@ -98,39 +98,45 @@ static uint64_t down_to_line(uint64_t size)
     return size & ~(uint64_t)63;
 }
 
+size_t cache_size_max(uint32_t shard_count)
+{
+    // What rounding down to a step for each shard leaves over, at most.
+    return (size_t)shard_count * (LAYOUT_SHARD_SIZE_MAX + LAYOUT_STRIDE_STEP) - 1;
+}
+
 int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
                  uint64_t seed)
 {
     if (shard_count == 0 || shard_count > CACHE_SHARDS_MAX || size < cache_size_min(shard_count) ||
-        (uintptr_t)region % 64 != 0)
+        size > cache_size_max(shard_count) || (uintptr_t)region % 64 != 0)
         return -1;
-    uint64_t stride = down_to_line((size - LAYOUT_HEADER_LEN) / shard_count);
+    uint64_t stride = size / shard_count / LAYOUT_STRIDE_STEP * LAYOUT_STRIDE_STEP;
     // With e entries of the usual size: 64 octets of index for as many as fill the slots of a
     // bucket to the load, 4 of ghost, and the entry itself.
     uint64_t index_per_entry_x100 = 64ull * 100 * 100 / (LAYOUT_SLOTS * SLOT_LOAD_PERCENT);
-    uint64_t entries = (stride - LAYOUT_SHARD_HEADER_LEN) * 100 /
+    uint64_t entries = (stride - LAYOUT_HEADER_LEN) * 100 /
                        (ENTRY_MEAN * 100 + sizeof(uint32_t) * 100 + index_per_entry_x100);
     uint64_t buckets = entries * index_per_entry_x100 / 100 / sizeof(struct layout_bucket);
-    struct layout_header *header = region;
-    *header = (struct layout_header){
+    struct layout_header header = {
         .magic = LAYOUT_MAGIC,
         .version = LAYOUT_VERSION,
         .shard_count = shard_count,
         .size = size,
         .seed = seed,
         .shard_stride = stride,
-        .bucket_count = (uint32_t)(buckets < UINT32_MAX ? buckets : UINT32_MAX),
-        .ghost_count = (uint32_t)(entries < UINT32_MAX ? entries : UINT32_MAX),
+        .bucket_count = (uint32_t)buckets,
+        .ghost_count = (uint32_t)entries,
     };
-    header->ghost_start =
-        LAYOUT_SHARD_HEADER_LEN + header->bucket_count * sizeof(struct layout_bucket);
-    header->small_start =
-        down_to_line(header->ghost_start + header->ghost_count * sizeof(uint32_t) + 63);
-    uint64_t logs = stride - header->small_start;
-    header->small_size = down_to_line(logs / SMALL_SHARE);
-    header->main_start = header->small_start + header->small_size;
-    header->main_size = stride - header->main_start;
-    view(cache, region, header);
+    header.ghost_start = LAYOUT_HEADER_LEN + header.bucket_count * sizeof(struct layout_bucket);
+    header.small_start =
+        down_to_line(header.ghost_start + header.ghost_count * sizeof(uint32_t) + 63);
+    uint64_t logs = stride - header.small_start;
+    header.small_size = down_to_line(logs / SMALL_SHARE);
+    header.main_start = header.small_start + header.small_size;
+    header.main_size = stride - header.main_start;
+    view(cache, region, &header);
+    for (; header.shard_index < shard_count; header.shard_index++)
+        shard_at(cache, header.shard_index)->header = header;
     return 0;
 }
 
@@ -169,12 +175,11 @@ static struct place place_of_key(const struct writing *w, const struct cache_key
 {
     struct layout_bucket *buckets[2] = {first_bucket(w->cache, w->shard, (uint32_t)key->hash),
                                         second_bucket(w->cache, w->shard, (uint32_t)key->hash)};
-    struct cache_hit hit;
     for (unsigned b = 0; b < 2; b++) {
         for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
             uint64_t slot = buckets[b]->slots[i];
             if (slot_matches(slot, layout_tag(key->hash)) &&
-                entry_read(w->cache, slot_offset(slot), key, NULL, 0, &hit))
+                entry_is(w->cache, w->shard, slot_offset(slot), key))
                 return (struct place){buckets[b], i, buckets[b] != buckets[0]};
         }
     }
@@ -232,14 +237,14 @@ static void bucket_make_room(const struct writing *w, struct layout_bucket *buck
     unsigned victim = 0;
     uint64_t fewest = UINT64_MAX;
     for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
-        const uint64_t *entry = entry_at(w->cache, slot_offset(bucket->slots[i]));
+        const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[i]));
         uint64_t worth = is_over(w, expiry_of(entry)) ? 0 : 1 + layout_hits(load(&entry[0]));
         if (worth < fewest) {
             fewest = worth;
             victim = i;
         }
     }
-    const uint64_t *entry = entry_at(w->cache, slot_offset(bucket->slots[victim]));
+    const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[victim]));
     struct place place = {bucket, victim, false};
     place.second = bucket != first_bucket(w->cache, w->shard, hash_low(load(&entry[0])));
     evict(w, place, entry);
@@ -355,7 +360,7 @@ static void entry_move(const struct writing *w, const uint64_t *entry, struct pl
     uint64_t tag = place.bucket->slots[place.index] & ~LAYOUT_OFFSET_MASK;
     uint64_t *to = head_take(&w->main, len);
     entry_copy(to, entry, len, hits);
-    slot_change(place.bucket, place.index, tag | (uint64_t)((uint8_t *)to - w->cache->region));
+    slot_change(place.bucket, place.index, tag | offset_of(w->shard, to));
 }
 
 // Writes the entry at the main log's tail at its head again where the room between them is less
@@ -369,8 +374,7 @@ static void entry_move_over(const struct writing *w, uint64_t *entry, struct pla
     tail_advance(&w->main, len);
     uint64_t *to = head_take(&w->main, len);
     entry_copy(to, entry, len, hits);
-    slot_change(place.bucket, place.index,
-                (slot & ~LAYOUT_OFFSET_MASK) | (uint64_t)((uint8_t *)to - w->cache->region));
+    slot_change(place.bucket, place.index, (slot & ~LAYOUT_OFFSET_MASK) | offset_of(w->shard, to));
 }
 
 // Lets the main log's tail pass one entry.
@@ -382,7 +386,7 @@ static void main_tail_pass(const struct writing *w)
     uint64_t word = load(&entry[0]), len = layout_entry_len(word);
     struct place place = {0};
     if (layout_key_len(word) != 0)
-        place = place_of_offset(w, hash_low(word), (uint64_t)((uint8_t *)entry - w->cache->region));
+        place = place_of_offset(w, hash_low(word), offset_of(w->shard, entry));
     if (!place.bucket) {
         tail_advance(log, len);
         return;
@@ -419,7 +423,7 @@ static bool main_tail_is_idle(const struct writing *w)
     uint64_t word = load(&entry[0]);
     if (layout_key_len(word) == 0 || is_over(w, expiry_of(entry)))
         return true;
-    uint64_t offset = (uint64_t)((const uint8_t *)entry - w->cache->region);
+    uint64_t offset = offset_of(w->shard, entry);
     return !place_of_offset(w, hash_low(word), offset).bucket;
 }
 
@@ -439,7 +443,7 @@ static void small_tail_pass(const struct writing *w)
     assert(*log->tail < *log->head);
     uint64_t *entry = log_at(log, *log->tail);
     uint64_t word = load(&entry[0]), len = layout_entry_len(word);
-    uint64_t offset = (uint64_t)((uint8_t *)entry - w->cache->region);
+    uint64_t offset = offset_of(w->shard, entry);
     struct place place = {0};
     if (layout_key_len(word) != 0)
         place = place_of_offset(w, hash_low(word), offset);
@@ -492,7 +496,7 @@ static void entry_write(uint64_t *entry, uint64_t word, const struct cache_key *
 
 static bool in_main(const struct writing *w, uint64_t offset)
 {
-    const uint8_t *at = w->cache->region + offset;
+    const uint8_t *at = (const uint8_t *)entry_at(w->shard, offset);
     return at >= w->main.bytes && at < w->main.bytes + w->main.size;
 }
 
@@ -503,7 +507,7 @@ static bool goes_to_main(const struct writing *w, const struct cache_key *key, s
     *hits = 0;
     if (old.bucket) {
         uint64_t offset = slot_offset(old.bucket->slots[old.index]);
-        *hits = layout_hits(load(entry_at(w->cache, offset)));
+        *hits = layout_hits(load(entry_at(w->shard, offset)));
         if (in_main(w, offset))
             return true;
     }
@@ -538,7 +542,7 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
     entry_write(entry, word | hits << LAYOUT_HITS_SHIFT, key, value);
 
     // Making room may have moved or dropped the old one.
-    uint64_t slot = layout_tag(key->hash) | (uint64_t)((uint8_t *)entry - cache->region);
+    uint64_t slot = layout_tag(key->hash) | offset_of(w.shard, entry);
     old = place_of_key(&w, key);
     inserted->replaced = old.bucket != NULL;
     if (old.bucket)
@@ -572,7 +576,7 @@ bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
         for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
             if (bucket->slots[i] == 0)
                 continue;
-            const uint64_t *entry = entry_at(cache, slot_offset(bucket->slots[i]));
+            const uint64_t *entry = entry_at(w.shard, slot_offset(bucket->slots[i]));
             uint64_t word = load(&entry[0]), value_len = layout_value_len(word);
             size_t skip = value_len % LAYOUT_WORD, key_len = layout_key_len(word);
             racy_copy(key, entry + (LAYOUT_ENTRY_HEADER_LEN + value_len) / LAYOUT_WORD,

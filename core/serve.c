@@ -66,6 +66,8 @@ size_t serve_size(const struct serve_config *config)
 struct serve *serve_init(void *memory, const struct serve_config *config, uint64_t now_us)
 {
     assert((uintptr_t)memory % 64 == 0);
+    assert(config->worker < config->worker_count &&
+           config->cache->shard_count % config->worker_count == 0);
     const struct settings *settings = config->settings;
     struct serve *s = memory;
     uint8_t *tables = (uint8_t *)memory + aligned(sizeof *s);
@@ -242,7 +244,8 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
         answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
         return;
     }
-    item->owner = (uint16_t)cache_shard_of(s->config.cache, lookup->key.hash);
+    uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
+    item->owner = (uint16_t)(shard % s->config.worker_count);
     if (item->owner != s->config.worker) {
         item->verdict = SERVE_ELSEWHERE;
         count(s, COUNTER_handed_over);
@@ -507,8 +510,12 @@ bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
         [FLUSH_SUBTREE] = key_is_within,
         [FLUSH_ALL] = everything,
     };
-    flush->sweep.shard = s->config.worker;
-    return cache_sweep(s->config.cache, &flush->sweep, budget, matches[flush->what], &flush->name);
+    struct cache *cache = s->config.cache;
+    flush->sweep.shard = s->config.worker + flush->shards_done * s->config.worker_count;
+    if (cache_sweep(cache, &flush->sweep, budget, matches[flush->what], &flush->name))
+        return true;
+    flush->sweep.bucket = 0;
+    return ++flush->shards_done < cache->shard_count / s->config.worker_count;
 }
 
 static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)

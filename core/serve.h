@@ -24,9 +24,10 @@ struct serve_config {
     const struct settings *settings;
     const struct plan *plan;
     const struct access_list *access;
-    struct cache *cache; // one shard per worker
+    struct cache *cache; // the number of its shards is a multiple of that of the workers
     struct counters *counters;
-    uint32_t worker;      // 0 .. shard count - 1: the shard that is written here
+    uint32_t worker; // 0 .. worker_count - 1; writes shard n where n % worker_count is this
+    uint32_t worker_count;
     uint32_t pending_max; // questions, a power of two
     uint16_t ports_max;
     uint8_t seed[32]; // for IDs, ports and choices
@@ -82,7 +83,7 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
 // The socket for this port could not be opened: another number is tried.
 void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
 
-// Drops what this worker's shard keeps of one name (all types and variants), of a name and all
+// Drops what this worker's shards keep of one name (all types and variants), of a name and all
 // below it, or everything. A piece at a time, of up to `budget` buckets of the index, so that the
 // worker goes on answering in between: call it again, with the same `flush`, until it returns
 // false. Then nothing is left of what was there at the first call.
@@ -90,7 +91,8 @@ enum flush_what { FLUSH_NAME, FLUSH_SUBTREE, FLUSH_ALL };
 struct serve_flush {
     enum flush_what what;
     struct name name;
-    struct cache_sweep sweep; // starts as zero; `removed` counts
+    struct cache_sweep sweep; // starts as zero, as the next; `removed` counts
+    uint32_t shards_done;
 };
 [[nodiscard]] bool serve_flush(struct serve *serve, struct serve_flush *flush, size_t budget);
 

@@ -118,14 +118,30 @@ static int addresses_probe(const struct settings *settings, char why[static ENGI
     return 0;
 }
 
+uint32_t engine_shard_count(uint64_t cache_size, unsigned worker_count)
+{
+    uint32_t count = worker_count;
+    while (count <= CACHE_SHARDS_MAX && cache_size > cache_size_max(count))
+        count += worker_count;
+    return count <= CACHE_SHARDS_MAX ? count : 0;
+}
+
 static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     uint64_t seed;
     size_t size = engine->settings->cache_size;
-    if (size < cache_size_min(engine->worker_count)) {
+    uint32_t shard_count = engine_shard_count(size, engine->worker_count);
+    if (shard_count == 0) {
+        uint32_t most = CACHE_SHARDS_MAX / engine->worker_count * engine->worker_count;
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "cache.size is too large for %u workers: give at most %zu octets",
+                 engine->worker_count, cache_size_max(most));
+        return -EINVAL;
+    }
+    if (size < cache_size_min(shard_count)) {
         snprintf(why, ENGINE_WHY_SIZE,
                  "cache.size is too small for %u workers: give at least %zu octets",
-                 engine->worker_count, cache_size_min(engine->worker_count));
+                 engine->worker_count, cache_size_min(shard_count));
         return -EINVAL;
     }
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
@@ -146,7 +162,7 @@ static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     (void)madvise(region, size, MADV_HUGEPAGE);
     engine->region = region;
     engine->region_size = size;
-    return cache_format(&engine->cache, region, size, engine->worker_count, seed);
+    return cache_format(&engine->cache, region, size, shard_count, seed);
 }
 
 static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
@@ -203,6 +219,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .cache = &engine->cache,
         .counters = &engine->counters[index],
         .worker = index,
+        .worker_count = engine->worker_count,
         .pending_max = PENDING_PER_WORKER,
         .ports_max = engine->ports_max,
     };

@@ -24,6 +24,10 @@ void engine_close(struct engine *engine);
 struct cache *engine_cache(struct engine *engine);
 uint32_t engine_now_s(const struct engine *engine);
 
+// How many shards a cache of that size is divided into: the smallest multiple of the number of
+// workers, each of which writes equally many, with which no shard is too large; 0 if there is none.
+[[nodiscard]] uint32_t engine_shard_count(uint64_t cache_size, unsigned worker_count);
+
 unsigned engine_worker_count(const struct engine *engine);
 
 // Adds up what the workers have counted. For any thread.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tests/bpf/region.h"
 
-// Finds an entry in a cache's region that lies in a BPF map: all that an XDP program that serves
-// hits has to do with the cache. It knows cache/layout.h and no more; docs/cache-layout.md tells
-// the protocol. Functions that are not static are checked by the verifier once, not at each call.
+// Finds an entry in a cache's region that lies in a BPF map, a shard in each element: all that an
+// XDP program that serves hits has to do with the cache. It knows cache/layout.h and no more;
+// docs/cache-layout.md tells the protocol. Functions that are not static are checked by the
+// verifier once, not at each call.
 //
 // It needs no header but those two: what libbpf and the kernel want is little enough to stand here.
 
@@ -16,9 +17,9 @@ enum { MAP_TYPE_ARRAY = 2, MAP_MMAPABLE = 1024, XDP_PASS = 2, TRIES = 8 };
 struct {
     int (*type)[MAP_TYPE_ARRAY];
     int (*map_flags)[MAP_MMAPABLE];
-    int (*max_entries)[1];
+    int (*max_entries)[SHARDS];
     int (*key_size)[sizeof(uint32_t)];
-    int (*value_size)[REGION_SIZE];
+    int (*value_size)[SHARD_SIZE];
 } region_map SECTION(".maps");
 
 struct {
@@ -35,10 +36,9 @@ static void *(*const map_lookup)(void *map, const void *key) = (void *)1; // the
 
 enum outcome { FOUND, NOT_HERE, OVERFLOWED, CHANGED };
 
-static inline uint8_t *region_of(void)
+static inline uint8_t *shard_at(uint32_t index)
 {
-    uint32_t first = 0;
-    return map_lookup(&region_map, &first);
+    return map_lookup(&region_map, &index);
 }
 
 static inline struct exchange *exchange_of(void)
@@ -50,19 +50,19 @@ static inline struct exchange *exchange_of(void)
 // An offset as the verifier believes it: the compiler must not know what it was made of.
 #define OPAQUE(number) __asm__ volatile("" : "+r"(number))
 
-static inline uint64_t word_at(const uint8_t *region, uint64_t offset)
+static inline uint64_t word_at(const uint8_t *shard, uint64_t offset)
 {
     OPAQUE(offset);
-    return offset <= REGION_SIZE - LAYOUT_WORD ? *(const volatile uint64_t *)(region + offset) : 0;
+    return offset <= SHARD_SIZE - LAYOUT_WORD ? *(const volatile uint64_t *)(shard + offset) : 0;
 }
 
 // Adds to a word if it is still what it was; an atomic change has to be at a multiple of 8.
-static inline void word_add(uint8_t *region, uint64_t offset, uint64_t was, uint64_t more)
+static inline void word_add(uint8_t *shard, uint64_t offset, uint64_t was, uint64_t more)
 {
     OPAQUE(offset);
     offset &= ~(uint64_t)(LAYOUT_WORD - 1);
-    if (offset <= REGION_SIZE - LAYOUT_WORD)
-        __sync_val_compare_and_swap((uint64_t *)(region + offset), was, was + more);
+    if (offset <= SHARD_SIZE - LAYOUT_WORD)
+        __sync_val_compare_and_swap((uint64_t *)(shard + offset), was, was + more);
 }
 
 // Keeps the reads before it before those behind it. BPF as clang 14 knows it has no fence, but an
@@ -74,96 +74,94 @@ static inline void order(void)
     OPAQUE(old);
 }
 
-NOINLINE int key_equal(uint64_t offset)
+NOINLINE int key_equal(uint32_t index, uint64_t offset)
 {
-    const uint8_t *region = region_of();
+    const uint8_t *shard = shard_at(index);
     const struct exchange *exchange = exchange_of();
-    if (!region || !exchange)
+    if (!shard || !exchange)
         return 0;
     uint32_t len = exchange->key_len;
     for (uint32_t i = 0; i < EXCHANGE_KEY_MAX && i < len; i++) {
         uint64_t at = offset + i;
         OPAQUE(at);
-        if (at >= REGION_SIZE || region[at] != exchange->key[i])
+        if (at >= SHARD_SIZE || shard[at] != exchange->key[i])
             return 0;
     }
     return 1;
 }
 
-NOINLINE int value_copy(uint64_t offset, uint64_t len)
+NOINLINE int value_copy(uint32_t index, uint64_t offset, uint64_t len)
 {
-    const uint8_t *region = region_of();
+    const uint8_t *shard = shard_at(index);
     struct exchange *exchange = exchange_of();
-    if (!region || !exchange)
+    if (!shard || !exchange)
         return 0;
     for (uint32_t i = 0; i < EXCHANGE_VALUE_MAX && i < len; i++) {
         uint64_t at = offset + i;
         OPAQUE(at);
-        if (at >= REGION_SIZE)
+        if (at >= SHARD_SIZE)
             return 0;
-        exchange->value[i] = region[at];
+        exchange->value[i] = shard[at];
     }
     return 1;
 }
 
 // Copies the entry at `offset` if it is the key's. What it reads may be torn.
-NOINLINE int entry_read(uint64_t offset)
+NOINLINE int entry_read(uint32_t index, uint64_t offset)
 {
-    const uint8_t *region = region_of();
+    const uint8_t *shard = shard_at(index);
     struct exchange *exchange = exchange_of();
-    if (!region || !exchange)
+    if (!shard || !exchange)
         return 0;
-    uint64_t word = word_at(region, offset), bytes = offset + LAYOUT_ENTRY_HEADER_LEN;
+    uint64_t word = word_at(shard, offset), bytes = offset + LAYOUT_ENTRY_HEADER_LEN;
     if (word >> LAYOUT_HASH_SHIFT != (uint32_t)exchange->hash ||
-        layout_key_len(word) != exchange->key_len || !key_equal(bytes + layout_value_len(word)))
+        layout_key_len(word) != exchange->key_len ||
+        !key_equal(index, bytes + layout_value_len(word)))
         return 0;
     for (uint32_t i = 0; i < EXCHANGE_DAWDLE && i < exchange->dawdle; i++)
         order();
     exchange->offset = offset;
     exchange->word = word;
-    exchange->times = word_at(region, offset + LAYOUT_WORD);
-    return value_copy(bytes, layout_value_len(word));
+    exchange->times = word_at(shard, offset + LAYOUT_WORD);
+    return value_copy(index, bytes, layout_value_len(word));
 }
 
-NOINLINE int bucket_read(uint64_t bucket)
+NOINLINE int bucket_read(uint32_t index, uint64_t bucket)
 {
-    uint8_t *region = region_of();
+    uint8_t *shard = shard_at(index);
     const struct exchange *exchange = exchange_of();
-    if (!region || !exchange)
+    if (!shard || !exchange)
         return NOT_HERE;
-    uint64_t tag = layout_tag(exchange->hash), before = word_at(region, bucket);
+    uint64_t tag = layout_tag(exchange->hash), before = word_at(shard, bucket);
     int found = 0;
     order();
     for (uint32_t i = 0; i < LAYOUT_SLOTS && !found; i++) {
-        uint64_t slot = word_at(region, bucket + LAYOUT_WORD * (i + 1));
+        uint64_t slot = word_at(shard, bucket + LAYOUT_WORD * (i + 1));
         if (slot != 0 && (slot & ~LAYOUT_OFFSET_MASK) == tag)
-            found = entry_read(slot & LAYOUT_OFFSET_MASK);
+            found = entry_read(index, slot & LAYOUT_OFFSET_MASK);
     }
     if (exchange->disturb)
-        word_add(region, bucket, before, LAYOUT_VERSION_STEP);
+        word_add(shard, bucket, before, LAYOUT_VERSION_STEP);
     order();
-    if (word_at(region, bucket) != before)
+    if (word_at(shard, bucket) != before)
         return CHANGED;
     if (found)
         return FOUND;
     return before & LAYOUT_OVERFLOW_MASK ? OVERFLOWED : NOT_HERE;
 }
 
-static inline enum exchange_verdict lookup(uint8_t *region, struct exchange *exchange)
+static inline enum exchange_verdict lookup(uint8_t *shard, struct exchange *exchange)
 {
-    const struct layout_header *header = (const struct layout_header *)region;
+    const struct layout_header *header = (const struct layout_header *)shard;
     uint32_t low = (uint32_t)exchange->hash, bucket_count = header->bucket_count;
-    if (header->magic != LAYOUT_MAGIC || header->version != LAYOUT_VERSION)
-        return EXCHANGE_NONE;
-    uint64_t buckets = LAYOUT_HEADER_LEN + LAYOUT_SHARD_HEADER_LEN +
-                       layout_shard_of(exchange->hash, header->shard_count) * header->shard_stride;
     uint64_t bucket = layout_first_bucket(low, bucket_count);
 
     for (uint32_t try = 0; try < TRIES; try++) {
-        switch (bucket_read(buckets + bucket * sizeof(struct layout_bucket))) {
+        uint64_t at = LAYOUT_HEADER_LEN + bucket * sizeof(struct layout_bucket);
+        switch (bucket_read(exchange->shard, at)) {
         case FOUND:
             if (layout_hits(exchange->word) < LAYOUT_HITS_MASK)
-                word_add(region, exchange->offset, exchange->word, 1ull << LAYOUT_HITS_SHIFT);
+                word_add(shard, exchange->offset, exchange->word, 1ull << LAYOUT_HITS_SHIFT);
             return EXCHANGE_HIT;
         case NOT_HERE:
             return EXCHANGE_MISS;
@@ -180,14 +178,27 @@ static inline enum exchange_verdict lookup(uint8_t *region, struct exchange *exc
     return EXCHANGE_CHANGED;
 }
 
+// Whether an element is the shard that it is taken for, in a region that this program knows.
+static inline int is_shard(const uint8_t *shard, uint32_t index)
+{
+    const struct layout_header *header = (const struct layout_header *)shard;
+    return header->magic == LAYOUT_MAGIC && header->version == LAYOUT_VERSION &&
+           header->shard_index == index;
+}
+
 SECTION("xdp") int find(void *packet)
 {
-    uint8_t *region = region_of();
     struct exchange *exchange = exchange_of();
+    uint8_t *shard = shard_at(0); // any of them says how many there are
     (void)packet;
-    if (!region || !exchange)
+    if (!shard || !exchange)
         return XDP_PASS;
+    exchange->verdict = EXCHANGE_NONE;
     exchange->second = 0;
-    exchange->verdict = lookup(region, exchange);
+    exchange->shard =
+        layout_shard_of(exchange->hash, ((const struct layout_header *)shard)->shard_count);
+    shard = shard_at(exchange->shard);
+    if (shard && is_shard(shard, exchange->shard))
+        exchange->verdict = lookup(shard, exchange);
     return XDP_PASS;
 }

@@ -4,10 +4,13 @@
 
 // What the test and its BPF program have in common: the sizes, and what passes between them.
 
-// Of the region. The verifier has to know it; it accepts offsets below 1 << 29.
-#ifndef REGION_SIZE
-#define REGION_SIZE (4u << 20)
+// Of a shard, which is an element of the map. The verifier has to know it; it accepts offsets
+// within an element that are below 1 << 29, so LAYOUT_SHARD_SIZE_MAX is the most there can be.
+#ifndef SHARD_SIZE
+#define SHARD_SIZE (2u << 20)
 #endif
+#define SHARDS      3u
+#define REGION_SIZE ((uint64_t)SHARDS * SHARD_SIZE)
 
 #define EXCHANGE_KEY_MAX   272u
 #define EXCHANGE_VALUE_MAX 64u // octets of a value that the program gives back
@@ -26,7 +29,8 @@ struct exchange {
     // The program writes these.
     uint32_t verdict;
     uint32_t second; // not 0: found in the second bucket
-    uint64_t offset; // of the entry
+    uint32_t shard;
+    uint64_t offset; // of the entry within it
     uint64_t word;   // its first
     uint64_t times;  // its second
     uint8_t value[EXCHANGE_VALUE_MAX];

@@ -14,15 +14,14 @@
 #include <sys/mman.h>
 #include <time.h>
 
-// Another program can read the region. It lies in a BPF map that is mapped here; this process
-// writes it with the cache's functions, and find.bpf.c looks up in the kernel. Both have to find
-// the same.
+// Another program can read the region. It lies in a BPF map that is mapped here, each shard in an
+// element of its own; this process writes it with the cache's functions, and find.bpf.c looks up in
+// the kernel. Both have to find the same.
 //
 //   test_bpf OBJECT   the object file that find.bpf.c became; TAP, skipped where BPF is not allowed
 
 enum {
     NAMES = REGION_SIZE / 100,
-    SHARDS = 2,
     VALUE_LENS = 200,
     NOW_S = 1000,
     STRESS_NAMES = 3000,
@@ -115,7 +114,38 @@ static bool same(struct test *test, const struct name *name, bool *hit)
     size_t len = found.value_len < EXCHANGE_VALUE_MAX ? found.value_len : EXCHANGE_VALUE_MAX;
     return verdict == EXCHANGE_HIT && layout_value_len(exchange->word) == found.value_len &&
            exchange->times == (found.birth_s | (uint64_t)found.expiry_s << 32) &&
+           exchange->shard == cache_shard_of(&test->cache, name->key.hash) &&
            exchange->offset == found.offset && memcmp(exchange->value, value, len) == 0;
+}
+
+// The fewest entries that one of the shards holds.
+static uint64_t in_shards_min(const struct test *test)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        const struct layout_shard *shard =
+            (const void *)(test->cache.region + i * test->cache.shard_stride);
+        least = shard->entries < least ? shard->entries : least;
+    }
+    return least;
+}
+
+// A program that takes an element for a shard that it is not would find what is not there.
+static void test_strangers(struct test *test)
+{
+    struct name name;
+    name_make(&name, NAMES - 1);
+    uint64_t start = cache_shard_of(&test->cache, name.key.hash) * test->cache.shard_stride;
+    struct layout_header *header = (struct layout_header *)(test->cache.region + start);
+    unsigned refused = 0;
+    header->version++;
+    refused += find(test, &name, false) == EXCHANGE_NONE;
+    header->version--;
+    header->shard_index++;
+    refused += find(test, &name, false) == EXCHANGE_NONE;
+    header->shard_index--;
+    report(test, refused == 2 && find(test, &name, false) == EXCHANGE_HIT,
+           "an element that is not the shard or of another version is left alone");
 }
 
 // More names than there is room for, so that many of them are not there.
@@ -136,6 +166,7 @@ static void test_same(struct test *test)
     }
     report(test, wrong == 0, "both find the same: %u of %u differ", wrong, NAMES);
     report(test, hits > 0 && hits < NAMES, "there are hits (%u) and misses", hits);
+    report(test, in_shards_min(test) > 0, "each of %u elements holds entries", SHARDS);
     report(test, second > 0, "%u were in their second bucket", second);
     name_make(&name, NAMES - 1);
     report(test, find(test, &name, false) == EXCHANGE_HIT && layout_hits(test->exchange->word) > 0,
@@ -287,11 +318,13 @@ int main(int argc, char **argv)
     };
     void *region = map_open(object, "region_map", REGION_SIZE);
     if (!region || !test.exchange ||
-        cache_format(&test.cache, region, REGION_SIZE, SHARDS, 0) != 0) {
+        cache_format(&test.cache, region, REGION_SIZE, SHARDS, 0) != 0 ||
+        test.cache.shard_stride != SHARD_SIZE) {
         printf("1..1\nnot ok 1 - the region lies in a map\n");
         return 1;
     }
     test_same(&test);
+    test_strangers(&test);
     test_equal_hashes(&test);
     test_disturbed(&test);
     test_stress(&test);

@@ -107,6 +107,7 @@ static void world_make(uint8_t choice)
         .access = &access_list,
         .cache = &world.cache,
         .counters = &world.counters,
+        .worker_count = shards,
         .pending_max = choice & 2 ? 1 : PENDING,
         .ports_max = choice & 4 ? 1 : PORTS,
         .seed = {choice},

@@ -18,6 +18,7 @@ void worker_start(struct sim *sim, unsigned worker)
         .cache = &sim->cache,
         .counters = &node->counters,
         .worker = worker,
+        .worker_count = sim->scenario.workers,
         .pending_max = sim->scenario.pending_max,
         .ports_max = (uint16_t)sim->scenario.ports_max,
     };

@@ -83,7 +83,7 @@ struct sim *sim_make(void)
     scenario_largest(sim);
     sim->plan_memory = taken(plan_size(&sim->settings));
     sim->access_memory = taken(access_size(&sim->settings));
-    sim->region = taken(2 * cache_size_min(WORKERS_MAX));
+    sim->region = taken(2 * cache_size_min(2 * WORKERS_MAX));
     struct serve_config config = {
         .settings = &sim->settings, .pending_max = PENDING_MAX, .ports_max = PORTS_MAX};
     for (unsigned i = 0; i < WORKERS_MAX; i++)
@@ -103,12 +103,13 @@ void sim_free(struct sim *sim)
 
 static void cache_make(struct sim *sim)
 {
-    size_t size = cache_size_min(sim->scenario.workers);
+    // Two shards for each worker, or one.
+    uint32_t shard_count = sim->scenario.workers << (sim->seed & 1);
+    size_t size = cache_size_min(shard_count);
     if (dice_chance(&sim->dice, 200))
         size += dice_below(&sim->dice, (uint32_t)size);
     memset(sim->region, 0, size);
-    int error =
-        cache_format(&sim->cache, sim->region, size, sim->scenario.workers, dice_u64(&sim->dice));
+    int error = cache_format(&sim->cache, sim->region, size, shard_count, dice_u64(&sim->dice));
     assert(error == 0);
 }
 
@@ -158,7 +159,7 @@ static void end(struct sim *sim)
 
 static void cache_check(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (uint32_t i = 0; i < sim->cache.shard_count; i++) {
         const char *why = cache_verify(&sim->cache, i);
         if (why)
             sim_fail(sim, "cache shard %u: %s", i, why);

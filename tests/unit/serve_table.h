@@ -7,11 +7,12 @@
 // The bench of the tests of serve: one worker or two over one cache, called by hand. `table` holds
 // all that a case needs; what serve_drain gives out is kept in `sent`.
 
-#define START_US   1000000000000000u
-#define SECOND_US  1000000u
-#define SENT_MAX   600
-#define WORKERS    2
-#define REGION_LEN ((size_t)2 << 20)
+#define START_US          1000000000000000u
+#define SECOND_US         1000000u
+#define SENT_MAX          600
+#define WORKERS           2
+#define REGION_LEN        ((size_t)2 << 20)
+#define SHARDS_PER_WORKER 2
 
 struct sent {
     enum outgoing_kind kind;
@@ -95,11 +96,12 @@ static inline struct table *begin(struct setup setup)
     struct table *t = calloc(1, sizeof *t);
     assert_non_null(t);
     uint32_t workers = setup.workers ? setup.workers : 1;
+    uint32_t shards = SHARDS_PER_WORKER * workers;
     t->now_us = START_US;
     settings_make(t, &setup);
     assert_null(plan_build(&t->plan, memory_of(t, plan_size(&t->settings)), &t->settings));
     access_build(&t->access, memory_of(t, access_size(&t->settings)), &t->settings);
-    assert_int_equal(cache_format(&t->cache, memory_of(t, REGION_LEN), REGION_LEN, workers, 99), 0);
+    assert_int_equal(cache_format(&t->cache, memory_of(t, REGION_LEN), REGION_LEN, shards, 99), 0);
     for (uint32_t i = 0; i < workers; i++) {
         struct serve_config config = {
             .settings = &t->settings,
@@ -108,6 +110,7 @@ static inline struct table *begin(struct setup setup)
             .cache = &t->cache,
             .counters = &t->counters,
             .worker = i,
+            .worker_count = workers,
             .pending_max = setup.pending_max ? setup.pending_max : 64,
             .ports_max = setup.ports_max ? setup.ports_max : 128,
             .seed = {[0] = (uint8_t)(i + 1)},
