@@ -19,7 +19,7 @@
 #define CACHE_KEY_MAX    272   // octets of a key
 #define CACHE_VALUE_MAX  77824 // octets of a value: 64 KiB and room for what describes it
 #define CACHE_SHARDS_MAX 4096
-#define CACHE_HITS_MAX   3 // hits of an entry that are counted
+#define CACHE_HITS_MAX   3 // so far hits are counted
 
 struct cache {
     uint8_t *region;
@@ -48,6 +48,7 @@ struct cache_hit {
     uint32_t value_len; // octets of the whole value, also where less was copied
     uint32_t birth_s;
     uint32_t expiry_s; // the caller decides whether it has passed and what that means
+    uint8_t asked;     // hits before this one since this value was stored, up to CACHE_HITS_MAX
     uint64_t word;     // for the cache's own use, as the next
     uint64_t offset;
 };
@@ -115,6 +116,10 @@ struct cache_inserted {
                                const struct cache_value *value, uint32_t now_s,
                                struct cache_inserted *inserted);
 
+// Gives the value under `key` so many hits, as it had when it was copied out of another cache. Only
+// the shard's writer calls it. Returns false where there is none.
+bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits, unsigned asked);
+
 // Drops the value under `key`, if there is one. Only the shard's writer calls it.
 bool cache_remove(struct cache *cache, const struct cache_key *key);
 
@@ -146,7 +151,8 @@ struct cache_copy {
     uint32_t key_len;
     uint32_t birth_s;
     uint32_t expiry_s;
-    uint32_t hits;
+    uint8_t hits;  // that count when room is made, up to CACHE_HITS_MAX
+    uint8_t asked; // as in struct cache_hit, but all of them
     uint8_t bytes[CACHE_VALUE_MAX + CACHE_KEY_MAX]; // the value and right behind it the key
 };
 [[nodiscard]] bool cache_walk(const struct cache *cache, struct cache_cursor *cursor,

@@ -70,8 +70,12 @@ struct layout_bucket {
 #define LAYOUT_OFFSET_MASK 0xffffffffffffull
 
 // An entry: two words, the value, right behind it the key, padding to a whole word.
-//   word 0: value length (17 bits), key length (9), hits (2), zero (4), hash bits 0..31 (32)
+//   word 0: value length (17 bits), key length (9), hits (2), asked (2), zero (2),
+//           hash bits 0..31 (32)
 //   word 1: birth (32), expiry (32), in seconds
+// Both hits and asked count hits, up to 3. The hits are what the entry has earned: each round of
+// the main log costs one, and a value that replaces one inherits them. Asked begins at 0 with each
+// value stored and is only ever added to.
 // A key length of 0 makes it a filler; its value length is then the octets to its end.
 #define LAYOUT_ENTRY_HEADER_LEN 16u
 #define LAYOUT_VALUE_LEN_MASK   0x1ffffull
@@ -79,6 +83,11 @@ struct layout_bucket {
 #define LAYOUT_KEY_LEN_MASK     0x1ffull
 #define LAYOUT_HITS_SHIFT       26
 #define LAYOUT_HITS_MASK        0x3ull
+#define LAYOUT_ASKED_SHIFT      28
+#define LAYOUT_ASKED_MASK       0x3ull
+#define LAYOUT_MARKS_FULL       0x3c000000ull // both counts are full
+#define LAYOUT_ZERO_SHIFT       30
+#define LAYOUT_ZERO_MASK        0x3ull
 #define LAYOUT_HASH_SHIFT       32
 
 // Where a hash leads. The shard and the tag come from its upper half, both buckets from the lower:
@@ -116,6 +125,21 @@ static inline uint64_t layout_key_len(uint64_t word)
 static inline uint64_t layout_hits(uint64_t word)
 {
     return word >> LAYOUT_HITS_SHIFT & LAYOUT_HITS_MASK;
+}
+
+static inline uint64_t layout_asked(uint64_t word)
+{
+    return word >> LAYOUT_ASKED_SHIFT & LAYOUT_ASKED_MASK;
+}
+
+// Word 0 after one more hit: the same where both counts are full.
+static inline uint64_t layout_marked(uint64_t word)
+{
+    if (layout_hits(word) < LAYOUT_HITS_MASK)
+        word += 1ull << LAYOUT_HITS_SHIFT;
+    if (layout_asked(word) < LAYOUT_ASKED_MASK)
+        word += 1ull << LAYOUT_ASKED_SHIFT;
+    return word;
 }
 
 // Octets of the entry or filler that begins with this word.

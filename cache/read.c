@@ -18,11 +18,17 @@
 // The sequence word counts with 48 bits, so it does not come round within a copy. This holds under
 // the C11 model, hence on x86-64, where the fences cost nothing, as on arm64.
 //
-// A hit is marked by compare-and-swap of the entry's first word from what was read in R3. Where the
-// entry is gone by then the word has changed and the mark is lost; where the same key was stored in
-// the same place again the mark is right. Marking is rare: a few times in an entry's life.
+// A hit is marked by compare-and-swap of the entry's first word from what was read in R3, in both
+// counts at once. Where the entry is gone by then the word has changed and the mark is lost; where
+// the same key was stored in the same place again the mark is right. Marking is rare: a few times
+// in an entry's life, and once for each hit that a round of the main log has cost it.
 
-enum { READ_TRIES = 8, HITS_MAX = CACHE_HITS_MAX };
+enum { READ_TRIES = 8 };
+
+_Static_assert(LAYOUT_HITS_MASK == CACHE_HITS_MAX && LAYOUT_ASKED_MASK == CACHE_HITS_MAX &&
+                   LAYOUT_MARKS_FULL == (LAYOUT_HITS_MASK << LAYOUT_HITS_SHIFT |
+                                         LAYOUT_ASKED_MASK << LAYOUT_ASKED_SHIFT),
+               "both count equally far");
 
 // The one place where words are read that a writer may be overwriting. Each is one relaxed atomic
 // load, so what comes out may be a mixture of old and new but is never undefined.
@@ -80,6 +86,7 @@ static void entry_copy(const struct layout_shard *shard, uint64_t offset, uint64
     hit->value_len = value_len;
     hit->birth_s = (uint32_t)times;
     hit->expiry_s = (uint32_t)(times >> 32);
+    hit->asked = (uint8_t)layout_asked(word);
     hit->word = word;
     hit->offset = offset;
     racy_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
@@ -88,10 +95,9 @@ static void entry_copy(const struct layout_shard *shard, uint64_t offset, uint64
 
 static void hit_mark(const struct layout_shard *shard, const struct cache_hit *hit)
 {
-    if (layout_hits(hit->word) >= HITS_MAX)
+    if ((hit->word & LAYOUT_MARKS_FULL) == LAYOUT_MARKS_FULL)
         return;
-    uint64_t expected = hit->word;
-    uint64_t marked = hit->word + ((uint64_t)1 << LAYOUT_HITS_SHIFT);
+    uint64_t expected = hit->word, marked = layout_marked(hit->word);
     (void)__atomic_compare_exchange_n(entry_at(shard, hit->offset), &expected, marked, false,
                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -218,7 +224,8 @@ static bool slot_copy(const struct cache *cache, const struct layout_shard *shar
         copy->key_len = (uint32_t)layout_key_len(word);
         copy->birth_s = (uint32_t)times;
         copy->expiry_s = (uint32_t)(times >> 32);
-        copy->hits = (uint32_t)layout_hits(word);
+        copy->hits = (uint8_t)layout_hits(word);
+        copy->asked = (uint8_t)layout_asked(word);
         return true;
     }
     return false;

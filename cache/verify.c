@@ -58,6 +58,8 @@ static const char *verify_log(struct verify *v, uint64_t head, uint64_t tail, ui
         uint64_t word = *entry_at(v->shard, offset), len = layout_entry_len(word);
         if (len == 0 || len % LAYOUT_WORD != 0 || at % size + len > size)
             return "an entry has an impossible length";
+        if (word >> LAYOUT_ZERO_SHIFT & LAYOUT_ZERO_MASK)
+            return "bits of an entry are set that mean nothing";
         if (layout_key_len(word) != 0)
             v->led_to += is_led_to(v, hash_low(word), offset);
         at += len;

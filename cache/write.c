@@ -342,7 +342,8 @@ static uint64_t *head_take(const struct log *log, uint64_t len)
     return place;
 }
 
-// Copies upwards, so it may move an entry towards the log's beginning over itself.
+// Copies upwards, so it may move an entry towards the log's beginning over itself. How often it was
+// asked for goes with it; what hits it has left is for the caller to say.
 static void entry_copy(uint64_t *to, const uint64_t *from, uint64_t len, uint64_t hits)
 {
     uint64_t word = load(&from[0]) & ~(LAYOUT_HITS_MASK << LAYOUT_HITS_SHIFT);
@@ -550,6 +551,23 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
     else
         slot_take(&w, (uint32_t)key->hash, slot);
     return 0;
+}
+
+bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits, unsigned asked)
+{
+    assert(hits <= CACHE_HITS_MAX && asked <= CACHE_HITS_MAX);
+    struct writing w;
+    writing_begin(&w, cache, cache_shard_of(cache, key->hash), 0, NULL);
+    struct place place = place_of_key(&w, key);
+    if (!place.bucket)
+        return false;
+    uint64_t *entry = entry_at(w.shard, slot_offset(place.bucket->slots[place.index]));
+    uint64_t word = load(&entry[0]) & ~(LAYOUT_HITS_MASK << LAYOUT_HITS_SHIFT) &
+                    ~(LAYOUT_ASKED_MASK << LAYOUT_ASKED_SHIFT);
+    // A reader's mark between the two would be lost, and nothing else.
+    store(&entry[0],
+          word | (uint64_t)hits << LAYOUT_HITS_SHIFT | (uint64_t)asked << LAYOUT_ASKED_SHIFT);
+    return true;
 }
 
 bool cache_remove(struct cache *cache, const struct cache_key *key)

@@ -24,8 +24,8 @@
 // is checked: checksums, places, totals, and of each entry that it is one which core/answer and
 // the workers can use without harm. Then the entries that were not asked for again are stored, and
 // last those that were: what is stored last is evicted last, so where not all have room it is the
-// popular names that stay. They are also marked as hit as often as they were. Should the file
-// change between, all that was stored is taken out again.
+// popular names that stay. Each is marked as hit as often as it was. Should the file change
+// between, all that was stored is taken out again.
 
 enum {
     BLOCK_SIZE = 256 * 1024,
@@ -70,7 +70,7 @@ struct entry_header {
     uint32_t value_len;
     uint16_t key_len;
     uint8_t hits;
-    uint8_t unused;
+    uint8_t asked;
     uint32_t birth_s;
     uint32_t expiry_s;
 };
@@ -139,7 +139,7 @@ static const char *entry_fault(const struct entry *entry)
     const uint8_t *key = entry->key, *value = entry->value;
     size_t name_len = entry->header.key_len - KEY_HEAD_LEN;
     uint8_t lower[NAME_MAX_LEN];
-    if (entry->header.unused != 0 || entry->header.hits > CACHE_HITS_MAX)
+    if (entry->header.hits > CACHE_HITS_MAX || entry->header.asked > CACHE_HITS_MAX)
         return "an entry with an impossible mark";
     if (entry->header.birth_s >= entry->header.expiry_s)
         return "an entry that ends before it begins";
@@ -246,7 +246,8 @@ static int entry_write(struct writing *w)
     struct entry entry = {
         .header = {.value_len = copy->value_len,
                    .key_len = (uint16_t)copy->key_len,
-                   .hits = (uint8_t)copy->hits,
+                   .hits = copy->hits,
+                   .asked = copy->asked,
                    .birth_s = copy->birth_s,
                    .expiry_s = copy->expiry_s},
         .value = copy->bytes,
@@ -581,12 +582,7 @@ static void entry_store(struct reading *r, const struct entry *entry)
     struct cache_inserted inserted;
     if (cache_insert(r->cache, &key, &value, r->now_s, &inserted) != 0)
         return; // too large for this cache; it is missing in the end and counted with the unfit
-    for (unsigned i = 0; i < header->hits; i++) {
-        struct cache_hit hit;
-        uint8_t none;
-        if (cache_lookup(r->cache, &key, &none, 0, &hit) != CACHE_HIT)
-            break;
-    }
+    (void)cache_mark(r->cache, &key, header->hits, header->asked);
 }
 
 // Stores the entries of the block; their buckets are fetched some entries ahead.

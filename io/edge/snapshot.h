@@ -13,7 +13,7 @@
 //                      when it was begun (4), zeros (28), checksum (8) of all before it
 //   blocks, up to 256 KiB each: checksum (8), kind (4), octets behind this header (4), position
 //                      in the file from 0 on (8), count of entries (4), zero (4), then entries:
-//                      value length (4), key length (2), hits (1), zero (1), birth (4),
+//                      value length (4), key length (2), hits (1), asked (1), birth (4),
 //                      expiry (4), value, key
 //   the last block:    of its own kind, with the number of all entries (8) and of blocks (8)
 //
@@ -21,7 +21,7 @@
 // block is right only in its own file, and only in its place. Entries that were asked for again
 // stand in blocks of one kind and the others in those of another.
 
-#define SNAPSHOT_VERSION  1u // raise it with each change of this or of what core/answer keeps
+#define SNAPSHOT_VERSION  2u // raise it with each change of this or of what core/answer keeps
 #define SNAPSHOT_WHY_SIZE 640
 
 struct snapshot_result {

@@ -56,13 +56,13 @@ static inline uint64_t word_at(const uint8_t *shard, uint64_t offset)
     return offset <= SHARD_SIZE - LAYOUT_WORD ? *(const volatile uint64_t *)(shard + offset) : 0;
 }
 
-// Adds to a word if it is still what it was; an atomic change has to be at a multiple of 8.
-static inline void word_add(uint8_t *shard, uint64_t offset, uint64_t was, uint64_t more)
+// Changes a word if it is still what it was; an atomic change has to be at a multiple of 8.
+static inline void word_change(uint8_t *shard, uint64_t offset, uint64_t was, uint64_t word)
 {
     OPAQUE(offset);
     offset &= ~(uint64_t)(LAYOUT_WORD - 1);
     if (offset <= SHARD_SIZE - LAYOUT_WORD)
-        __sync_val_compare_and_swap((uint64_t *)(shard + offset), was, was + more);
+        __sync_val_compare_and_swap((uint64_t *)(shard + offset), was, word);
 }
 
 // Keeps the reads before it before those behind it. BPF as clang 14 knows it has no fence, but an
@@ -141,7 +141,7 @@ NOINLINE int bucket_read(uint32_t index, uint64_t bucket)
             found = entry_read(index, slot & LAYOUT_OFFSET_MASK);
     }
     if (exchange->disturb)
-        word_add(shard, bucket, before, LAYOUT_VERSION_STEP);
+        word_change(shard, bucket, before, before + LAYOUT_VERSION_STEP);
     order();
     if (word_at(shard, bucket) != before)
         return CHANGED;
@@ -160,8 +160,8 @@ static inline enum exchange_verdict lookup(uint8_t *shard, struct exchange *exch
         uint64_t at = LAYOUT_HEADER_LEN + bucket * sizeof(struct layout_bucket);
         switch (bucket_read(exchange->shard, at)) {
         case FOUND:
-            if (layout_hits(exchange->word) < LAYOUT_HITS_MASK)
-                word_add(shard, exchange->offset, exchange->word, 1ull << LAYOUT_HITS_SHIFT);
+            if ((exchange->word & LAYOUT_MARKS_FULL) != LAYOUT_MARKS_FULL)
+                word_change(shard, exchange->offset, exchange->word, layout_marked(exchange->word));
             return EXCHANGE_HIT;
         case NOT_HERE:
             return EXCHANGE_MISS;

@@ -168,9 +168,31 @@ static void test_same(struct test *test)
     report(test, hits > 0 && hits < NAMES, "there are hits (%u) and misses", hits);
     report(test, in_shards_min(test) > 0, "each of %u elements holds entries", SHARDS);
     report(test, second > 0, "%u were in their second bucket", second);
-    name_make(&name, NAMES - 1);
-    report(test, find(test, &name, false) == EXCHANGE_HIT && layout_hits(test->exchange->word) > 0,
-           "a hit is marked");
+}
+
+// The program's hits count as the cache's own, in both counts and up to three.
+static void test_marks(struct test *test)
+{
+    struct name name;
+    unsigned wrong = 0;
+    name_make(&name, NAMES);
+    insert(test, &name, 1);
+    for (unsigned before = 0; before < 6; before++) {
+        unsigned wanted = before < CACHE_HITS_MAX ? before : CACHE_HITS_MAX;
+        wrong += find(test, &name, false) != EXCHANGE_HIT ||
+                 layout_hits(test->exchange->word) != wanted ||
+                 layout_asked(test->exchange->word) != wanted;
+    }
+    struct cache_hit hit;
+    wrong += cache_lookup(&test->cache, &name.key, NULL, 0, &hit) != CACHE_HIT ||
+             hit.asked != CACHE_HITS_MAX;
+    // The value that replaces it keeps its hits, but nobody has asked for it yet.
+    insert(test, &name, 2);
+    wrong += find(test, &name, false) != EXCHANGE_HIT ||
+             layout_hits(test->exchange->word) != CACHE_HITS_MAX ||
+             layout_asked(test->exchange->word) != 0;
+    wrong += cache_lookup(&test->cache, &name.key, NULL, 0, &hit) != CACHE_HIT || hit.asked != 1;
+    report(test, wrong == 0, "hits are counted as cache_lookup counts them");
 }
 
 // Keys that only their octets tell apart, more than a bucket has slots.
@@ -180,7 +202,7 @@ static void test_equal_hashes(struct test *test)
     struct name names[ALIKE];
     unsigned wrong = 0, hits = 0, second = 0;
     for (uint32_t i = 0; i < ALIKE; i++) {
-        name_make(&names[i], NAMES + i);
+        name_make(&names[i], 2 * NAMES + i);
         names[i].key.hash = 0x1234567890abcdef;
         names[i].key.bytes = names[i].bytes;
         insert(test, &names[i], i);
@@ -324,6 +346,7 @@ int main(int argc, char **argv)
         return 1;
     }
     test_same(&test);
+    test_marks(&test);
     test_strangers(&test);
     test_equal_hashes(&test);
     test_disturbed(&test);

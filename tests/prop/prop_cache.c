@@ -25,7 +25,8 @@ struct known {
     uint32_t len;
     uint32_t birth_s;
     uint32_t expiry_s;
-    bool there; // as far as is known: it may have been evicted since
+    uint32_t asked; // lookups that found it
+    bool there;     // as far as is known: it may have been evicted since
 };
 
 struct run {
@@ -117,6 +118,10 @@ static bool look_up(struct run *run, uint32_t number, bool must_be_there)
     if (hit.value_len != known->len || hit.birth_s != known->birth_s ||
         hit.expiry_s != known->expiry_s)
         return wrong(run, "key %u: length or times are not those stored last", number);
+    uint32_t asked = known->asked < CACHE_HITS_MAX ? known->asked : CACHE_HITS_MAX;
+    if (hit.asked != asked)
+        return wrong(run, "key %u was asked for %u times and says %u", number, asked, hit.asked);
+    known->asked++;
     size_t len = size < known->len ? size : known->len;
     value_make(run->wanted, number, known->version, len);
     if (memcmp(run->found, run->wanted, len) != 0)

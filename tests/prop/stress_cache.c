@@ -123,7 +123,8 @@ static void check(struct reader *reader, uint64_t number, const struct cache_hit
 {
     const struct value *value = &reader->value;
     if (value->words < 4 || value->words > VALUE_WORDS || hit->value_len != value->words * 8 ||
-        hit->birth_s != 1 || hit->expiry_s != 2 || value->checksum != checksum(value))
+        hit->birth_s != 1 || hit->expiry_s != 2 || hit->asked > CACHE_HITS_MAX ||
+        value->checksum != checksum(value))
         reader->torn++;
     else if (value->key != number)
         reader->wrong++;

@@ -1,119 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cache/cache.h"
-#include "cache/layout.h"
-
-#include "tests/unit/packet.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
-
-// A region between two pages that nobody may touch: what reads or writes outside of it dies. Where
-// the size is no multiple of a page, the octets behind it in its last page are poisoned and looked
-// at again at the end.
-
-#define POISON 0xa5
-
-struct region {
-    uint8_t *mapping;
-    size_t mapping_len;
-    uint8_t *bytes;
-    size_t size;
-    size_t slack;
-    struct cache cache;
-};
-
-static struct region region_of(size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t pages = (size + page - 1) / page * page;
-    struct region r = {.mapping_len = pages + 2 * page, .size = size, .slack = pages - size};
-    r.mapping = mmap(NULL, r.mapping_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(r.mapping != MAP_FAILED);
-    r.bytes = r.mapping + page;
-    assert_int_equal(mprotect(r.bytes, pages, PROT_READ | PROT_WRITE), 0);
-    memset(r.bytes + size, POISON, r.slack);
-    return r;
-}
-
-static void region_free(struct region *r)
-{
-    for (size_t i = 0; i < r->slack; i++)
-        assert_int_equal(r->bytes[r->size + i], POISON);
-    assert_int_equal(munmap(r->mapping, r->mapping_len), 0);
-}
-
-static struct region formatted(size_t size, uint32_t shards)
-{
-    struct region r = region_of(size);
-    assert_int_equal(cache_format(&r.cache, r.bytes, size, shards, 4711), 0);
-    return r;
-}
-
-static void verify(const struct cache *cache)
-{
-    for (uint32_t i = 0; i < cache->shard_count; i++) {
-        const char *why = cache_verify(cache, i);
-        if (why)
-            fail_msg("shard %u: %s", i, why);
-    }
-}
-
-// Equal numbers get equal hashes and all of them good ones.
-static uint64_t hash_of(uint64_t number)
-{
-    return test_random(&number);
-}
-
-static struct cache_key key_of(const uint64_t *number)
-{
-    return (struct cache_key){
-        .hash = hash_of(*number), .bytes = (const uint8_t *)number, .len = sizeof *number};
-}
-
-static uint8_t pattern(uint64_t number, size_t at)
-{
-    return (uint8_t)(number * 31 + at * 7 + (at >> 8));
-}
-
-static int insert(struct cache *cache, uint64_t number, uint32_t len, uint32_t now_s,
-                  uint32_t expiry_s, struct cache_inserted *inserted)
-{
-    uint8_t *bytes = malloc(len ? len : 1);
-    assert_non_null(bytes);
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = pattern(number, i);
-    struct cache_key key = key_of(&number);
-    struct cache_value value = {.bytes = bytes, .len = len, .birth_s = now_s, .expiry_s = expiry_s};
-    int result = cache_insert(cache, &key, &value, now_s, inserted);
-    free(bytes);
-    return result;
-}
-
-static void insert_good(struct cache *cache, uint64_t number, uint32_t len)
-{
-    struct cache_inserted inserted;
-    assert_int_equal(insert(cache, number, len, 1000, 2000, &inserted), 0);
-}
-
-// Looks up and checks every octet; the buffer has exactly `size` octets.
-static enum cache_verdict lookup(const struct cache *cache, uint64_t number, size_t size,
-                                 struct cache_hit *hit)
-{
-    uint8_t *buffer = malloc(size ? size : 1);
-    assert_non_null(buffer);
-    memset(buffer, POISON, size);
-    struct cache_key key = key_of(&number);
-    enum cache_verdict verdict = cache_lookup(cache, &key, buffer, size, hit);
-    if (verdict == CACHE_HIT) {
-        for (size_t i = 0; i < size; i++) {
-            uint8_t wanted = i < hit->value_len ? pattern(number, i) : POISON;
-            if (buffer[i] != wanted)
-                fail_msg("octet %zu of %zu is %02x, not %02x", i, size, buffer[i], wanted);
-        }
-    }
-    free(buffer);
-    return verdict;
-}
+#include "tests/unit/region.h"
 
 static void test_empty_cache_has_nothing(void **state)
 {
@@ -309,172 +195,6 @@ static void test_entry_above_a_quarter_of_the_log_is_refused(void **state)
         verify(&r.cache);
     }
     region_free(&r);
-}
-
-static void test_full_log_drops_the_oldest_first(void **state)
-{
-    (void)state;
-    struct region r = formatted(cache_size_min(1), 1);
-    struct cache_inserted inserted;
-    struct cache_hit hit;
-    uint64_t evicted = 0, count = 40000;
-    for (uint64_t i = 0; i < count; i++) {
-        assert_int_equal(insert(&r.cache, i, 64, 1000, 2000, &inserted), 0);
-        assert_int_equal(inserted.expired, 0);
-        evicted += inserted.evicted;
-        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_HIT);
-    }
-    struct cache_use use;
-    cache_use(&r.cache, &use);
-    assert_int_equal(use.entries + evicted, count);
-    assert_in_range(use.used, use.capacity - 200, use.capacity);
-    // Those that the log cannot hold any more are gone, and all of the youngest are there but for
-    // the few that a full bucket cost.
-    uint64_t found = 0, held = use.capacity / 88;
-    for (uint64_t i = 0; i + held + 1 < count; i++)
-        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_MISS);
-    for (uint64_t i = count - held; i < count; i++)
-        found += lookup(&r.cache, i, 64, &hit) == CACHE_HIT;
-    assert_int_equal(found, use.entries);
-    assert_in_range(found, held * 8 / 10, held);
-    verify(&r.cache);
-    region_free(&r);
-}
-
-static void test_evicted_and_expired_are_told_apart(void **state)
-{
-    (void)state;
-    struct region r = formatted(cache_size_min(1), 1);
-    struct cache_inserted inserted;
-    uint64_t evicted = 0, expired = 0, number = 0;
-    // First those that live to 2000, then those that live to 3000.
-    for (; number < 1000; number++)
-        assert_int_equal(insert(&r.cache, number, 64, 1000, 2000, &inserted), 0);
-    for (; number < 2000; number++)
-        assert_int_equal(insert(&r.cache, number, 64, 1000, 3000, &inserted), 0);
-    for (; number < 20000; number++) {
-        assert_int_equal(insert(&r.cache, number, 64, 2000, 4000, &inserted), 0);
-        expired += inserted.expired;
-        evicted += inserted.evicted;
-    }
-    assert_in_range(expired, 900, 1000);
-    assert_in_range(evicted, 10000, 19000);
-    region_free(&r);
-}
-
-// Fourteen entries of one hash fill its two buckets. Room is then made in the first one, by what is
-// over, else by what was hit least.
-static void test_full_buckets_give_up_what_is_worth_least(void **state)
-{
-    (void)state;
-    enum { SLOTS = 14, OVER = 3 };
-    struct region r = formatted(cache_size_min(1), 1);
-    struct cache_inserted inserted;
-    struct cache_hit hit;
-    uint8_t byte;
-    for (unsigned i = 0; i < SLOTS + 2; i++) {
-        struct cache_key key = {
-            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
-        struct cache_value value = {
-            .bytes = &byte, .len = 1, .birth_s = 1000, .expiry_s = i == OVER ? 1200 : 5000};
-        byte = (uint8_t)i;
-        assert_int_equal(cache_insert(&r.cache, &key, &value, 1250, &inserted), 0);
-        assert_int_equal(inserted.expired, i == SLOTS);
-        assert_int_equal(inserted.evicted, i == SLOTS + 1);
-        if (i != 1)
-            assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit), CACHE_HIT);
-        verify(&r.cache);
-    }
-    struct cache_use use;
-    cache_use(&r.cache, &use);
-    assert_int_equal(use.entries, SLOTS);
-    for (unsigned i = 0; i < SLOTS + 2; i++) {
-        struct cache_key key = {
-            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
-        bool gone = i == OVER || i == 1;
-        assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit),
-                         gone ? CACHE_MISS : CACHE_HIT);
-        if (!gone)
-            assert_int_equal(byte, i);
-    }
-    region_free(&r);
-}
-
-// Inserts `count` entries that nobody asks for.
-static void flood(struct cache *cache, uint64_t first, uint64_t count)
-{
-    struct cache_inserted inserted;
-    for (uint64_t i = first; i < first + count; i++)
-        assert_int_equal(insert(cache, i, 120, 1000, 2000, &inserted), 0);
-}
-
-static void test_what_is_asked_again_outlives_a_flood_of_what_is_not(void **state)
-{
-    (void)state;
-    enum { ASKED = 500, ROUNDS = 40, FLOOD = 700 }; // the ghosts reach back some 1600 entries
-    struct region r = formatted(cache_size_min(1), 1);
-    struct cache_hit hit;
-    flood(&r.cache, 1000000, 5000); // fills both logs, so that places have to be earned
-    for (uint64_t round = 0; round < ROUNDS; round++) {
-        for (uint64_t i = 0; i < ASKED; i++) {
-            if (lookup(&r.cache, i, 120, &hit) == CACHE_MISS)
-                insert_good(&r.cache, i, 120);
-        }
-        flood(&r.cache, 2000000 + round * FLOOD, FLOOD);
-    }
-    for (uint64_t i = 0; i < ASKED; i++)
-        assert_int_equal(lookup(&r.cache, i, 120, &hit), CACHE_HIT);
-    verify(&r.cache);
-    region_free(&r);
-}
-
-static void test_ghost_goes_where_floods_do_not_reach(void **state)
-{
-    (void)state;
-    struct region r = formatted(cache_size_min(1), 1);
-    struct cache_hit hit;
-    enum { KEYS = 100 };
-    uint64_t small = r.cache.small_size / 144, stayed = 0, back = 0, fresh = 0;
-    flood(&r.cache, 1000000, 5000);
-    for (uint64_t i = 0; i < KEYS; i++)
-        insert_good(&r.cache, i, 120);
-    flood(&r.cache, 2000000, small + 10);
-    for (uint64_t i = 0; i < KEYS; i++) {
-        stayed += lookup(&r.cache, i, 120, &hit) == CACHE_HIT;
-        insert_good(&r.cache, i, 120);       // it comes back soon: a ghost remembers it
-        insert_good(&r.cache, 500 + i, 120); // this one is new
-    }
-    flood(&r.cache, 3000000, 2 * small);
-    for (uint64_t i = 0; i < KEYS; i++) {
-        back += lookup(&r.cache, i, 120, &hit) == CACHE_HIT;
-        fresh += lookup(&r.cache, 500 + i, 120, &hit) == CACHE_HIT;
-    }
-    // A ghost's place is sometimes another's by then; and where a full bucket has cost the main log
-    // an entry, its room goes to whoever leaves the small log next.
-    assert_in_range(stayed, 0, KEYS / 50);
-    assert_in_range(fresh, 0, KEYS / 50);
-    assert_in_range(back, KEYS * 7 / 10, KEYS);
-    verify(&r.cache);
-    region_free(&r);
-}
-
-static void test_stale_window_keeps_what_is_over(void **state)
-{
-    (void)state;
-    struct cache_inserted inserted;
-    struct cache_hit hit;
-    for (uint32_t stale_s = 0; stale_s <= 1000; stale_s += 1000) {
-        struct region r = formatted(cache_size_min(1), 1);
-        r.cache.stale_s = stale_s;
-        flood(&r.cache, 1000000, 5000);
-        assert_int_equal(insert(&r.cache, 7, 64, 1000, 1100, &inserted), 0);
-        assert_int_equal(lookup(&r.cache, 7, 64, &hit), CACHE_HIT);
-        // At 1200 it is over; hit as it was, it moves to the main log only within the window.
-        for (uint64_t i = 0; i < 2 * r.cache.small_size / 88; i++)
-            assert_int_equal(insert(&r.cache, 3000000 + i, 64, 1200, 2000, &inserted), 0);
-        assert_int_equal(lookup(&r.cache, 7, 64, &hit), stale_s ? CACHE_HIT : CACHE_MISS);
-        region_free(&r);
-    }
 }
 
 static bool number_is_even(const void *context, const uint8_t *key, size_t key_len)
@@ -725,13 +445,13 @@ static void test_verify_finds_damage(void **state)
         {&shard->small_head, 3}, {&shard->small_head, 20}, {&shard->small_head, 47},
         {&shard->small_tail, 3}, {&shard->small_tail, 47}, {&shard->entries, 0},
         {&shard->entries, 40},   {&entry[0], 3},           {&entry[0], 8},
-        {&entry[0], 20},         {&entry[0], 60},          {&entry[0], 63},
-        {&buckets[0], 0},        {&buckets[0], 3},         {&header[0], 0},
-        {&header[1], 0},         {&header[1], 32},         {&header[2], 12},
-        {&header[3], 63},        {&header[4], 12},         {&header[5], 0},
-        {&header[5], 33},        {&header[6], 5},          {&header[7], 6},
-        {&header[8], 6},         {&header[9], 6},          {&header[10], 6},
-        {&header[11], 6},
+        {&entry[0], 20},         {&entry[0], 30},          {&entry[0], 31},
+        {&entry[0], 60},         {&entry[0], 63},          {&buckets[0], 0},
+        {&buckets[0], 3},        {&header[0], 0},          {&header[1], 0},
+        {&header[1], 32},        {&header[2], 12},         {&header[3], 63},
+        {&header[4], 12},        {&header[5], 0},          {&header[5], 33},
+        {&header[6], 5},         {&header[7], 6},          {&header[8], 6},
+        {&header[9], 6},         {&header[10], 6},         {&header[11], 6},
     };
     for (size_t i = 0; i < COUNT_OF(damage); i++) {
         *damage[i].word ^= (uint64_t)1 << damage[i].bit;
@@ -770,12 +490,6 @@ int main(void)
         cmocka_unit_test(test_keys_of_every_length_and_alignment_are_told_apart),
         cmocka_unit_test(test_out_of_bounds_is_refused_and_changes_nothing),
         cmocka_unit_test(test_entry_above_a_quarter_of_the_log_is_refused),
-        cmocka_unit_test(test_full_log_drops_the_oldest_first),
-        cmocka_unit_test(test_evicted_and_expired_are_told_apart),
-        cmocka_unit_test(test_full_buckets_give_up_what_is_worth_least),
-        cmocka_unit_test(test_what_is_asked_again_outlives_a_flood_of_what_is_not),
-        cmocka_unit_test(test_ghost_goes_where_floods_do_not_reach),
-        cmocka_unit_test(test_stale_window_keeps_what_is_over),
         cmocka_unit_test(test_sweep_drops_what_matches_and_nothing_else),
         cmocka_unit_test(test_walk_copies_each_entry_once),
         cmocka_unit_test(test_batch_finds_what_single_lookups_find),

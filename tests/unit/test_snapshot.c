@@ -108,10 +108,17 @@ static void store(struct cache *cache, uint64_t number, uint32_t birth_s, uint32
         assert_int_equal(cache_lookup(cache, &cache_key, room, 0, &hit), CACHE_HIT);
 }
 
+// Some have lost hits to rounds of the log since they were asked for, and some have inherited them.
 static void fill(struct cache *cache, uint64_t count)
 {
-    for (uint64_t number = 0; number < count; number++)
+    for (uint64_t number = 0; number < count; number++) {
         store(cache, number, NOW_S - (uint32_t)(number % 50), 300, number % 4);
+        struct key key;
+        key_of(&key, number, cache->seed);
+        struct cache_key cache_key = key_for_cache(&key);
+        if (number % 3 == 0)
+            assert_true(cache_mark(cache, &cache_key, number % 4, number / 4 % 4));
+    }
 }
 
 static bool holds(const struct cache *cache, uint64_t number)
@@ -157,6 +164,7 @@ static void assert_same_entries(const struct cache *a, const struct cache *b)
         assert_int_equal(in_a.birth_s, in_b.birth_s);
         assert_int_equal(in_a.expiry_s, in_b.expiry_s);
         assert_int_equal(in_a.hits, in_b.hits);
+        assert_int_equal(in_a.asked, in_b.asked);
     }
 }
 
@@ -420,8 +428,8 @@ static const struct {
     {.sentence = "is no snapshot of ouzel", .at = 7, .octet = 'x', .fix = true},
     {.sentence = "is cut: its header is not whole", .len = 8},
     {.sentence = "is cut: its header is not whole", .len = HEADER_LEN - 1},
-    {.sentence = "is of a newer version, 2, and this ouzel reads 1", .at = 8, .octet = 2},
-    {.sentence = "is of an older version, 0, and this ouzel reads 1", .at = 8, .octet = 0},
+    {.sentence = "is of a newer version, 3, and this ouzel reads 2", .at = 8, .octet = 3},
+    {.sentence = "is of an older version, 1, and this ouzel reads 2", .at = 8, .octet = 1},
     {.sentence = "is damaged: its header has a wrong checksum", .at = 20, .octet = 0x5a},
     {.sentence = "has flags that this ouzel does not know: 0x4", .at = 12, .octet = 4, .fix = true},
     {.sentence = "is cut: it ends before block 0", .len = HEADER_LEN},
@@ -464,6 +472,10 @@ static const struct {
      .fix = true},
     {.sentence = "is damaged: block 0 holds an entry with an impossible mark",
      .at = HEADER_LEN + 32 + 6,
+     .octet = 4,
+     .fix = true},
+    {.sentence = "is damaged: block 0 holds an entry with an impossible mark",
+     .at = HEADER_LEN + 32 + 7,
      .octet = 4,
      .fix = true},
     {.sentence = "is damaged: block 0 holds an entry that ends before it begins",

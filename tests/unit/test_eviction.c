@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/region.h"
+
+// What goes when room is made and what stays, and the counts by which that is decided.
+
+static void test_full_log_drops_the_oldest_first(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    uint64_t evicted = 0, count = 40000;
+    for (uint64_t i = 0; i < count; i++) {
+        assert_int_equal(insert(&r.cache, i, 64, 1000, 2000, &inserted), 0);
+        assert_int_equal(inserted.expired, 0);
+        evicted += inserted.evicted;
+        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_HIT);
+    }
+    struct cache_use use;
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries + evicted, count);
+    assert_in_range(use.used, use.capacity - 200, use.capacity);
+    // Those that the log cannot hold any more are gone, and all of the youngest are there but for
+    // the few that a full bucket cost.
+    uint64_t found = 0, held = use.capacity / 88;
+    for (uint64_t i = 0; i + held + 1 < count; i++)
+        assert_int_equal(lookup(&r.cache, i, 64, &hit), CACHE_MISS);
+    for (uint64_t i = count - held; i < count; i++)
+        found += lookup(&r.cache, i, 64, &hit) == CACHE_HIT;
+    assert_int_equal(found, use.entries);
+    assert_in_range(found, held * 8 / 10, held);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_evicted_and_expired_are_told_apart(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    uint64_t evicted = 0, expired = 0, number = 0;
+    // First those that live to 2000, then those that live to 3000.
+    for (; number < 1000; number++)
+        assert_int_equal(insert(&r.cache, number, 64, 1000, 2000, &inserted), 0);
+    for (; number < 2000; number++)
+        assert_int_equal(insert(&r.cache, number, 64, 1000, 3000, &inserted), 0);
+    for (; number < 20000; number++) {
+        assert_int_equal(insert(&r.cache, number, 64, 2000, 4000, &inserted), 0);
+        expired += inserted.expired;
+        evicted += inserted.evicted;
+    }
+    assert_in_range(expired, 900, 1000);
+    assert_in_range(evicted, 10000, 19000);
+    region_free(&r);
+}
+
+// Fourteen entries of one hash fill its two buckets. Room is then made in the first one, by what is
+// over, else by what was hit least.
+static void test_full_buckets_give_up_what_is_worth_least(void **state)
+{
+    (void)state;
+    enum { SLOTS = 14, OVER = 3 };
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    uint8_t byte;
+    for (unsigned i = 0; i < SLOTS + 2; i++) {
+        struct cache_key key = {
+            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
+        struct cache_value value = {
+            .bytes = &byte, .len = 1, .birth_s = 1000, .expiry_s = i == OVER ? 1200 : 5000};
+        byte = (uint8_t)i;
+        assert_int_equal(cache_insert(&r.cache, &key, &value, 1250, &inserted), 0);
+        assert_int_equal(inserted.expired, i == SLOTS);
+        assert_int_equal(inserted.evicted, i == SLOTS + 1);
+        if (i != 1)
+            assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit), CACHE_HIT);
+        verify(&r.cache);
+    }
+    struct cache_use use;
+    cache_use(&r.cache, &use);
+    assert_int_equal(use.entries, SLOTS);
+    for (unsigned i = 0; i < SLOTS + 2; i++) {
+        struct cache_key key = {
+            .hash = 5, .bytes = (const uint8_t *)"0123456789abcdef" + i, .len = 1};
+        bool gone = i == OVER || i == 1;
+        assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit),
+                         gone ? CACHE_MISS : CACHE_HIT);
+        if (!gone)
+            assert_int_equal(byte, i);
+    }
+    region_free(&r);
+}
+
+// Inserts `count` entries that nobody asks for.
+static void flood(struct cache *cache, uint64_t first, uint64_t count)
+{
+    struct cache_inserted inserted;
+    for (uint64_t i = first; i < first + count; i++)
+        assert_int_equal(insert(cache, i, 120, 1000, 2000, &inserted), 0);
+}
+
+static void test_what_is_asked_again_outlives_a_flood_of_what_is_not(void **state)
+{
+    (void)state;
+    enum { ASKED = 500, ROUNDS = 40, FLOOD = 700 }; // the ghosts reach back some 1600 entries
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    flood(&r.cache, 1000000, 5000); // fills both logs, so that places have to be earned
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 0; i < ASKED; i++) {
+            if (lookup(&r.cache, i, 120, &hit) == CACHE_MISS)
+                insert_good(&r.cache, i, 120);
+        }
+        flood(&r.cache, 2000000 + round * FLOOD, FLOOD);
+    }
+    for (uint64_t i = 0; i < ASKED; i++)
+        assert_int_equal(lookup(&r.cache, i, 120, &hit), CACHE_HIT);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_ghost_goes_where_floods_do_not_reach(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    enum { KEYS = 100 };
+    uint64_t small = r.cache.small_size / 144, stayed = 0, back = 0, fresh = 0;
+    flood(&r.cache, 1000000, 5000);
+    for (uint64_t i = 0; i < KEYS; i++)
+        insert_good(&r.cache, i, 120);
+    flood(&r.cache, 2000000, small + 10);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        stayed += lookup(&r.cache, i, 120, &hit) == CACHE_HIT;
+        insert_good(&r.cache, i, 120);       // it comes back soon: a ghost remembers it
+        insert_good(&r.cache, 500 + i, 120); // this one is new
+    }
+    flood(&r.cache, 3000000, 2 * small);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        back += lookup(&r.cache, i, 120, &hit) == CACHE_HIT;
+        fresh += lookup(&r.cache, 500 + i, 120, &hit) == CACHE_HIT;
+    }
+    // A ghost's place is sometimes another's by then; and where a full bucket has cost the main log
+    // an entry, its room goes to whoever leaves the small log next.
+    assert_in_range(stayed, 0, KEYS / 50);
+    assert_in_range(fresh, 0, KEYS / 50);
+    assert_in_range(back, KEYS * 7 / 10, KEYS);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+// Finds a number's entry by walking, which counts as no hit.
+static struct cache_copy *copy_of(const struct cache *cache, uint64_t number)
+{
+    static struct cache_copy copy;
+    struct cache_cursor cursor = {0};
+    while (cache_walk(cache, &cursor, &copy)) {
+        if (memcmp(copy.bytes + copy.value_len, &number, sizeof number) == 0)
+            return &copy;
+    }
+    fail_msg("there is no %llu", (unsigned long long)number);
+    return NULL;
+}
+
+static void test_asked_counts_the_hits_before_in_this_life(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    insert_good(&r.cache, 8, 120);
+    for (unsigned life = 0; life < 3; life++) {
+        insert_good(&r.cache, 7, 120);
+        assert_int_equal(copy_of(&r.cache, 7)->asked, 0);
+        assert_int_equal(copy_of(&r.cache, 7)->hits, life ? CACHE_HITS_MAX : 0); // inherited
+        for (unsigned before = 0; before < 6; before++) {
+            unsigned counted = before < CACHE_HITS_MAX ? before : CACHE_HITS_MAX;
+            assert_int_equal(lookup(&r.cache, 7, 120, &hit), CACHE_HIT);
+            assert_int_equal(hit.asked, counted);
+            counted += counted < CACHE_HITS_MAX;
+            assert_int_equal(copy_of(&r.cache, 7)->asked, counted);
+        }
+    }
+    assert_int_equal(copy_of(&r.cache, 8)->asked, 0);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static bool in_small(const struct region *r, const struct cache_hit *hit)
+{
+    return hit->offset < r->cache.small_start + r->cache.small_size;
+}
+
+// An entry that is asked for twice leaves the small log and then has nothing left that would carry
+// it on; but what it was asked for stays with it, from place to place.
+static void test_asked_outlives_the_moves_that_cost_hits(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct cache_hit hit;
+    uint64_t small = r.cache.small_size / 144, main = r.cache.main_size / 144, rounds = 0;
+    flood(&r.cache, 1000000, 5000);
+    insert_good(&r.cache, 7, 120);
+    assert_int_equal(lookup(&r.cache, 7, 120, &hit), CACHE_HIT);
+    assert_true(in_small(&r, &hit));
+    assert_true(cache_mark(&r.cache, &(struct cache_key){hash_of(7), (uint8_t[8]){7}, 8}, 1, 2));
+    flood(&r.cache, 2000000, small + 10);
+    assert_int_equal(copy_of(&r.cache, 7)->hits, 0);
+    assert_int_equal(copy_of(&r.cache, 7)->asked, 2);
+    assert_int_equal(lookup(&r.cache, 7, 120, &hit), CACHE_HIT);
+    assert_false(in_small(&r, &hit));
+    assert_int_equal(hit.asked, 2);
+    // Now rounds of the main log: what goes there is asked for once each time.
+    for (uint64_t i = 0; i < 6 * main && copy_of(&r.cache, 7)->hits > 0; i++) {
+        struct cache_hit other;
+        insert_good(&r.cache, 5000000 + i, 120);
+        assert_int_equal(lookup(&r.cache, 5000000 + i, 120, &other), CACHE_HIT);
+        rounds += i % main == 0;
+    }
+    assert_true(rounds > 0);
+    assert_int_equal(copy_of(&r.cache, 7)->hits, 0);
+    assert_int_equal(copy_of(&r.cache, 7)->asked, 3);
+    assert_int_equal(lookup(&r.cache, 7, 120, &hit), CACHE_HIT);
+    assert_int_equal(hit.asked, 3);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+// A hit writes only while there is something to count: in memory that cannot be written.
+static void test_hits_that_are_counted_already_write_nothing(void **state)
+{
+    (void)state;
+    struct region r = formatted((size_t)1 << 20, 1);
+    struct cache_hit hit;
+    insert_good(&r.cache, 7, 10);
+    for (unsigned i = 0; i < CACHE_HITS_MAX; i++)
+        assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
+    assert_int_equal(mprotect(r.bytes, r.size, PROT_READ), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
+    assert_int_equal(mprotect(r.bytes, r.size, PROT_READ | PROT_WRITE), 0);
+    // Either count is reason enough to write.
+    for (unsigned i = 0; i < 2; i++) {
+        struct cache_key key = key_of(&(uint64_t){7});
+        assert_true(cache_mark(&r.cache, &key, i ? 3 : 2, i ? 1 : 3));
+        assert_int_equal(lookup(&r.cache, 7, 10, &hit), CACHE_HIT);
+        assert_int_equal(copy_of(&r.cache, 7)->hits, 3);
+        assert_int_equal(copy_of(&r.cache, 7)->asked, i ? 2 : 3);
+    }
+    assert_false(cache_mark(&r.cache, &(struct cache_key){1, (uint8_t[8]){9}, 8}, 1, 1));
+    verify(&r.cache);
+    region_free(&r);
+}
+
+static void test_stale_window_keeps_what_is_over(void **state)
+{
+    (void)state;
+    struct cache_inserted inserted;
+    struct cache_hit hit;
+    for (uint32_t stale_s = 0; stale_s <= 1000; stale_s += 1000) {
+        struct region r = formatted(cache_size_min(1), 1);
+        r.cache.stale_s = stale_s;
+        flood(&r.cache, 1000000, 5000);
+        assert_int_equal(insert(&r.cache, 7, 64, 1000, 1100, &inserted), 0);
+        assert_int_equal(lookup(&r.cache, 7, 64, &hit), CACHE_HIT);
+        // At 1200 it is over; hit as it was, it moves to the main log only within the window.
+        for (uint64_t i = 0; i < 2 * r.cache.small_size / 88; i++)
+            assert_int_equal(insert(&r.cache, 3000000 + i, 64, 1200, 2000, &inserted), 0);
+        assert_int_equal(lookup(&r.cache, 7, 64, &hit), stale_s ? CACHE_HIT : CACHE_MISS);
+        region_free(&r);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_log_drops_the_oldest_first),
+        cmocka_unit_test(test_evicted_and_expired_are_told_apart),
+        cmocka_unit_test(test_full_buckets_give_up_what_is_worth_least),
+        cmocka_unit_test(test_what_is_asked_again_outlives_a_flood_of_what_is_not),
+        cmocka_unit_test(test_ghost_goes_where_floods_do_not_reach),
+        cmocka_unit_test(test_asked_counts_the_hits_before_in_this_life),
+        cmocka_unit_test(test_asked_outlives_the_moves_that_cost_hits),
+        cmocka_unit_test(test_hits_that_are_counted_already_write_nothing),
+        cmocka_unit_test(test_stale_window_keeps_what_is_over),
+    };
+    return cmocka_run_group_tests_name("eviction", tests, NULL, NULL);
+}
