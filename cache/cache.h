@@ -106,6 +106,8 @@ struct cache_value {
 struct cache_inserted {
     uint32_t evicted; // entries that had to go and were still alive at `now_s`
     uint32_t expired; // entries that went and were over
+    bool crowded;     // one of these was not over and had to go though there was room in the logs,
+                      // because all places in the index for it or the new one were taken
     bool replaced;    // there was a value under that key, and making room had not evicted it
 };
 
@@ -126,8 +128,9 @@ bool cache_remove(struct cache *cache, const struct cache_key *key);
 // Drops every value whose key `matches`, a piece at a time: each call looks at up to `budget`
 // buckets (of at most seven entries), so that a writer can go on answering between the calls. Start
 // with `sweep` zero but for the shard; returns true as long as there is more. When it returns
-// false, nothing that matches and was stored before the first call is there. Only the shard's
-// writer.
+// false, nothing that matches and was stored before the first call is there. A sweep that was begun
+// should be carried to its end: until then crowded parts of the index make room less well. Only the
+// shard's writer.
 struct cache_sweep {
     uint32_t shard;
     uint32_t bucket;
@@ -139,8 +142,9 @@ struct cache_sweep {
                                const void *context);
 
 // Copies one entry after the other, while writers go on: what stays from the first call to the last
-// is copied once; what comes, goes or changes meanwhile perhaps. Start with `cursor` zero; returns
-// false at the end. For any thread.
+// is copied once; what comes, goes or changes perhaps. Of the few that a writer moves to another
+// place in a crowded index meanwhile, one may be copied twice or not at all. Start with `cursor`
+// zero; returns false at the end. For any thread.
 struct cache_cursor {
     uint32_t shard;
     uint32_t bucket;

@@ -18,6 +18,19 @@
 // The sequence word counts with 48 bits, so it does not come round within a copy. This holds under
 // the C11 model, hence on x86-64, where the fences cost nothing, as on arm64.
 //
+// And why a reader does not pass an entry that moves between its two buckets (slot_move in
+// write.c). It is in the new place, and the new bucket's sequence word has changed, before it
+// leaves the old one, so for a moment it is in both.
+// - From the first to the second bucket: the first one's overflow count goes up in between. Who
+// sees
+//   the first bucket without the entry has seen, by the slot's release and acquire, a sequence word
+//   that sends him on to the second one; or the word has changed under him and he begins anew.
+// - From the second to the first: a reader may look at the first one before the entry is there and
+//   at the second one when it is gone. But then, by release and acquire of the slot that the entry
+//   has left, he sees that the first one's word has changed, and looks there again.
+// So a reader misses what is there all the time only if buckets change under him in all of his
+// tries, or while it is copied over itself (entry_move_over). He never takes one entry for another.
+//
 // A hit is marked by compare-and-swap of the entry's first word from what was read in R3, in both
 // counts at once. Where the entry is gone by then the word has changed and the mark is lost; where
 // the same key was stored in the same place again the mark is right. Marking is rare: a few times
@@ -102,12 +115,13 @@ static void hit_mark(const struct layout_shard *shard, const struct cache_hit *h
                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-enum outcome { FOUND, NOT_HERE, OVERFLOWED, CHANGED };
+enum outcome { FOUND, NOT_HERE, CHANGED };
 
-// Looks in one bucket. OVERFLOWED: not here, and it may be in its second one.
+// Looks in one bucket and gives the sequence word that it had all the while.
 static enum outcome bucket_read(const struct cache *cache, const struct layout_shard *shard,
                                 const struct layout_bucket *bucket, const struct cache_key *key,
-                                void *value, size_t value_size, struct cache_hit *hit)
+                                void *value, size_t value_size, struct cache_hit *hit,
+                                uint64_t *sequence)
 {
     uint64_t tag = layout_tag(key->hash);
     uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
@@ -121,33 +135,35 @@ static enum outcome bucket_read(const struct cache *cache, const struct layout_s
         found = true;
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    *sequence = before;
     if (load(&bucket->sequence) != before)
         return CHANGED;
-    if (found)
-        return FOUND;
-    return before & LAYOUT_OVERFLOW_MASK ? OVERFLOWED : NOT_HERE;
+    return found ? FOUND : NOT_HERE;
 }
 
 enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_key *key, void *value,
                                 size_t value_size, struct cache_hit *hit)
 {
     const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, key->hash));
-    const struct layout_bucket *bucket = first_bucket(cache, shard, (uint32_t)key->hash);
+    const struct layout_bucket *first = first_bucket(cache, shard, (uint32_t)key->hash);
+    const struct layout_bucket *bucket = first;
+    uint64_t left = 0; // what the first one's sequence word was when it did not have the key
     bool second = false;
 
     for (unsigned try = 0; try < READ_TRIES; try++) {
-        switch (bucket_read(cache, shard, bucket, key, value, value_size, hit)) {
+        uint64_t sequence;
+        switch (bucket_read(cache, shard, bucket, key, value, value_size, hit, &sequence)) {
         case FOUND:
             hit_mark(shard, hit);
             return CACHE_HIT;
         case NOT_HERE:
-            return CACHE_MISS;
-        case OVERFLOWED:
-            // The second bucket's own overflow is not this key's.
-            if (second)
+            // The second bucket's own overflow is not this key's. An entry that has gone from there
+            // to the first one meanwhile has changed that one's word before.
+            if (second ? load(&first->sequence) == left : !(sequence & LAYOUT_OVERFLOW_MASK))
                 return CACHE_MISS;
-            bucket = second_bucket(cache, shard, (uint32_t)key->hash);
-            second = true;
+            second = !second;
+            left = sequence;
+            bucket = second ? second_bucket(cache, shard, (uint32_t)key->hash) : first;
             break;
         case CHANGED:
             break;

@@ -20,7 +20,10 @@
 //    two slots lead to the same entry, and no two to entries of equal keys.
 // 3. A bucket's overflow count is the number of entries that belong to it first and stand in their
 //    second bucket, and whose two buckets differ.
-// 4. `entries` is the number of slots that are not empty. An entry without a slot is dead; its room
+// 4. An entry that changes its bucket goes to one that lies further back. So a sweep, which goes
+// from
+//    the first to the last, meets all that was there when it began, and a walk does.
+// 5. `entries` is the number of slots that are not empty. An entry without a slot is dead; its room
 //    comes back when the tail passes it.
 
 enum {
@@ -230,24 +233,78 @@ static unsigned slots_free(const struct layout_bucket *bucket, unsigned *index)
     return count;
 }
 
-// Both buckets are full: the entry there that is over, else the one with the fewest hits, makes
-// room. Rare, as less than two thirds of the slots are in use.
-static void bucket_make_room(const struct writing *w, struct layout_bucket *bucket)
+// Leads to an entry from its other bucket instead, if that has room. read.c tells why no reader
+// passes it: it is in both for a moment, and its first bucket's overflow count is never less than
+// what a reader has to know. With `home` only from the second to the first bucket.
+static bool slot_move(const struct writing *w, struct layout_bucket *from, unsigned index,
+                      bool home)
 {
-    unsigned victim = 0;
-    uint64_t fewest = UINT64_MAX;
+    uint64_t slot = from->slots[index];
+    uint32_t low = hash_low(load(entry_at(w->shard, slot_offset(slot))));
+    struct layout_bucket *first = first_bucket(w->cache, w->shard, low);
+    struct layout_bucket *to = from == first ? second_bucket(w->cache, w->shard, low) : first;
+    unsigned room = 0;
+    if (to == from || (home && to != first) || (w->shard->sweeps > 0 && to < from) ||
+        slots_free(to, &room) == 0)
+        return false;
+    slot_change(to, room, slot);
+    if (to != first)
+        overflow_add(w, low, 1);
+    slot_change(from, index, 0);
+    if (to == first)
+        overflow_add(w, low, -1);
+    return true;
+}
+
+// Moves one of a full bucket's entries to its other bucket.
+static bool bucket_move_one(const struct writing *w, struct layout_bucket *bucket, bool home)
+{
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        if (slot_move(w, bucket, i, home))
+            return true;
+    }
+    return false;
+}
+
+// The slot of the entry in a full bucket that is worth least: one that is over, else the one with
+// the fewest hits.
+static unsigned bucket_least(const struct writing *w, const struct layout_bucket *bucket,
+                             uint64_t *worth)
+{
+    unsigned least = 0;
+    *worth = UINT64_MAX;
     for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
         const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[i]));
-        uint64_t worth = is_over(w, expiry_of(entry)) ? 0 : 1 + layout_hits(load(&entry[0]));
-        if (worth < fewest) {
-            fewest = worth;
-            victim = i;
+        uint64_t own = is_over(w, expiry_of(entry)) ? 0 : 1 + layout_hits(load(&entry[0]));
+        if (own < *worth) {
+            *worth = own;
+            least = i;
         }
     }
-    const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[victim]));
-    struct place place = {bucket, victim, false};
-    place.second = bucket != first_bucket(w->cache, w->shard, hash_low(load(&entry[0])));
+    return least;
+}
+
+// Both buckets are full, which is rare, as less than two thirds of the slots are in use. What is
+// over goes first; else an entry of either is moved to its other bucket, best to its first one; and
+// only where none can be the one in the first that is worth least is dropped. Returns the bucket
+// that has room now.
+static struct layout_bucket *buckets_make_room(const struct writing *w, struct layout_bucket *first,
+                                               struct layout_bucket *second)
+{
+    uint64_t worth;
+    unsigned least = bucket_least(w, first, &worth);
+    for (int home = 1; home >= 0 && worth > 0; home--) {
+        if (bucket_move_one(w, first, home))
+            return first;
+        if (bucket_move_one(w, second, home))
+            return second;
+    }
+    const uint64_t *entry = entry_at(w->shard, slot_offset(first->slots[least]));
+    struct place place = {first, least, false};
+    place.second = first != first_bucket(w->cache, w->shard, hash_low(load(&entry[0])));
+    w->inserted->crowded = worth > 0;
     evict(w, place, entry);
+    return first;
 }
 
 // Leads to a new entry. The first bucket is taken while it has room, so that most lookups touch one
@@ -258,12 +315,8 @@ static void slot_take(const struct writing *w, uint32_t low, uint64_t slot)
     struct layout_bucket *second = second_bucket(w->cache, w->shard, low);
     struct layout_bucket *chosen = first;
     unsigned index = 0;
-    if (slots_free(first, &index) == 0) {
-        if (slots_free(second, &index) > 0)
-            chosen = second;
-        else
-            bucket_make_room(w, first);
-    }
+    if (slots_free(first, &index) == 0)
+        chosen = slots_free(second, &index) > 0 ? second : buckets_make_room(w, first, second);
     unsigned room = slots_free(chosen, &index);
     assert(room > 0);
     slot_change(chosen, index, slot);
@@ -353,7 +406,9 @@ static void entry_copy(uint64_t *to, const uint64_t *from, uint64_t len, uint64_
 }
 
 // Moves the entry at the tail of `from`, which `place` leads to, to the main log's head; there is
-// room for it. Readers find it in the old place until it is whole in the new one.
+// room for it. Readers find it in the old place until it is whole in the new one. It is a good
+// moment to bring it home to its first bucket, should that have room again: its line is here, and
+// the fewer stand in their second one the fewer lookups need two.
 static void entry_move(const struct writing *w, const uint64_t *entry, struct place place,
                        uint64_t hits)
 {
@@ -362,6 +417,8 @@ static void entry_move(const struct writing *w, const uint64_t *entry, struct pl
     uint64_t *to = head_take(&w->main, len);
     entry_copy(to, entry, len, hits);
     slot_change(place.bucket, place.index, tag | offset_of(w->shard, to));
+    if (place.second)
+        (void)slot_move(w, place.bucket, place.index, true);
 }
 
 // Writes the entry at the main log's tail at its head again where the room between them is less
@@ -581,30 +638,42 @@ bool cache_remove(struct cache *cache, const struct cache_key *key)
     return true;
 }
 
+static void bucket_sweep(const struct writing *w, struct layout_bucket *bucket,
+                         struct cache_sweep *sweep,
+                         bool (*matches)(const void *context, const uint8_t *key, size_t key_len),
+                         const void *context)
+{
+    uint8_t key[CACHE_KEY_MAX + LAYOUT_WORD];
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        if (bucket->slots[i] == 0)
+            continue;
+        const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[i]));
+        uint64_t word = load(&entry[0]), value_len = layout_value_len(word);
+        size_t skip = value_len % LAYOUT_WORD, key_len = layout_key_len(word);
+        racy_copy(key, entry + (LAYOUT_ENTRY_HEADER_LEN + value_len) / LAYOUT_WORD, skip + key_len);
+        if (!matches(context, key + skip, key_len))
+            continue;
+        bool second = bucket != first_bucket(w->cache, w->shard, hash_low(word));
+        place_clear(w, (struct place){bucket, i, second}, hash_low(word));
+        sweep->removed++;
+    }
+}
+
 bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
                  bool (*matches)(const void *context, const uint8_t *key, size_t key_len),
                  const void *context)
 {
     struct writing w;
+    uint32_t count = cache->bucket_count;
+    if (budget == 0 || sweep->bucket >= count)
+        return sweep->bucket < count;
     writing_begin(&w, cache, sweep->shard, 0, NULL);
-    struct layout_bucket *buckets = buckets_of(w.shard);
-    uint8_t key[CACHE_KEY_MAX + LAYOUT_WORD];
-    for (; sweep->bucket < cache->bucket_count && budget > 0; sweep->bucket++, budget--) {
-        struct layout_bucket *bucket = &buckets[sweep->bucket];
-        for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
-            if (bucket->slots[i] == 0)
-                continue;
-            const uint64_t *entry = entry_at(w.shard, slot_offset(bucket->slots[i]));
-            uint64_t word = load(&entry[0]), value_len = layout_value_len(word);
-            size_t skip = value_len % LAYOUT_WORD, key_len = layout_key_len(word);
-            racy_copy(key, entry + (LAYOUT_ENTRY_HEADER_LEN + value_len) / LAYOUT_WORD,
-                      skip + key_len);
-            if (!matches(context, key + skip, key_len))
-                continue;
-            bool second = bucket != first_bucket(cache, w.shard, hash_low(word));
-            place_clear(&w, (struct place){bucket, i, second}, hash_low(word));
-            sweep->removed++;
-        }
-    }
-    return sweep->bucket < cache->bucket_count;
+    if (sweep->bucket == 0)
+        store(&w.shard->sweeps, w.shard->sweeps + 1);
+    for (; sweep->bucket < count && budget > 0; sweep->bucket++, budget--)
+        bucket_sweep(&w, &buckets_of(w.shard)[sweep->bucket], sweep, matches, context);
+    if (sweep->bucket < count)
+        return true;
+    store(&w.shard->sweeps, w.shard->sweeps - 1);
+    return false;
 }

@@ -441,6 +441,7 @@ struct reading {
     uint64_t at;       // offset of the next block
     uint64_t position; // of the next block
     uint64_t entries;  // of the blocks before
+    uint64_t doubled;  // of them: those that the writer met twice
     struct snapshot_result *result;
     struct block block;
     struct entry table[ENTRIES_MAX]; // of the block
@@ -582,6 +583,7 @@ static void entry_store(struct reading *r, const struct entry *entry)
     struct cache_inserted inserted;
     if (cache_insert(r->cache, &key, &value, r->now_s, &inserted) != 0)
         return; // too large for this cache; it is missing in the end and counted with the unfit
+    r->doubled += inserted.replaced;
     (void)cache_mark(r->cache, &key, header->hits, header->asked);
 }
 
@@ -704,7 +706,7 @@ int snapshot_read(struct cache *cache, const char *path, uint32_t now_s,
         cache_use(cache, &use);
         result->octets = r->size;
         result->entries = use.entries;
-        result->unfit = r->entries - result->expired - result->future - use.entries;
+        result->unfit = r->entries - r->doubled - result->expired - result->future - use.entries;
     }
     if (r->fd >= 0)
         close(r->fd);

@@ -34,7 +34,7 @@ const char licence[] SECTION("license") = "MIT";
 
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1; // the helper's number
 
-enum outcome { FOUND, NOT_HERE, OVERFLOWED, CHANGED };
+enum outcome { FOUND, NOT_HERE, CHANGED };
 
 static inline uint8_t *shard_at(uint32_t index)
 {
@@ -129,9 +129,9 @@ NOINLINE int entry_read(uint32_t index, uint64_t offset)
 NOINLINE int bucket_read(uint32_t index, uint64_t bucket)
 {
     uint8_t *shard = shard_at(index);
-    const struct exchange *exchange = exchange_of();
+    struct exchange *exchange = exchange_of();
     if (!shard || !exchange)
-        return NOT_HERE;
+        return CHANGED;
     uint64_t tag = layout_tag(exchange->hash), before = word_at(shard, bucket);
     int found = 0;
     order();
@@ -143,33 +143,36 @@ NOINLINE int bucket_read(uint32_t index, uint64_t bucket)
     if (exchange->disturb)
         word_change(shard, bucket, before, before + LAYOUT_VERSION_STEP);
     order();
+    exchange->sequence = before;
     if (word_at(shard, bucket) != before)
         return CHANGED;
-    if (found)
-        return FOUND;
-    return before & LAYOUT_OVERFLOW_MASK ? OVERFLOWED : NOT_HERE;
+    return found ? FOUND : NOT_HERE;
+}
+
+static inline uint64_t bucket_at(uint32_t index)
+{
+    return LAYOUT_HEADER_LEN + index * (uint64_t)sizeof(struct layout_bucket);
 }
 
 static inline enum exchange_verdict lookup(uint8_t *shard, struct exchange *exchange)
 {
     const struct layout_header *header = (const struct layout_header *)shard;
     uint32_t low = (uint32_t)exchange->hash, bucket_count = header->bucket_count;
-    uint64_t bucket = layout_first_bucket(low, bucket_count);
+    uint64_t first = bucket_at(layout_first_bucket(low, bucket_count)), bucket = first, left = 0;
 
     for (uint32_t try = 0; try < TRIES; try++) {
-        uint64_t at = LAYOUT_HEADER_LEN + bucket * sizeof(struct layout_bucket);
-        switch (bucket_read(exchange->shard, at)) {
+        switch (bucket_read(exchange->shard, bucket)) {
         case FOUND:
             if ((exchange->word & LAYOUT_MARKS_FULL) != LAYOUT_MARKS_FULL)
                 word_change(shard, exchange->offset, exchange->word, layout_marked(exchange->word));
             return EXCHANGE_HIT;
         case NOT_HERE:
-            return EXCHANGE_MISS;
-        case OVERFLOWED:
-            if (exchange->second)
+            if (exchange->second ? word_at(shard, first) == left
+                                 : !(exchange->sequence & LAYOUT_OVERFLOW_MASK))
                 return EXCHANGE_MISS;
-            bucket = layout_second_bucket(low, bucket_count);
-            exchange->second = 1;
+            exchange->second = !exchange->second;
+            left = exchange->sequence;
+            bucket = exchange->second ? bucket_at(layout_second_bucket(low, bucket_count)) : first;
             break;
         default:
             break;

@@ -28,7 +28,8 @@ struct exchange {
 
     // The program writes these.
     uint32_t verdict;
-    uint32_t second; // not 0: found in the second bucket
+    uint32_t second;   // not 0: found in the second bucket
+    uint64_t sequence; // of the bucket looked at last
     uint32_t shard;
     uint64_t offset; // of the entry within it
     uint64_t word;   // its first

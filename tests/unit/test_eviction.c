@@ -73,6 +73,7 @@ static void test_full_buckets_give_up_what_is_worth_least(void **state)
         assert_int_equal(cache_insert(&r.cache, &key, &value, 1250, &inserted), 0);
         assert_int_equal(inserted.expired, i == SLOTS);
         assert_int_equal(inserted.evicted, i == SLOTS + 1);
+        assert_int_equal(inserted.crowded, i == SLOTS + 1);
         if (i != 1)
             assert_int_equal(cache_lookup(&r.cache, &key, &byte, 1, &hit), CACHE_HIT);
         verify(&r.cache);
@@ -89,6 +90,150 @@ static void test_full_buckets_give_up_what_is_worth_least(void **state)
         if (!gone)
             assert_int_equal(byte, i);
     }
+    region_free(&r);
+}
+
+// --- crowded buckets -----------------------------------------------------------------------------
+
+struct low_search {
+    const struct cache *cache;
+    uint64_t random;
+};
+
+// A hash that has this first and this second bucket; UINT32_MAX stands for any other.
+static uint64_t hash_for(struct low_search *search, uint32_t first, uint32_t second)
+{
+    uint32_t count = search->cache->bucket_count;
+    for (;;) {
+        uint32_t low = (uint32_t)test_random(&search->random);
+        uint32_t second_of = layout_second_bucket(low, count);
+        if (layout_first_bucket(low, count) == first && second_of != first &&
+            (second == UINT32_MAX || second_of == second))
+            return low;
+    }
+}
+
+static struct cache_inserted insert_hash(struct cache *cache, uint64_t hash)
+{
+    struct cache_key key = {.hash = hash, .bytes = (const uint8_t *)&hash, .len = sizeof hash};
+    struct cache_value value = {.bytes = &hash, .len = 8, .birth_s = 1000, .expiry_s = 2000};
+    struct cache_inserted inserted;
+    assert_int_equal(cache_insert(cache, &key, &value, 1000, &inserted), 0);
+    verify(cache);
+    return inserted;
+}
+
+static bool has_hash(const struct cache *cache, uint64_t hash)
+{
+    struct cache_key key = {.hash = hash, .bytes = (const uint8_t *)&hash, .len = sizeof hash};
+    uint64_t value;
+    struct cache_hit hit;
+    return cache_lookup(cache, &key, &value, sizeof value, &hit) == CACHE_HIT && value == hash;
+}
+
+static bool remove_hash(struct cache *cache, uint64_t hash)
+{
+    struct cache_key key = {.hash = hash, .bytes = (const uint8_t *)&hash, .len = sizeof hash};
+    return cache_remove(cache, &key);
+}
+
+static uint64_t overflow_of(const struct region *r, uint32_t bucket)
+{
+    const struct layout_bucket *buckets = (const void *)(r->bytes + LAYOUT_HEADER_LEN);
+    return buckets[bucket].sequence & LAYOUT_OVERFLOW_MASK;
+}
+
+enum { FIRST = 100, SECOND = 50, THIRD = 200 };
+
+// Seven entries at home in each of two buckets, all of which could be elsewhere: in a bucket that
+// lies further back, or before.
+static void pair_fill(struct low_search *search, struct cache *cache, uint64_t hashes[14],
+                      uint32_t other)
+{
+    for (unsigned i = 0; i < 14; i++) {
+        hashes[i] = hash_for(search, i < 7 ? FIRST : SECOND, other);
+        assert_int_equal(insert_hash(cache, hashes[i]).evicted, 0);
+    }
+}
+
+static void test_full_pair_sends_one_to_its_other_bucket(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct low_search search = {&r.cache, 1};
+    uint64_t hashes[16];
+    pair_fill(&search, &r.cache, hashes, UINT32_MAX);
+    for (unsigned i = 14; i < 16; i++) {
+        hashes[i] = hash_for(&search, FIRST, SECOND);
+        struct cache_inserted inserted = insert_hash(&r.cache, hashes[i]);
+        assert_int_equal(inserted.evicted + inserted.expired + inserted.crowded, 0);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        assert_true(has_hash(&r.cache, hashes[i]));
+    assert_int_equal(overflow_of(&r, FIRST), 2); // the new ones stand there, others had to go
+    for (unsigned i = 0; i < 16; i++)
+        assert_true(remove_hash(&r.cache, hashes[i]));
+    assert_int_equal(overflow_of(&r, FIRST) + overflow_of(&r, SECOND), 0);
+    verify(&r.cache);
+    region_free(&r);
+}
+
+// Who is in his second bucket goes home where he can, before anybody else has to leave.
+static void test_full_pair_sends_home_first(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct low_search search = {&r.cache, 2};
+    uint64_t third[7], hashes[14], stranger;
+    for (unsigned i = 0; i < 7; i++) {
+        third[i] = hash_for(&search, THIRD, UINT32_MAX);
+        insert_hash(&r.cache, third[i]);
+    }
+    stranger = hash_for(&search, THIRD, SECOND);
+    insert_hash(&r.cache, stranger);
+    assert_int_equal(overflow_of(&r, THIRD), 1);
+    for (unsigned i = 0; i < 13; i++) {
+        hashes[i] = hash_for(&search, i < 7 ? FIRST : SECOND, UINT32_MAX);
+        insert_hash(&r.cache, hashes[i]);
+    }
+    assert_true(remove_hash(&r.cache, third[3]));
+    hashes[13] = hash_for(&search, FIRST, SECOND);
+    assert_int_equal(insert_hash(&r.cache, hashes[13]).evicted, 0);
+    assert_int_equal(overflow_of(&r, THIRD), 0);
+    assert_int_equal(overflow_of(&r, FIRST), 1); // the new one took the stranger's place
+    assert_int_equal(overflow_of(&r, SECOND), 0);
+    for (unsigned i = 0; i < 14; i++)
+        assert_true(has_hash(&r.cache, hashes[i]));
+    assert_true(has_hash(&r.cache, stranger));
+    region_free(&r);
+}
+
+static bool no_key(const void *context, const uint8_t *key, size_t key_len)
+{
+    (void)key;
+    return context != NULL && key_len == 0;
+}
+
+// While a sweep is under way nothing moves to where it has been.
+static void test_nothing_moves_back_while_a_sweep_is_under_way(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    struct low_search search = {&r.cache, 3};
+    uint64_t hashes[14], pair = hash_for(&search, FIRST, SECOND);
+    pair_fill(&search, &r.cache, hashes, 10); // all could go to bucket 10 and nowhere else
+    struct cache_sweep sweep = {0};
+    assert_true(cache_sweep(&r.cache, &sweep, 1, no_key, NULL));
+    struct cache_inserted inserted = insert_hash(&r.cache, pair);
+    assert_true(inserted.crowded);
+    assert_int_equal(inserted.evicted, 1);
+    while (cache_sweep(&r.cache, &sweep, 100, no_key, NULL))
+        continue;
+    assert_false(cache_sweep(&r.cache, &sweep, 100, no_key, NULL)); // it has ended, once
+    assert_int_equal(overflow_of(&r, FIRST) + overflow_of(&r, SECOND), 0);
+    inserted = insert_hash(&r.cache, hash_for(&search, FIRST, SECOND));
+    assert_int_equal(inserted.evicted + inserted.crowded, 0);
+    assert_int_equal(overflow_of(&r, FIRST), 1); // in bucket 10
     region_free(&r);
 }
 
@@ -277,6 +422,9 @@ int main(void)
         cmocka_unit_test(test_full_log_drops_the_oldest_first),
         cmocka_unit_test(test_evicted_and_expired_are_told_apart),
         cmocka_unit_test(test_full_buckets_give_up_what_is_worth_least),
+        cmocka_unit_test(test_full_pair_sends_one_to_its_other_bucket),
+        cmocka_unit_test(test_full_pair_sends_home_first),
+        cmocka_unit_test(test_nothing_moves_back_while_a_sweep_is_under_way),
         cmocka_unit_test(test_what_is_asked_again_outlives_a_flood_of_what_is_not),
         cmocka_unit_test(test_ghost_goes_where_floods_do_not_reach),
         cmocka_unit_test(test_asked_counts_the_hits_before_in_this_life),
