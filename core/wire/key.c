@@ -1,21 +1,44 @@
 // SPDX-License-Identifier: MIT
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "core/wire/key.h"
 
-// Spreads type, class and flags over 32 bits; an odd multiplier makes it one to one before the
-// shift (Knuth, TAOCP 6.4).
-static uint32_t head_hash(const uint8_t *head)
+#include "core/wire/key_hash.h"
+
+static uint64_t load_word(const uint8_t *from)
 {
-    uint64_t bits = (uint64_t)load_be32(head) << 8 | head[4];
-    return (uint32_t)(bits * 0x9e3779b97f4a7c15u >> 32);
+    uint64_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+// The last octets of a name that are no whole word, `count` of them; `len` is the name's.
+static uint64_t load_rest(const uint8_t *from, size_t count, size_t len)
+{
+    uint64_t rest = 0;
+    if (count == 0)
+        return 0;
+    // Those before them are there, too.
+    if (len >= sizeof rest)
+        return load_word(from + count - sizeof rest) >> (64 - 8 * count);
+    for (size_t i = 0; i < count; i++)
+        rest |= (uint64_t)from[i] << 8 * i;
+    return rest;
+}
+
+// Type, class and flags.
+static uint64_t head_of(const uint8_t *bytes)
+{
+    return (uint64_t)load_be32(bytes) << 8 | bytes[4];
 }
 
 uint64_t key_hash(const uint8_t *bytes, size_t len, uint64_t seed)
 {
-    uint64_t name = XXH3_64bits_withSeed(bytes + KEY_HEAD_LEN, len - KEY_HEAD_LEN, seed);
-    return name ^ head_hash(bytes);
+    const uint8_t *name = bytes + KEY_HEAD_LEN;
+    size_t name_len = len - KEY_HEAD_LEN, left = name_len;
+    struct siphash hash = key_hash_begin(seed);
+    for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), name += sizeof(uint64_t))
+        siphash_word(&hash, load_word(name));
+    return siphash_end(&hash, load_rest(name, left, name_len), name_len) ^
+           key_hash_head(head_of(bytes));
 }
 
 void key_make(struct key *key, const struct query *query, uint64_t seed)
@@ -34,7 +57,8 @@ void key_make_denial(struct key *denial, const struct key *key)
     denial->len = key->len;
     memcpy(denial->bytes, key->bytes, key->len);
     store_be16(denial->bytes, 0);
-    denial->hash = key->hash ^ head_hash(key->bytes) ^ head_hash(denial->bytes);
+    denial->hash =
+        key->hash ^ key_hash_head(head_of(key->bytes)) ^ key_hash_head(head_of(denial->bytes));
 }
 
 static struct name name_of(const uint8_t *key, size_t key_len)

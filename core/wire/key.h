@@ -25,8 +25,8 @@ struct key {
     uint8_t bytes[KEY_LEN_MAX];
 };
 
-// The key of a query that query_read found good. `seed` makes the hash unguessable from outside,
-// so that nobody can aim names at one bucket.
+// The key of a query that query_read found good. `seed` is secret and makes the hash unguessable
+// from outside, so that nobody can aim names at one bucket.
 void key_make(struct key *key, const struct query *query, uint64_t seed);
 
 // The key of the denial of `key`'s name, with the same class and flags. Does not hash the name

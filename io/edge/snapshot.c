@@ -2,6 +2,7 @@
 #include "io/edge/snapshot.h"
 
 #include "core/answer.h"
+#include "core/wire/checksum.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -94,21 +95,17 @@ struct block {
     uint8_t entries[BLOCK_SIZE - sizeof(struct block_header)];
 };
 
-// XXH3 lives in core/wire/key.c: the hash of a key whose head is zeros is XXH3 of what follows it.
 static uint64_t header_checksum(const struct file_header *header)
 {
-    uint8_t octets[KEY_HEAD_LEN + offsetof(struct file_header, checksum)] = {0};
-    memcpy(octets + KEY_HEAD_LEN, header, sizeof octets - KEY_HEAD_LEN);
-    return key_hash(octets, sizeof octets, 0);
+    return checksum_of(header, offsetof(struct file_header, checksum), 0);
 }
 
-// Leaves the block's own checksum, which stands before what is hashed, as zeros.
-static uint64_t block_checksum(struct block *block, uint64_t id)
+// Over all of the block behind its checksum.
+static uint64_t block_checksum(const struct block *block, uint64_t id)
 {
-    size_t skip = sizeof block->header.checksum - KEY_HEAD_LEN;
-    block->header.checksum = 0;
-    return key_hash((const uint8_t *)block + skip, sizeof block->header + block->header.len - skip,
-                    id);
+    size_t skip = sizeof block->header.checksum;
+    return checksum_of((const uint8_t *)block + skip,
+                       sizeof block->header + block->header.len - skip, id);
 }
 
 // Writes the sentence, and returns the error for the caller to return.
