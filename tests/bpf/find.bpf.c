@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
+#include "core/wire/key_hash.h"
 #include "tests/bpf/region.h"
 
-// Finds an entry in a cache's region that lies in a BPF map, a shard in each element: all that an
-// XDP program that serves hits has to do with the cache. It knows cache/layout.h and no more;
+// Finds an entry by its key in a cache's region that lies in a BPF map, a shard in each element:
+// all that an XDP program that serves hits has to do with the cache. It knows cache/layout.h, which
+// says where things lie, and core/wire/key_hash.h, which says how a key is hashed, and no more;
 // docs/cache-layout.md tells the protocol. Functions that are not static are checked by the
 // verifier once, not at each call.
 //
-// It needs no header but those two: what libbpf and the kernel want is little enough to stand here.
+// It needs no header but those: what libbpf and the kernel want is little enough to stand here.
 
 #define SECTION(name) __attribute__((section(name), used))
 #define NOINLINE      __attribute__((noinline))
@@ -72,6 +74,40 @@ static inline void order(void)
     uint64_t nothing = 0;
     uint64_t old = __sync_fetch_and_add(&nothing, 1);
     OPAQUE(old);
+}
+
+// Reads a word of the key, which need not be at a multiple of 8; the compiler would take octets.
+static inline uint64_t key_word(const struct exchange *exchange, uint32_t at)
+{
+    return *(const volatile uint64_t *)(exchange->key + EXCHANGE_HEAD_LEN + at);
+}
+
+static inline uint64_t key_head(const uint8_t *key)
+{
+    uint64_t head = 0;
+    for (uint32_t i = 0; i < EXCHANGE_HEAD_LEN; i++)
+        head = head << 8 | key[i];
+    return head;
+}
+
+// Puts the key's hash into `hash`. Here a word is read that reaches beyond the name, and the octets
+// that are not the name's are taken away.
+NOINLINE int key_hash(uint64_t seed)
+{
+    struct exchange *exchange = exchange_of();
+    if (!exchange || exchange->key_len < EXCHANGE_HEAD_LEN || exchange->key_len > EXCHANGE_KEY_MAX)
+        return 0;
+    uint32_t len = exchange->key_len - EXCHANGE_HEAD_LEN, at = 0;
+    struct siphash hash = key_hash_begin(seed);
+    for (; at + LAYOUT_WORD <= len && at < EXCHANGE_KEY_MAX - LAYOUT_WORD; at += LAYOUT_WORD)
+        siphash_word(&hash, key_word(exchange, at));
+    uint32_t last = at;
+    OPAQUE(last);
+    if (last > EXCHANGE_KEY_MAX - EXCHANGE_HEAD_LEN)
+        return 0;
+    uint64_t rest = key_word(exchange, last) & ((1ull << 8 * (len % LAYOUT_WORD)) - 1);
+    exchange->hash = siphash_end(&hash, rest, len) ^ key_hash_head(key_head(exchange->key));
+    return 1;
 }
 
 NOINLINE int key_equal(uint32_t index, uint64_t offset)
@@ -196,10 +232,14 @@ SECTION("xdp") int find(void *packet)
     (void)packet;
     if (!shard || !exchange)
         return XDP_PASS;
+    const struct layout_header *header = (const struct layout_header *)shard;
     exchange->verdict = EXCHANGE_NONE;
     exchange->second = 0;
-    exchange->shard =
-        layout_shard_of(exchange->hash, ((const struct layout_header *)shard)->shard_count);
+    if (!key_hash(header->seed))
+        return XDP_PASS;
+    if (exchange->hash_given)
+        exchange->hash = exchange->hash_given;
+    exchange->shard = layout_shard_of(exchange->hash, header->shard_count);
     shard = shard_at(exchange->shard);
     if (shard && is_shard(shard, exchange->shard))
         exchange->verdict = lookup(shard, exchange);

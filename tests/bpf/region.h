@@ -13,6 +13,7 @@
 #define REGION_SIZE ((uint64_t)SHARDS * SHARD_SIZE)
 
 #define EXCHANGE_KEY_MAX   272u
+#define EXCHANGE_HEAD_LEN  5u  // octets of a key before its name
 #define EXCHANGE_VALUE_MAX 64u // octets of a value that the program gives back
 #define EXCHANGE_DAWDLE    500u
 
@@ -20,13 +21,14 @@ enum exchange_verdict { EXCHANGE_NONE, EXCHANGE_MISS, EXCHANGE_HIT, EXCHANGE_CHA
 
 struct exchange {
     // The test writes these.
-    uint64_t hash;
+    uint64_t hash_given; // not 0: to be taken for the key's hash, which so can be any
     uint32_t key_len;
     uint32_t disturb; // not 0: change the sequence word between the copy and the second look at it
     uint64_t dawdle;  // rounds to wait between key and value, so that a writer can come between
-    uint8_t key[EXCHANGE_KEY_MAX];
+    uint8_t key[EXCHANGE_KEY_MAX + LAYOUT_WORD]; // it is read by whole words
 
     // The program writes these.
+    uint64_t hash;
     uint32_t verdict;
     uint32_t second;   // not 0: found in the second bucket
     uint64_t sequence; // of the bucket looked at last

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cache/cache.h"
+#include "core/wire/key.h"
 #include "tests/bpf/region.h"
 
 #include <bpf/bpf.h>
@@ -23,6 +23,7 @@
 enum {
     NAMES = REGION_SIZE / 100,
     VALUE_LENS = 200,
+    SEED = 0x5eed5eed,
     NOW_S = 1000,
     STRESS_NAMES = 3000,
     STRESS_MS = 300,
@@ -31,12 +32,13 @@ enum {
 struct test {
     struct cache cache;
     struct exchange *exchange;
+    uint64_t hash_given; // for the key, where it is not to be computed
     int program;
     unsigned number;
     unsigned failed;
 };
 
-struct name {
+struct stored {
     struct cache_key key;
     uint8_t bytes[CACHE_KEY_MAX];
 };
@@ -48,17 +50,17 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-static void name_make(struct name *name, uint32_t number)
+static void name_make(struct stored *name, uint32_t number)
 {
-    uint64_t hash = mix((number + 1) * 0x9e3779b97f4a7c15u);
-    memset(name->bytes, (int)hash, sizeof name->bytes);
+    memset(name->bytes, (int)mix(number), sizeof name->bytes);
     memcpy(name->bytes, &number, sizeof number);
     // Mostly short ones, but each length is there.
-    uint32_t len = number % 8 ? 20 + number % 20 : sizeof number + number % 269;
-    name->key = (struct cache_key){.hash = hash, .bytes = name->bytes, .len = len};
+    uint32_t len = KEY_HEAD_LEN + (number % 8 ? 20 + number % 20 : number % 268);
+    name->key = (struct cache_key){
+        .hash = key_hash(name->bytes, len, SEED), .bytes = name->bytes, .len = len};
 }
 
-static void insert(struct test *test, const struct name *name, uint64_t fill)
+static void insert(struct test *test, const struct stored *name, uint64_t fill)
 {
     uint8_t bytes[VALUE_LENS];
     memset(bytes, (int)fill, sizeof bytes);
@@ -73,13 +75,13 @@ static void insert(struct test *test, const struct name *name, uint64_t fill)
         abort();
 }
 
-static enum exchange_verdict find(struct test *test, const struct name *name, bool disturb)
+static enum exchange_verdict find(struct test *test, const struct stored *name, bool disturb)
 {
     struct exchange *exchange = test->exchange;
     uint8_t packet[64] = {0};
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof packet,
                 .repeat = 1);
-    exchange->hash = name->key.hash;
+    exchange->hash_given = test->hash_given;
     exchange->key_len = name->key.len;
     exchange->disturb = disturb;
     exchange->verdict = EXCHANGE_NONE;
@@ -102,12 +104,14 @@ __attribute__((format(printf, 3, 4))) static void report(struct test *test, bool
 }
 
 // Whether the program finds what cache_lookup finds.
-static bool same(struct test *test, const struct name *name, bool *hit)
+static bool same(struct test *test, const struct stored *name, bool *hit)
 {
     uint8_t value[VALUE_LENS];
     struct cache_hit found;
     const struct exchange *exchange = test->exchange;
     enum exchange_verdict verdict = find(test, name, false);
+    if (exchange->hash != name->key.hash)
+        return false;
     *hit = cache_lookup(&test->cache, &name->key, value, sizeof value, &found) == CACHE_HIT;
     if (!*hit)
         return verdict == EXCHANGE_MISS;
@@ -133,7 +137,7 @@ static uint64_t in_shards_min(const struct test *test)
 // A program that takes an element for a shard that it is not would find what is not there.
 static void test_strangers(struct test *test)
 {
-    struct name name;
+    struct stored name;
     name_make(&name, NAMES - 1);
     uint64_t start = cache_shard_of(&test->cache, name.key.hash) * test->cache.shard_stride;
     struct layout_header *header = (struct layout_header *)(test->cache.region + start);
@@ -151,7 +155,7 @@ static void test_strangers(struct test *test)
 // More names than there is room for, so that many of them are not there.
 static void test_same(struct test *test)
 {
-    struct name name;
+    struct stored name;
     unsigned hits = 0, second = 0, wrong = 0;
     for (uint32_t i = 0; i < NAMES; i++) {
         name_make(&name, i);
@@ -164,7 +168,8 @@ static void test_same(struct test *test)
         hits += hit;
         second += hit && test->exchange->second;
     }
-    report(test, wrong == 0, "both find the same: %u of %u differ", wrong, NAMES);
+    report(test, wrong == 0, "both compute the same hash and find the same: %u of %u differ", wrong,
+           NAMES);
     report(test, hits > 0 && hits < NAMES, "there are hits (%u) and misses", hits);
     report(test, in_shards_min(test) > 0, "each of %u elements holds entries", SHARDS);
     report(test, second > 0, "%u were in their second bucket", second);
@@ -173,7 +178,7 @@ static void test_same(struct test *test)
 // The program's hits count as the cache's own, in both counts and up to three.
 static void test_marks(struct test *test)
 {
-    struct name name;
+    struct stored name;
     unsigned wrong = 0;
     name_make(&name, NAMES);
     insert(test, &name, 1);
@@ -199,11 +204,11 @@ static void test_marks(struct test *test)
 static void test_equal_hashes(struct test *test)
 {
     enum { ALIKE = 10 };
-    struct name names[ALIKE];
+    struct stored names[ALIKE];
     unsigned wrong = 0, hits = 0, second = 0;
     for (uint32_t i = 0; i < ALIKE; i++) {
         name_make(&names[i], 2 * NAMES + i);
-        names[i].key.hash = 0x1234567890abcdef;
+        names[i].key.hash = test->hash_given = 0x1234567890abcdef;
         names[i].key.bytes = names[i].bytes;
         insert(test, &names[i], i);
     }
@@ -216,11 +221,12 @@ static void test_equal_hashes(struct test *test)
     report(test, wrong == 0 && hits > 1 && second > 0,
            "equal hashes: %u found, %u of them in the second bucket, %u wrong", hits, second,
            wrong);
+    test->hash_given = 0;
 }
 
 static void test_disturbed(struct test *test)
 {
-    struct name name;
+    struct stored name;
     name_make(&name, NAMES - 1);
     report(test, find(test, &name, true) == EXCHANGE_CHANGED,
            "a copy counts for nothing when the sequence word changes under it");
@@ -229,7 +235,7 @@ static void test_disturbed(struct test *test)
 
 // Values whose octets are all alike, stored again and again by another thread, in a cache so small
 // that what is read is overwritten all the time.
-struct writer {
+struct storer {
     struct test *test;
     bool stop;
     uint64_t count;
@@ -254,8 +260,8 @@ static void pin(bool last)
 
 static void *write_on(void *context)
 {
-    struct writer *writer = context;
-    struct name name;
+    struct storer *writer = context;
+    struct stored name;
     pin(true);
     while (!__atomic_load_n(&writer->stop, __ATOMIC_RELAXED)) {
         name_make(&name, (uint32_t)(mix(++writer->count) % STRESS_NAMES));
@@ -283,18 +289,18 @@ static uint64_t now_ms(void)
 
 static void test_stress(struct test *test)
 {
-    struct writer writer = {.test = test};
+    struct storer writer = {.test = test};
     pthread_t thread;
     uint8_t *region = test->cache.region;
     memset(region, 0, REGION_SIZE);
-    if (cache_format(&test->cache, region, cache_size_min(1), 1, 0) != 0 ||
+    if (cache_format(&test->cache, region, cache_size_min(1), 1, SEED) != 0 ||
         pthread_create(&thread, NULL, write_on, &writer) != 0)
         abort();
     pin(false);
     test->exchange->dawdle = EXCHANGE_DAWDLE;
     uint64_t counts[EXCHANGE_CHANGED + 1] = {0}, torn = 0, random = 1, end = now_ms() + STRESS_MS;
-    while (now_ms() < end || counts[EXCHANGE_HIT] == 0) {
-        struct name name;
+    while (counts[EXCHANGE_NONE] == 0 && (now_ms() < end || counts[EXCHANGE_HIT] == 0)) {
+        struct stored name;
         name_make(&name, (uint32_t)(mix(++random << 32) % STRESS_NAMES));
         enum exchange_verdict verdict = find(test, &name, false);
         counts[verdict]++;
@@ -340,7 +346,7 @@ int main(int argc, char **argv)
     };
     void *region = map_open(object, "region_map", REGION_SIZE);
     if (!region || !test.exchange ||
-        cache_format(&test.cache, region, REGION_SIZE, SHARDS, 0) != 0 ||
+        cache_format(&test.cache, region, REGION_SIZE, SHARDS, SEED) != 0 ||
         test.cache.shard_stride != SHARD_SIZE) {
         printf("1..1\nnot ok 1 - the region lies in a map\n");
         return 1;
