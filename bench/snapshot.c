@@ -84,8 +84,14 @@ static void answer_make(struct answer *answer, struct key *key, uint64_t number,
     char text[64];
     int len = snprintf(text, sizeof text, "n%llu.bench.example", (unsigned long long)number);
     must(name_parse(&name, text, (size_t)len), "no name");
-    size_t question_len = upstream_query_write(bytes, 0, name.bytes, name.len, TYPE_A, CLASS_IN,
-                                               false, false, 1232, NULL);
+    struct upstream_query asked = {
+        .name = name.bytes,
+        .name_len = name.len,
+        .type = TYPE_A,
+        .class = CLASS_IN,
+        .udp_size = 1232,
+    };
+    size_t question_len = upstream_query_write(bytes, &asked);
     struct query query;
     must(query_read(&query, bytes, question_len) == QUERY_GOOD, "no query");
     key_make(key, &query, seed);

@@ -18,6 +18,7 @@ static void *take(size_t size)
 static void settings_make(struct warm *w)
 {
     settings_init(&w->settings);
+    w->settings.upstream_cookies = false; // reply_make writes over an OPT record without options
     w->allowed = (struct prefix){.family = ADDRESS_IPV4}; // 0.0.0.0/0
     w->settings.access_allow = (struct prefix_list){&w->allowed, 1};
     w->upstream = (struct address){.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4};
@@ -34,9 +35,15 @@ static void query_make(struct warm_query *query, size_t number)
     int len = snprintf(text, sizeof text, "n%zu.bench.example", number);
     if (!name_parse(&name, text, (size_t)len))
         abort();
-    query->len =
-        (uint16_t)upstream_query_write(query->bytes, (uint16_t)number, name.bytes, name.len, TYPE_A,
-                                       CLASS_IN, false, false, 1232, NULL);
+    struct upstream_query asked = {
+        .name = name.bytes,
+        .name_len = name.len,
+        .id = (uint16_t)number,
+        .type = TYPE_A,
+        .class = CLASS_IN,
+        .udp_size = 1232,
+    };
+    query->len = (uint16_t)upstream_query_write(query->bytes, &asked);
 }
 
 // The upstream's part: turns the query that serve sent into its answer.

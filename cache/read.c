@@ -59,13 +59,39 @@ void racy_copy(void *to, const uint64_t *from, size_t len)
     }
 }
 
-// Compares a key that begins `at` octets behind a word; the words that cover it are copied first.
+static uint64_t key_word(const uint8_t *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+// Compares a key that begins `at` octets behind a word. It reads the words that hold the key, each
+// once, and no other.
 static bool racy_equal(const uint64_t *from, size_t at, const struct cache_key *key)
 {
-    uint8_t copy[CACHE_KEY_MAX + 2 * LAYOUT_WORD];
-    size_t skip = at % LAYOUT_WORD;
-    racy_copy(copy, from + at / LAYOUT_WORD, skip + key->len);
-    return memcmp(copy + skip, key->bytes, key->len) == 0;
+    const uint8_t *bytes = key->bytes;
+    size_t left = key->len, skip = at % LAYOUT_WORD;
+    unsigned down = 8 * (unsigned)skip;
+    from += at / LAYOUT_WORD;
+    uint64_t word = load(from) >> down;
+    for (; left > LAYOUT_WORD; left -= LAYOUT_WORD, bytes += LAYOUT_WORD) {
+        // There are more octets than in this word, so the next one is the key's as well. To shift
+        // twice is to shift by 64 where `down` is 0.
+        uint64_t next = load(++from);
+        if ((word | next << 1 << (63 - down)) != key_word(bytes))
+            return false;
+        word = next >> down;
+    }
+    // One to eight octets.
+    if (skip + left > LAYOUT_WORD)
+        word |= load(++from) << (64 - down);
+    uint64_t wanted = 0;
+    if (key->len >= LAYOUT_WORD)
+        wanted = key_word(bytes + left - LAYOUT_WORD) >> (64 - 8 * left);
+    else
+        memcpy(&wanted, bytes, left);
+    return (word ^ wanted) << (64 - 8 * left) == 0;
 }
 
 // Finds out whether the entry at `offset` is the key's and if so, gives its first word.

@@ -13,10 +13,21 @@ enum {
     TTL_VALID_MAX = 0x7fffffff
 };
 
-enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key)
+// Some servers that do not know EDNS answer with a header alone (RFC 6891 7 asks for FORMERR).
+static bool is_bare(const uint8_t *reply, uint16_t id)
+{
+    unsigned rcode = reply[3] & HEADER_RCODE;
+    return load_be16(reply) == id && load_be16(reply + 4) == 0 &&
+           (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP);
+}
+
+enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
+                               const struct name_case *spelling)
 {
     if (len < MESSAGE_HEADER_LEN || !(reply[2] & HEADER_QR))
         return REPLY_GARBAGE;
+    if (is_bare(reply, id))
+        return REPLY_BARE;
     if (load_be16(reply) != id || reply[2] & HEADER_OPCODE || load_be16(reply + 4) != 1)
         return REPLY_QUESTION;
 
@@ -24,13 +35,14 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
     const uint8_t *question = reply + MESSAGE_HEADER_LEN;
     if (len < MESSAGE_HEADER_LEN + name_len + 4)
         return REPLY_QUESTION;
-    uint8_t lowered[NAME_MAX_LEN];
-    name_lower(lowered, question, name_len);
-    if (memcmp(lowered, key_name(key), name_len) != 0 ||
+    uint8_t name[NAME_MAX_LEN];
+    name_lower(name, question, name_len);
+    if (memcmp(name, key_name(key), name_len) != 0 ||
         load_be16(question + name_len) != key_type(key) ||
         load_be16(question + name_len + 2) != key_class(key))
         return REPLY_QUESTION;
-    return REPLY_GOOD;
+    name_case_apply(spelling, name, name_len);
+    return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_SPELLING;
 }
 
 // Where one answer is being made.
@@ -46,6 +58,7 @@ struct taking {
     bool answered;  // there is a record of it in the answer section
     bool soa;       // there is one in the authority section: the answer is negative
     uint16_t rcode;
+    struct record opt; // its owner's length is 0 where there was none
 };
 
 // RFC 2181 8: a TTL with its top bit set is 0.
@@ -85,6 +98,7 @@ static bool record_take(struct taking *t, struct record *record, unsigned sectio
 {
     if (record->type == TYPE_OPT) {
         t->rcode |= (uint16_t)(record->ttl >> 24 << 4);
+        t->opt = *record;
         return record->owner.len == 1;
     }
     if (record->type == TYPE_TSIG)
@@ -229,7 +243,11 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
         rrsets_level(&t);
     }
     // An extended rcode speaks of our hop (BADVERS, BADCOOKIE); its lower half would say anything.
+    answer->rcode_heard = t.rcode;
     answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;
+    answer->edns = t.opt.owner.len != 0;
+    answer->options = reply + t.opt.data_at;
+    answer->options_len = t.opt.data_len;
     header_write(answer->value, reply, &t, answer->rcode);
     answer->lifetime_s = answer->truncated ? 0 : lifetime(&t);
     answer->denies = answer->rcode == RCODE_NXDOMAIN && !answer->truncated && t.counts[0] == 0;
@@ -253,19 +271,37 @@ static void addresses_rotate(uint8_t *out, const struct answer_trailer *trailer,
 }
 
 // Lessens every TTL by the age. They were at least the entry's lifetime when it was kept, so what
-// is still alive cannot fall below 0; what is stale stays at 0.
-static void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count, uint32_t age_s)
+// is still alive cannot fall below 0. What is over gets the one TTL of stale answers.
+static void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count,
+                        const struct answer_giving *giving, uint32_t ttl_stale_s)
 {
     for (unsigned i = 0; i < count; i++) {
         uint16_t place;
         memcpy(&place, places + 2 * i, sizeof place);
         uint32_t ttl = load_be32(out + place);
-        store_be32(out + place, ttl > age_s ? ttl - age_s : 0);
+        ttl = ttl > giving->age_s ? ttl - giving->age_s : 0;
+        store_be32(out + place, giving->stale ? ttl_stale_s : ttl);
     }
 }
 
+void answer_mark_refreshed(struct answer *answer)
+{
+    struct answer_trailer trailer;
+    uint8_t *at = answer->value + answer->len - sizeof trailer;
+    memcpy(&trailer, at, sizeof trailer);
+    trailer.refreshed = 1;
+    memcpy(at, &trailer, sizeof trailer);
+}
+
+bool answer_is_refreshed(const uint8_t *value, size_t value_len)
+{
+    struct answer_trailer trailer;
+    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
+    return trailer.refreshed == 1;
+}
+
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
-                   uint32_t age_s, uint32_t turn, const struct answer_limits *limits)
+                   const struct answer_giving *giving, const struct answer_limits *limits)
 {
     size_t reply_max = query_reply_max(query, limits->udp_payload_max);
     size_t opt_len = query->edns ? OPT_LEN : 0;
@@ -278,9 +314,9 @@ size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct
         return reply_empty(out, query, out[3] & HEADER_RCODE, HEADER_TC, true,
                            limits->udp_payload_max, EDE_NONE);
 
-    ttls_lessen(out, out + message_len, trailer.ttl_count, age_s);
+    ttls_lessen(out, out + message_len, trailer.ttl_count, giving, limits->ttl_stale_s);
     if (trailer.rotate_count > 1 && limits->rotate)
-        addresses_rotate(out, &trailer, turn);
+        addresses_rotate(out, &trailer, giving->turn);
     store_be16(out, query->id);
     out[2] |= query->flags & HEADER_RD;
     out[3] |= query->checking_disabled ? HEADER_CD : 0;
@@ -289,7 +325,12 @@ size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct
         return message_len;
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
     opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
-    return message_len + OPT_LEN;
+    message_len += OPT_LEN;
+    if (!giving->stale || message_len + EDE_LEN > reply_max)
+        return message_len;
+    bool denied = (out[3] & HEADER_RCODE) == RCODE_NXDOMAIN;
+    return message_len +
+           opt_ede_write(out + message_len - OPT_LEN, denied ? EDE_STALE_NXDOMAIN : EDE_STALE);
 }
 
 // Does what the trailer says of addresses stay within the message?
@@ -310,7 +351,8 @@ bool answer_check(const uint8_t *value, size_t len)
         return false;
     memcpy(&trailer, value + len - sizeof trailer, sizeof trailer);
     if (len != trailer.message_len + 2u * trailer.ttl_count + sizeof trailer ||
-        trailer.message_len < MESSAGE_HEADER_LEN || !rotation_check(&trailer))
+        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 ||
+        !rotation_check(&trailer))
         return false;
     if ((value[2] & (HEADER_QR | HEADER_OPCODE | HEADER_TC)) != HEADER_QR ||
         load_be16(value + 4) != 1)

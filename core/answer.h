@@ -23,12 +23,14 @@ struct answer_trailer {
     uint16_t rotate_stride; // less than two: there is nothing to rotate
     uint16_t message_len;
     uint16_t ttl_count;
+    uint16_t refreshed; // 1: was asked for before the one before it was over
 };
 
 struct answer_limits {
     uint32_t ttl_min_s;
     uint32_t ttl_max_s;
     uint32_t ttl_negative_max_s;
+    uint32_t ttl_stale_s; // with which what is over is given (RFC 8767 4)
     uint16_t udp_payload_max;
     bool rotate; // addresses of one RRset from answer to answer
 };
@@ -36,9 +38,13 @@ struct answer_limits {
 struct answer {
     uint8_t *value; // of ANSWER_SIZE_MAX octets, the caller's
     uint32_t len;
-    uint32_t lifetime_s; // 0: not to be kept
-    uint8_t rcode;
+    uint32_t lifetime_s;  // 0: not to be kept
+    uint16_t rcode_heard; // the upstream's, with the bits of its OPT
+    uint8_t rcode;        // the same as a client may hear it
     bool truncated;
+    bool edns;              // there was an OPT
+    const uint8_t *options; // its options, in the reply that was taken
+    uint16_t options_len;
     bool denies; // the name itself, and so every type of it
 };
 
@@ -46,12 +52,15 @@ enum reply_verdict {
     REPLY_GOOD,
     REPLY_GARBAGE,  // cut, loops, counts that lie, not a response
     REPLY_QUESTION, // well-formed so far, but another question or none
+    REPLY_SPELLING, // the question, but not as it was spelled (0x20)
+    REPLY_BARE,     // FORMERR or NOTIMP without a question: all that some old servers say to EDNS
 };
 
 // Reads the header and the question of an upstream's reply and compares them with what was asked:
-// id, QR, opcode, and the question octet by octet but for case (RFC 5452 4.2, 9.1).
-enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id,
-                               const struct key *key);
+// id, QR, opcode, and the question octet by octet (RFC 5452 4.2, 9.1), with the letters' case as in
+// `spelling`.
+enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
+                               const struct name_case *spelling);
 
 // Turns a matched reply into a value: every record read and written anew (RFC 3597 4: names are
 // decompressed in the types of RFC 1035 and its neighbours, compressed in those of RFC 1035 only),
@@ -65,13 +74,22 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id,
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);
 
+// Tells a kept answer apart that was asked for to keep the one before it fresh.
+void answer_mark_refreshed(struct answer *answer);
+[[nodiscard]] bool answer_is_refreshed(const uint8_t *value, size_t value_len);
+
+struct answer_giving {
+    uint32_t age_s;
+    uint32_t turn; // any number that differs from answer to answer
+    bool stale;    // it is over: TTLs are ttl_stale_s, and EDE 3 or 19 says so (RFC 8914)
+};
+
 // Finishes an answer that lies at `out` as it was kept (`value_len` octets of `out_size`):
-// ID, RD and CD of the query, its question as it spelled it, TTLs less `age_s`, own OPT, and
-// several addresses in turn: `turn` is any number that differs from answer to answer. Where the
-// whole is more than the client takes, or did not fit, writes TC and the question alone (RFC 9715).
-// Returns the length of the message.
+// ID, RD and CD of the query, its question as it spelled it, TTLs less the age, own OPT, and
+// several addresses in turn. Where the whole is more than the client takes, or did not fit, writes
+// TC and the question alone (RFC 9715). Returns the length of the message.
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
-                   uint32_t age_s, uint32_t turn, const struct answer_limits *limits);
+                   const struct answer_giving *giving, const struct answer_limits *limits);
 
 // Is this what answer_take writes for an answer that is kept? For values that come from elsewhere:
 // where it says yes, answer_give reads and writes nothing but the value, whatever the octets are.

@@ -1,55 +1,50 @@
 // SPDX-License-Identifier: MIT
 #include "core/serve.h"
 
-#include "core/forward/port.h"
-#include "core/forward/upstream.h"
+#include "core/forward/failure.h"
+#include "core/forward/forward.h"
+#include "core/forward/refresh.h"
 
 #include <assert.h>
 
 // What is true between two verbs:
-// - A question in the pending table can be joined; a finished one is out of it, has no attempts and
-//   no timer, and stands in `finished` until serve_drain has told its last waiter.
-// - At most one finished question has an answer, the one in `answer`; all others have an rcode.
-// - An attempt that is queued stands in `to_send`; one that is not has been sent.
+// - A question in the pending table can be joined. One that has ended is out of it and stands among
+//   `told` until serve_drain has told its last waiter.
+// - A question that goes on stands among `told` only while its waiters are being given what is
+//   stale; then it has none.
 // - Each waiter is answered once: it leaves its question only in serve_drain.
 
 enum {
-    QUESTION_DEADLINE_US = 5000000,
-    SENDS_MAX = 3,              // of a question to one server (RFC 9520 3.1)
-    OPENS_MAX = 8,              // source ports tried for one attempt
-    EXHAUSTED_RETRY_US = 50000, // when there was no source port or attempt to be had
-    PORTS_PAUSE_US = 1000000,   // between two looks for source ports that have grown old
-    UPSTREAM_QUERY_ROOM = MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN,
+    FAILURES_PER_QUESTION = 2, // remembered, for each place of the pending table
+    REFRESHES_PER_QUESTION = 1,
+    REFRESH_EARNS = BUDGET_SEND / 4, // by each question: a quarter of a refresh
+    REFRESH_SENDS_MAX = 4096,
+    REFRESH_SENDS_AT_START = 256,
+    SPARE_MAX = SERVE_BATCH_MAX, // places of the pending table that a batch may take at once
+    SPARE_SHARE = 4,             // or one part in so many of a small one
 };
-
-// Pauses after the last send of a round, so that three sends also outlast a short outage.
-static const uint32_t round_pause_us[SENDS_MAX + 1] = {0, 0, 400000, 1200000};
 
 struct lookup {
     struct serve_item *item;
     struct query query;
     struct key key;
+    bool stale; // there is an answer that is over, but not for too long
 };
 
 struct serve {
     struct serve_config config;
     struct answer_limits limits;
     size_t reply_room;
-    struct rng rng;
-    struct wheel wheel;
-    struct pending_table pending;
-    struct port_table ports;
-    struct timer ports_timer; // runs while ports are open
-    struct upstream upstreams[PLAN_UPSTREAMS_MAX];
-    struct attempt *to_send;
-    struct attempt **to_send_end;
-    struct pending *finished;
-    struct pending **finished_end;
-    uint32_t turn;     // for answers with several addresses
-    bool answer_taken; // by a finished question
-    struct answer answer;
+    uint32_t stale_max_s;
+    uint64_t stale_after_us;
+    uint32_t turn; // for answers with several addresses
+    struct failure_table failures;
+    struct refresh_table refreshes;
+    struct budget refresh_budget;
+    struct pending *told; // by next_told
+    struct pending **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
-    uint8_t answer_value[ANSWER_SIZE_MAX];
+    struct forward forward;
 };
 
 static size_t aligned(size_t size)
@@ -57,10 +52,48 @@ static size_t aligned(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
+static struct forward_config forward_config_of(const struct serve_config *config)
+{
+    return (struct forward_config){
+        .plan = config->plan,
+        .counters = config->counters,
+        .pending_max = config->pending_max,
+        .ports_max = config->ports_max,
+        .streams_max = config->streams_max,
+        .stream_idle_us = config->settings->upstream_tcp_idle_timeout * 1000,
+        .spelling = config->settings->upstream_random_case,
+        .cookies = config->settings->upstream_cookies,
+    };
+}
+
+static uint32_t failures_of(const struct serve_config *config)
+{
+    uint32_t count = config->pending_max * FAILURES_PER_QUESTION;
+    return count > 4 ? count : 4;
+}
+
 size_t serve_size(const struct serve_config *config)
 {
-    return aligned(sizeof(struct serve)) + aligned(pending_size(config->pending_max)) +
-           aligned(port_size(config->ports_max));
+    struct forward_config forward = forward_config_of(config);
+    return aligned(sizeof(struct serve)) + aligned(forward_size(&forward)) +
+           aligned(failure_size(failures_of(config))) +
+           aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
+}
+
+static void limits_take(struct serve *s, const struct settings *settings)
+{
+    s->limits = (struct answer_limits){
+        .ttl_min_s = (uint32_t)(settings->cache_ttl_min / 1000),
+        .ttl_max_s = (uint32_t)(settings->cache_ttl_max / 1000),
+        .ttl_negative_max_s = (uint32_t)(settings->cache_ttl_negative_max / 1000),
+        .ttl_stale_s = (uint32_t)(settings->cache_stale_ttl / 1000),
+        .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
+        .rotate = settings->cache_rotate,
+    };
+    s->stale_max_s = (uint32_t)(settings->cache_stale_max_age / 1000);
+    s->stale_after_us = settings->cache_stale_answer_after * 1000;
+    // A record takes 11 octets at least and its TTL's place 2 more, behind the message.
+    s->reply_room = s->limits.udp_payload_max + s->limits.udp_payload_max / 5u + 64;
 }
 
 struct serve *serve_init(void *memory, const struct serve_config *config, uint64_t now_us)
@@ -68,34 +101,34 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     assert((uintptr_t)memory % 64 == 0);
     assert(config->worker < config->worker_count &&
            config->cache->shard_count % config->worker_count == 0);
-    const struct settings *settings = config->settings;
     struct serve *s = memory;
     uint8_t *tables = (uint8_t *)memory + aligned(sizeof *s);
-
     memset(s, 0, sizeof *s);
     s->config = *config;
-    s->limits = (struct answer_limits){
-        .ttl_min_s = (uint32_t)(settings->cache_ttl_min / 1000),
-        .ttl_max_s = (uint32_t)(settings->cache_ttl_max / 1000),
-        .ttl_negative_max_s = (uint32_t)(settings->cache_ttl_negative_max / 1000),
-        .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
-        .rotate = settings->cache_rotate,
-    };
-    // A record takes 11 octets at least and its TTL's place 2 more, behind the message.
-    s->reply_room = s->limits.udp_payload_max + s->limits.udp_payload_max / 5u + 64;
-    rng_seed(&s->rng, config->seed);
-    wheel_init(&s->wheel, now_us);
-    pending_init(&s->pending, tables, config->pending_max);
-    port_init(&s->ports, tables + aligned(pending_size(config->pending_max)), config->ports_max);
-    s->to_send_end = &s->to_send;
-    s->finished_end = &s->finished;
-    s->answer.value = s->answer_value;
+    limits_take(s, config->settings);
+    struct forward_config forward = forward_config_of(config);
+    forward.limits = &s->limits;
+    forward.key_seed = config->cache->seed;
+    forward_init(&s->forward, tables, &forward, config->seed, now_us);
+    tables += aligned(forward_size(&forward));
+    failure_init(&s->failures, tables, failures_of(config));
+    tables += aligned(failure_size(failures_of(config)));
+    refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
+    budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
+    s->told_end = &s->told;
     return s;
 }
 
 size_t serve_reply_room(const struct serve *s)
 {
-    return s->reply_room > UPSTREAM_QUERY_ROOM ? s->reply_room : UPSTREAM_QUERY_ROOM;
+    size_t query = UPSTREAM_QUERY_MAX + 2; // a length in front, on a connection
+    return s->reply_room > query ? s->reply_room : query;
+}
+
+// Octets for a reply to this client while it is made.
+static size_t room_for(const struct serve *s, const struct client *client)
+{
+    return client->tcp ? SERVE_STREAM_ROOM : s->reply_room;
 }
 
 static void count(struct serve *s, enum counter which)
@@ -120,75 +153,140 @@ static void answered(struct serve *s, struct serve_item *item, uint8_t **out, si
     count(s, source);
 }
 
+static enum counter source_of(uint16_t rcode)
+{
+    switch (rcode) {
+    case RCODE_REFUSED:
+        return COUNTER_answers_refused;
+    case RCODE_SERVFAIL:
+        return COUNTER_answers_failure;
+    default:
+        return COUNTER_answers_error;
+    }
+}
+
 static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
                            const struct query *query, uint16_t rcode, bool ra, int ede)
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
-    answered(s, item, out, len,
-             rcode == RCODE_REFUSED ? COUNTER_answers_refused : COUNTER_answers_error);
+    answered(s, item, out, len, source_of(rcode));
 }
 
-// Ends an attempt, whether it was sent or still waits for that.
-static void attempt_end(struct serve *s, struct attempt *attempt)
+// --- the cache ---------------------------------------------------------------------------------
+
+// Copies what is kept under a key, dead or alive.
+static bool recall(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
+                   struct cache_hit *hit)
 {
-    if (attempt->queued) {
-        struct attempt **link = &s->to_send;
-        while (*link != attempt)
-            link = &(*link)->next_to_send;
-        *link = attempt->next_to_send;
-        if (!*link)
-            s->to_send_end = link;
-    }
-    port_detach(&s->ports, attempt);
-    attempt_free(&s->pending, attempt);
+    struct cache_key cache_key = key_for_cache(key);
+    return cache_lookup(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
 }
 
-static void finish(struct serve *s, struct pending *pending, uint16_t rcode, bool with_answer)
+static bool recall_denial(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
+                          struct cache_hit *hit)
 {
-    wheel_stop(&s->wheel, &pending->timer);
-    while (pending->attempts)
-        attempt_end(s, pending->attempts);
-    pending_unlink(&s->pending, pending);
-    pending->rcode = rcode;
-    pending->answered = with_answer;
-    s->answer_taken |= with_answer;
-    *s->finished_end = pending;
-    s->finished_end = &pending->next;
+    struct key denial;
+    key_make_denial(&denial, key);
+    return recall(s, &denial, out, size, hit);
 }
 
-// Queues what is to go to an upstream next for this question and sets its timer. Where nothing can
-// be sent any more, the attempts under way have until the deadline; without any it is over.
-static void attempt_start(struct serve *s, uint64_t now_us, struct pending *pending)
+static bool is_stale(const struct serve *s, uint32_t now_s, const struct cache_hit *hit)
 {
-    const struct plan_zone *zone = pending->zone;
-    uint64_t wait_us = EXHAUSTED_RETRY_US;
-    int choice = upstream_choose(zone, s->upstreams, pending->sends, SENDS_MAX, &s->rng, now_us);
-    if (choice < 0) {
-        if (pending->attempts)
-            wheel_start(&s->wheel, &pending->timer, pending->deadline_us);
-        else
-            finish(s, pending, RCODE_SERVFAIL, false);
+    return now_s - hit->expiry_s < s->stale_max_s;
+}
+
+// Copies what is over but may be given for want of better (RFC 8767): an answer to the question or
+// a denial of its name. Both may be there, as the denial came with a question of another type; then
+// what came last is nearer to the truth.
+static bool recall_stale(const struct serve *s, uint64_t now_us, const struct key *key,
+                         uint8_t *out, size_t size, struct cache_hit *hit)
+{
+    uint32_t now_s = (uint32_t)(now_us / 1000000);
+    uint8_t none[MESSAGE_HEADER_LEN];
+    struct cache_hit own;
+    bool has_own = recall(s, key, none, sizeof none, &own) && is_stale(s, now_s, &own);
+    bool denied = recall_denial(s, key, out, size, hit) && is_stale(s, now_s, hit);
+    if (denied && (!has_own || own.birth_s < hit->birth_s))
+        return true;
+    return has_own && recall(s, key, out, size, hit);
+}
+
+// Of an answer to the question and a denial of its name only what came last stays, so that it does
+// not matter which is looked up first. Answers to other types go on until they are over. What may
+// not be kept, although it is an answer, still ends what is known so far.
+static void answer_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    uint32_t now_s = (uint32_t)(now_us / 1000000);
+    struct answer *answer = &s->forward.answer;
+    struct key denial;
+    key_make_denial(&denial, &pending->key);
+    struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
+    struct cache_inserted inserted;
+    if (pending->refresh)
+        answer_mark_refreshed(answer);
+    struct cache_value value = {
+        .bytes = answer->value,
+        .len = answer->len,
+        .birth_s = now_s,
+        .expiry_s = now_s + answer->lifetime_s,
+    };
+    bool kept =
+        answer->lifetime_s > 0 && cache_insert(s->config.cache, answer->denies ? &of_name : &own,
+                                               &value, now_s, &inserted) == 0;
+    if (!kept || answer->denies)
+        cache_remove(s->config.cache, &own);
+    if (!kept || !answer->denies)
+        cache_remove(s->config.cache, &of_name);
+    if (!kept)
         return;
+    count(s, COUNTER_cache_inserted);
+    counter_add(s->config.counters, COUNTER_cache_evicted, inserted.evicted);
+    counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);
+}
+
+// --- questions ---------------------------------------------------------------------------------
+
+// Has the waiters of a question told.
+static void tell(struct serve *s, struct pending *pending)
+{
+    if (pending->told)
+        return;
+    pending->told = true;
+    *s->told_end = pending;
+    s->told_end = &pending->next_told;
+}
+
+// May this worker write to the question's shard? Only a probe is ever asked elsewhere; then its
+// answer is a sign of life and no more.
+static bool is_home(const struct serve *s, const struct key *key)
+{
+    return cache_shard_of(s->config.cache, key->hash) % s->config.worker_count == s->config.worker;
+}
+
+// Takes the questions that have ended: what was answered is kept, what failed is remembered.
+static void ended_take(struct serve *s, uint64_t now_us)
+{
+    struct forward *f = &s->forward;
+    struct pending *pending;
+    while ((pending = forward_take_ended(f))) {
+        wheel_stop(&f->wheel, &pending->stale_timer);
+        if (pending->end == PENDING_ANSWERED) {
+            if (is_home(s, &pending->key))
+                answer_keep(s, now_us, pending);
+            failure_forget(&s->failures, pending->key.hash);
+        } else if (!pending->abandoned && !pending->probe) {
+            failure_add(&s->failures, pending->key.hash, pending->rcode, !pending->heard_rcode,
+                        pending->era, pending->has_stale ? FAILURE_STALE_US : 0, now_us);
+        }
+        pending->tell_stale = pending->end == PENDING_FAILED && pending->has_stale;
+        tell(s, pending);
     }
-    uint16_t upstream = zone->upstreams[choice];
-    struct attempt *attempt = attempt_add(&s->pending, pending);
-    if (attempt && port_attach(&s->ports, &s->rng, attempt, upstream, now_us) == PORT_NONE) {
-        attempt_free(&s->pending, attempt);
-        attempt = NULL;
-    }
-    if (attempt) {
-        attempt->choice = (uint8_t)choice;
-        attempt->queued = true;
-        *s->to_send_end = attempt;
-        s->to_send_end = &attempt->next_to_send;
-        unsigned round = ++pending->sends[choice];
-        wait_us = upstream_timeout_us(&s->upstreams[upstream]) + round_pause_us[round];
-    } else {
-        count(s, COUNTER_ports_exhausted);
-    }
-    uint64_t due_us = now_us + wait_us;
-    wheel_start(&s->wheel, &pending->timer,
-                due_us < pending->deadline_us ? due_us : pending->deadline_us);
+}
+
+static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone)
+{
+    forward_probe(&s->forward, now_us, zone);
+    ended_take(s, now_us);
 }
 
 static void waiter_fill(struct waiter *waiter, const struct lookup *lookup)
@@ -202,43 +300,135 @@ static void waiter_fill(struct waiter *waiter, const struct lookup *lookup)
     name_case_take(&waiter->spelling, query_name(query), query->name_len);
 }
 
+// Answers with what is over; false: it is gone.
+static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+{
+    struct cache_hit hit;
+    size_t room = room_for(s, &lookup->item->client);
+    if (!lookup->stale || !recall_stale(s, now_us, &lookup->key, *out, room, &hit))
+        return false;
+    struct answer_giving giving = {.turn = s->turn++, .stale = true};
+    size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
+    if ((*out)[2] & HEADER_TC)
+        count(s, COUNTER_truncated);
+    answered(s, lookup->item, out, len, COUNTER_answers_stale);
+    return true;
+}
+
+// Makes room in the table of questions: the one that has waited longest is given up. A few places
+// are kept free, as those of questions that have ended come back only with the next draining.
+static void room_make(struct serve *s, uint64_t now_us)
+{
+    struct pending_table *table = &s->forward.pending;
+    uint32_t spare = table->size / SPARE_SHARE < SPARE_MAX ? table->size / SPARE_SHARE : SPARE_MAX;
+    if (table->open_count == 0 || table->open_count + spare < table->size)
+        return;
+    table->oldest->abandoned = true;
+    count(s, COUNTER_pending_abandoned);
+    forward_abandon(&s->forward, now_us, table->oldest);
+    ended_take(s, now_us);
+}
+
+// Answers what failed a moment ago with that, or with what is over; false: it did not.
+static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                            const struct plan_zone *zone, uint8_t **out)
+{
+    const struct failure *failure =
+        failure_find(&s->failures, lookup->key.hash, s->forward.revivals, now_us);
+    if (!failure)
+        return false;
+    count(s, COUNTER_failures_remembered);
+    probe(s, now_us, zone);
+    if (answered_stale(s, now_us, lookup, out))
+        return true;
+    int ede = failure->network ? EDE_NO_REACHABLE : EDE_CACHED_ERROR;
+    size_t len =
+        reply_empty(*out, &lookup->query, failure->rcode, 0, true, s->limits.udp_payload_max, ede);
+    answered(s, lookup->item, out, len, COUNTER_answers_failure);
+    return true;
+}
+
+// A question that nobody has asked yet; NULL: it is not to be asked, and the item is done.
+static struct pending *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                      uint8_t **out)
+{
+    struct serve_item *item = lookup->item;
+    const struct key *key = &lookup->key;
+    struct forward *f = &s->forward;
+    const struct plan_zone *zone = plan_find(s->config.plan, key_name(key), key_name_len(key));
+    if (!zone) {
+        answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
+        return NULL;
+    }
+    if (answered_failed(s, now_us, lookup, zone, out))
+        return NULL;
+    // Asked before anything is taken or given up, so that a failure leaves all as it was.
+    if (!f->pending.free || !f->pending.free_waiters) {
+        drop(s, item, COUNTER_drops_pending_full);
+        return NULL;
+    }
+    room_make(s, now_us);
+    struct pending *pending = pending_add(&f->pending, key);
+    assert(pending);
+    pending->zone = zone;
+    return pending;
+}
+
+// Where what is over is better than waiting: in an outage that is known, or when the question has
+// waited long enough.
+static bool stale_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    return pending->stale_due || forward_is_down(&s->forward, now_us, pending->zone);
+}
+
 // Attaches the query to its question, which is asked upstream if it is new.
 static void question_join(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     struct serve_item *item = lookup->item;
-    struct pending *pending = pending_find(&s->pending, &lookup->key);
+    struct forward *f = &s->forward;
+    struct pending *pending = pending_find(&f->pending, &lookup->key);
+    uint16_t share = pending_share(&item->client.from);
     bool fresh = !pending;
-    if (fresh) {
-        const struct plan_zone *zone =
-            plan_find(s->config.plan, key_name(&lookup->key), key_name_len(&lookup->key));
-        if (!zone) {
-            answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
-            return;
-        }
-        // Asked before anything is taken, so that a failure leaves nothing behind.
-        if (s->pending.free_waiters)
-            pending = pending_add(&s->pending, &lookup->key);
-        if (!pending) {
-            drop(s, item, COUNTER_drops_pending_full);
-            return;
-        }
-        pending->zone = zone;
-        pending->deadline_us = now_us + QUESTION_DEADLINE_US;
-    }
-    struct waiter *waiter = waiter_add(&s->pending, pending);
-    if (!waiter) {
-        drop(s, item, COUNTER_drops_waiters_full);
+    if (pending && pending->probe && answered_failed(s, now_us, lookup, pending->zone, out))
+        return;
+    if (fresh && !pending_share_left(&f->pending, share)) {
+        drop(s, item, COUNTER_drops_client_share);
         return;
     }
-    waiter_fill(waiter, lookup);
-    item->verdict = SERVE_WAITING;
     if (fresh)
-        attempt_start(s, now_us, pending);
+        pending = question_begin(s, now_us, lookup, out);
+    if (!pending)
+        return;
+    pending->has_stale |= lookup->stale;
+    struct waiter *waiter = NULL;
+    if (!stale_is_due(s, now_us, pending) || !answered_stale(s, now_us, lookup, out)) {
+        waiter = waiter_add(&f->pending, pending, share);
+        item->verdict = SERVE_WAITING;
+        if (waiter)
+            waiter_fill(waiter, lookup);
+        else
+            drop(s, item, COUNTER_drops_waiters_full);
+        forward_adopt(pending, now_us);
+    } else if (!fresh) {
+        probe(s, now_us, pending->zone);
+    }
+    pending->stale_timer.kind = TIMER_STALE;
+    if (waiter && lookup->stale && !timer_running(&pending->stale_timer))
+        wheel_start(&f->wheel, &pending->stale_timer, now_us + s->stale_after_us);
+    if (fresh) {
+        budget_give(&s->refresh_budget, REFRESH_EARNS);
+        forward_start(f, now_us, pending);
+        ended_take(s, now_us);
+    }
 }
 
 static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     struct serve_item *item = lookup->item;
+    if (item->note) {
+        item->verdict = SERVE_NOTED; // what it speaks of is gone
+        return;
+    }
     if (!(lookup->query.flags & HEADER_RD)) {
         // Not asked to find it, and it is not at hand.
         answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
@@ -254,36 +444,78 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     question_join(s, now_us, lookup, out);
 }
 
-static bool recall(const struct serve *s, uint32_t now_s, const struct key *key, uint8_t *out,
-                   struct cache_hit *hit)
+// --- hits --------------------------------------------------------------------------------------
+
+// Notes an answer that is asked for so often that it is to be fresh when its time is over.
+static void popular_note(struct serve *s, const struct lookup *lookup, const uint8_t *value,
+                         const struct cache_hit *hit)
 {
-    struct cache_key cache_key = key_for_cache(key);
-    return cache_lookup(s->config.cache, &cache_key, out, s->reply_room, hit) == CACHE_HIT &&
-           now_s < hit->expiry_s;
+    bool full;
+    struct refresh *refresh =
+        refresh_note(&s->refreshes, &lookup->key, hit->birth_s, hit->expiry_s, &full);
+    if (full)
+        count(s, COUNTER_refreshes_unnoted);
+    if (!refresh)
+        return;
+    // A refresh that was of use has paid for itself.
+    if (hit->value_len <= room_for(s, &lookup->item->client) &&
+        answer_is_refreshed(value, hit->value_len))
+        budget_give(&s->refresh_budget, BUDGET_SEND);
+    refresh->timer.kind = TIMER_REFRESH;
+    wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
 }
 
-static bool recall_denial(const struct serve *s, uint32_t now_s, const struct key *key,
-                          uint8_t *out, struct cache_hit *hit)
+// Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
+// third of any, that it is popular; the latter its home has to know.
+static void hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
+                      const struct cache_hit *hit)
 {
-    struct key denial;
-    key_make_denial(&denial, key);
-    return recall(s, now_s, &denial, out, hit);
+    struct serve_item *item = lookup->item;
+    if (hit->asked == 0 && hit->value_len <= room_for(s, &item->client) &&
+        answer_is_refreshed(value, hit->value_len))
+        count(s, COUNTER_refreshes_used);
+    if (hit->asked + 1 != REFRESH_HITS || !s->config.settings->cache_prefetch)
+        return;
+    uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
+    item->owner = (uint16_t)(shard % s->config.worker_count);
+    if (item->owner == s->config.worker)
+        popular_note(s, lookup, value, hit);
+    else
+        item->note = true;
 }
 
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct cache_hit hit;
-    if (!recall(s, now_s, &lookup->key, *out, &hit) &&
-        !recall_denial(s, now_s, &lookup->key, *out, &hit)) {
-        miss(s, now_us, lookup, out);
+    size_t room = room_for(s, &lookup->item->client);
+    struct cache_hit hit, denial;
+    bool own = recall(s, &lookup->key, *out, room, &hit);
+    bool alive = own && now_s < hit.expiry_s;
+    if (!alive) {
+        bool denied = recall_denial(s, &lookup->key, *out, room, &denial);
+        lookup->stale =
+            (own && is_stale(s, now_s, &hit)) || (denied && is_stale(s, now_s, &denial));
+        if (!denied || now_s >= denial.expiry_s) {
+            miss(s, now_us, lookup, out);
+            return;
+        }
+        hit = denial;
+    }
+    if (lookup->item->note) {
+        if (alive)
+            popular_note(s, lookup, *out, &hit);
+        lookup->item->verdict = SERVE_NOTED;
         return;
     }
+    if (alive && hit.asked < REFRESH_HITS)
+        hit_learn(s, lookup, *out, &hit);
     // Its worker's clock may have been read a moment later than ours.
-    uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
-    size_t len = answer_give(*out, s->reply_room, hit.value_len, &lookup->query, age_s, s->turn++,
-                             &s->limits);
+    struct answer_giving giving = {
+        .age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0,
+        .turn = s->turn++,
+    };
+    size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
     if ((*out)[2] & HEADER_TC)
         count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len, COUNTER_answers_cache);
@@ -294,10 +526,11 @@ static bool admit(struct serve *s, struct serve_item *item, struct query *query,
 {
     enum access_verdict access = ACCESS_ALLOW;
     if (!item->handed_over) {
-        count(s, COUNTER_queries);
+        count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
         access = access_check(s->config.access, &item->client.from);
     }
     if (access == ACCESS_DROP) {
+        item->noise = true;
         drop(s, item, COUNTER_drops_access);
         return false;
     }
@@ -307,7 +540,9 @@ static bool admit(struct serve *s, struct serve_item *item, struct query *query,
         return false;
     }
     enum query_verdict verdict = query_read(query, item->in, item->in_len);
+    query->tcp = item->client.tcp;
     if (verdict == QUERY_SHORT || verdict == QUERY_RESPONSE) {
+        item->noise = true;
         drop(s, item, verdict == QUERY_SHORT ? COUNTER_drops_short : COUNTER_drops_response);
         return false;
     }
@@ -332,6 +567,7 @@ void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, s
         if (!admit(s, &items[i], &lookup->query, &out))
             continue;
         lookup->item = &items[i];
+        lookup->stale = false;
         key_make(&lookup->key, &lookup->query, cache->seed);
         cache_prefetch_bucket(cache, lookup->key.hash);
         lookup_count++;
@@ -347,152 +583,102 @@ void serve_handover_failed(struct serve *s)
     count(s, COUNTER_drops_handover_full);
 }
 
-// Of an answer to the question and a denial of its name only what came last stays, so that it does
-// not matter which is looked up first. Answers to other types go on until they are over.
-static void answer_keep(struct serve *s, uint64_t now_us, const struct key *key)
-{
-    uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct key denial;
-    key_make_denial(&denial, key);
-    struct cache_key own = key_for_cache(key), of_name = key_for_cache(&denial);
-    bool denies = s->answer.denies;
-    struct cache_value value = {
-        .bytes = s->answer.value,
-        .len = s->answer.len,
-        .birth_s = now_s,
-        .expiry_s = now_s + s->answer.lifetime_s,
-    };
-    struct cache_inserted inserted;
-    // What may not be kept changes nothing: it is truncated, without an SOA, or over already.
-    if (s->answer.lifetime_s == 0 ||
-        cache_insert(s->config.cache, denies ? &of_name : &own, &value, now_s, &inserted) != 0)
-        return;
-    cache_remove(s->config.cache, denies ? &own : &of_name);
-    count(s, COUNTER_cache_inserted);
-    counter_add(s->config.counters, COUNTER_cache_evicted, inserted.evicted);
-    counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);
-}
-
-// An upstream says that it cannot or will not answer: the question goes to the next one, and only
-// when there is none and nothing is under way is the client told what this one said (RFC 5625).
-static void upstream_failed(struct serve *s, uint64_t now_us, struct attempt *attempt)
-{
-    struct pending *pending = attempt->pending;
-    count(s, COUNTER_replies_failed);
-    pending->sends[attempt->choice] = SENDS_MAX;
-    attempt_end(s, attempt);
-    if (upstream_choose(pending->zone, s->upstreams, pending->sends, SENDS_MAX, &s->rng, now_us) >=
-        0)
-        attempt_start(s, now_us, pending);
-    else if (!pending->attempts)
-        finish(s, pending, s->answer.rcode, true);
-}
+// --- upstreams and time ------------------------------------------------------------------------
 
 void serve_reply(struct serve *s, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
 {
-    if (len < MESSAGE_HEADER_LEN) {
-        count(s, COUNTER_replies_garbage);
-        return;
-    }
-    uint16_t id = load_be16(in);
-    struct attempt *attempt = port_find(&s->ports, port, id);
-    if (!attempt) {
-        count(s, COUNTER_replies_late);
-        return;
-    }
-    assert(!s->answer_taken); // or serve_drain was not called to its end
-    struct pending *pending = attempt->pending;
-    enum reply_verdict verdict = reply_match(in, len, id, &pending->key);
-    if (verdict == REPLY_GOOD)
-        verdict = answer_take(&s->answer, in, len, &pending->key, &s->limits);
-    if (verdict != REPLY_GOOD) {
-        count(s, verdict == REPLY_QUESTION ? COUNTER_replies_mismatched : COUNTER_replies_garbage);
-        return;
-    }
-    upstream_answered(&s->upstreams[pending->zone->upstreams[attempt->choice]],
-                      (uint32_t)(now_us - attempt->sent_us));
-    if (s->answer.rcode != RCODE_NOERROR && s->answer.rcode != RCODE_NXDOMAIN) {
-        upstream_failed(s, now_us, attempt);
-        return;
-    }
-    count(s, COUNTER_replies_accepted);
-    answer_keep(s, now_us, &pending->key);
-    finish(s, pending, s->answer.rcode, true);
+    forward_reply(&s->forward, now_us, port, in, len);
+    ended_take(s, now_us);
+}
+
+void serve_stream_reply(struct serve *s, uint64_t now_us, uint16_t stream, const uint8_t *in,
+                        size_t len)
+{
+    forward_stream_reply(&s->forward, now_us, stream, in, len);
+    ended_take(s, now_us);
+}
+
+void serve_stream_closed(struct serve *s, uint64_t now_us, uint16_t stream)
+{
+    forward_stream_closed(&s->forward, now_us, stream);
+    ended_take(s, now_us);
 }
 
 void serve_unreachable(struct serve *s, uint64_t now_us, uint16_t port)
 {
-    count(s, COUNTER_upstream_unreachable);
-    struct attempt *next;
-    for (struct attempt *attempt = s->ports.ports[port].attempts; attempt; attempt = next) {
-        next = attempt->next_at_port;
-        struct pending *pending = attempt->pending;
-        upstream_lost(&s->upstreams[pending->zone->upstreams[attempt->choice]], now_us);
-        unsigned sends = pending->sends[attempt->choice];
-        attempt_end(s, attempt);
-        // Another upstream is asked at once; the same one only when its time has come.
-        int choice = upstream_choose(pending->zone, s->upstreams, pending->sends, SENDS_MAX,
-                                     &s->rng, now_us);
-        if (choice >= 0 && pending->sends[choice] < sends)
-            attempt_start(s, now_us, pending);
-    }
-    port_retire(&s->ports, port);
+    forward_unreachable(&s->forward, now_us, port);
+    ended_take(s, now_us);
 }
 
 void serve_port_refused(struct serve *s, uint64_t now_us, uint16_t port)
 {
-    count(s, COUNTER_ports_refused);
-    port_retire(&s->ports, port);
-    struct attempt *next;
-    for (struct attempt *attempt = s->ports.ports[port].attempts; attempt; attempt = next) {
-        next = attempt->next_at_port;
-        struct pending *pending = attempt->pending;
-        uint16_t upstream = pending->zone->upstreams[attempt->choice];
-        port_detach(&s->ports, attempt);
-        if (++attempt->opens < OPENS_MAX &&
-            port_attach(&s->ports, &s->rng, attempt, upstream, now_us) != PORT_NONE)
-            continue;
-        // It was never sent; the question's timer will try again.
-        pending->sends[attempt->choice]--;
-        attempt_end(s, attempt);
-        count(s, COUNTER_ports_exhausted);
-    }
+    forward_port_refused(&s->forward, now_us, port);
+    ended_take(s, now_us);
 }
 
-static void question_due(struct serve *s, uint64_t now_us, struct pending *pending)
+// Its clients have waited long enough: they get what is over, if that is still there, and the
+// question goes on without them.
+static void stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
 {
-    if (now_us >= pending->deadline_us) {
-        finish(s, pending, RCODE_SERVFAIL, false);
+    uint8_t value[MESSAGE_HEADER_LEN];
+    struct cache_hit hit;
+    if (!recall_stale(s, now_us, &pending->key, value, sizeof value, &hit))
+        return;
+    pending->stale_due = true;
+    pending->tell_stale = true;
+    tell(s, pending);
+}
+
+// An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
+// same, and as far as the budget goes.
+static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
+{
+    struct forward *f = &s->forward;
+    if (now_us < refresh->due_us) {
+        wheel_start(&f->wheel, &refresh->timer, refresh->due_us);
         return;
     }
-    struct attempt *latest = pending->attempts;
-    if (latest && !latest->counted_lost) {
-        latest->counted_lost = true;
-        upstream_lost(&s->upstreams[pending->zone->upstreams[latest->choice]], now_us);
+    struct key key;
+    struct cache_hit hit;
+    uint8_t value[MESSAGE_HEADER_LEN];
+    uint32_t expiry_s = refresh->expiry_s;
+    key_copy(&key, &refresh->key);
+    refresh_forget(&s->refreshes, refresh);
+    const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
+    bool same = recall(s, &key, value, sizeof value, &hit) && hit.expiry_s == expiry_s;
+    if (!same || !zone || pending_find(&f->pending, &key) || forward_is_down(f, now_us, zone) ||
+        failure_find(&s->failures, key.hash, f->revivals, now_us))
+        return;
+    struct pending *pending = NULL;
+    if (f->pending.open_count < f->pending.size / 2 && budget_take(&s->refresh_budget))
+        pending = pending_add(&f->pending, &key);
+    if (!pending) {
+        count(s, COUNTER_refreshes_forgone);
+        return;
     }
-    attempt_start(s, now_us, pending);
-}
-
-static void ports_due(struct serve *s, uint64_t now_us)
-{
-    if (ports_retire_old(&s->ports, now_us))
-        wheel_start(&s->wheel, &s->ports_timer, now_us + PORTS_PAUSE_US);
+    count(s, COUNTER_refreshes);
+    pending->zone = zone;
+    pending->refresh = true;
+    forward_start(f, now_us, pending);
 }
 
 void serve_expire(struct serve *s, uint64_t now_us)
 {
     struct timer *timer;
-    while ((timer = wheel_next(&s->wheel, now_us))) {
-        if (timer == &s->ports_timer)
-            ports_due(s, now_us);
+    while ((timer = wheel_next(&s->forward.wheel, now_us))) {
+        if (timer->kind == TIMER_STALE)
+            stale_due(s, now_us, stale_timer_owner(timer));
+        else if (timer->kind == TIMER_REFRESH)
+            refresh_due(s, now_us, (struct refresh *)timer);
         else
-            question_due(s, now_us, timer_owner(timer));
+            forward_due(&s->forward, now_us, timer);
+        ended_take(s, now_us);
     }
 }
 
 uint64_t serve_deadline(const struct serve *s)
 {
-    return wheel_deadline(&s->wheel);
+    return wheel_deadline(&s->forward.wheel);
 }
 
 static bool everything(const void *context, const uint8_t *key, size_t key_len)
@@ -518,43 +704,11 @@ bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
     return ++flush->shards_done < cache->shard_count / s->config.worker_count;
 }
 
-static void query_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
-{
-    struct attempt *attempt = s->to_send;
-    struct pending *pending = attempt->pending;
-    struct port *port = &s->ports.ports[attempt->port];
-    outgoing->port = attempt->port;
-    outgoing->number = port->number;
-    outgoing->upstream = &s->config.plan->upstreams[port->upstream];
-    if (port->to_open) {
-        port->to_open = false;
-        outgoing->kind = OUTGOING_OPEN;
-        if (!timer_running(&s->ports_timer))
-            wheel_start(&s->wheel, &s->ports_timer, now_us + PORTS_PAUSE_US);
-        count(s, COUNTER_ports_opened);
-        return;
-    }
-    s->to_send = attempt->next_to_send;
-    if (!s->to_send)
-        s->to_send_end = &s->to_send;
-    attempt->next_to_send = NULL;
-    attempt->queued = false;
-    attempt->sent_us = now_us;
-    // Counted here and not when it was queued: its port may be refused, and then it never leaves.
-    count(s, COUNTER_upstream_queries);
-    if (pending->sent)
-        count(s, COUNTER_upstream_resends);
-    pending->sent = true;
-    const struct key *key = &pending->key;
-    outgoing->kind = OUTGOING_QUERY;
-    outgoing->len = upstream_query_write(
-        outgoing->bytes, attempt->id, key_name(key), key_name_len(key), key_type(key),
-        key_class(key), key_flags(key) & KEY_CD, key_flags(key) & KEY_DO, UPSTREAM_UDP_SIZE, NULL);
-}
+// --- what is to be done ------------------------------------------------------------------------
 
 // What the waiter asked, as query_read would have read it; the message is written to `message`.
 static struct query waiter_query(const struct waiter *waiter, const struct key *key,
-                                 uint8_t message[static UPSTREAM_QUERY_ROOM])
+                                 uint8_t message[static UPSTREAM_QUERY_MAX])
 {
     uint8_t name_len = key_name_len(key);
     uint8_t *name = message + MESSAGE_HEADER_LEN;
@@ -573,59 +727,73 @@ static struct query waiter_query(const struct waiter *waiter, const struct key *
         .dnssec_ok = key_flags(key) & KEY_DO,
         .checking_disabled = key_flags(key) & KEY_CD,
         .udp_size = waiter->udp_size,
+        .tcp = waiter->client.tcp,
     };
 }
 
-static void reply_drain(struct serve *s, const struct pending *pending, const struct waiter *waiter,
-                        struct outgoing *outgoing)
+static void reply_drain(struct serve *s, uint64_t now_us, const struct pending *pending,
+                        const struct waiter *waiter, struct outgoing *outgoing)
 {
-    uint8_t message[UPSTREAM_QUERY_ROOM];
+    uint8_t message[UPSTREAM_QUERY_MAX];
     struct query query = waiter_query(waiter, &pending->key, message);
+    struct answer_giving giving = {.turn = s->turn++, .stale = pending->tell_stale};
+    const struct answer *answer = &s->forward.answer;
+    struct cache_hit hit = {.value_len = answer->len};
+    size_t room = room_for(s, &waiter->client);
+    enum counter source = COUNTER_answers_upstream;
     outgoing->kind = OUTGOING_REPLY;
     outgoing->client = waiter->client;
-    if (!pending->answered) {
-        outgoing->len = reply_empty(outgoing->bytes, &query, pending->rcode, 0, true,
-                                    s->limits.udp_payload_max, EDE_NO_REACHABLE);
-        count(s, COUNTER_answers_failure);
+    if (giving.stale)
+        source = COUNTER_answers_stale;
+    if (pending->end == PENDING_ANSWERED)
+        memcpy(outgoing->bytes, answer->value, answer->len < room ? answer->len : room);
+    else if (!giving.stale || !recall_stale(s, now_us, &pending->key, outgoing->bytes, room, &hit))
+        source = COUNTER_answers_failure;
+    count(s, source);
+    if (source == COUNTER_answers_failure) {
+        int ede = pending->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
+        outgoing->len =
+            reply_empty(outgoing->bytes, &query, pending->rcode, 0, true, s->limits.udp_payload_max,
+                        pending->heard_rcode ? EDE_NONE : ede);
         return;
     }
-    size_t copied = s->answer.len < s->reply_room ? s->answer.len : s->reply_room;
-    memcpy(outgoing->bytes, s->answer.value, copied);
-    outgoing->len = answer_give(outgoing->bytes, s->reply_room, s->answer.len, &query, 0, s->turn++,
-                                &s->limits);
+    outgoing->len = answer_give(outgoing->bytes, room, hit.value_len, &query, &giving, &s->limits);
     if (outgoing->bytes[2] & HEADER_TC)
         count(s, COUNTER_truncated);
-    bool found = pending->rcode == RCODE_NOERROR || pending->rcode == RCODE_NXDOMAIN;
-    count(s, found ? COUNTER_answers_upstream : COUNTER_answers_failure);
+}
+
+// Tells the next waiter of those questions that have something to tell; false: all know.
+static bool told_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
+{
+    struct forward *f = &s->forward;
+    while (s->told) {
+        struct pending *pending = s->told;
+        struct waiter *waiter = waiter_take(&f->pending, pending);
+        if (waiter) {
+            reply_drain(s, now_us, pending, waiter, outgoing);
+            return true;
+        }
+        s->told = pending->next_told;
+        if (!s->told)
+            s->told_end = &s->told;
+        pending->next_told = NULL;
+        pending->told = pending->tell_stale = false;
+        if (pending->end == PENDING_WAITS)
+            continue;
+        f->answer_taken &= pending->end != PENDING_ANSWERED;
+        pending_free(&f->pending, pending);
+    }
+    return false;
 }
 
 bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
-    uint16_t closing = port_take_closing(&s->ports);
-    if (closing != PORT_NONE) {
-        outgoing->kind = OUTGOING_CLOSE;
-        outgoing->port = closing;
+    const struct forward *f = &s->forward;
+    if (forward_drain(&s->forward, now_us, outgoing) || told_drain(s, now_us, outgoing))
         return true;
-    }
-    if (s->to_send) {
-        query_drain(s, now_us, outgoing);
-        return true;
-    }
-    while (s->finished) {
-        struct pending *pending = s->finished;
-        struct waiter *waiter = waiter_take(&s->pending, pending);
-        if (waiter) {
-            reply_drain(s, pending, waiter, outgoing);
-            return true;
-        }
-        s->finished = pending->next;
-        if (!s->finished)
-            s->finished_end = &s->finished;
-        s->answer_taken &= !pending->answered;
-        pending_free(&s->pending, pending);
-    }
-    counter_set(s->config.counters, COUNTER_pending, s->pending.count);
-    counter_set(s->config.counters, COUNTER_waiters, s->pending.waiter_count);
-    counter_set(s->config.counters, COUNTER_ports, s->ports.size - s->ports.free_count);
+    counter_set(s->config.counters, COUNTER_pending, f->pending.count);
+    counter_set(s->config.counters, COUNTER_waiters, f->pending.waiter_count);
+    counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
+    counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
     return false;
 }

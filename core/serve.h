@@ -2,7 +2,7 @@
 #pragma once
 #include "cache/cache.h"
 #include "core/answer.h"
-#include "core/forward/pending.h"
+#include "core/forward/outgoing.h"
 #include "core/policy/access.h"
 #include "core/settings/counters.h"
 
@@ -14,7 +14,7 @@
 // goes back. What it wants done is fetched with serve_drain.
 //
 //   datagrams from clients  ->  serve_queries   -> answered at once, waiting, elsewhere or dropped
-//   a reply from upstream   ->  serve_reply
+//   a reply from upstream   ->  serve_reply, serve_stream_reply
 //   time has passed         ->  serve_expire      (serve_deadline says when)
 //   and after each of them  ->  serve_drain       until it returns false
 
@@ -30,6 +30,7 @@ struct serve_config {
     uint32_t worker_count;
     uint32_t pending_max; // questions, a power of two
     uint16_t ports_max;
+    uint16_t streams_max;
     uint8_t seed[32]; // for IDs, ports and choices
 };
 
@@ -38,6 +39,7 @@ enum serve_verdict {
     SERVE_WAITING,   // the answer comes out of serve_drain
     SERVE_ELSEWHERE, // give the datagram to worker item->owner, with handed_over set
     SERVE_DROPPED,   // counted with its reason
+    SERVE_NOTED,     // was a note, of which nothing more is to be done
 };
 
 struct serve_item {
@@ -46,6 +48,11 @@ struct serve_item {
     uint16_t in_len;
     bool handed_over; // comes from another worker, which has counted and admitted it
     bool cut;         // the datagram was longer than what was received of it
+    // In, of what is handed over: its worker has answered it, and it only tells that the answer is
+    // popular. Out, where SERVE_ANSWERED: give the datagram to worker item->owner as such a note.
+    // It is no loss if that has no room.
+    bool note;
+    bool noise; // out, where SERVE_DROPPED: it was no query at all, or is not to be heard
     // Filled in by serve_queries:
     uint8_t verdict; // enum serve_verdict
     uint16_t owner;
@@ -61,11 +68,13 @@ struct serve; // opaque
 [[nodiscard]] struct serve *serve_init(void *memory, const struct serve_config *config,
                                        uint64_t now_us);
 
-// Octets that one reply needs in the caller's buffer while it is made.
+// Octets that one reply needs in the caller's buffer while it is made: to a datagram, and to a
+// message over TCP.
 [[nodiscard]] size_t serve_reply_room(const struct serve *serve);
+#define SERVE_STREAM_ROOM (ANSWER_SIZE_MAX + 64)
 
-// Handles up to SERVE_BATCH_MAX datagrams from clients. Replies are packed into `out`, which has
-// room for `count` times serve_reply_room octets.
+// Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, which has
+// room for `count` times serve_reply_room octets, or SERVE_STREAM_ROOM for each over TCP.
 void serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items, size_t count,
                    uint8_t *out);
 
@@ -76,8 +85,15 @@ void serve_handover_failed(struct serve *serve);
 void serve_reply(struct serve *serve, uint64_t now_us, uint16_t port, const uint8_t *in,
                  size_t len);
 
-// The network reported that what left from this port cannot be delivered (ICMP, no route). May be
-// called between two calls of serve_drain, as may serve_port_refused.
+// A message arrived on the connection of slot `stream`, without its length in front.
+void serve_stream_reply(struct serve *serve, uint64_t now_us, uint16_t stream, const uint8_t *in,
+                        size_t len);
+
+// The connection of slot `stream` has ended, or could not be opened. The slot may come again. May
+// be called between two calls of serve_drain, as may the next two.
+void serve_stream_closed(struct serve *serve, uint64_t now_us, uint16_t stream);
+
+// The network reported that what left from this port cannot be delivered (ICMP, no route).
 void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
 
 // The socket for this port could not be opened: another number is tried.
@@ -101,23 +117,6 @@ void serve_expire(struct serve *serve, uint64_t now_us);
 
 // When serve_expire wants to be called next, at the latest; WHEEL_NEVER: nothing is waiting.
 [[nodiscard]] uint64_t serve_deadline(const struct serve *serve);
-
-enum outgoing_kind {
-    OUTGOING_REPLY, // send to a client
-    OUTGOING_OPEN,  // open a socket for `port`: bound to `number`, connected to `upstream`
-    OUTGOING_QUERY, // send from the socket of `port`
-    OUTGOING_CLOSE, // close the socket of `port`, if it could be opened; the slot may come again
-};
-
-struct outgoing {
-    uint8_t *bytes; // in: serve_reply_room octets to write to
-    size_t len;     // out
-    enum outgoing_kind kind;
-    struct client client; // OUTGOING_REPLY
-    uint16_t port;
-    uint16_t number;
-    const struct address *upstream;
-};
 
 // Fetches the next thing that serve wants done. To be called until it returns false, after each of
 // the verbs above; only several serve_queries in a row may share one draining. serve_reply keeps

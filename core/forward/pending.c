@@ -4,7 +4,9 @@
 #include <assert.h>
 
 // The table's chains hold the questions that can be joined. The counts of waiters and attempts are
-// fixed multiples of the questions', large enough that they rarely run out first.
+// fixed multiples of the questions', large enough that they rarely run out first. An orphan's
+// `pending` is NULL and it stands in the list of orphans; any other attempt stands in its
+// question's.
 
 enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4 };
 
@@ -39,11 +41,6 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size)
     }
 }
 
-static bool key_equal(const struct key *a, const struct key *b)
-{
-    return a->hash == b->hash && a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
-}
-
 struct pending *pending_find(const struct pending_table *table, const struct key *key)
 {
     struct pending *pending = table->chains[key->hash & table->chain_mask];
@@ -59,10 +56,11 @@ struct pending *pending_add(struct pending_table *table, const struct key *key)
         return NULL;
     table->free = pending->next;
     table->count++;
-    *pending = (struct pending){.waiters_end = &pending->waiters};
-    pending->key.hash = key->hash;
-    pending->key.len = key->len;
-    memcpy(pending->key.bytes, key->bytes, key->len);
+    table->open_count++;
+    *pending = (struct pending){.waiters_end = &pending->waiters, .older = table->youngest};
+    key_copy(&pending->key, key);
+    *(table->youngest ? &table->youngest->younger : &table->oldest) = pending;
+    table->youngest = pending;
 
     struct pending **chain = &table->chains[key->hash & table->chain_mask];
     pending->next = *chain;
@@ -77,23 +75,44 @@ void pending_unlink(struct pending_table *table, struct pending *pending)
         link = &(*link)->next;
     *link = pending->next;
     pending->next = NULL;
+    table->open_count--;
+    *(pending->older ? &pending->older->younger : &table->oldest) = pending->younger;
+    *(pending->younger ? &pending->younger->older : &table->youngest) = pending->older;
+    pending->older = pending->younger = NULL;
 }
 
 void pending_free(struct pending_table *table, struct pending *pending)
 {
-    assert(!pending->waiters && !pending->attempts && !timer_running(&pending->timer));
+    assert(!pending->waiters && !pending->attempts && !timer_running(&pending->timer) &&
+           !timer_running(&pending->stale_timer));
     pending->next = table->free;
     table->free = pending;
     table->count--;
 }
 
-struct waiter *waiter_add(struct pending_table *table, struct pending *pending)
+uint16_t pending_share(const struct address *client)
+{
+    uint64_t network = load_be32(client->ip);
+    if (client->family != ADDRESS_IPV4)
+        network = network << 24 | load_be32(client->ip + 4) >> 8;
+    // The uppermost bits of the product depend on all of the network's (Knuth, TAOCP 6.4).
+    return (uint16_t)(network * 0x9e3779b97f4a7c15u >> 48) / (65536 / PENDING_SHARES);
+}
+
+bool pending_share_left(const struct pending_table *table, uint16_t share)
+{
+    return table->count < table->size / 2 || table->shares[share] <= table->size / 4;
+}
+
+struct waiter *waiter_add(struct pending_table *table, struct pending *pending, uint16_t share)
 {
     struct waiter *waiter = table->free_waiters;
     if (!waiter || pending->waiter_count == PENDING_PER_QUESTION_MAX)
         return NULL;
     table->free_waiters = waiter->next;
     table->waiter_count++;
+    table->shares[share]++;
+    waiter->share = share;
     waiter->next = NULL;
     *pending->waiters_end = waiter;
     pending->waiters_end = &waiter->next;
@@ -110,6 +129,7 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     if (!pending->waiters)
         pending->waiters_end = &pending->waiters;
     pending->waiter_count--;
+    table->shares[waiter->share]--;
     waiter->next = table->free_waiters;
     table->free_waiters = waiter;
     table->waiter_count--;
@@ -127,12 +147,36 @@ struct attempt *attempt_add(struct pending_table *table, struct pending *pending
     return attempt;
 }
 
-void attempt_free(struct pending_table *table, struct attempt *attempt)
+static void attempt_part(struct attempt *attempt)
 {
     struct attempt **link = &attempt->pending->attempts;
     while (*link != attempt)
         link = &(*link)->next;
     *link = attempt->next;
+    attempt->next = NULL;
+    attempt->pending = NULL;
+}
+
+static void orphan_part(struct pending_table *table, struct attempt *orphan)
+{
+    *(orphan->before ? &orphan->before->next : &table->oldest_orphan) = orphan->next;
+    *(orphan->next ? &orphan->next->before : &table->youngest_orphan) = orphan->before;
+}
+
+void attempt_free(struct pending_table *table, struct attempt *attempt)
+{
+    if (attempt->pending)
+        attempt_part(attempt);
+    else
+        orphan_part(table, attempt);
     attempt->next = table->free_attempts;
     table->free_attempts = attempt;
+}
+
+void attempt_orphan(struct pending_table *table, struct attempt *attempt)
+{
+    attempt_part(attempt);
+    attempt->before = table->youngest_orphan;
+    *(table->youngest_orphan ? &table->youngest_orphan->next : &table->oldest_orphan) = attempt;
+    table->youngest_orphan = attempt;
 }

@@ -8,57 +8,113 @@
 // The questions that wait for an upstream: one entry for each question (equal questions share it,
 // which RFC 5452 5 asks for), the clients that wait for it, and the attempts to get it answered.
 // Three tables of fixed size, taken from and given back to free lists; each says when it is full.
+//
+// An attempt may outlive its question: what was sent and is not answered yet when another attempt
+// was is an orphan. Its reply is of no use to anybody but tells how long the upstream took; that it
+// never comes tells that it got lost.
 
 #define PENDING_PER_QUESTION_MAX 256 // waiters of one question
+#define PENDING_SHARES           4096
 
 // Where a query came from: all that is needed to send the answer back.
 struct client {
     struct address from;
     uint8_t local[16]; // where it was sent to, if the listen address is a wildcard (RFC 2181 4)
     uint16_t listener; // index of the listen address it arrived at
+    bool tcp;          // came over a connection, which worker `worker` holds in that slot
+    uint16_t worker;
+    uint32_t connection;
+    uint32_t generation; // which use of the slot
 };
 
 struct waiter {
     struct waiter *next;
     struct client client;
     struct name_case spelling;
+    uint16_t share; // of the client's network
     uint16_t id;
     uint16_t udp_size;
     uint8_t flags; // the query header's third octet
     bool edns;
 };
 
-// One send of a question to one upstream. It stays until the question ends: the first valid reply
-// to any attempt counts.
+// One send of a question to one upstream. It stays until the question ends, and then perhaps as an
+// orphan: the first valid reply to any attempt counts.
 struct attempt {
-    struct pending *pending;
-    struct attempt *next;         // of the same question
-    struct attempt *next_at_port; // of the same source port
+    struct timer timer;           // first, as in struct pending; of an orphan: when it is given up
+    struct pending *pending;      // NULL: an orphan
+    struct attempt *next;         // of the same question, or a younger orphan
+    struct attempt *before;       // an older orphan
+    struct attempt *next_at_port; // of the same source port or connection
     struct attempt *next_to_send;
-    uint64_t sent_us;
+    uint64_t sent_us; // 0: not sent yet
     uint16_t id;
-    uint16_t port;
-    uint8_t choice; // place of the upstream in the zone's list
-    uint8_t opens;  // source ports tried that could not be opened
-    bool queued;    // waits to be sent
-    bool counted_lost;
+    uint16_t port;     // source port, or connection where `tcp`
+    uint16_t upstream; // index into plan.upstreams
+    uint8_t choice;    // place of the upstream in the zone's list
+    uint8_t opens;     // source ports tried that could not be opened
+    bool tcp;
+    bool plain;   // sent without EDNS
+    bool spelled; // sent with the question's own spelling (0x20)
+    bool queued;  // waits to be sent
+    bool beside;  // a copy beside another one, for which the question does not wait
+    bool overdue; // has been counted as such
+};
+
+_Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has 16 bits for those that are plain");
+
+// What a finished question has ended with.
+enum pending_end {
+    PENDING_WAITS,
+    PENDING_ANSWERED, // with the answer that the forwarder holds
+    PENDING_FAILED,   // with `rcode`: an upstream's word, or SERVFAIL when there was none
 };
 
 struct pending {
-    struct timer timer;   // first, so that timer_owner finds the question
-    struct pending *next; // in its chain of the table, or among the free or the finished
+    struct timer timer;        // first, so that timer_owner finds the question
+    struct timer stale_timer;  // when its waiters get a stale answer (RFC 8767 5)
+    struct pending *next;      // in its chain of the table, or among the free
+    struct pending *next_told; // both, where it ends while its waiters are being told
+    struct pending *next_ended;
+    struct pending *older; // all questions, in the order they came
+    struct pending *younger;
     struct waiter *waiters;
     struct waiter **waiters_end;
     struct attempt *attempts; // latest first
     const struct plan_zone *zone;
+    uint64_t started_us;
     uint64_t deadline_us;
+    uint32_t era; // how often upstreams had come back when it started
     uint32_t waiter_count;
-    uint16_t rcode;                         // once finished
-    bool answered;                          // finished with the answer that serve holds
-    bool sent;                              // at least one attempt was sent
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX]; // to each of the zone's upstreams
+    uint16_t rcode;      // once finished
+    uint8_t end;         // enum pending_end
+    bool has_stale;      // there was an answer in memory that is over
+    bool stale_due;      // it has waited so long that clients get that at once
+    bool tell_stale;     // its waiters are being given it
+    bool told;           // stands among those whose waiters are being told
+    bool refresh;        // was started to keep an answer fresh
+    bool probe;          // was started to see whether somebody is back
+    bool abandoned;      // was given up to make room
+    bool sent;           // at least one attempt was sent
+    bool unreachable;    // all that was ever heard is that nobody is there
+    bool heard_rcode;    // an upstream said what `rcode` is
+    bool stream_only;    // goes over TCP from now on
+    bool idle;           // waits for an upstream to come back
+    uint16_t plain;      // bits of upstreams that did not understand EDNS
+    uint8_t near_misses; // replies that were nearly right
+
+    // To each of the zone's upstreams.
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t tcp_sends[PLAN_ZONE_UPSTREAMS_MAX];
+
+    struct name_case spelling; // in which upstreams are asked
     struct key key;
 };
+
+static inline struct pending *stale_timer_owner(struct timer *timer)
+{
+    return (struct pending *)((uint8_t *)timer - offsetof(struct pending, stale_timer));
+}
 
 static inline struct pending *timer_owner(struct timer *timer)
 {
@@ -68,12 +124,18 @@ static inline struct pending *timer_owner(struct timer *timer)
 struct pending_table {
     struct pending **chains;
     uint32_t chain_mask;
-    uint32_t count;
+    uint32_t count;      // of all that are not free
+    uint32_t open_count; // of those that can be joined
     uint32_t waiter_count;
     uint32_t size; // questions; attempts and waiters are multiples of it
     struct pending *free;
+    struct pending *oldest;
+    struct pending *youngest;
     struct waiter *free_waiters;
     struct attempt *free_attempts;
+    struct attempt *oldest_orphan;
+    struct attempt *youngest_orphan;
+    uint16_t shares[PENDING_SHARES]; // waiters of each client network
 };
 
 // Octets for a table of `size` questions (a power of two).
@@ -90,11 +152,19 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size);
 // pending_free.
 void pending_unlink(struct pending_table *table, struct pending *pending);
 
-// Gives the question back; it must be unlinked, without waiters and attempts.
+// Gives the question back; it must be unlinked, without waiters, attempts and timers.
 void pending_free(struct pending_table *table, struct pending *pending);
 
+// Which share of the table a client takes from: that of its /32 or /56.
+[[nodiscard]] uint16_t pending_share(const struct address *client);
+
+// May a client of this share have another waiter? Where the table is half empty everybody may; else
+// whoever has less than a quarter of it.
+[[nodiscard]] bool pending_share_left(const struct pending_table *table, uint16_t share);
+
 // Attaches a client; NULL when the question or the table has no place left.
-[[nodiscard]] struct waiter *waiter_add(struct pending_table *table, struct pending *pending);
+[[nodiscard]] struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
+                                        uint16_t share);
 
 // Detaches the first waiter (the first come), or returns NULL. It is valid until the next
 // waiter_add.
@@ -102,3 +172,6 @@ void pending_free(struct pending_table *table, struct pending *pending);
 
 [[nodiscard]] struct attempt *attempt_add(struct pending_table *table, struct pending *pending);
 void attempt_free(struct pending_table *table, struct attempt *attempt);
+
+// Parts an attempt from its question and keeps it as the youngest orphan.
+void attempt_orphan(struct pending_table *table, struct attempt *attempt);

@@ -96,11 +96,23 @@ static bool id_taken(const struct port *port, uint16_t id)
     return attempt != NULL;
 }
 
+bool port_has_ended(const struct port_table *table, uint16_t index, uint16_t id)
+{
+    const struct port *port = &table->ports[index];
+    for (unsigned i = 0; i < port->ended_count; i++) {
+        if (port->ended[i] == id)
+            return true;
+    }
+    return false;
+}
+
 uint16_t port_attach(struct port_table *table, struct rng *rng, struct attempt *attempt,
                      uint16_t upstream, uint64_t now_us)
 {
     uint16_t index = PORT_NONE;
-    if (table->free_count == 0)
+    // The last free ones are for upstreams that have none to draw, or they would have to wait until
+    // one is closed for them.
+    if (table->free_count <= table->size / PORT_SPARE_SHARE)
         index = port_draw(table, rng, upstream, now_us);
     if (index == PORT_NONE && table->free_count > 0)
         index = port_open(table, rng, upstream, now_us);
@@ -110,7 +122,7 @@ uint16_t port_attach(struct port_table *table, struct rng *rng, struct attempt *
     struct port *port = &table->ports[index];
     do
         attempt->id = rng_u16(rng);
-    while (id_taken(port, attempt->id));
+    while (id_taken(port, attempt->id) || port_has_ended(table, index, attempt->id));
     attempt->port = index;
     attempt->next_at_port = port->attempts;
     port->attempts = attempt;
@@ -128,6 +140,8 @@ void port_detach(struct port_table *table, struct attempt *attempt)
     while (*link != attempt)
         link = &(*link)->next_at_port;
     *link = attempt->next_at_port;
+    if (attempt->sent_us != 0)
+        port->ended[port->ended_count++] = attempt->id;
     if (port->retired && !port->attempts)
         close_later(table, attempt->port);
     attempt->port = PORT_NONE;

@@ -6,23 +6,26 @@
 // Source ports. Each attempt leaves from a socket whose port was drawn at random from the whole
 // range (RFC 5452 9.2), connected to its upstream so that the kernel drops what comes from
 // elsewhere. Opening a socket costs more than a query, so one carries a few attempts before it is
-// retired: of the hundreds that are open at a time each attempt draws one at random, and a new one
-// wherever the table has room.
+// retired: of the hundreds that are open at a time each attempt draws one at random, and opens a
+// new one while the table has room, or where it has drawn none to its upstream.
 //
 // A port is a slot of a table here; io holds the socket under the same number.
 
-#define PORT_LOWEST  1024
-#define PORT_USES    16        // attempts per socket
-#define PORT_LIFE_US 10000000u // age after which it gets no new ones
-#define PORT_DRAWS   16        // slots looked at before giving up
-#define PORT_NONE    UINT16_MAX
+#define PORT_LOWEST      1024
+#define PORT_USES        16        // attempts per socket
+#define PORT_LIFE_US     10000000u // age after which it gets no new ones
+#define PORT_DRAWS       16        // slots looked at before giving up
+#define PORT_SPARE_SHARE 8         // one slot in so many is only opened where none was drawn
+#define PORT_NONE        UINT16_MAX
 
 struct port {
     struct attempt *attempts; // in flight here
     uint64_t opened_us;
-    uint16_t upstream;    // index into plan.upstreams
-    uint16_t number;      // the UDP source port
-    uint16_t listed_next; // of those to close
+    uint16_t upstream;         // index into plan.upstreams
+    uint16_t number;           // the UDP source port
+    uint16_t listed_next;      // of those to close
+    uint16_t ended[PORT_USES]; // IDs of what is over: a reply may come twice, or too late
+    uint8_t ended_count;
     uint8_t uses;
     bool open;
     bool retired; // no new attempts; closes with its last one
@@ -48,6 +51,9 @@ void port_init(struct port_table *table, void *memory, uint16_t size);
 
 // Ends an attempt's stay at its port.
 void port_detach(struct port_table *table, struct attempt *attempt);
+
+// Does the ID belong to one that left from here and is over, by a reply or without?
+[[nodiscard]] bool port_has_ended(const struct port_table *table, uint16_t port, uint16_t id);
 
 // The attempt at this port that went out with this message ID, or NULL.
 [[nodiscard]] struct attempt *port_find(const struct port_table *table, uint16_t port, uint16_t id);

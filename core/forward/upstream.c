@@ -1,63 +1,150 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/upstream.h"
 
+#include <string.h>
+
 enum {
-    LOST_DEAD = 3,         // sends in a row without a reply after which it is taken for dead
-    RETRY_US = 1000000,    // first pause before a dead one is tried again, doubling
-    RETRY_DOUBLINGS = 4,   // up to 16 s
-    EXPLORE_ONE_IN = 64,   // sends that go elsewhere than to the fastest, to learn of changes
-    MARGIN_MIN_US = 10000, // the G of RFC 6298 2.3: what a tick and a busy machine may add
+    EARLY_FIRST_US = 150000, // before anything is known
+    EARLY_FEW_US = 30000,    // with too few samples to speak of a tail
+    EARLY_MIN_US = 10000,    // what a busy machine or a tick may add is no loss
+    LATE_MIN_US = 30000,
+    WAIT_MAX_US = 1500000,
+    SAMPLES_FEW = 8,
+    SILENCE_DEAD_US = 250000,  // and for so long, after which it is taken for dead
+    TRIAL_MIN_US = 100000,     // between two trials
+    TRIAL_MAX_US = 1000000,    // after a long silence
+    TRIAL_SHARE = 32,          // of the silence so far
+    LOSS_SHARE = 32,           // of a new sample in the smoothed loss
+    EXPLORE_ONE_IN = 64,       // questions that go to any that lives, to learn of changes
+    BAND_US = 500,             // how much worse is still as good
+    TCP_RETRY_MIN_US = 500000, // after a connection that could not be had, doubling
+    TCP_RETRY_DOUBLINGS = 6,   // up to 32 s
 };
 
-void upstream_answered(struct upstream *upstream, uint32_t round_trip_us)
+void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
 {
-    upstream->lost = 0;
-    upstream->retry_us = 0;
-    if (upstream->smoothed_us == 0) {
-        upstream->smoothed_us = round_trip_us > 0 ? round_trip_us : 1;
-        upstream->variation_us = round_trip_us / 2;
+    memset(u, 0, sizeof *u);
+    u->silent_since_us = now_us;
+    rng_bytes(rng, u->cookie, sizeof u->cookie);
+}
+
+void upstream_sent(struct upstream *u)
+{
+    u->in_flight++;
+}
+
+void upstream_forgotten(struct upstream *u)
+{
+    u->in_flight--;
+}
+
+void upstream_replied(struct upstream *u, uint64_t sent_us, uint64_t now_us, bool tcp)
+{
+    u->in_flight--;
+    u->reply_us = now_us;
+    u->health = UPSTREAM_ALIVE;
+    u->gone = false;
+    u->overdue = 0;
+    if (tcp)
         return;
+    u->loss_pm = (uint16_t)(u->loss_pm - u->loss_pm / LOSS_SHARE);
+    latency_add(&u->latency, now_us - sent_us);
+    if (sent_us > u->reply_sent_us)
+        u->reply_sent_us = sent_us;
+}
+
+void upstream_lost(struct upstream *u)
+{
+    u->in_flight--;
+    u->loss_pm = (uint16_t)(u->loss_pm + (1000 - u->loss_pm) / LOSS_SHARE);
+}
+
+static bool is_silent(const struct upstream *u, uint64_t now_us)
+{
+    return u->overdue >= UPSTREAM_OVERDUE_DEAD && now_us - u->silent_since_us >= SILENCE_DEAD_US;
+}
+
+void upstream_overdue(struct upstream *u, uint64_t sent_us, uint64_t now_us)
+{
+    // A later send was answered: this one got lost, but the server is well.
+    if (u->health == UPSTREAM_ALIVE && sent_us < u->reply_sent_us)
+        return;
+    if (u->overdue == 0 && u->health != UPSTREAM_DEAD)
+        u->silent_since_us = sent_us;
+    if (u->overdue < UINT8_MAX)
+        u->overdue++;
+    u->gone = false;
+    if (u->health == UPSTREAM_UNKNOWN || is_silent(u, now_us))
+        u->health = UPSTREAM_DEAD;
+}
+
+void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uint64_t now_us)
+{
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        struct upstream *u = &upstreams[zone->upstreams[i]];
+        if (is_silent(u, now_us))
+            u->health = UPSTREAM_DEAD;
     }
-    // RFC 6298 2.3, with alpha 1/8 and beta 1/4.
-    uint32_t error = round_trip_us > upstream->smoothed_us ? round_trip_us - upstream->smoothed_us
-                                                           : upstream->smoothed_us - round_trip_us;
-    upstream->variation_us += (error / 4) - (upstream->variation_us / 4);
-    upstream->smoothed_us += (round_trip_us / 8) - (upstream->smoothed_us / 8);
-    if (upstream->smoothed_us == 0)
-        upstream->smoothed_us = 1;
 }
 
-void upstream_lost(struct upstream *upstream, uint64_t now_us)
+void upstream_unreachable(struct upstream *u, uint64_t now_us)
 {
-    upstream->lost++;
-    if (upstream->lost < LOST_DEAD)
-        return;
-    uint32_t doublings = upstream->lost - LOST_DEAD;
-    if (doublings > RETRY_DOUBLINGS)
-        doublings = RETRY_DOUBLINGS;
-    upstream->retry_us = now_us + ((uint64_t)RETRY_US << doublings);
+    if (u->health != UPSTREAM_DEAD)
+        u->silent_since_us = now_us;
+    u->health = UPSTREAM_DEAD;
+    u->gone = true;
+    if (u->trial_us < now_us + TRIAL_MIN_US)
+        u->trial_us = now_us + TRIAL_MIN_US;
 }
 
-uint32_t upstream_timeout_us(const struct upstream *upstream)
+void upstream_tcp_failed(struct upstream *u, uint64_t now_us)
 {
-    if (upstream->smoothed_us == 0)
-        return UPSTREAM_TIMEOUT_FIRST_US;
-    uint32_t margin_us = 4 * upstream->variation_us;
-    if (margin_us < MARGIN_MIN_US)
-        margin_us = MARGIN_MIN_US;
-    uint32_t timeout_us = upstream->smoothed_us + margin_us;
-    if (timeout_us < UPSTREAM_TIMEOUT_MIN_US)
-        return UPSTREAM_TIMEOUT_MIN_US;
-    return timeout_us < UPSTREAM_TIMEOUT_MAX_US ? timeout_us : UPSTREAM_TIMEOUT_MAX_US;
+    unsigned doublings = u->tcp_failures;
+    if (u->tcp_failures < TCP_RETRY_DOUBLINGS)
+        u->tcp_failures++;
+    u->tcp_retry_us = now_us + ((uint64_t)TCP_RETRY_MIN_US << doublings);
 }
 
-static bool alive(const struct upstream *upstream, uint64_t now_us)
+void upstream_tcp_worked(struct upstream *u)
 {
-    return upstream->lost < LOST_DEAD || now_us >= upstream->retry_us;
+    u->tcp_failures = 0;
+    u->tcp_retry_us = 0;
+}
+
+static uint32_t within(uint64_t value, uint32_t least)
+{
+    value = value > least ? value : least;
+    return (uint32_t)(value < WAIT_MAX_US ? value : WAIT_MAX_US);
+}
+
+uint32_t upstream_early_us(const struct upstream *u)
+{
+    const struct latency *l = &u->latency;
+    if (l->total == 0)
+        return EARLY_FIRST_US;
+    uint64_t tail = l->fast_tail_us + (uint64_t)l->fast_tail_us / 4;
+    if (l->total < SAMPLES_FEW)
+        return within(2 * tail, EARLY_FEW_US);
+    return within(tail, EARLY_MIN_US);
+}
+
+uint32_t upstream_late_us(const struct upstream *u)
+{
+    uint32_t early = upstream_early_us(u);
+    uint64_t tail = u->latency.slow_tail_us + (uint64_t)u->latency.slow_tail_us / 2;
+    return within(tail > 2 * (uint64_t)early ? tail : 2 * (uint64_t)early, LATE_MIN_US);
+}
+
+// What a question that is sent there will have to wait on average: the fast mode, and for those
+// that get lost the time until somebody notices.
+static uint64_t cost_us(const struct upstream *u)
+{
+    uint32_t early = upstream_early_us(u);
+    return u->latency.fast_us + (uint64_t)early * u->loss_pm / 1000 + (uint64_t)early * u->overdue;
 }
 
 // Lower is better; strategies differ in nothing else.
-static uint64_t rank(const struct plan_zone *zone, const struct upstream *upstream, size_t place,
+static uint64_t rank(const struct plan_zone *zone, const struct upstream *u, size_t place,
                      struct rng *rng)
 {
     switch (zone->settings->strategy) {
@@ -66,30 +153,95 @@ static uint64_t rank(const struct plan_zone *zone, const struct upstream *upstre
     case FORWARD_RANDOM:
         return rng_u16(rng);
     default:
-        // One that was never measured comes first: it is then measured.
-        if (rng_below(rng, EXPLORE_ONE_IN) == 0)
-            return 0;
-        return upstream->smoothed_us + 4 * (uint64_t)upstream->variation_us +
-               (uint64_t)upstream->lost * UPSTREAM_TIMEOUT_FIRST_US;
+        return cost_us(u);
     }
 }
 
+// Those that are nearly as fast as the fastest share the load: the one with the least in flight.
+static int band_choose(const struct plan_zone *zone, const struct upstream *upstreams, int best)
+{
+    const struct upstream *first = &upstreams[zone->upstreams[best]];
+    uint64_t limit = cost_us(first);
+    limit += limit / 4 + BAND_US;
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &upstreams[zone->upstreams[i]];
+        if (upstream_is_trusted(u) && cost_us(u) <= limit &&
+            u->in_flight < upstreams[zone->upstreams[best]].in_flight)
+            best = (int)i;
+    }
+    return best;
+}
+
 int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
-                    const uint8_t *sends, uint8_t sends_max, struct rng *rng, uint64_t now_us)
+                    const uint8_t *sends, struct rng *rng)
 {
     int best = -1;
     uint64_t best_rank = UINT64_MAX;
+    bool fastest = zone->settings->strategy == FORWARD_FASTEST;
+    bool explore = fastest && zone->upstream_count > 1 && rng_below(rng, EXPLORE_ONE_IN) == 0;
+    bool fresh = true; // nobody has been asked yet
     for (size_t i = 0; i < zone->upstream_count; i++) {
-        const struct upstream *upstream = &upstreams[zone->upstreams[i]];
-        if (sends[i] >= sends_max)
+        const struct upstream *u = &upstreams[zone->upstreams[i]];
+        fresh &= sends[i] == 0;
+        if (sends[i] >= UPSTREAM_SENDS_MAX || u->health == UPSTREAM_DEAD)
             continue;
-        // A number of three parts: sends so far, dead or alive, and what the strategy says.
-        uint64_t r = (uint64_t)sends[i] << 48 | (uint64_t)!alive(upstream, now_us) << 47 |
-                     rank(zone, upstream, i, rng);
+        // A number of four parts, the first being the weightiest.
+        uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, rng);
+        r |= (uint64_t)sends[i] << 50 | (uint64_t)(u->health == UPSTREAM_UNKNOWN) << 49 |
+             (uint64_t)(u->overdue > 0) << 48;
         if (r < best_rank) {
             best_rank = r;
             best = (int)i;
         }
     }
-    return best;
+    return best >= 0 && fastest && fresh && !explore ? band_choose(zone, upstreams, best) : best;
+}
+
+static uint64_t trial_pause_us(const struct upstream *u, uint64_t now_us)
+{
+    uint64_t pause = (now_us - u->silent_since_us) / TRIAL_SHARE;
+    pause = pause > TRIAL_MIN_US ? pause : TRIAL_MIN_US;
+    return pause < TRIAL_MAX_US ? pause : TRIAL_MAX_US;
+}
+
+int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, const uint8_t *sends,
+                 uint8_t sends_max, uint64_t now_us)
+{
+    int found = -1;
+    uint64_t due_us = UINT64_MAX;
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        struct upstream *u = &upstreams[zone->upstreams[i]];
+        if (upstream_is_trusted(u) || sends[i] >= sends_max)
+            continue;
+        // Of several that may have one, the one that has waited longest.
+        if (u->trial_us < due_us) {
+            due_us = u->trial_us;
+            found = (int)i;
+        }
+    }
+    if (found < 0 || due_us > now_us)
+        return -1;
+    struct upstream *u = &upstreams[zone->upstreams[found]];
+    u->trial_us = now_us + trial_pause_us(u, now_us);
+    return found;
+}
+
+uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstream *upstreams)
+{
+    uint64_t next_us = UINT64_MAX;
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &upstreams[zone->upstreams[i]];
+        if (!upstream_is_trusted(u) && u->trial_us < next_us)
+            next_us = u->trial_us;
+    }
+    return next_us;
+}
+
+bool upstream_all_dead(const struct plan_zone *zone, const struct upstream *upstreams)
+{
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        if (upstreams[zone->upstreams[i]].health != UPSTREAM_DEAD)
+            return false;
+    }
+    return true;
 }

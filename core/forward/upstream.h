@@ -1,31 +1,98 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/forward/latency.h"
 #include "core/forward/plan.h"
 #include "core/forward/rng.h"
 
-// What one worker knows of an upstream: how long it takes, and how its last sends ended. The
-// timeout follows RFC 6298 (smoothed round-trip time and its variation), with bounds for DNS.
+// What one worker knows of an upstream, learned from real traffic alone: how long it takes, how
+// much gets lost, whether it is alive, and what it cannot do. And the choice that follows from it.
+//
+// An upstream is unknown until its first reply, then alive. It is dead when several sends in a row
+// went without a reply for a while, or when the network says that nobody is there; one that never
+// replied is dead with the first such send. Its first reply makes it alive again. Whoever is
+// unknown, dead, or owes a reply is not trusted with a question alone: it gets copies of questions
+// that another one is asked too, or single questions where there is no other, at a capped rate
+// (trials).
 
-#define UPSTREAM_TIMEOUT_FIRST_US 400000u // before anything is known
-#define UPSTREAM_TIMEOUT_MIN_US   20000u
-#define UPSTREAM_TIMEOUT_MAX_US   1500000u
+#define UPSTREAM_SENDS_MAX    3 // of a question to one server and transport (RFC 9520 3.1)
+#define UPSTREAM_OVERDUE_DEAD 3 // sends in a row without a reply, with which one may be dead
+
+enum upstream_health { UPSTREAM_UNKNOWN, UPSTREAM_ALIVE, UPSTREAM_DEAD };
 
 struct upstream {
-    uint32_t smoothed_us; // round-trip time; 0: not measured yet
-    uint32_t variation_us;
-    uint32_t lost;     // sends without a reply since the last reply
-    uint64_t retry_us; // while it is taken for dead: when it may be tried again
+    struct latency latency;
+    uint8_t health;           // enum upstream_health
+    bool gone;                // the last thing heard is that nobody is there
+    uint8_t overdue;          // sends that are late, since the last reply
+    uint16_t loss_pm;         // share of sends that got no reply, smoothed, in thousandths
+    uint32_t in_flight;       // sends whose reply may still come
+    uint64_t reply_us;        // when the last reply came
+    uint64_t reply_sent_us;   // and when what it answered had been sent; 0: there was none
+    uint64_t silent_since_us; // when the first of the overdue was sent
+    uint64_t trial_us;        // when the next trial may be
+
+    // What it cannot do.
+    uint64_t plain_until_us; // no EDNS
+    bool spelling_lost;      // it does not give names back as they were spelled (0x20)
+    uint8_t tcp_failures;    // connections in a row that could not be had
+    uint64_t tcp_retry_us;   // when the next one may be tried
+
+    // Cookies (RFC 7873): ours for this server, and the one it gave us.
+    uint8_t cookie[8];
+    uint8_t cookie_server_len; // 0: none yet; else 8 .. 32
+    uint8_t cookie_server[32];
 };
 
-void upstream_answered(struct upstream *upstream, uint32_t round_trip_us);
-void upstream_lost(struct upstream *upstream, uint64_t now_us);
+void upstream_init(struct upstream *upstream, struct rng *rng, uint64_t now_us);
 
-// How long to wait for a reply before the question is sent again.
-[[nodiscard]] uint32_t upstream_timeout_us(const struct upstream *upstream);
+// A send left, and how it ended: with a reply to what was sent at `sent_us` (whatever it says; one
+// over TCP tells nothing of the time and the loss of datagrams), as lost for good, or without
+// anybody knowing.
+void upstream_sent(struct upstream *upstream);
+void upstream_replied(struct upstream *upstream, uint64_t sent_us, uint64_t now_us, bool tcp);
+void upstream_lost(struct upstream *upstream);
+void upstream_forgotten(struct upstream *upstream);
 
-// Chooses where the next send of a question goes: `sends[i]` counts those to the zone's i-th
-// upstream so far. Those with fewer sends come first, among them the living, among them by the
-// zone's strategy. Returns the place in the zone's list, or -1 where each has had `sends_max`.
+// What was sent at `sent_us` should have been answered by now, and has not been.
+void upstream_overdue(struct upstream *upstream, uint64_t sent_us, uint64_t now_us);
+
+// Time has passed: those of the zone that have been silent for too long are dead now.
+void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uint64_t now_us);
+
+// The network says that nobody is there.
+void upstream_unreachable(struct upstream *upstream, uint64_t now_us);
+
+// A connection could not be had; the next one may be tried later and later. Or one gave a reply.
+void upstream_tcp_failed(struct upstream *upstream, uint64_t now_us);
+void upstream_tcp_worked(struct upstream *upstream);
+
+// How long to wait for a reply before the question is sent again: for one of the fast mode, or for
+// any, which is when a resend needs no luck to be right.
+[[nodiscard]] uint32_t upstream_early_us(const struct upstream *upstream);
+[[nodiscard]] uint32_t upstream_late_us(const struct upstream *upstream);
+
+// Chooses the upstream that a question's next send goes to, among those that are not dead:
+// `sends[i]` counts those to the zone's i-th so far, UPSTREAM_SENDS_MAX or more: it is out. Those
+// with fewer sends come first, among them the known, among them those that owe nothing, and among
+// them the zone's strategy decides. Returns the place in the zone's list, or -1.
 [[nodiscard]] int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
-                                  const uint8_t *sends, uint8_t sends_max, struct rng *rng,
-                                  uint64_t now_us);
+                                  const uint8_t *sends, struct rng *rng);
+
+// Chooses one that is to have a trial now, among those that are not trusted alone and have had less
+// than `sends_max` sends of the question, and notes that it had it; -1: none.
+[[nodiscard]] int upstream_try(const struct plan_zone *zone, struct upstream *upstreams,
+                               const uint8_t *sends, uint8_t sends_max, uint64_t now_us);
+
+// May this one be trusted with a question alone?
+static inline bool upstream_is_trusted(const struct upstream *upstream)
+{
+    return upstream->health == UPSTREAM_ALIVE && upstream->overdue == 0;
+}
+
+// When the next trial of any of the zone may be; UINT64_MAX: all of them are trusted.
+[[nodiscard]] uint64_t upstream_next_trial_us(const struct plan_zone *zone,
+                                              const struct upstream *upstreams);
+
+// True if each upstream of the zone is known to be dead.
+[[nodiscard]] bool upstream_all_dead(const struct plan_zone *zone,
+                                     const struct upstream *upstreams);

@@ -16,6 +16,7 @@ struct timer {
     struct timer *next;
     struct timer **link; // what points to this timer; NULL: it is not running
     uint64_t due_tick;
+    uint32_t kind; // the owner's: what it is a timer of; the wheel leaves it alone
 };
 
 struct wheel {

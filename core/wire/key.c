@@ -52,6 +52,16 @@ void key_make(struct key *key, const struct query *query, uint64_t seed)
     key->hash = key_hash(key->bytes, key->len, seed);
 }
 
+void key_of_name(struct key *key, const struct name *name, uint16_t type, uint64_t seed)
+{
+    store_be16(key->bytes, type);
+    store_be16(key->bytes + 2, CLASS_IN);
+    key->bytes[4] = 0;
+    name_lower(key->bytes + KEY_HEAD_LEN, name->bytes, name->len);
+    key->len = (uint16_t)(KEY_HEAD_LEN + name->len);
+    key->hash = key_hash(key->bytes, key->len, seed);
+}
+
 void key_make_denial(struct key *denial, const struct key *key)
 {
     denial->len = key->len;

@@ -29,6 +29,9 @@ struct key {
 // from outside, so that nobody can aim names at one bucket.
 void key_make(struct key *key, const struct query *query, uint64_t seed);
 
+// The key of a question of class IN with neither DO nor CD.
+void key_of_name(struct key *key, const struct name *name, uint16_t type, uint64_t seed);
+
 // The key of the denial of `key`'s name, with the same class and flags. Does not hash the name
 // again.
 void key_make_denial(struct key *denial, const struct key *key);
@@ -61,6 +64,18 @@ static inline uint16_t key_class(const struct key *key)
 static inline uint8_t key_flags(const struct key *key)
 {
     return key->bytes[4];
+}
+
+static inline bool key_equal(const struct key *a, const struct key *b)
+{
+    return a->hash == b->hash && a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+static inline void key_copy(struct key *to, const struct key *from)
+{
+    to->hash = from->hash;
+    to->len = from->len;
+    memcpy(to->bytes, from->bytes, from->len);
 }
 
 // The hash of a key's octets, KEY_HEAD_LEN and a name's; equal to key_make's.

@@ -3,7 +3,13 @@
 
 #include "core/wire/rebuild.h"
 
-enum { EDNS_VERSION = 0, OPTION_EDE = 15, OPT_TTL_DO = 0x8000 };
+enum {
+    EDNS_VERSION = 0,
+    OPTION_COOKIE = 10,
+    OPTION_EDE = 15,
+    OPT_TTL_DO = 0x8000,
+    COOKIE_SERVER_MIN = 16, // octets of a cookie that has a server's part
+};
 
 // Walks an OPT record's options; each must lie within the record.
 static bool options_whole(const uint8_t *data, size_t len)
@@ -123,6 +129,23 @@ void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok)
     store_be16(out + 9, 0);
 }
 
+// Where the next option of the OPT record at `opt` goes; its record grows by it.
+static uint8_t *option_add(uint8_t *opt, uint16_t code, uint16_t len)
+{
+    uint16_t data_len = load_be16(opt + OPT_LEN - 2);
+    uint8_t *option = opt + OPT_LEN + data_len;
+    store_be16(opt + OPT_LEN - 2, (uint16_t)(data_len + 4 + len));
+    store_be16(option, code);
+    store_be16(option + 2, len);
+    return option + 4;
+}
+
+size_t opt_ede_write(uint8_t *opt, enum ede ede)
+{
+    store_be16(option_add(opt, OPTION_EDE, 2), (uint16_t)ede);
+    return EDE_LEN;
+}
+
 size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
                    uint16_t udp_payload_max, int ede)
 {
@@ -143,33 +166,49 @@ size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint
         return len;
 
     opt_write(out + len, udp_payload_max, rcode, query->dnssec_ok);
-    if (ede == EDE_NONE)
-        return len + OPT_LEN;
-    store_be16(out + len + 9, 6); // option code, option length, the code of RFC 8914
-    len += OPT_LEN;
-    store_be16(out + len, OPTION_EDE);
-    store_be16(out + len + 2, 2);
-    store_be16(out + len + 4, (uint16_t)ede);
-    return len + 6;
+    if (ede != EDE_NONE)
+        len += opt_ede_write(out + len, (enum ede)ede);
+    return len + OPT_LEN;
 }
 
-size_t upstream_query_write(uint8_t *out, uint16_t id, const uint8_t *name, uint8_t name_len,
-                            uint16_t type, uint16_t class, bool checking_disabled, bool dnssec_ok,
-                            uint16_t udp_size, const struct name_case *spelling)
+size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)
 {
-    store_be16(out, id);
+    store_be16(out, query->id);
     out[2] = HEADER_RD;
-    out[3] = checking_disabled ? HEADER_CD : 0;
+    out[3] = query->checking_disabled ? HEADER_CD : 0;
     store_be16(out + 4, 1);
     memset(out + 6, 0, 4);
-    store_be16(out + 10, 1);
+    store_be16(out + 10, query->udp_size != 0);
     size_t len = MESSAGE_HEADER_LEN;
-    memcpy(out + len, name, name_len);
-    if (spelling)
-        name_case_apply(spelling, out + len, name_len);
-    len += name_len;
-    store_be16(out + len, type);
-    store_be16(out + len + 2, class);
-    opt_write(out + len + 4, udp_size, RCODE_NOERROR, dnssec_ok);
-    return len + 4 + OPT_LEN;
+    memcpy(out + len, query->name, query->name_len);
+    if (query->spelling)
+        name_case_apply(query->spelling, out + len, query->name_len);
+    len += query->name_len;
+    store_be16(out + len, query->type);
+    store_be16(out + len + 2, query->class);
+    len += 4;
+    if (query->udp_size == 0)
+        return len;
+    uint8_t *opt = out + len;
+    opt_write(opt, query->udp_size, RCODE_NOERROR, query->dnssec_ok);
+    if (query->cookie_len > 0)
+        memcpy(option_add(opt, OPTION_COOKIE, query->cookie_len), query->cookie, query->cookie_len);
+    return len + OPT_LEN + load_be16(opt + OPT_LEN - 2);
+}
+
+size_t cookie_find(const uint8_t *options, size_t len, const uint8_t **cookie)
+{
+    struct reader r = reader_over(options, len);
+    while (!r.failed && r.at < r.len) {
+        uint16_t code = read_u16(&r);
+        uint16_t option_len = read_u16(&r);
+        const uint8_t *bytes = read_bytes(&r, option_len);
+        if (!bytes || code != OPTION_COOKIE)
+            continue;
+        *cookie = bytes;
+        bool valid = option_len == COOKIE_CLIENT_LEN ||
+                     (option_len >= COOKIE_SERVER_MIN && option_len <= COOKIE_MAX_LEN);
+        return valid ? option_len : 0;
+    }
+    return 0;
 }

@@ -17,7 +17,8 @@ enum rcode {
     RCODE_NXDOMAIN = 3,
     RCODE_NOTIMP = 4,
     RCODE_REFUSED = 5,
-    RCODE_BADVERS = 16, // its upper bits stand in the OPT record
+    RCODE_BADVERS = 16, // the upper bits of this and the next stand in the OPT record
+    RCODE_BADCOOKIE = 23,
 };
 
 enum rr_type {
@@ -55,7 +56,21 @@ enum {
     HEADER_RCODE = 0x0f,
 };
 
-enum ede { EDE_NONE = -1, EDE_PROHIBITED = 18, EDE_NO_REACHABLE = 22, EDE_NETWORK_ERROR = 23 };
+enum ede {
+    EDE_NONE = -1,
+    EDE_STALE = 3,
+    EDE_CACHED_ERROR = 13,
+    EDE_PROHIBITED = 18,
+    EDE_STALE_NXDOMAIN = 19,
+    EDE_NO_REACHABLE = 22,
+    EDE_NETWORK_ERROR = 23,
+};
+
+#define EDE_LEN 6 // octets of an option that holds a code alone
+
+// Cookies (RFC 7873 4): the client's part, and the longest there is with the server's.
+#define COOKIE_CLIENT_LEN 8
+#define COOKIE_MAX_LEN    40
 
 // What a client asked. Points into the datagram, which must live as long.
 struct query {
@@ -71,6 +86,7 @@ struct query {
     bool checking_disabled; // CD
     uint16_t udp_size;      // what the client takes: its OPT's size, at least 512
     uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
+    bool tcp;               // set by the caller: the answer goes over a connection
 };
 
 enum query_verdict {
@@ -98,9 +114,11 @@ static inline const uint8_t *query_name(const struct query *query)
     return query->message + MESSAGE_HEADER_LEN;
 }
 
-// The most octets that may go back to this client over UDP.
+// The most octets that may go back to this client.
 static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
 {
+    if (query->tcp)
+        return MESSAGE_LEN_MAX;
     if (!query->edns)
         return MESSAGE_UDP_MIN;
     return query->udp_size < udp_payload_max ? query->udp_size : udp_payload_max;
@@ -116,9 +134,30 @@ size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint
 // Writes our own OPT record (RFC 6891 6.1.2), OPT_LEN octets, at `out`.
 void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok);
 
-// Writes the query that goes to an upstream: RD set, CD and DO as given, own OPT with
-// `udp_size`. `spelling` may be NULL. `out` has room for MESSAGE_UDP_MIN octets. Returns its
-// length.
-size_t upstream_query_write(uint8_t *out, uint16_t id, const uint8_t *name, uint8_t name_len,
-                            uint16_t type, uint16_t class, bool checking_disabled, bool dnssec_ok,
-                            uint16_t udp_size, const struct name_case *spelling);
+// Adds an EDE option (RFC 8914 2) to the OPT record that was just written at `opt`. Returns
+// EDE_LEN.
+size_t opt_ede_write(uint8_t *opt, enum ede ede);
+
+// What goes to an upstream: RD set, CD and DO as given, own OPT.
+struct upstream_query {
+    const uint8_t *name;              // in lower case
+    const struct name_case *spelling; // NULL: as it is
+    const uint8_t *cookie;            // cookie_len octets, the client's part and perhaps a server's
+    uint16_t id;
+    uint16_t type;
+    uint16_t class;
+    uint16_t udp_size; // 0: without OPT
+    uint8_t name_len;
+    uint8_t cookie_len; // 0: none
+    bool checking_disabled;
+    bool dnssec_ok;
+};
+
+#define UPSTREAM_QUERY_MAX (MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN + 4 + COOKIE_MAX_LEN)
+
+// Writes it to `out`, which has room for UPSTREAM_QUERY_MAX octets. Returns its length.
+size_t upstream_query_write(uint8_t *out, const struct upstream_query *query);
+
+// Finds the cookie among the `len` octets of an OPT record's options. Returns its length, 8 or
+// 16 .. 40, with *cookie leading to it; 0: there is none, or none of a valid length (RFC 7873 5.3).
+[[nodiscard]] size_t cookie_find(const uint8_t *options, size_t len, const uint8_t **cookie);

@@ -18,6 +18,7 @@
 
 enum {
     PENDING_PER_WORKER = 4096,
+    STREAMS_PER_WORKER = WORKER_UPSTREAM_STREAMS,
     PORTS_MIN = 32,             // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER = 4, // its ring, its eventfd and what they need for a moment
     DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
@@ -74,7 +75,8 @@ static unsigned cpu_count(void)
 // all. Sets engine->ports_max.
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    rlim_t own = engine->settings->server_listen.count + DESCRIPTORS_PER_WORKER;
+    rlim_t own =
+        engine->settings->server_listen.count + WORKER_UPSTREAM_STREAMS + DESCRIPTORS_PER_WORKER;
     rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -162,7 +164,9 @@ static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     (void)madvise(region, size, MADV_HUGEPAGE);
     engine->region = region;
     engine->region_size = size;
-    return cache_format(&engine->cache, region, size, shard_count, seed);
+    error = cache_format(&engine->cache, region, size, shard_count, seed);
+    engine->cache.stale_s = (uint32_t)(engine->settings->cache_stale_max_age / 1000);
+    return error;
 }
 
 static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
@@ -222,6 +226,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .worker_count = engine->worker_count,
         .pending_max = PENDING_PER_WORKER,
         .ports_max = engine->ports_max,
+        .streams_max = STREAMS_PER_WORKER,
     };
     if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
         return -EIO;

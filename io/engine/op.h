@@ -7,14 +7,21 @@
 // whose slot another has by now, is seen and thrown away.
 
 enum op_kind {
-    OP_QUERY = 1,     // slot: listener. A client's datagram
-    OP_ANSWER,        // slot: listener. A send to a client failed
-    OP_REPLY,         // slot: source port. An upstream's datagram
-    OP_UPSTREAM_SEND, // slot: source port. A send to an upstream failed
-    OP_HANDOVER,      // another worker has put queries into our ring
-    OP_WAKE,          // slot: worker. A wake of another worker failed
-    OP_STOP,          // the engine wants the worker to end
-    OP_CANCEL,        // a receive was cancelled
+    OP_QUERY = 1,      // slot: listener. A client's datagram
+    OP_ANSWER,         // slot: listener. A send to a client failed
+    OP_REPLY,          // slot: source port. An upstream's datagram
+    OP_UPSTREAM_SEND,  // slot: source port. A send to an upstream failed
+    OP_HANDOVER,       // another worker has put queries into our ring
+    OP_WAKE,           // slot: worker. A wake of another worker failed
+    OP_STOP,           // the engine wants the worker to end
+    OP_CANCEL,         // a receive was cancelled
+    OP_STREAM_CONNECT, // slot: connection to an upstream
+    OP_STREAM_RECEIVE,
+    OP_STREAM_SEND,
+    OP_ACCEPT,         // slot: listener. A client connected
+    OP_CLIENT_CONNECT, // slot: connection of a client; never made
+    OP_CLIENT_RECEIVE,
+    OP_CLIENT_SEND,
 };
 
 static inline uint64_t op_pack(enum op_kind kind, uint32_t slot, uint32_t generation)

@@ -319,6 +319,22 @@ void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
+void ring_accept(struct ring *ring, int fd, uint64_t tag)
+{
+    io_uring_prep_multishot_accept(request(ring, tag), fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+void ring_connect(struct ring *ring, int fd, const struct sockaddr *to, unsigned to_len,
+                  uint64_t tag)
+{
+    io_uring_prep_connect(request(ring, tag), fd, to, to_len);
+}
+
+void ring_stream_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag)
+{
+    io_uring_prep_send(request(ring, tag), fd, bytes, len, MSG_NOSIGNAL);
+}
+
 void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag)
 {
     struct io_uring_sqe *sqe = request(ring, tag);

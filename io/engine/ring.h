@@ -76,6 +76,16 @@ void ring_send_from(struct ring *ring, unsigned place, const void *bytes, size_t
                     const struct sockaddr *to, const uint8_t local[16], void *room, uint64_t tag);
 void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag);
 
+// Accepts connections; each event's result is a descriptor.
+void ring_accept(struct ring *ring, int fd, uint64_t tag);
+
+// Connects a TCP socket; the address must stay until the event.
+void ring_connect(struct ring *ring, int fd, const struct sockaddr *to, unsigned to_len,
+                  uint64_t tag);
+
+// Sends on a connected TCP socket and makes an event in any case; the octets must stay until then.
+void ring_stream_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag);
+
 // Makes an event with `event_tag` in another ring; `tag` is for our own if that fails.
 void ring_wake(struct ring *ring, int other_fd, uint64_t event_tag, uint64_t tag);
 

@@ -2,10 +2,11 @@
 #include "io/engine/udp.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SOCKET_BUFFER = 4 * 1024 * 1024 };
+enum { SOCKET_BUFFER = 4 * 1024 * 1024, TCP_BACKLOG = 1024 };
 
 bool udp_address_take(struct address *address, const struct sockaddr *from)
 {
@@ -139,4 +140,52 @@ int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
         return error;
     }
     return fd;
+}
+
+int tcp_socket(const struct address *address)
+{
+    int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    // Queries are short and come one by one: none waits for the next.
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    return fd;
+}
+
+// A bound TCP socket; `shared`: with others of ours.
+static int tcp_bound(const struct address *address, bool shared)
+{
+    int fd = tcp_socket(address);
+    if (fd < 0)
+        return fd;
+    bool ipv6 = address->family == ADDRESS_IPV6;
+    int error = 0;
+    // Connections of an earlier process may linger at the port; another listener may not.
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0) ||
+        (ipv6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) != 0))
+        error = -errno;
+    if (error == 0)
+        error = udp_bind(fd, address);
+    if (error == 0 && listen(fd, TCP_BACKLOG) != 0)
+        error = -errno;
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int tcp_listen(const struct address *address)
+{
+    return tcp_bound(address, true);
+}
+
+int tcp_probe(const struct address *address)
+{
+    int fd = tcp_bound(address, false);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? fd : 0;
 }

@@ -4,7 +4,7 @@
 
 #include <netinet/in.h>
 
-// UDP sockets, and the border between core's addresses and the kernel's.
+// Sockets, and the border between core's addresses and the kernel's.
 
 #define UDP_QUERY_MAX 512 // octets of a client's datagram that are read; longer ones count as cut
 
@@ -29,3 +29,13 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
 // A socket for queries to one upstream from one local port. Returns a descriptor, or a negative
 // errno; `bound` says whether the port could be had, so that the failure is the upstream's.
 [[nodiscard]] int udp_connect(const struct address *upstream, uint16_t port, bool *bound);
+
+// A TCP socket that is to be connected to that address. Returns a descriptor or a negative errno.
+[[nodiscard]] int tcp_socket(const struct address *address);
+
+// A TCP socket that listens there, one of several that share the port (SO_REUSEPORT). Returns a
+// descriptor or a negative errno.
+[[nodiscard]] int tcp_listen(const struct address *address);
+
+// As udp_probe, for TCP.
+[[nodiscard]] int tcp_probe(const struct address *address);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/worker.h"
 
+#include "io/engine/clients.h"
 #include "io/engine/op.h"
+#include "io/engine/stream.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,6 +27,8 @@ enum {
     REPLY_BUFFERS = 256,
     REPLY_BUFFER_SIZE = 4096,
     OUT_BATCHES = 2,
+    ACCEPT_PAUSE_US = 100000,
+    STREAM_UNSENT_MAX = 256 * 1024,     // to an upstream
     ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
 };
 
@@ -35,7 +39,9 @@ struct upstream_socket {
 
 struct listener {
     int fd;
-    bool wildcard; // its replies say where they leave from
+    int tcp_fd;
+    bool wildcard;      // its replies say where they leave from
+    uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
 };
 
 struct worker {
@@ -50,6 +56,9 @@ struct worker {
     const int *ring_fds;
     struct listener *listeners;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
+    struct streams *streams;
+    struct clients *clients; // over TCP
+    uint8_t *stream_out;     // a reply to one of them while it is made
     struct serve_item batch[SERVE_BATCH_MAX];
     uint16_t batch_buffers[SERVE_BATCH_MAX];
     size_t batch_count;
@@ -80,8 +89,31 @@ static uint8_t *out_room(struct worker *w, size_t size)
     return w->out + w->out_used;
 }
 
+// Puts something into the ring to another worker, who is woken later on.
+static bool hand_to(struct worker *w, uint16_t other, enum handed_kind kind,
+                    const struct client *client, const uint8_t *bytes, size_t len)
+{
+    bool put = handover_put(w->config.to[other], kind, client, bytes, (uint16_t)len);
+    w->wakes[other] |= put;
+    return put;
+}
+
+// A reply over TCP goes out through the worker that holds the connection.
+static void stream_reply_send(struct worker *w, const struct client *client, const uint8_t *bytes,
+                              size_t len)
+{
+    if (client->worker == w->serve_config.worker)
+        clients_reply(w->clients, client, bytes, len, w->now_us);
+    else if (!hand_to(w, client->worker, HANDED_ANSWER, client, bytes, len))
+        counter_add(w->serve_config.counters, COUNTER_send_failures, 1);
+}
+
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
 {
+    if (client->tcp) {
+        stream_reply_send(w, client, bytes, len);
+        return;
+    }
     uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
     struct sockaddr_in6 *to = (void *)(w->out + w->out_used);
     w->out_used += aligned(sizeof *to);
@@ -129,9 +161,21 @@ static void upstream_close(struct worker *w, uint16_t port)
     socket->fd = -1;
 }
 
-static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
+static void upstream_send(struct worker *w, const struct outgoing *outgoing)
 {
     const struct upstream_socket *socket = &w->upstream[outgoing->port];
+    ring_send(w->ring, socket->fd, outgoing->bytes, outgoing->len,
+              op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
+}
+
+static void stream_give_up(struct worker *w, uint16_t stream)
+{
+    streams_disconnect(w->streams, stream);
+    serve_stream_closed(w->serve, w->now_us, stream);
+}
+
+static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
+{
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
         w->out_used += aligned(outgoing->len);
@@ -142,11 +186,21 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
         break;
     case OUTGOING_QUERY:
         w->out_used += aligned(outgoing->len);
-        ring_send(w->ring, socket->fd, outgoing->bytes, outgoing->len,
-                  op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
+        upstream_send(w, outgoing);
         break;
     case OUTGOING_CLOSE:
         upstream_close(w, outgoing->port);
+        break;
+    case OUTGOING_CONNECT:
+        if (streams_connect(w->streams, outgoing->port, outgoing->upstream) < 0)
+            serve_stream_closed(w->serve, w->now_us, outgoing->port);
+        break;
+    case OUTGOING_MESSAGE:
+        if (!streams_send(w->streams, outgoing->port, outgoing->bytes, outgoing->len))
+            stream_give_up(w, outgoing->port);
+        break;
+    case OUTGOING_DISCONNECT:
+        streams_disconnect(w->streams, outgoing->port);
         break;
     }
 }
@@ -155,7 +209,7 @@ static void drain(struct worker *w)
 {
     struct outgoing outgoing = {0};
     do {
-        outgoing.bytes = out_room(w, w->room + ADDRESS_ROOM);
+        outgoing.bytes = out_room(w, SERVE_STREAM_ROOM + ADDRESS_ROOM);
         outgoing.port = 0;
         if (!serve_drain(w->serve, w->now_us, &outgoing))
             return;
@@ -165,10 +219,26 @@ static void drain(struct worker *w)
 
 static void hand_over(struct worker *w, const struct serve_item *item)
 {
-    if (handover_put(w->config.to[item->owner], item))
-        w->wakes[item->owner] = true;
-    else
+    enum handed_kind kind = item->note ? HANDED_NOTE : HANDED_QUERY;
+    if (!hand_to(w, item->owner, kind, &item->client, item->in, item->in_len) && !item->note) {
         serve_handover_failed(w->serve);
+        clients_no_reply(w->clients, &item->client);
+    }
+}
+
+// A query over TCP, whose answer may be too long to be made beside others.
+static void stream_query_run(struct worker *w, struct serve_item *item)
+{
+    serve_queries(w->serve, w->now_us, item, 1, w->stream_out);
+    if (item->verdict == SERVE_ANSWERED)
+        reply_send(w, &item->client, item->out, item->out_len);
+    bool own = item->client.worker == w->serve_config.worker;
+    if (item->verdict == SERVE_DROPPED && own && item->noise)
+        clients_noise(w->clients, &item->client);
+    else if (item->verdict == SERVE_DROPPED && own)
+        clients_no_reply(w->clients, &item->client);
+    if (item->verdict == SERVE_ELSEWHERE || (item->verdict == SERVE_ANSWERED && item->note))
+        hand_over(w, item);
 }
 
 static void batch_run(struct worker *w)
@@ -187,7 +257,7 @@ static void batch_run(struct worker *w)
         const struct serve_item *item = &w->batch[i];
         if (item->verdict == SERVE_ANSWERED)
             reply_send(w, &item->client, item->out, item->out_len);
-        else if (item->verdict == SERVE_ELSEWHERE)
+        if (item->verdict == SERVE_ELSEWHERE || (item->verdict == SERVE_ANSWERED && item->note))
             hand_over(w, item);
     }
     w->batch_count = 0;
@@ -275,6 +345,81 @@ static void upstream_send_failed(struct worker *w, const struct ring_event *even
     drain(w);
 }
 
+// Something happened on a connection: what has arrived is taken, and then its end, if it came.
+static void stream_happened(struct worker *w, const struct ring_event *event)
+{
+    uint16_t stream = (uint16_t)op_slot(event->tag);
+    enum stream_state state = streams_event(w->streams, event);
+    const uint8_t *message;
+    size_t len;
+    if (state == STREAM_OLD)
+        return;
+    while (streams_message(w->streams, stream, &message, &len)) {
+        serve_stream_reply(w->serve, w->now_us, stream, message, len);
+        drain(w);
+    }
+    if (state != STREAM_GOES_ON)
+        stream_give_up(w, stream);
+    drain(w);
+}
+
+static void accept_on(struct worker *w, uint32_t listener)
+{
+    ring_accept(w->ring, w->listeners[listener].tcp_fd, op_pack(OP_ACCEPT, listener, 0));
+}
+
+static void client_connected(struct worker *w, const struct ring_event *event)
+{
+    static const enum counter counters[] = {
+        [CLIENTS_TAKEN] = COUNTER_tcp_accepted,
+        [CLIENTS_FULL] = COUNTER_tcp_full,
+        [CLIENTS_TOO_MANY] = COUNTER_tcp_too_many,
+        [CLIENTS_GONE] = COUNTER_tcp_gone,
+    };
+    uint32_t listener = op_slot(event->tag);
+    if (event->result >= 0) {
+        enum clients_verdict verdict =
+            clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
+        counter_add(w->serve_config.counters, counters[verdict], 1);
+    }
+    if (event->more)
+        return;
+    // For want of descriptors, most likely: not at once again, or the worker does nothing else.
+    if (event->result < 0)
+        w->listeners[listener].accept_us = w->now_us + ACCEPT_PAUSE_US;
+    else
+        accept_on(w, listener);
+}
+
+// Accepts again where that had to pause. Returns when it wants to be called next.
+static uint64_t accept_again(struct worker *w)
+{
+    uint64_t next_us = UINT64_MAX;
+    for (uint32_t i = 0; i < w->config.listener_count; i++) {
+        struct listener *listener = &w->listeners[i];
+        if (listener->accept_us != 0 && w->now_us >= listener->accept_us) {
+            listener->accept_us = 0;
+            accept_on(w, i);
+        } else if (listener->accept_us != 0 && listener->accept_us < next_us) {
+            next_us = listener->accept_us;
+        }
+    }
+    return next_us;
+}
+
+static void client_happened(struct worker *w, const struct ring_event *event)
+{
+    uint32_t slot = op_slot(event->tag);
+    size_t len;
+    clients_event(w->clients, event, w->now_us);
+    struct serve_item item = {0};
+    while (clients_query(w->clients, slot, &item.client, &item.in, &len)) {
+        item.in_len = (uint16_t)len;
+        stream_query_run(w, &item);
+        item = (struct serve_item){0};
+    }
+}
+
 // Returns false when the worker is to end.
 static bool event_do(struct worker *w, const struct ring_event *event)
 {
@@ -296,6 +441,19 @@ static bool event_do(struct worker *w, const struct ring_event *event)
         return true;
     case OP_STOP:
         return false;
+    case OP_STREAM_CONNECT:
+    case OP_STREAM_RECEIVE:
+    case OP_STREAM_SEND:
+        stream_happened(w, event);
+        return true;
+    case OP_ACCEPT:
+        client_connected(w, event);
+        return true;
+    case OP_CLIENT_CONNECT:
+    case OP_CLIENT_RECEIVE:
+    case OP_CLIENT_SEND:
+        client_happened(w, event);
+        return true;
     case OP_HANDOVER:
     case OP_CANCEL:
         return true;
@@ -303,20 +461,32 @@ static bool event_do(struct worker *w, const struct ring_event *event)
     return true;
 }
 
+// Takes one thing that another worker has handed over; datagrams gather in the batch.
+static void handed_take(struct worker *w, const struct handed *handed)
+{
+    struct serve_item item = {
+        .client = handed->client,
+        .in = handed->bytes,
+        .in_len = handed->len,
+        .handed_over = true,
+        .note = handed->kind == HANDED_NOTE,
+    };
+    if (handed->kind == HANDED_ANSWER)
+        clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);
+    else if (handed->client.tcp)
+        stream_query_run(w, &item);
+    else
+        w->batch[w->batch_count++] = item;
+}
+
 // Answers what another worker has handed over. The ring's room is given back when that is done.
 static void handed_do(struct worker *w, struct handover *from)
 {
     struct handover_cursor cursor = handover_begin(from);
-    const struct handed_query *handed;
+    const struct handed *handed;
     do {
-        while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor))) {
-            w->batch[w->batch_count++] = (struct serve_item){
-                .client = handed->client,
-                .in = handed->bytes,
-                .in_len = handed->len,
-                .handed_over = true,
-            };
-        }
+        while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor)))
+            handed_take(w, handed);
         bool full = w->batch_count == SERVE_BATCH_MAX;
         batch_run(w);
         handover_take(from, &cursor);
@@ -336,10 +506,14 @@ static void others_wake(struct worker *w)
     }
 }
 
-static uint64_t wait_us(const struct worker *w)
+static uint64_t wait_us(struct worker *w)
 {
     uint64_t deadline_us = serve_deadline(w->serve);
-    if (deadline_us == WHEEL_NEVER)
+    uint64_t clients_us = clients_expire(w->clients, w->now_us);
+    uint64_t accept_us = accept_again(w);
+    deadline_us = clients_us < deadline_us ? clients_us : deadline_us;
+    deadline_us = accept_us < deadline_us ? accept_us : deadline_us;
+    if (deadline_us == UINT64_MAX)
         return UINT64_MAX;
     uint64_t now_us = w->config.now_us(w->config.clock);
     return deadline_us > now_us ? deadline_us - now_us : 0;
@@ -347,8 +521,10 @@ static uint64_t wait_us(const struct worker *w)
 
 static int loop(struct worker *w)
 {
-    for (size_t i = 0; i < w->config.listener_count; i++)
-        listener_receive(w, (uint32_t)i);
+    for (uint32_t i = 0; i < w->config.listener_count; i++) {
+        listener_receive(w, i);
+        accept_on(w, i);
+    }
     ring_watch(w->ring, w->stop_fd, op_pack(OP_STOP, 0, 0));
 
     bool going = true;
@@ -368,6 +544,7 @@ static int loop(struct worker *w)
         serve_expire(w->serve, w->now_us);
         drain(w);
         others_wake(w);
+        counter_set(w->serve_config.counters, COUNTER_tcp_open, clients_open(w->clients));
     }
     return w->result;
 }
@@ -396,9 +573,12 @@ static int listeners_open(struct worker *w, char why[static WORKER_WHY_SIZE])
         char text[ADDRESS_TEXT_MAX];
         address_format(&w->config.listeners[i], text);
         int error = udp_listen(&w->config.listeners[i]);
-        w->listeners[i] = (struct listener){error, udp_is_wildcard(&w->config.listeners[i])};
+        w->listeners[i].fd = error;
+        w->listeners[i].wildcard = udp_is_wildcard(&w->config.listeners[i]);
         if (error >= 0)
             error = ring_file(w->ring, (unsigned)i, w->listeners[i].fd);
+        if (error >= 0)
+            error = w->listeners[i].tcp_fd = tcp_listen(&w->config.listeners[i]);
         if (error < 0) {
             snprintf(why, WORKER_WHY_SIZE, "cannot listen on %s: %s", text, strerror(-error));
             return error;
@@ -414,9 +594,36 @@ static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
         error = ring_buffers(w->ring, QUERY_GROUP, QUERY_BUFFERS, QUERY_BUFFER_SIZE);
     if (error == 0)
         error = ring_buffers(w->ring, REPLY_GROUP, REPLY_BUFFERS, REPLY_BUFFER_SIZE);
+    if (error == 0)
+        error = streams_make(&w->streams, &(struct streams_config){
+                                              .ring = w->ring,
+                                              .count = WORKER_UPSTREAM_STREAMS,
+                                              .group = REPLY_GROUP,
+                                              .connect = OP_STREAM_CONNECT,
+                                              .receive = OP_STREAM_RECEIVE,
+                                              .send = OP_STREAM_SEND,
+                                              .message_max = MESSAGE_LEN_MAX,
+                                              .unsent_max = STREAM_UNSENT_MAX,
+                                          });
     if (error < 0)
         snprintf(why, WORKER_WHY_SIZE, "cannot use io_uring: %s", ring_why(error));
     return error;
+}
+
+// The table of clients' connections is divided among the workers.
+static int clients_prepare(struct worker *w)
+{
+    const struct settings *settings = w->serve_config.settings;
+    uint64_t count = settings->server_tcp_connections_max / w->config.worker_count;
+    uint64_t each = settings->server_tcp_connections_per_client;
+    return clients_make(&w->clients, &(struct clients_config){
+                                         .ring = w->ring,
+                                         .count = (unsigned)(count > 0 ? count : 1),
+                                         .per_client_max = (unsigned)each,
+                                         .group = REPLY_GROUP,
+                                         .idle_us = settings->server_tcp_idle_timeout * 1000,
+                                         .worker = (uint16_t)w->serve_config.worker,
+                                     });
 }
 
 static int memory_take(struct worker *w)
@@ -424,13 +631,14 @@ static int memory_take(struct worker *w)
     w->serve = aligned_alloc(64, aligned(serve_size(&w->serve_config)));
     w->listeners = calloc(w->config.listener_count, sizeof *w->listeners);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
-    if (!w->serve || !w->listeners || !w->wakes)
+    w->stream_out = aligned_alloc(64, aligned(SERVE_STREAM_ROOM));
+    if (!w->serve || !w->listeners || !w->wakes || !w->stream_out)
         return -ENOMEM;
     for (size_t i = 0; i < w->config.listener_count; i++)
-        w->listeners[i].fd = -1;
+        w->listeners[i].fd = w->listeners[i].tcp_fd = -1;
     w->serve = serve_init(w->serve, &w->serve_config, w->config.now_us(w->config.clock));
     w->room = aligned(serve_reply_room(w->serve));
-    w->out_size = OUT_BATCHES * SERVE_BATCH_MAX * (w->room + ADDRESS_ROOM);
+    w->out_size = OUT_BATCHES * (SERVE_BATCH_MAX * (w->room + ADDRESS_ROOM) + SERVE_STREAM_ROOM);
     w->out = aligned_alloc(64, w->out_size);
     return w->out ? 0 : -ENOMEM;
 }
@@ -454,6 +662,8 @@ int worker_open(struct worker **out, const struct worker_config *config,
         snprintf(why, WORKER_WHY_SIZE, "cannot make a worker: %s", strerror(-error));
     if (error == 0)
         error = ring_prepare(w, why);
+    if (error == 0)
+        error = clients_prepare(w);
     if (error == 0)
         error = listeners_open(w, why);
     if (error < 0) {
@@ -504,6 +714,8 @@ void worker_close(struct worker *w)
     for (size_t i = 0; w->listeners && i < w->config.listener_count; i++) {
         if (w->listeners[i].fd >= 0)
             close(w->listeners[i].fd);
+        if (w->listeners[i].tcp_fd >= 0)
+            close(w->listeners[i].tcp_fd);
     }
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++) {
         if (w->upstream[i].fd >= 0)
@@ -511,6 +723,9 @@ void worker_close(struct worker *w)
     }
     if (w->stop_fd >= 0)
         close(w->stop_fd);
+    streams_free(w->streams);
+    clients_free(w->clients);
+    free(w->stream_out);
     free(w->serve);
     free(w->listeners);
     free(w->wakes);

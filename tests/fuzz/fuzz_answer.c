@@ -177,8 +177,21 @@ static void records_same(const struct kept *k, const uint8_t *bytes, size_t len)
     assert(records_sum(&given) == records_sum(&whole));
 }
 
-static void give_try(const struct kept *k, const struct query *query, uint32_t age_s, uint32_t turn,
-                     const struct answer_limits *limits)
+// The OPT record of an answer that is over has EDE 3 or 19 where there is room (RFC
+// 8914 4.4, 4.20).
+static void opt_check(const struct strict *m, const struct strict_record *opt, bool stale,
+                      size_t room)
+{
+    assert(opt->data_len == (stale && room >= EDE_LEN ? EDE_LEN : 0));
+    if (opt->data_len == 0)
+        return;
+    bool denied = (m->flags[1] & HEADER_RCODE) == RCODE_NXDOMAIN;
+    assert(load_be32(m->bytes + opt->data_at) == 0x000f0002);
+    assert(load_be16(m->bytes + opt->data_at + 4) == (denied ? EDE_STALE_NXDOMAIN : EDE_STALE));
+}
+
+static void give_try(const struct kept *k, const struct query *query,
+                     const struct answer_giving *giving, const struct answer_limits *limits)
 {
     size_t room = limits->udp_payload_max + limits->udp_payload_max / 5u + 64;
     size_t reply_max = query_reply_max(query, limits->udp_payload_max);
@@ -187,7 +200,7 @@ static void give_try(const struct kept *k, const struct query *query, uint32_t a
     struct strict_record record;
     assert(out);
     memcpy(out, k->value, k->len < room ? k->len : room);
-    size_t len = answer_give(out, room, k->len, query, age_s, turn, limits);
+    size_t len = answer_give(out, room, k->len, query, giving, limits);
     assert(len <= reply_max && strict_open(&m, out, len) && m.id == query->id);
     assert(memcmp(m.question.bytes, query_name(query), query->name_len) == 0);
     assert(m.question.len == query->name_len && (m.flags[1] & 15) == (k->value[3] & 15));
@@ -197,12 +210,15 @@ static void give_try(const struct kept *k, const struct query *query, uint32_t a
     unsigned count = 0;
     bool opt = false;
     while (strict_next(&m, &record)) {
-        opt |= record.type == TYPE_OPT;
-        if (record.type == TYPE_OPT)
+        if (record.type == TYPE_OPT) {
+            opt_check(&m, &record, giving->stale && whole, reply_max - k->message_len - OPT_LEN);
+            opt = true;
             continue;
+        }
         assert(whole && count < k->ttl_count);
         uint32_t ttl = k->ttls[count++];
-        assert(record.ttl == (ttl > age_s ? ttl - age_s : 0));
+        ttl = ttl > giving->age_s ? ttl - giving->age_s : 0;
+        assert(record.ttl == (giving->stale ? limits->ttl_stale_s : ttl));
     }
     assert(!strict_rest(&m) && opt == query->edns && (!whole || count == k->ttl_count));
     if (whole)
@@ -237,12 +253,18 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
                        const struct answer_limits *limits, uint32_t age_s)
 {
     struct answer answer = {.value = value};
+    static const struct name_case lower;
     struct key key;
     struct strict m;
+    struct name_case spelling;
     key_make(&key, query, 1);
+    name_case_take(&spelling, query_name(query), query->name_len);
     bool asked = reply[2] & QR_BIT && !(reply[2] & HEADER_OPCODE) && load_be16(reply + 4) == 1;
-    assert((reply_match(reply, len, query->id, &key) == REPLY_GOOD) == asked);
-    assert(reply_match(reply, len, query->id ^ 1, &key) != REPLY_GOOD);
+    assert((reply_match(reply, len, query->id, &key, &spelling) == REPLY_GOOD) == asked);
+    assert(reply_match(reply, len, query->id ^ 1, &key, &spelling) != REPLY_GOOD);
+    bool lowered = memcmp(&spelling, &lower, sizeof lower) == 0;
+    if (asked)
+        assert((reply_match(reply, len, query->id, &key, &lower) == REPLY_SPELLING) == !lowered);
     if (!asked || answer_take(&answer, reply, len, &key, limits) != REPLY_GOOD)
         return;
     trailer_read(&kept, &answer);
@@ -250,13 +272,14 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     records_compare(reply, len, &kept);
     limits_hold(&kept, &answer, limits);
     sets_level(&kept);
-    give_try(&kept, query, age_s, age_s, limits);
-    give_try(&kept, query, 0, UINT32_MAX, limits);
+    give_try(&kept, query, &(struct answer_giving){.age_s = age_s, .turn = age_s}, limits);
+    give_try(&kept, query, &(struct answer_giving){.turn = UINT32_MAX}, limits);
+    give_try(&kept, query, &(struct answer_giving){.stale = true}, limits);
 
     // What was written is read again as the same.
     struct answer second = {.value = value};
     uint32_t lifetime_s = answer.lifetime_s;
-    assert(reply_match(kept.value, kept.message_len, 0, &key) == REPLY_GOOD);
+    assert(reply_match(kept.value, kept.message_len, 0, &key, &lower) == REPLY_GOOD);
     assert(answer_take(&second, kept.value, kept.message_len, &key, limits) == REPLY_GOOD);
     trailer_read(&again, &second);
     assert(again.len == kept.len && second.lifetime_s == lifetime_s);
@@ -269,7 +292,11 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct answer_limits all_limits[4] = {
-        {.ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232, .rotate = true},
+        {.ttl_max_s = 86400,
+         .ttl_negative_max_s = 3600,
+         .ttl_stale_s = 30,
+         .udp_payload_max = 1232,
+         .rotate = true},
         {.ttl_min_s = 60, .ttl_max_s = 3600, .ttl_negative_max_s = 30, .udp_payload_max = 512},
         {.ttl_max_s = 604800, .ttl_negative_max_s = 604800, .udp_payload_max = 4096},
         {.ttl_max_s = 1, .udp_payload_max = 1400},

@@ -38,15 +38,28 @@ static void reply_try(const struct query *query, uint16_t rcode, uint8_t extra, 
 }
 
 // The query that goes upstream is one that we would take ourselves, with the same key.
-static void forward_try(const struct key *key)
+static void forward_try(const struct key *key, const struct name_case *spelling,
+                        const uint8_t *cookie, uint8_t cookie_len)
 {
-    uint8_t *out = malloc(MESSAGE_UDP_MIN);
+    uint8_t *out = malloc(UPSTREAM_QUERY_MAX);
     struct query query;
     struct key again;
+    const uint8_t *found = NULL;
     assert(out);
-    size_t len = upstream_query_write(out, 7, key_name(key), key_name_len(key), key_type(key),
-                                      key_class(key), key_flags(key) & KEY_CD,
-                                      key_flags(key) & KEY_DO, UPSTREAM_UDP_SIZE, NULL);
+    struct upstream_query asked = {
+        .name = key_name(key),
+        .name_len = key_name_len(key),
+        .cookie = cookie,
+        .cookie_len = cookie_len,
+        .spelling = spelling,
+        .id = 7,
+        .type = key_type(key),
+        .class = key_class(key),
+        .udp_size = UPSTREAM_UDP_SIZE,
+        .checking_disabled = key_flags(key) & KEY_CD,
+        .dnssec_ok = key_flags(key) & KEY_DO,
+    };
+    size_t len = upstream_query_write(out, &asked);
     uint8_t *exact = realloc(out, len);
     out = exact ? exact : out;
     assert(query_read(&query, out, len) == QUERY_GOOD);
@@ -54,7 +67,26 @@ static void forward_try(const struct key *key)
     key_make(&again, &query, SEED);
     assert(again.hash == key->hash && again.len == key->len);
     assert(memcmp(again.bytes, key->bytes, key->len) == 0);
+    struct name_case spelled;
+    name_case_take(&spelled, query_name(&query), query.name_len);
+    assert(!spelling || memcmp(&spelled, spelling, sizeof spelled) == 0);
+    size_t options_at = MESSAGE_HEADER_LEN + query.name_len + 4u + OPT_LEN;
+    assert(len == options_at + (cookie_len ? 4u + cookie_len : 0));
+    assert(cookie_find(out + options_at, len - options_at, &found) == cookie_len);
+    assert(cookie_len == 0 || memcmp(found, cookie, cookie_len) == 0);
     free(out);
+}
+
+// Any octets as the options of an OPT record: a cookie lies among them, behind its head.
+static void cookie_try(const uint8_t *bytes, size_t len)
+{
+    const uint8_t *cookie = NULL;
+    size_t cookie_len = cookie_find(bytes, len, &cookie);
+    if (cookie_len == 0)
+        return;
+    assert(cookie_len == COOKIE_CLIENT_LEN || (cookie_len >= 16 && cookie_len <= COOKIE_MAX_LEN));
+    assert(cookie >= bytes + 4 && cookie + cookie_len <= bytes + len);
+    assert(load_be16(cookie - 4) == 10 && load_be16(cookie - 2) == cookie_len);
 }
 
 static void good_try(const struct query *query, const uint8_t *bytes, size_t len)
@@ -80,7 +112,12 @@ static void good_try(const struct query *query, const uint8_t *bytes, size_t len
     assert(key.hash == key_hash(key.bytes, key.len, SEED));
     key_make_denial(&denial, &key);
     assert(denial.hash == key_hash(denial.bytes, denial.len, SEED) && denial.hash != key.hash);
-    forward_try(&key);
+    static const uint8_t cookie[COOKIE_MAX_LEN] = "forty octets that nobody else is to know";
+    static const uint8_t cookie_lens[] = {0, COOKIE_CLIENT_LEN, 16, 24, COOKIE_MAX_LEN};
+    struct name_case spelling;
+    name_case_take(&spelling, query_name(query), query->name_len);
+    uint8_t cookie_len = cookie_lens[query->id % sizeof cookie_lens];
+    forward_try(&key, query->id & 0x100 ? &spelling : NULL, cookie, cookie_len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -102,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (verdict == QUERY_GOOD)
         good_try(&query, bytes, len);
+    cookie_try(bytes, len);
     free(bytes);
     return 0;
 }

@@ -3,13 +3,15 @@
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
 
-// An input is a script of what happens to a worker: queries, replies, time, bad news. The driver
-// keeps the contract of core/serve.h whatever the script says, and checks what is cheap to check.
-// The simulator (tests/sim) knows what the answers should be; here the octets are worse.
+// An input is a script of what happens to a worker: queries, replies over datagrams and
+// connections, time that passes or leaps, bad news. The driver keeps the contract of core/serve.h
+// whatever the script says, and checks what is cheap to check. The simulator (tests/sim) knows what
+// the answers should be; here the octets are worse.
 
 enum {
     PENDING = 4,
     PORTS = 4,
+    STREAMS = 3,
     CLIENTS = 512,
     SENT = 64,
     STEPS = 200,
@@ -29,7 +31,17 @@ enum operation {
     OP_UNREACHABLE,
     OP_REFUSE,
     OP_LATER,
+    OP_STREAM_CLOSED,
+    OP_LEAP,
     OP_COUNT
+};
+
+// What an answer is, beside its flags: bits of an octet.
+enum {
+    ANSWER_LOWERED = 1,   // the name in lower case, however it was spelled
+    ANSWER_COOKIE = 2,    // with the cookie of the query and a server's
+    ANSWER_BADCOOKIE = 4, // and the word that the query's was not good
+    ANSWER_BARE = 8,      // a header alone
 };
 
 struct waiting {
@@ -40,9 +52,10 @@ struct waiting {
 
 // A query that left for an upstream.
 struct departed {
-    uint16_t port;
+    bool stream;   // over a connection
+    uint16_t port; // or its slot
     uint16_t len;
-    uint8_t bytes[MESSAGE_UDP_MIN];
+    uint8_t bytes[UPSTREAM_QUERY_MAX];
 };
 
 struct world {
@@ -51,11 +64,13 @@ struct world {
     struct counters counters;
     uint64_t now_us;
     uint32_t client_count;
-    uint32_t answered, dropped, elsewhere, opens, closes, sends;
+    uint32_t answered, dropped, elsewhere, noted, opens, closes, sends;
+    uint32_t connects, disconnects, messages;
     uint32_t sent_count;
-    unsigned refuse;     // so many of the next ports cannot be opened
+    unsigned refuse;     // so many of the next ports and connections cannot be opened
     bool later;          // the next drain is put off
     uint8_t open[PORTS]; // 0 free, 1 open, 2 could not be opened
+    bool connected[STREAMS];
     struct waiting clients[CLIENTS];
     struct departed sent[SENT];
 };
@@ -110,12 +125,15 @@ static void world_make(uint8_t choice)
         .worker_count = shards,
         .pending_max = choice & 2 ? 1 : PENDING,
         .ports_max = choice & 4 ? 1 : PORTS,
+        .streams_max = choice & 4 ? 1 : STREAMS,
         .seed = {choice},
     };
+    settings.upstream_random_case = settings.upstream_cookies = choice & 8;
     if (!memory) {
         struct serve_config largest = config;
         largest.pending_max = PENDING;
         largest.ports_max = PORTS;
+        largest.streams_max = STREAMS;
         memory = aligned_alloc(64, (serve_size(&largest) + 63) & ~(size_t)63);
     }
     assert(region && memory);
@@ -124,7 +142,7 @@ static void world_make(uint8_t choice)
     assert(cache_format(&world.cache, region, cache_size_min(shards), shards, 1) == 0);
     // Near where the wheel's second level turns over.
     world.now_us =
-        ((uint64_t)1700000000 * 1000 >> 12 << 12) * 1000 - 2500 * (uint64_t)(choice >> 3);
+        ((uint64_t)1700000000 * 1000 >> 12 << 12) * 1000 - 5000 * (uint64_t)(choice >> 4);
     world.serve = serve_init(memory, &config, world.now_us);
 }
 
@@ -137,6 +155,59 @@ static void reply_check(uint32_t client, const uint8_t *bytes, size_t len)
     world.answered++;
 }
 
+static void depart(bool stream, uint16_t port, const uint8_t *bytes, size_t len)
+{
+    struct departed *departed = &world.sent[world.sent_count++ % SENT];
+    struct strict m;
+    assert(len <= UPSTREAM_QUERY_MAX);
+    assert(strict_open(&m, bytes, len) && !strict_rest(&m) && m.class == CLASS_IN);
+    departed->stream = stream;
+    departed->port = port;
+    departed->len = (uint16_t)len;
+    memcpy(departed->bytes, bytes, len);
+}
+
+static void open_do(const struct outgoing *out)
+{
+    assert(out->port < PORTS && world.open[out->port] == 0 && out->number >= 1024);
+    world.opens++;
+    world.open[out->port] = 1;
+    if (world.refuse == 0)
+        return;
+    world.open[out->port] = 2;
+    if (world.refuse-- & 1)
+        serve_port_refused(world.serve, world.now_us, out->port);
+    else
+        serve_unreachable(world.serve, world.now_us, out->port);
+}
+
+static void stream_closed(uint16_t stream)
+{
+    world.connected[stream] = false;
+    world.disconnects++;
+    serve_stream_closed(world.serve, world.now_us, stream);
+}
+
+static void stream_do(const struct outgoing *out)
+{
+    assert(out->port < STREAMS);
+    assert(world.connected[out->port] == (out->kind != OUTGOING_CONNECT));
+    if (out->kind == OUTGOING_MESSAGE) {
+        assert(out->len > 2 && load_be16(out->bytes) == out->len - 2);
+        depart(true, out->port, out->bytes + 2, out->len - 2);
+        world.messages++;
+    } else {
+        world.connected[out->port] = out->kind == OUTGOING_CONNECT;
+        world.connects += out->kind == OUTGOING_CONNECT;
+        world.disconnects += out->kind == OUTGOING_DISCONNECT;
+    }
+    // It cannot be opened, or has no room for the message.
+    if (out->kind != OUTGOING_DISCONNECT && world.refuse > 0) {
+        world.refuse--;
+        stream_closed(out->port);
+    }
+}
+
 static void outgoing_do(const struct outgoing *out)
 {
     struct waiting *client = &world.clients[out->client.listener % CLIENTS];
@@ -147,31 +218,20 @@ static void outgoing_do(const struct outgoing *out)
         client->waits = false;
         break;
     case OUTGOING_OPEN:
-        assert(out->port < PORTS && world.open[out->port] == 0 && out->number >= 1024);
-        world.opens++;
-        world.open[out->port] = 1;
-        if (world.refuse == 0)
-            break;
-        world.open[out->port] = 2;
-        if (world.refuse-- & 1)
-            serve_port_refused(world.serve, world.now_us, out->port);
-        else
-            serve_unreachable(world.serve, world.now_us, out->port);
+        open_do(out);
         break;
     case OUTGOING_QUERY:
-        assert(out->port < PORTS && world.open[out->port] == 1 && out->len <= MESSAGE_UDP_MIN);
-        struct departed *departed = &world.sent[world.sent_count++ % SENT];
-        departed->port = out->port;
-        departed->len = (uint16_t)out->len;
-        memcpy(departed->bytes, out->bytes, out->len);
-        struct strict m;
-        assert(strict_open(&m, out->bytes, out->len) && !strict_rest(&m) && m.class == CLASS_IN);
+        assert(out->port < PORTS && world.open[out->port] == 1);
+        depart(false, out->port, out->bytes, out->len);
         world.sends++;
         break;
     case OUTGOING_CLOSE:
         assert(out->port < PORTS && world.open[out->port] != 0);
         world.closes++;
         world.open[out->port] = 0;
+        break;
+    default:
+        stream_do(out);
         break;
     }
 }
@@ -209,40 +269,66 @@ static void wait_us(uint64_t us)
     world.now_us = until_us;
 }
 
-static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed)
+// The worker was kept from its work: all that is due comes at once, and its clients have waited.
+static void leap_us(uint64_t us)
+{
+    world.now_us += us;
+    for (unsigned i = 0; i < world.client_count; i++)
+        world.clients[i].since_us += us;
+    serve_expire(world.serve, world.now_us);
+    drain();
+}
+
+static void item_judge(const struct serve_item *item, const uint8_t *out, size_t room)
+{
+    struct waiting *client = &world.clients[item->client.listener];
+    switch ((enum serve_verdict)item->verdict) {
+    case SERVE_ANSWERED:
+        assert(item->out >= out && item->out + item->out_len <= out + room);
+        reply_check(item->client.listener, item->out, item->out_len);
+        assert(!item->note || (item->owner < world.cache.shard_count && item->owner != 0));
+        break;
+    case SERVE_WAITING:
+        client->waits = true;
+        client->since_us = world.now_us;
+        break;
+    case SERVE_ELSEWHERE:
+        assert(item->owner < world.cache.shard_count && item->owner != 0);
+        world.elsewhere++;
+        break;
+    case SERVE_DROPPED:
+        world.dropped++;
+        break;
+    case SERVE_NOTED:
+        assert(item->handed_over);
+        world.noted++;
+        break;
+    }
+}
+
+static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bool note)
 {
     size_t room = serve_reply_room(world.serve);
     uint8_t *out = malloc(room);
-    struct waiting *client = &world.clients[world.client_count];
     struct serve_item item = {
         .client = {.from = {.ip = {10, from & 3}, .family = ADDRESS_IPV4, .port = 1000},
                    .listener = (uint16_t)world.client_count},
         .in = bytes,
         .in_len = (uint16_t)len,
-        .handed_over = handed,
+        .handed_over = handed || note,
+        .note = note,
         .cut = from == 0xff,
     };
     assert(out);
     if (from == 0xfe)
         item.client.from.port = 0;
     if (len >= 2)
-        client->id = load_be16(bytes);
+        world.clients[world.client_count].id = load_be16(bytes);
     world.client_count++;
     serve_queries(world.serve, world.now_us, &item, 1, out);
     free(bytes); // nobody may look there any more
-    if (item.verdict == SERVE_ANSWERED) {
-        assert(item.out >= out && item.out + item.out_len <= out + room);
-        reply_check(item.client.listener, item.out, item.out_len);
-    }
-    if (item.verdict == SERVE_WAITING) {
-        client->waits = true;
-        client->since_us = world.now_us;
-    }
-    if (item.verdict == SERVE_ELSEWHERE) {
-        assert(item.owner < world.cache.shard_count && item.owner != 0);
-        world.elsewhere++;
-    }
-    world.dropped += item.verdict == SERVE_DROPPED;
+    assert(!note || item.verdict == SERVE_NOTED || item.verdict == SERVE_DROPPED);
+    item_judge(&item, out, room);
     free(out);
 }
 
@@ -269,75 +355,128 @@ static void query_op(struct input *input)
     uint8_t *copy = malloc(at);
     assert(copy);
     memcpy(copy, message, at);
-    query_give(copy, at, from, how & 0x20);
+    query_give(copy, at, from, how & 0x20, how & 0x40);
 }
 
-static void reply_give(uint16_t port, const uint8_t *bytes, size_t len)
+static void reply_give(const struct departed *departed, const uint8_t *bytes, size_t len)
 {
     uint8_t *copy = malloc(len);
     assert(copy || len == 0);
     if (len)
         memcpy(copy, bytes, len);
-    serve_reply(world.serve, world.now_us, port, copy, len);
+    if (departed->stream)
+        serve_stream_reply(world.serve, world.now_us, departed->port, copy, len);
+    else
+        serve_reply(world.serve, world.now_us, departed->port, copy, len);
     free(copy);
     drain();
 }
 
-// An answer to one of the queries that left, with one record or a rcode, which the script may
-// spoil.
-static void answer_op(struct input *input, bool spoiled)
+// One of the queries that left, if what it left from is still there.
+static const struct departed *departed_find(uint8_t which)
 {
-    uint8_t which = input_u8(input), how = input_u8(input), ttl = input_u8(input);
     uint32_t kept = world.sent_count < SENT ? world.sent_count : SENT;
-    struct strict m;
+    const struct departed *departed = &world.sent[kept ? which % kept : 0];
     if (kept == 0)
-        return;
-    const struct departed *departed = &world.sent[which % kept];
-    if (world.open[departed->port] != 1 || !strict_open(&m, departed->bytes, departed->len))
-        return;
-    uint8_t bytes[MESSAGE_UDP_MIN + 64];
+        return NULL;
+    bool there =
+        departed->stream ? world.connected[departed->port] : world.open[departed->port] == 1;
+    return there ? departed : NULL;
+}
+
+// The server's OPT record, with the client's cookie and one of its own where there is one.
+static size_t opt_add(uint8_t *at, const struct departed *departed, size_t question_end,
+                      uint8_t extra, bool badvers)
+{
+    const uint8_t *cookie = NULL;
+    size_t options_at = question_end + OPT_LEN, len = 0;
+    opt_write(at, 1232,
+              extra & ANSWER_BADCOOKIE ? RCODE_BADCOOKIE
+              : badvers                ? RCODE_BADVERS
+                                       : 0,
+              false);
+    if (extra & ANSWER_COOKIE && departed->len > options_at)
+        len = cookie_find(departed->bytes + options_at, departed->len - options_at, &cookie);
+    if (len == 0)
+        return OPT_LEN;
+    store_be16(at + OPT_LEN - 2, 20);
+    store_be32(at + OPT_LEN, 0x000a0010);
+    memcpy(at + OPT_LEN + 4, cookie, COOKIE_CLIENT_LEN);
+    memset(at + OPT_LEN + 12, extra, 8);
+    return OPT_LEN + 20;
+}
+
+static size_t record_add(uint8_t *at, uint16_t type, uint8_t ttl)
+{
+    static const uint8_t soa[] = {1, 'm', 0xc0, 12, 0, 0, 0, 0, 1, 0, 0, 0, 2,
+                                  0, 0,   0,    3,  0, 0, 0, 4, 0, 0, 0, 5};
+    store_be16(at, 0xc00c);
+    store_be16(at + 2, type);
+    store_be16(at + 4, CLASS_IN);
+    store_be32(at + 6, ttl);
+    store_be16(at + 10, sizeof soa);
+    memcpy(at + 12, soa, sizeof soa);
+    return 12 + sizeof soa;
+}
+
+// An answer with one record or a rcode.
+static size_t answer_make(uint8_t *bytes, const struct departed *departed, struct input *input)
+{
+    uint8_t how = input_u8(input), ttl = input_u8(input), extra = input_u8(input);
+    struct strict m;
+    assert(strict_open(&m, departed->bytes, departed->len));
     size_t at = m.question_end;
     memcpy(bytes, departed->bytes, at);
     bytes[2] = (uint8_t)(HEADER_QR | (how & HEADER_TC));
     bytes[3] = (uint8_t)(how >> 4 == 15 ? 0 : how >> 4);
     memset(bytes + 6, 0, 6);
+    if (extra & ANSWER_LOWERED)
+        name_lower(bytes + 12, bytes + 12, m.question.len);
+    if (extra & ANSWER_BADCOOKIE)
+        bytes[3] = RCODE_BADCOOKIE & HEADER_RCODE;
+    if (extra & ANSWER_BARE) {
+        memset(bytes + 4, 0, 2);
+        bytes[3] = RCODE_FORMERR;
+        return MESSAGE_HEADER_LEN;
+    }
     if (how & 1) {
-        static const uint8_t soa[] = {1, 'm', 0xc0, 12, 0, 0, 0, 0, 1, 0, 0, 0, 2,
-                                      0, 0,   0,    3,  0, 0, 0, 4, 0, 0, 0, 5};
         bytes[how & 8 ? 9 : 7] = 1;
-        store_be16(bytes + at, 0xc00c);
-        store_be16(bytes + at + 2, how & 8 ? TYPE_SOA : m.type);
-        store_be16(bytes + at + 4, CLASS_IN);
-        store_be32(bytes + at + 6, ttl);
-        store_be16(bytes + at + 10, sizeof soa);
-        memcpy(bytes + at + 12, soa, sizeof soa);
-        at += 12 + sizeof soa;
+        at += record_add(bytes + at, how & 8 ? TYPE_SOA : m.type, ttl);
     }
     if (how & 4) {
-        opt_write(bytes + at, 1232, how >> 4 == 15 ? 16 : 0, false);
         bytes[11] = 1;
-        at += OPT_LEN;
+        at += opt_add(bytes + at, departed, m.question_end, extra, how >> 4 == 15);
     }
+    return at;
+}
+
+// An answer to one of the queries that left, which the script may spoil.
+static void answer_op(struct input *input, bool spoiled)
+{
+    const struct departed *departed = departed_find(input_u8(input));
+    uint8_t bytes[UPSTREAM_QUERY_MAX + 128];
+    if (!departed)
+        return;
+    size_t at = answer_make(bytes, departed, input);
     for (unsigned i = spoiled ? 1 + input_u8(input) % 4 : 0; i > 0; i--) {
         size_t place = input_u8(input) % at;
         bytes[place] = input_u8(input);
     }
     if (spoiled)
         at -= input_u8(input) % 8 == 0 ? input_u8(input) % at : 0;
-    reply_give(departed->port, bytes, at);
+    reply_give(departed, bytes, at);
 }
 
 static void raw_answer_op(struct input *input)
 {
-    uint8_t which = input_u8(input);
+    const struct departed *departed = departed_find(input_u8(input));
     size_t len = input_u8(input) * 2u;
-    uint32_t kept = world.sent_count < SENT ? world.sent_count : SENT;
     uint8_t *bytes = input_copy(input, &len);
-    if (kept > 0 && world.open[world.sent[which % kept].port] == 1) {
+    if (departed) {
         // The ID is right: guessing it is no work for a fuzzer.
         if (len >= 2)
-            memcpy(bytes, world.sent[which % kept].bytes, 2);
-        reply_give(world.sent[which % kept].port, bytes, len);
+            memcpy(bytes, departed->bytes, 2);
+        reply_give(departed, bytes, len);
     }
     free(bytes);
 }
@@ -347,56 +486,72 @@ static void raw_query_op(struct input *input)
     uint8_t from = input_u8(input);
     size_t len = input_u16(input) % RAW_MAX;
     uint8_t *bytes = input_copy(input, &len);
-    query_give(bytes, len, from, false);
+    query_give(bytes, len, from, false, false);
+}
+
+static void unreachable_op(unsigned port)
+{
+    if (world.open[port % PORTS] == 1)
+        serve_unreachable(world.serve, world.now_us, (uint16_t)(port % PORTS));
+}
+
+static void stream_closed_op(unsigned stream)
+{
+    uint16_t slot = (uint16_t)(stream % STREAMS);
+    if (world.connected[slot])
+        stream_closed(slot);
+}
+
+// All but queries: they find everything drained.
+static void event_do(struct input *input, unsigned operation, unsigned number)
+{
+    drain();
+    switch (operation) {
+    case OP_ANSWER:
+    case OP_SPOILED_ANSWER:
+        answer_op(input, operation == OP_SPOILED_ANSWER);
+        break;
+    case OP_RAW_ANSWER:
+        raw_answer_op(input);
+        break;
+    case OP_WAIT:
+        wait_us(input_u8(input) * (uint64_t)5000);
+        break;
+    case OP_WAIT_LONG:
+        wait_us(input_u8(input) * (uint64_t)700000);
+        break;
+    case OP_LEAP:
+        leap_us(input_u8(input) * (uint64_t)300000);
+        break;
+    case OP_UNREACHABLE:
+        unreachable_op(number);
+        break;
+    case OP_STREAM_CLOSED:
+        stream_closed_op(number);
+        break;
+    default:
+        world.refuse = number;
+        break;
+    }
+    drain();
 }
 
 static void operation_do(struct input *input)
 {
     uint8_t octet = input_u8(input);
-    unsigned port = octet / OP_COUNT % PORTS;
-    bool asked = false;
-    switch (octet % OP_COUNT) {
-    case OP_QUERY:
-        query_op(input);
-        asked = true;
-        break;
-    case OP_RAW_QUERY:
-        raw_query_op(input);
-        asked = true;
-        break;
-    case OP_ANSWER:
-        drain();
-        answer_op(input, false);
-        break;
-    case OP_SPOILED_ANSWER:
-        drain();
-        answer_op(input, true);
-        break;
-    case OP_RAW_ANSWER:
-        drain();
-        raw_answer_op(input);
-        break;
-    case OP_WAIT:
-        drain();
-        wait_us(input_u8(input) * (uint64_t)5000);
-        break;
-    case OP_WAIT_LONG:
-        drain();
-        wait_us(input_u8(input) * (uint64_t)700000);
-        break;
-    case OP_UNREACHABLE:
-        drain();
-        if (world.open[port] == 1)
-            serve_unreachable(world.serve, world.now_us, (uint16_t)port);
-        break;
-    case OP_REFUSE:
-        world.refuse = octet / OP_COUNT;
-        break;
-    default:
+    unsigned operation = octet % OP_COUNT;
+    if (operation == OP_LATER) {
         world.later = true;
         return;
     }
+    if (operation == OP_QUERY)
+        query_op(input);
+    else if (operation == OP_RAW_QUERY)
+        raw_query_op(input);
+    else
+        event_do(input, operation, octet / OP_COUNT);
     // As in the daemon, several queries may come before what they ask for is done.
+    bool asked = operation == OP_QUERY || operation == OP_RAW_QUERY;
     if (!asked || !world.later)
         drain();
     world.later = asked && world.later;
@@ -410,22 +565,31 @@ static uint64_t sum(unsigned first, unsigned last)
     return sum;
 }
 
+static uint64_t counted(enum counter which)
+{
+    return sum(which, which);
+}
+
 static void end_check(void)
 {
     drain();
     wait_us(DEADLINE_US + TICK_US);
     for (unsigned i = 0; i < world.client_count; i++)
         assert(!world.clients[i].waits);
-    wait_us(60 * (uint64_t)1000000);
+    // Refreshes may be due as late as an answer may live.
+    wait_us((settings.cache_ttl_max + 60000) * 1000);
     assert(serve_deadline(world.serve) == WHEEL_NEVER);
-    assert(sum(COUNTER_pending, COUNTER_ports) == 0);
+    assert(sum(COUNTER_pending, COUNTER_streams) == 0);
     assert(sum(COUNTER_answers_cache, COUNTER_answers_error) == world.answered);
     assert(sum(COUNTER_drops_short, COUNTER_drops_handover_full) == world.dropped);
-    assert(sum(COUNTER_handed_over, COUNTER_handed_over) == world.elsewhere);
-    assert(world.answered + world.dropped + world.elsewhere == world.client_count);
-    assert(sum(COUNTER_ports_opened, COUNTER_ports_opened) == world.opens);
-    assert(sum(COUNTER_upstream_queries, COUNTER_upstream_queries) == world.sends);
-    assert(world.opens == world.closes);
+    assert(counted(COUNTER_handed_over) == world.elsewhere);
+    assert(world.answered + world.dropped + world.elsewhere + world.noted == world.client_count);
+    assert(counted(COUNTER_ports_opened) == world.opens && world.opens == world.closes);
+    assert(counted(COUNTER_upstream_queries) == world.sends);
+    assert(counted(COUNTER_upstream_queries_tcp) == world.messages);
+    assert(counted(COUNTER_streams_opened) == world.connects);
+    assert(world.connects == world.disconnects);
+    assert(counted(COUNTER_refreshes_used) <= counted(COUNTER_refreshes));
     for (uint32_t i = 0; i < world.cache.shard_count; i++)
         assert(!cache_verify(&world.cache, i));
 }

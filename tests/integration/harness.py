@@ -171,17 +171,28 @@ def ask_many(server, queries, window=32, timeout=5.0):
                 replies[place] = data
 
 
+def close_now(sock):
+    """Closes a TCP socket although another thread waits on it."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # was not connected
+    sock.close()
+
+
 # --- a fake upstream ---------------------------------------------------------------------------
 
 class Asked:
     """A query that reached the fake upstream."""
 
-    def __init__(self, data, source, upstream):
+    def __init__(self, data, source, upstream, connection=None):
         self.data = data
         self.source = source
         self.upstream = upstream
+        self.connection = connection  # the TCP connection it came over; None: a datagram
         self.at = time.monotonic()
         self.ident = struct.unpack('>H', data[:2])[0]
+        self.plain = data[10:12] == b'\0\0'  # without EDNS
         labels, at = [], 12
         while data[at]:
             labels.append(data[at + 1:at + 1 + data[at]].decode('latin-1'))
@@ -206,15 +217,22 @@ class Asked:
 
     def send(self, data, delay=0.0, sock=None):
         """Sends a datagram to where the query came from, now or later, from this or another
-        socket."""
-        self.upstream.send(data, self.source, delay, sock)
+        socket; or a message on the connection that the query came over."""
+        if self.connection and not sock:
+            data = struct.pack('>H', len(data)) + data
+        self.upstream.send(data, self.source, delay, sock or self.connection)
+
+    @property
+    def tcp(self):
+        return self.connection is not None
 
 
 class FakeUpstream:
     """A name server of threads. `script` is called with each query (an Asked) and does with it
-    what the test wants: asked.send(asked.reply()), or nothing. All queries are kept in `asked`."""
+    what the test wants: asked.send(asked.reply()), or nothing. All queries are kept in `asked`.
+    With `tcp` it serves that as well; every connection it ever had is in `connections`."""
 
-    def __init__(self, script=None, address=None, port=None):
+    def __init__(self, script=None, address=None, port=None, tcp=False):
         self.address = address or fresh_address()
         self.script = script or (lambda asked: asked.send(asked.reply()))
         self.asked = []
@@ -226,8 +244,13 @@ class FakeUpstream:
         self.port = self.sock.getsockname()[1]
         self.timers = []
         self.stopping = False
+        self.listener = None
+        self.connections = []
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
+        if tcp:
+            self.listener = socket.create_server((self.address, self.port), family=family)
+            threading.Thread(target=self._accept, daemon=True).start()
 
     def __str__(self):
         return join(self.address, self.port)
@@ -244,12 +267,33 @@ class FakeUpstream:
                 continue
             except OSError:
                 return
+            self._take(Asked(data, source, self))
+
+    def _take(self, asked):
+        try:
+            self.asked.append(asked)
+            self.script(asked)
+        except Exception as fault:  # pylint: disable=broad-except
+            self.faults.append(fault)
+
+    def _accept(self):
+        while not self.stopping:
             try:
-                asked = Asked(data, source, self)
-                self.asked.append(asked)
-                self.script(asked)
-            except Exception as fault:  # pylint: disable=broad-except
-                self.faults.append(fault)
+                connection, source = self.listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            threading.Thread(target=self._serve_tcp, args=(connection, source),
+                             daemon=True).start()
+
+    def _serve_tcp(self, connection, source):
+        try:
+            with connection.makefile('rb') as stream:
+                while len(head := stream.read(2)) == 2:
+                    data = stream.read(struct.unpack('>H', head)[0])
+                    self._take(Asked(data, source, self, connection))
+        except (OSError, ValueError):
+            pass  # closed by one side or the other
 
     def send(self, data, target, delay, sock):
         sock = sock or self.sock
@@ -264,7 +308,10 @@ class FakeUpstream:
     @staticmethod
     def _send_late(data, target, sock):
         try:
-            sock.sendto(data, target)
+            if sock.type == socket.SOCK_STREAM:
+                sock.sendall(data)
+            else:
+                sock.sendto(data, target)
         except OSError:
             pass  # nobody listens any more, or this test is over
 
@@ -274,6 +321,9 @@ class FakeUpstream:
             timer.cancel()
         self.thread.join(2)
         self.sock.close()
+        for sock in [self.listener, *self.connections]:
+            if sock:
+                close_now(sock)
         if self.faults:
             raise self.faults[0]
 

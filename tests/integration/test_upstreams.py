@@ -35,9 +35,12 @@ class Loss(Case):
         upstream = self.upstream(lambda asked: None)
         ouzel = self.ouzel(upstream)
         ask(ouzel.server, 'a.example', timeout=7)
-        self.assertEqual(len(upstream.asked), 3, 'at most 3 sends to one server (RFC 9520)')
-        sends = {(asked.ident, asked.source) for asked in upstream.asked}
-        self.assertEqual(len(sends), 3)
+        # Beside them it is looked now and then whether somebody is back.
+        asked = [asked for asked in upstream.asked if asked.name == 'a.example']
+        self.assertLessEqual(len(asked), 3, 'at most 3 sends to one server (RFC 9520)')
+        self.assertGreaterEqual(len(asked), 2)
+        self.assertEqual(len({(one.ident, one.source) for one in upstream.asked}),
+                         len(upstream.asked))
 
     def test_next_upstream_is_used(self):
         dead, good = self.upstream(lambda asked: None), self.upstream()
@@ -83,7 +86,7 @@ class Loss(Case):
         self.assert_status(reply, 'SERVFAIL')
         self.assertLess(time.monotonic() - start, 5.5 * harness.PATIENCE)
         for upstream in dead:
-            self.assertLessEqual(len(upstream.asked), 3)
+            self.assertLessEqual(upstream.names().count('a.example'), 3)
         self.assert_balance(ouzel)
 
     def test_servfail_of_one_is_not_the_end(self):
@@ -248,4 +251,6 @@ class Randomness(Case):
         self.assertFalse(message.flags & (harness.dns.flags.TC | harness.dns.flags.QR))
         self.assertEqual(message.edns, 0)
         self.assertEqual(message.payload, 1232)
-        self.assertEqual(list(message.options), [])
+        self.assertEqual([option.otype for option in message.options],
+                         [harness.dns.edns.OptionType.COOKIE])
+        self.assertEqual(len(message.options[0].to_wire()), 8, 'our own half and no more')

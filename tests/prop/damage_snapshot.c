@@ -126,8 +126,16 @@ static void store(struct cache *cache, uint64_t number)
                        (int)(number * 7 % 60) + 1,
                        "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl");
     must(number == 1 || name_parse(&name, text, (size_t)len), "no name");
-    size_t query_len = upstream_query_write(bytes, 0, name.bytes, name.len, type, CLASS_IN,
-                                            number & 1, number & 2, 1232, NULL);
+    struct upstream_query asked = {
+        .name = name.bytes,
+        .name_len = name.len,
+        .type = type,
+        .class = CLASS_IN,
+        .udp_size = 1232,
+        .checking_disabled = number & 1,
+        .dnssec_ok = number & 2,
+    };
+    size_t query_len = upstream_query_write(bytes, &asked);
     struct query query;
     struct key key;
     must(query_read(&query, bytes, query_len) == QUERY_GOOD, "no query");
@@ -521,9 +529,17 @@ static const char *give_fault(struct damage *d, const struct cache_copy *copy, u
     uint16_t type = load_be16(key) ? load_be16(key) : TYPE_A;
     uint8_t asked[MESSAGE_UDP_MIN];
     struct query query;
-    size_t asked_len = upstream_query_write(asked, (uint16_t)below(d, 65536), key + 5,
-                                            (uint8_t)(copy->key_len - 5), type, load_be16(key + 2),
-                                            key[4] & KEY_CD, key[4] & KEY_DO, payload_max, NULL);
+    struct upstream_query wanted = {
+        .id = (uint16_t)below(d, 65536),
+        .name = key + 5,
+        .name_len = (uint8_t)(copy->key_len - 5),
+        .type = type,
+        .class = load_be16(key + 2),
+        .udp_size = payload_max,
+        .checking_disabled = key[4] & KEY_CD,
+        .dnssec_ok = key[4] & KEY_DO,
+    };
+    size_t asked_len = upstream_query_write(asked, &wanted);
     asked[10] = 0;
     asked[11] = (uint8_t)below(d, 2); // with OPT or without
     if (asked[11] == 0)
@@ -534,8 +550,9 @@ static const char *give_fault(struct damage *d, const struct cache_copy *copy, u
     uint8_t *out = malloc(room);
     must(out != NULL, "no memory");
     memcpy(out, copy->bytes, copy->value_len < room ? copy->value_len : room);
-    size_t len = answer_give(out, room, copy->value_len, &query, (uint32_t)below(d, 1000),
-                             (uint32_t)below(d, 100), &limits);
+    struct answer_giving giving = {
+        .age_s = (uint32_t)below(d, 1000), .turn = (uint32_t)below(d, 100), .stale = below(d, 2)};
+    size_t len = answer_give(out, room, copy->value_len, &query, &giving, &limits);
     const char *fault = len <= room ? reply_fault(out, len, &query) : "the reply has no room";
     if (len > query_reply_max(&query, payload_max))
         fault = "the reply is longer than the client takes";

@@ -134,7 +134,8 @@ static void draft_write(struct sim *sim, struct draft *draft, struct asked *aske
     asked->question = (name * TYPES_MAX + type) * FLAGS_MAX + (asked->dnssec_ok ? 1u : 0u) +
                       (asked->checking_disabled ? 2u : 0u);
     asked->name_len = qname->len;
-    asked->room = MESSAGE_UDP_MIN;
+    asked->client.tcp = dice_chance(d, s->tcp_pm);
+    asked->room = asked->client.tcp ? UINT16_MAX : MESSAGE_UDP_MIN;
 
     memset(draft->bytes, 0, 12);
     // Few IDs, so that equal ones meet at equal ports.
@@ -157,7 +158,8 @@ static void draft_write(struct sim *sim, struct draft *draft, struct asked *aske
     unsigned room = size < sim->settings.server_udp_payload_max
                         ? size
                         : (unsigned)sim->settings.server_udp_payload_max;
-    asked->room = (uint16_t)(room < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : room);
+    if (!asked->client.tcp)
+        asked->room = (uint16_t)(room < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : room);
     opt_add(draft, d, size, 0, asked->dnssec_ok);
 }
 
@@ -276,6 +278,7 @@ static void spoil(struct sim *sim, struct draft *draft, struct asked *asked)
         break;
     case SPOIL_TOO_LONG:
         asked->cut = true;
+        asked->client.tcp = false;
         expect(asked, EXPECT_DROP, 0);
         break;
     case SPOIL_NOISE:
@@ -325,6 +328,7 @@ static uint32_t asked_add(struct sim *sim, const struct asked *draft, const uint
     asked->client.listener = (uint16_t)number;
     asked->state = ASKED_FLYING;
     asked->arrived = false;
+    asked->left_us = sim->now_us;
     return number;
 }
 
@@ -335,6 +339,10 @@ static void asked_send(struct sim *sim, uint32_t number, uint64_t after_us)
         .number = number,
         .worker = (uint8_t)dice_below(&sim->dice, sim->scenario.workers),
     };
+    struct client *client = &sim->asked[number].client;
+    client->worker = event.worker;
+    client->connection = client->tcp ? dice_below(&sim->dice, 4096) : 0;
+    client->generation = client->tcp ? dice_below(&sim->dice, 1u << 24) : 0;
     link_carry(sim, &sim->client_link, &event, after_us);
 }
 
@@ -342,7 +350,9 @@ void client_next(struct sim *sim)
 {
     struct dice *d = &sim->dice;
     const struct scenario *s = &sim->scenario;
-    if (sim->queries_left == 0 || sim->asked_count + 2 > ASKED_MAX / 2)
+    if (sim->asked_count + 2 > ASKED_MAX / 2)
+        sim->queries_left = 0;
+    if (sim->queries_left == 0)
         return;
     sim->queries_left--;
     struct draft draft;

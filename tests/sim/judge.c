@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-// An answer is right if it is, record by record, one of the replies that a server made for this
-// question and that had reached ouzel by then, with TTLs that ouzel's limits and its age ask for;
-// from memory also the denial of its name that a server last gave to a question of another type.
-// What ouzel may say on its own account is a short list: FORMERR and its like for bad queries,
-// REFUSED, SERVFAIL, and TC without records.
+// An answer is right if it is, record by record, the reply of a server that it must be: to a client
+// who waits the one that ended the question; at once the one that was last kept, of this question
+// or as the denial of its name, with TTLs that ouzel's limits and its age ask for; or one that is
+// over, where there is a reason for that. What ouzel may say on its own account is a short list:
+// FORMERR and its like for bad queries, REFUSED, failures, and TC without records.
 
 enum {
     QR = 0x80,
@@ -27,6 +27,7 @@ struct judged {
     unsigned count; // of records, OPT not among them
     bool opt;
     struct strict_record opt_record;
+    int ede; // EDE_NONE: there is none
     uint16_t rcode;
 };
 
@@ -35,10 +36,24 @@ static uint32_t lesser(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+// Of all options we send EDE alone, and of it the code alone.
+static const char *ede_take(struct judged *j)
+{
+    const uint8_t *data = j->message.bytes + j->opt_record.data_at;
+    if (j->opt_record.data_len == 0)
+        return NULL;
+    if (j->opt_record.data_len != 6 || data[0] != 0 || data[1] != 15 || data[2] != 0 ||
+        data[3] != 2)
+        return "its OPT record has odd options";
+    j->ede = data[4] << 8 | data[5];
+    return NULL;
+}
+
 static const char *reply_take(struct judged *j, const uint8_t *bytes, size_t len)
 {
     j->count = 0;
     j->opt = false;
+    j->ede = EDE_NONE;
     if (!strict_open(&j->message, bytes, len))
         return j->message.why;
     j->rcode = j->message.flags[1] & 0x0f;
@@ -56,6 +71,9 @@ static const char *reply_take(struct judged *j, const uint8_t *bytes, size_t len
         j->opt = true;
         j->opt_record = *record;
         j->rcode |= (uint16_t)(record->ttl >> 24 << 4);
+        const char *why = ede_take(j);
+        if (why)
+            return why;
     }
     return strict_rest(&j->message);
 }
@@ -96,10 +114,8 @@ static bool same_rrset(const struct truth *t, const struct truth_record *a,
            (a->type != TYPE_RRSIG || !memcmp(t->data + a->data_at, t->data + b->data_at, 2));
 }
 
-// The TTLs with which a reply to a question of type `asked` is kept (RFC 2181 5.2 and 8, RFC 2308 2
-// and 5); returns the lifetime.
-static uint32_t ttls_expect(const struct sim *sim, const struct truth *t, uint16_t asked,
-                            uint32_t *ttls)
+uint32_t judge_ttls(const struct sim *sim, const struct truth *t, uint16_t asked,
+                    uint32_t ttls[static TRUTH_RECORDS_MAX])
 {
     uint32_t low = (uint32_t)(sim->settings.cache_ttl_min / 1000);
     uint32_t high = (uint32_t)(sim->settings.cache_ttl_max / 1000);
@@ -177,147 +193,215 @@ static bool same_records(const struct judged *j, const struct truth *t)
     return true;
 }
 
-static bool evicted_none(const struct sim *sim)
-{
-    uint64_t evicted = 0;
-    for (unsigned i = 0; i < sim->scenario.workers; i++)
-        evicted += counter_get(&sim->nodes[i].counters, COUNTER_cache_evicted);
-    return evicted == 0;
-}
+// With which TTLs: 0, they are as they were kept less an age, or all the same.
+struct ttls {
+    uint64_t age_s;
+    uint32_t all_s;
+};
 
-// Is it the name itself that does not exist, and not what it is an alias of (RFC 8020 1.1)?
-static bool denies(const struct truth *t)
+static const char *ttls_check(const struct sim *sim, const struct judged *j, const struct truth *t,
+                              uint16_t type, const struct ttls *expected)
 {
-    bool aliased = false;
-    for (unsigned i = 0; i < t->count; i++)
-        aliased |= t->records[i].section == 0;
-    return t->rcode == RCODE_NXDOMAIN && !aliased;
-}
-
-static const struct denial *denial_of(const struct sim *sim, uint32_t question)
-{
-    return &sim->denials[question_name(question)][question % FLAGS_MAX];
-}
-
-static bool own_kept(const struct sim *sim, uint32_t question)
-{
-    return sim->now_us / 1000000 < sim->questions[question].kept_until_s && evicted_none(sim);
-}
-
-bool judge_kept(const struct sim *sim, uint32_t question)
-{
-    bool denied = sim->now_us / 1000000 < denial_of(sim, question)->until_s;
-    return own_kept(sim, question) || (denied && evicted_none(sim));
-}
-
-// Compares with one reply whose records are those of the answer.
-static const char *age_check(const struct sim *sim, const struct asked *asked,
-                             const struct judged *j, const struct truth *t, uint32_t number)
-{
-    const struct served *served = &sim->served[number];
     uint32_t ttls[TRUTH_RECORDS_MAX];
-    uint32_t lifetime = ttls_expect(sim, t, question_type(sim, served->question), ttls);
-    uint64_t age = sim->now_us / 1000000 - served->delivered_us / 1000000;
-    if (served->delivered_us != sim->now_us && age >= lifetime)
-        return lifetime ? "it is given although it is over" : "it was kept and must not be";
-    if (served->delivered_us != sim->now_us && denies(t) &&
-        denial_of(sim, served->question)->served != number + 1)
-        return "it denies a name of which a server has said something else since";
-    const struct strict_name *qname = &j->message.question;
+    judge_ttls(sim, t, type, ttls);
     for (unsigned i = 0; i < t->count; i++) {
-        if (j->records[i].ttl != ttls[i] - age)
+        uint64_t ttl = expected->all_s ? expected->all_s : ttls[i] - expected->age_s;
+        if (j->records[i].ttl != ttl)
             return "a TTL is wrong";
+    }
+    return NULL;
+}
+
+// Is the answer this reply, as far as it may be given? NULL: it is.
+static const char *reply_compare(const struct sim *sim, const struct asked *asked,
+                                 const struct judged *j, uint32_t number,
+                                 const struct ttls *expected)
+{
+    struct truth truth;
+    const struct strict_name *qname = &j->message.question;
+    truth_make(&truth, sim, number);
+    if (j->message.flags[0] & TC) {
+        if (truth.size + (asked->edns ? OPT_LEN : 0) <= asked->room)
+            return "it is truncated without a reason";
+        return j->count ? "it is truncated and has records" : NULL;
+    }
+    if (truth.truncated || !same_records(j, &truth))
+        return "it is no reply that a server made for this question, or not the one that it should "
+               "be";
+    for (unsigned i = 0; i < j->count; i++) {
         const struct strict_name *owner = &j->records[i].owner;
         if (strict_equal(owner, qname) && memcmp(owner->bytes, qname->bytes, qname->len) != 0)
             return "an owner is not spelled as the client did";
     }
-    return asked->state == ASKED_WAITING && served->delivered_us != sim->now_us
-               ? "a waiting client got an old answer"
-               : NULL;
+    return ttls_check(sim, j, &truth, question_type(sim, asked->question), expected);
 }
 
-static const char *failure_check(const struct sim *sim, const struct judged *j)
+bool judge_same(const struct sim *sim, uint32_t number, const uint8_t *bytes, size_t len)
 {
-    bool failure = j->rcode != RCODE_NOERROR && j->rcode != RCODE_NXDOMAIN;
-    return failure && sim->scenario.must_answer ? "it is a failure though a good server was there"
-                                                : NULL;
-}
-
-static const char *own_check(const struct sim *sim, const struct asked *asked,
-                             const struct judged *j)
-{
-    if (j->count != 0)
-        return "it is no reply that a server made for this question";
-    if (j->rcode == RCODE_REFUSED)
-        return !asked->recursion || question_qname(sim, asked->question)->zone < 0
-                   ? NULL
-                   : "it is REFUSED without a reason";
-    if (j->rcode != RCODE_SERVFAIL || asked->state != ASKED_WAITING)
-        return "it is empty and no reply that a server made for this question";
-    return failure_check(sim, j);
-}
-
-// Is the answer this reply? If so *why is NULL or says what is wrong with it.
-static bool reply_compare(const struct sim *sim, const struct asked *asked, const struct judged *j,
-                          uint32_t number, const char **why)
-{
-    bool cut = j->message.flags[0] & TC;
+    struct judged j;
     struct truth truth;
-    if (sim->served[number].delivered_us == NEVER)
+    struct ttls expected = {0};
+    uint32_t question = sim->served[number].question;
+    if (reply_take(&j, bytes, len) || j.opt)
         return false;
     truth_make(&truth, sim, number);
-    if (cut && (truth.truncated || truth.size + (asked->edns ? OPT_LEN : 0) > asked->room)) {
-        *why = j->count ? "it is truncated and has records" : NULL;
-        return true;
-    }
-    if (cut || truth.truncated || !same_records(j, &truth))
-        return false;
-    *why = age_check(sim, asked, j, &truth, number);
-    if (!*why)
-        *why = failure_check(sim, j);
-    return true;
+    return !truth.truncated && same_records(&j, &truth) &&
+           !ttls_check(sim, &j, &truth, question_type(sim, question), &expected);
 }
 
-// The denial that may be given from memory to one who asks for whatever type, + 1; 0: none.
-static uint32_t denial_for(const struct sim *sim, const struct asked *asked)
+// --- what is over ------------------------------------------------------------------------------
+
+static bool failure_known(const struct sim *sim, unsigned worker, const struct question *q)
 {
-    if (asked->state == ASKED_WAITING || own_kept(sim, asked->question))
-        return 0;
-    return denial_of(sim, asked->question)->served;
+    return sim->now_us < q->fail_until_us &&
+           (!q->fail_network || q->fail_revivals == sim->nodes[worker].forward->revivals);
 }
 
-// Looks through all replies to this question that have arrived, and the denial of its name.
-static const char *answer_judge(const struct sim *sim, const struct asked *asked,
+static bool zone_down(const struct sim *sim, unsigned worker, uint32_t question)
+{
+    int zone = question_qname(sim, question)->zone;
+    return zone >= 0 &&
+           upstream_all_dead(&sim->plan.zones[zone], sim->nodes[worker].forward->upstreams);
+}
+
+// Why a client may get what is over: it has waited, nobody can be asked, or it has failed.
+static bool stale_allowed(const struct sim *sim, unsigned worker, const struct asked *asked)
+{
+    uint64_t after_us = sim->settings.cache_stale_answer_after * 1000;
+    const struct question *q = &sim->questions[asked->question];
+    bool waits = asked->state == ASKED_WAITING;
+    uint32_t number = waits ? asked->asking + 1 : q->asking;
+    const struct asking *asking = number ? &sim->askings[number - 1] : NULL;
+    if (asking && asking->stale_since_us && sim->now_us >= asking->stale_since_us + after_us)
+        return true;
+    if (waits)
+        return asking->end == ASKING_FAILED || asking->end == ASKING_ABANDONED;
+    return zone_down(sim, worker, asked->question) || failure_known(sim, worker, q);
+}
+
+static const char *stale_judge(struct sim *sim, unsigned worker, const struct asked *asked,
+                               const struct judged *j, const struct kept *kept)
+{
+    struct ttls expected = {.all_s = (uint32_t)(sim->settings.cache_stale_ttl / 1000)};
+    const char *why = reply_compare(sim, asked, j, kept->served - 1, &expected);
+    int ede = j->rcode == RCODE_NXDOMAIN ? EDE_STALE_NXDOMAIN : EDE_STALE;
+    bool room = asked->edns && !(j->message.flags[0] & TC) &&
+                j->message.len + (j->ede == EDE_NONE ? EDE_LEN : 0) <= asked->room;
+    if (!why && j->ede != (room ? ede : EDE_NONE))
+        why = "it is over and does not say so, or says something else";
+    if (!why && !stale_allowed(sim, worker, asked))
+        why = "it is over, and there was no reason to give it";
+    sim->tally.stale++;
+    return why;
+}
+
+// --- failures ----------------------------------------------------------------------------------
+
+static const char *failure_check(const struct sim *sim, const struct asked *asked,
+                                 const struct judged *j, bool abandoned)
+{
+    if (sim->scenario.must_answer && !abandoned)
+        return "it is a failure though a good server was there";
+    const struct kept *stale = memory_stale(sim, asked->question);
+    bool since = asked->state != ASKED_WAITING || (stale && stale->served == asked->stale);
+    if (stale && since && memory_whole(sim))
+        return "it is a failure though there was something that is over";
+    return j->count ? "it is a failure with records" : NULL;
+}
+
+// To a client who waited for it.
+static const char *failed_judge(struct sim *sim, const struct asked *asked, const struct judged *j)
+{
+    const struct asking *asking = &sim->askings[asked->asking];
+    if (asking->end == ASKING_OPEN)
+        return "it is a failure, and the question goes on";
+    if (asking->probe)
+        return "it is the failure of a probe, which a client should not have waited for";
+    if (j->rcode != (asking->heard_rcode ? asking->rcode : RCODE_SERVFAIL))
+        return "the rcode is not what the upstream said, or not SERVFAIL";
+    if (asking->heard_rcode && !asking->failed && !asking->complained)
+        return "no upstream has said so";
+    bool right = asking->heard_rcode ? j->ede == EDE_NONE
+                                     : j->ede == EDE_NO_REACHABLE || j->ede == EDE_NETWORK_ERROR;
+    if (asked->edns && !right)
+        return "the extended error is wrong";
+    sim->tally.failures++;
+    return failure_check(sim, asked, j, asking->end == ASKING_ABANDONED);
+}
+
+// To one who got it at once.
+static const char *refused_judge(struct sim *sim, unsigned worker, const struct asked *asked,
+                                 const struct judged *j)
+{
+    const struct question *q = &sim->questions[asked->question];
+    if (!asked->recursion || question_qname(sim, asked->question)->zone < 0)
+        return j->rcode == RCODE_REFUSED && j->count == 0 && j->ede == EDE_NONE
+                   ? NULL
+                   : "nobody was to be asked, and it is not REFUSED";
+    if (!failure_known(sim, worker, q))
+        return "it is neither in memory nor did it fail of late";
+    if (j->rcode != q->fail_rcode)
+        return "the rcode is not that of the failure that is remembered";
+    if (asked->edns && j->ede != (q->fail_network ? EDE_NO_REACHABLE : EDE_CACHED_ERROR))
+        return "the extended error is wrong";
+    return failure_check(sim, asked, j, false);
+}
+
+// --- answers -----------------------------------------------------------------------------------
+
+static const char *waited_judge(struct sim *sim, unsigned worker, const struct asked *asked,
                                 const struct judged *j)
 {
-    const char *why = NULL;
-    uint32_t denial = denial_for(sim, asked);
-    if (denial && reply_compare(sim, asked, j, denial - 1, &why) && !why)
-        return NULL;
-    for (uint32_t n = sim->questions[asked->question].served; n; n = sim->served[n - 1].before) {
-        if (reply_compare(sim, asked, j, n - 1, &why) && !why)
-            return NULL;
+    const struct asking *asking = &sim->askings[asked->asking];
+    const struct kept *stale = memory_stale(sim, asked->question);
+    if (asking->end == ASKING_ANSWERED) {
+        struct ttls expected = {0};
+        sim->tally.fresh++;
+        if (j->ede != EDE_NONE)
+            return "it has an extended error";
+        return reply_compare(sim, asked, j, asking->answer - 1, &expected);
     }
-    const char *own =
-        j->message.flags[0] & TC ? "it is truncated without a reason" : own_check(sim, asked, j);
-    return own && why ? why : own;
+    if (stale && (j->rcode == RCODE_NOERROR || j->rcode == RCODE_NXDOMAIN))
+        return stale_judge(sim, worker, asked, j, stale);
+    return failed_judge(sim, asked, j);
 }
 
-void judge_taken(struct sim *sim, uint32_t number)
+static const char *hit_judge(struct sim *sim, const struct asked *asked, const struct judged *j,
+                             struct kept *kept)
 {
-    uint32_t ttls[TRUTH_RECORDS_MAX];
-    struct truth truth;
-    uint32_t question = sim->served[number].question;
-    truth_make(&truth, sim, number);
-    uint32_t lifetime = ttls_expect(sim, &truth, question_type(sim, question), ttls);
-    if (lifetime == 0)
-        return;
-    // The one takes the place of the other.
-    uint64_t until_s = sim->now_us / 1000000 + lifetime;
-    bool denied = denies(&truth);
-    sim->questions[question].kept_until_s = denied ? 0 : until_s;
-    sim->denials[question_name(question)][question % FLAGS_MAX] =
-        denied ? (struct denial){number + 1, until_s} : (struct denial){0};
+    struct ttls expected = {.age_s = sim->now_us / 1000000 - kept->birth_s};
+    const char *why = reply_compare(sim, asked, j, kept->served - 1, &expected);
+    if (!why && j->ede != EDE_NONE)
+        why = "it has an extended error";
+    if (!why)
+        memory_hit(sim, kept, asked->client.tcp);
+    return why;
+}
+
+static const char *at_once_judge(struct sim *sim, unsigned worker, const struct asked *asked,
+                                 const struct judged *j)
+{
+    for (unsigned denial = 0; denial < 2; denial++) {
+        struct kept *kept = memory_alive(sim, asked->question, denial);
+        const char *why = kept ? hit_judge(sim, asked, j, kept) : NULL;
+        if (kept && (!why || memory_whole(sim)))
+            return why;
+    }
+    const struct kept *stale = memory_stale(sim, asked->question);
+    if (stale && asked->recursion && (j->rcode == RCODE_NOERROR || j->rcode == RCODE_NXDOMAIN))
+        return stale_judge(sim, worker, asked, j, stale);
+    return refused_judge(sim, worker, asked, j);
+}
+
+static const char *answer_judge(struct sim *sim, unsigned worker, const struct asked *asked,
+                                const struct judged *j)
+{
+    if (j->message.question.len == 0)
+        return "the question is missing";
+    if (j->opt != asked->edns)
+        return "OPT came or is missing";
+    return asked->state == ASKED_WAITING ? waited_judge(sim, worker, asked, j)
+                                         : at_once_judge(sim, worker, asked, j);
 }
 
 static bool has_mark(const uint8_t *bytes, size_t len)
@@ -325,7 +409,17 @@ static bool has_mark(const uint8_t *bytes, size_t len)
     return memmem(bytes, len, FORGED_MARK, sizeof FORGED_MARK - 1);
 }
 
-void judge_reply(struct sim *sim, uint32_t number, const uint8_t *bytes, size_t len)
+static const char *rcode_judge(const struct asked *asked, const struct judged *j)
+{
+    if (j->rcode != asked->rcode || j->count != 0 || j->message.flags[0] & TC)
+        return "the rcode is not what this query calls for";
+    if (j->ede != EDE_NONE && (!asked->refused || j->ede != EDE_PROHIBITED))
+        return "the extended error is wrong";
+    return asked->rcode == RCODE_BADVERS && !j->opt ? "BADVERS without an OPT record" : NULL;
+}
+
+void judge_reply(struct sim *sim, unsigned worker, uint32_t number, const uint8_t *bytes,
+                 size_t len)
 {
     struct asked *asked = &sim->asked[number];
     struct judged j;
@@ -338,22 +432,14 @@ void judge_reply(struct sim *sim, uint32_t number, const uint8_t *bytes, size_t 
         why = "it holds forged octets";
     if (!why && asked->expect == EXPECT_DROP)
         why = "there should be none";
-    if (!why && asked->expect == EXPECT_RCODE) {
-        if (j.rcode != asked->rcode || j.count != 0 || j.message.flags[0] & TC)
-            why = "the rcode is not what this query calls for";
-        else if (asked->rcode == RCODE_BADVERS && !j.opt)
-            why = "BADVERS without an OPT record";
-    }
-    if (!why && asked->expect == EXPECT_ANSWER) {
-        if (j.message.question.len == 0)
-            why = "the question is missing";
-        else
-            why = j.opt == asked->edns ? answer_judge(sim, asked, &j) : "OPT came or is missing";
-    }
+    if (!why && asked->expect == EXPECT_RCODE)
+        why = rcode_judge(asked, &j);
+    sim_trace(sim, "answer %u: rcode %u, %u records, %zu octets%s, EDE %d", number, j.rcode,
+              j.count, len, j.message.flags[0] & TC ? ", truncated" : "", j.ede);
+    if (!why && asked->expect == EXPECT_ANSWER)
+        why = answer_judge(sim, worker, asked, &j);
     if (j.message.flags[0] & TC && !why)
         sim->tally.truncated++;
-    sim_trace(sim, "answer %u: rcode %u, %u records, %zu octets%s", number, j.rcode, j.count, len,
-              j.message.flags[0] & TC ? ", truncated" : "");
     if (why)
         sim_fail(sim, "answer to query %u (%s): %s", number,
                  sim_question_text(sim, asked->question), why);

@@ -132,7 +132,8 @@ static void totals_print(const struct sim *sim)
             printf("%12" PRIu64 " %s%s%s%s\n", sim->totals[i], d->metric, *d->labels ? "{" : "",
                    d->labels, *d->labels ? "}" : "");
     }
-    printf("%12" PRIu64 " forged replies\n", sim->forged_total);
+    printf("%12" PRIu64 " forged replies\n%12" PRIu64 " notes of popular answers\n",
+           sim->tallies.forged, sim->tallies.notes);
 }
 
 static int many(struct sim *sim, uint64_t from, uint64_t count)

@@ -107,18 +107,43 @@ static bool lost(struct sim *sim, struct link *link)
     return dice_chance(&sim->dice, link->loss_pm);
 }
 
+uint64_t link_surely_us(struct sim *sim, struct link *link)
+{
+    uint64_t delay = delay_us(sim, link);
+    // The time before it is sent again doubles, as in RFC 6298.
+    for (uint64_t wait_us = 200000; lost(sim, link) && wait_us < 5000000; wait_us *= 2)
+        delay += wait_us;
+    return delay;
+}
+
+// What is too long for the link: false where it is lost. What is cut no longer is what a server
+// said.
+static bool fits(const struct link *link, struct event *event)
+{
+    if (!event->packet || link->mtu == 0 || event->packet->len <= link->mtu)
+        return true;
+    if (!link->cuts)
+        return false;
+    struct packet *cut = packet_make(event->packet->bytes, link->mtu);
+    free(event->packet);
+    event->packet = cut;
+    event->number = 0;
+    return true;
+}
+
 void link_carry(struct sim *sim, struct link *link, const struct event *event, uint64_t after_us)
 {
     struct event first = *event;
     first.at_us = sim->now_us + after_us + delay_us(sim, link);
-    if (dice_chance(&sim->dice, link->duplicate_pm)) {
+    bool fitted = fits(link, &first);
+    if (dice_chance(&sim->dice, link->duplicate_pm) && fitted) {
         struct event second = first;
         second.at_us = sim->now_us + after_us + delay_us(sim, link);
-        if (event->packet)
-            second.packet = packet_make(event->packet->bytes, event->packet->len);
+        if (first.packet)
+            second.packet = packet_make(first.packet->bytes, first.packet->len);
         push(sim, &second);
     }
-    if (lost(sim, link)) {
+    if (lost(sim, link) || !fitted) {
         sim_trace(sim, "lost on its way");
         free(first.packet);
         return;

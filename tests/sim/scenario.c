@@ -6,6 +6,8 @@
 // Every parameter is drawn on its own, and most have a chance to be extreme: a failure needs the
 // meeting of two or three oddities far more often than the size of one.
 
+enum { USUAL_PENDING = 64, USUAL_PORTS = 64 };
+
 static const uint16_t all_types[TYPES_MAX] = {1, 28, 16, 15, 5, 6, 2, 12, 33, 65, 65280, 255};
 
 static const char *const zone_names[ZONES_MAX] = {"\0", "\7example\0", "\4corp\7example\0",
@@ -36,6 +38,13 @@ static uint32_t power_of_two(struct dice *d, uint32_t exponent_max)
     return 1u << dice_between(d, 0, exponent_max);
 }
 
+// A moment, half a minute, or so long that answers are over in between.
+static uint32_t span_draw(struct dice *d)
+{
+    static const uint32_t spans[] = {8000000, 8000000, 40000000, 40000000, 600000000};
+    return 1000 + dice_skewed(d, spans[dice_below(d, sizeof spans / sizeof *spans)]);
+}
+
 static void numbers_draw(struct scenario *s, struct dice *d)
 {
     *s = (struct scenario){
@@ -46,12 +55,13 @@ static void numbers_draw(struct scenario *s, struct dice *d)
         .types = dice_between(d, 1, dice_chance(d, 300) ? TYPES_MAX : 3),
         .zones = dice_between(d, 1, ZONES_MAX),
         .servers = dice_between(d, 1, SERVERS_MAX),
-        .span_us = 1000 + dice_skewed(d, dice_chance(d, 200) ? 120000000 : 8000000),
+        .span_us = span_draw(d),
         .popularity = dice_below(d, 4),
         .malformed_pm = now_and_then(d, 50, 600),
         .edns_pm = dice_between(d, 0, 1000),
         .do_pm = dice_chance(d, 500) ? dice_between(d, 0, 1000) : 0,
         .cd_pm = now_and_then(d, 100, 500),
+        .tcp_pm = now_and_then(d, 200, 1000),
         .unasked_pm = now_and_then(d, 50, 500),
         .repeat_pm = now_and_then(d, 100, 800),
         .burst_pm = now_and_then(d, 100, 990),
@@ -61,15 +71,22 @@ static void numbers_draw(struct scenario *s, struct dice *d)
         .connect_fail_pm = now_and_then(d, 20, 700),
         .wake_late_us = dice_chance(d, 500) ? dice_skewed(d, 20000) : 0,
         .stalls = dice_chance(d, 150) ? dice_between(d, 1, 4) : 0,
-        .spoof_us = dice_chance(d, 400) ? 2000 + dice_skewed(d, 400000) : 0,
         .mode_us = dice_chance(d, 600) ? 5000 + dice_skewed(d, 5000000) : 0,
+        .outages = dice_chance(d, 250) ? dice_between(d, 1, 3) : 0,
+        .outage_us = 1000 + dice_skewed(d, 60000000),
         .big_pm = dice_chance(d, 250) ? dice_between(d, 50, 1000) : dice_below(d, 30),
+        .huge_pm = dice_chance(d, 100) ? dice_between(d, 1, 200) : 0,
         .inbox_max = dice_chance(d, 100) ? dice_between(d, 1, 4) : INBOX_MAX,
-        .pending_max = dice_chance(d, 300) ? power_of_two(d, 4) : PENDING_MAX,
-        .ports_max = dice_between(d, 1, dice_chance(d, 300) ? 6 : PORTS_MAX),
+        .pending_max = dice_chance(d, 300) ? power_of_two(d, 4) : USUAL_PENDING,
+        .ports_max = dice_between(d, 1, dice_chance(d, 300) ? 6 : USUAL_PORTS),
+        .streams_max = dice_between(d, 1, dice_chance(d, 300) ? 2 : STREAMS_MAX),
+        .brief = dice_chance(d, 400),
         .lazy = dice_chance(d, 500),
         .must_answer = dice_chance(d, 300),
     };
+    // So often in all, or now and then a storm.
+    if (dice_chance(d, 400))
+        s->spoof_us = 1000 + s->span_us / dice_between(d, 1, dice_chance(d, 100) ? 4000 : 200);
     s->stall_us = 1000 + dice_skewed(d, dice_chance(d, 300) ? 2000000000 : 8000000);
     if (s->queries > 200 && s->clients == 1)
         s->clients = 2;
@@ -98,7 +115,8 @@ static void excuses_remove(struct scenario *s)
     s->wake_late_us = s->wake_late_us > 2000 ? 2000 : s->wake_late_us;
     s->stalls = 0;
     s->pending_max = PENDING_MAX;
-    s->ports_max = PORTS_MAX;
+    s->ports_max = 2 * USUAL_PORTS;
+    s->streams_max = STREAMS_MAX;
 }
 
 static struct link link_draw(struct dice *d, bool good)
@@ -113,7 +131,39 @@ static struct link link_draw(struct dice *d, bool good)
         return link;
     link.loss_pm = (uint16_t)now_and_then(d, 30, 900);
     link.burst_pm = (uint16_t)now_and_then(d, 20, 200);
+    link.mtu = (uint16_t)(dice_chance(d, 150) ? dice_between(d, 600, 1500) : 0);
+    link.cuts = dice_chance(d, 300);
     return link;
+}
+
+// Half of the servers can do all of it; the others have each their ways.
+static void traits_draw(struct server *server, struct dice *d)
+{
+    bool odd = dice_chance(d, 500), steady = server->steady;
+    if (dice_chance(d, 500))
+        server->miss_us = 1000 + dice_skewed(d, steady ? 800000 : 3000000);
+    server->cookies = dice_chance(d, 500) ? COOKIES_GIVEN : COOKIES_NONE;
+    if (!odd)
+        return;
+    server->edns = (uint8_t)(dice_chance(d, 400) ? dice_below(d, EDNS_COUNT) : EDNS_KNOWN);
+    server->spelling =
+        (uint8_t)(dice_chance(d, 400) ? dice_below(d, SPELLING_COUNT) : SPELLING_KEPT);
+    server->cookies = (uint8_t)dice_below(d, steady ? COOKIES_WRONG : COOKIES_COUNT);
+    server->tcp =
+        (uint8_t)(dice_chance(d, 500) ? dice_below(d, steady ? TCP_CLOSES_EARLY : TCP_COUNT)
+                                      : TCP_GOOD);
+    server->tcp_after =
+        server->tcp == TCP_CLOSES_AFTER ? dice_between(d, 1, 8) : 1000 + dice_skewed(d, 20000000);
+    // Of one that is steady some are open to what is asked, and long enough.
+    if (steady)
+        server->tcp_after += server->tcp == TCP_CLOSES_AFTER ? 20 : 2000000;
+    server->unordered = dice_chance(d, 500);
+    server->oversized = dice_chance(d, 200);
+    if (steady)
+        return;
+    server->flaps = dice_chance(d, 150);
+    server->rate_max = dice_chance(d, 150) ? dice_between(d, 1, 5) : 0;
+    server->slips = dice_chance(d, 500);
 }
 
 static void servers_draw(struct sim *sim)
@@ -133,7 +183,8 @@ static void servers_draw(struct sim *sim)
             server->address.family = ADDRESS_IPV6;
             server->address.scope = dice_chance(d, 200) ? 3 : 0;
         }
-        server_mode_change(sim, i);
+        traits_draw(server, d);
+        server_mode_change(sim, i, false);
     }
 }
 
@@ -164,6 +215,10 @@ static void zones_draw(struct sim *sim)
             forward->zone.bytes[i] = letter && dice_chance(d, 100) ? c & ~0x20u : c;
         }
         forward->strategy = dice_below(d, 3);
+        // By their order or at random four may be asked one after the other, and that takes too
+        // long.
+        if (s->must_answer && wanted == SERVERS_MAX)
+            forward->strategy = FORWARD_FASTEST;
         for (unsigned i = 0; i < wanted; i++)
             sim->forward_to[z][i] = sim->servers[zone->servers[i]].address;
         forward->to = (struct address_list){.items = sim->forward_to[z], .count = wanted};
@@ -229,6 +284,8 @@ static void names_draw(struct sim *sim)
         name_draw(&sim->names[i].name, i, d);
         sim->names[i].zone = zone_of(sim, &sim->names[i].name);
     }
+    for (unsigned z = 0; z < sim->scenario.zones; z++)
+        sim->names[NAMES_MAX + z] = (struct qname){.name = sim->zones[z].name, .zone = (int)z};
     memcpy(sim->types, all_types, sizeof all_types);
     for (unsigned i = TYPES_MAX - 1; i > 0; i--) {
         unsigned j = dice_below(d, i + 1);
@@ -260,6 +317,13 @@ static void settings_draw(struct sim *sim)
     settings->cache_ttl_min = dice_chance(d, 150) ? 1000 * dice_below(d, 20) : 0;
     settings->cache_ttl_max = dice_chance(d, 300) ? 1000 * dice_between(d, 20, 100) : 86400000;
     settings->cache_ttl_negative_max = dice_chance(d, 300) ? 1000 * dice_below(d, 30) : 3600000;
+    settings->cache_stale_max_age = dice_chance(d, 300) ? 1000 * dice_below(d, 60) : 86400000;
+    settings->cache_stale_answer_after = dice_chance(d, 300) ? dice_below(d, 5001) : 1800;
+    settings->cache_stale_ttl = dice_chance(d, 300) ? 1000 * dice_between(d, 1, 60) : 30000;
+    settings->cache_prefetch = !dice_chance(d, 200);
+    settings->upstream_random_case = !dice_chance(d, 200);
+    settings->upstream_cookies = !dice_chance(d, 200);
+    settings->upstream_tcp_idle_timeout = dice_chance(d, 500) ? 1000 + dice_below(d, 20000) : 10000;
 }
 
 static void clock_draw(struct sim *sim)
@@ -295,6 +359,23 @@ void scenario_draw(struct sim *sim)
     access_build(&sim->access, sim->access_memory, &sim->settings);
 }
 
+struct serve_config scenario_config(struct sim *sim, unsigned worker)
+{
+    const struct scenario *s = &sim->scenario;
+    return (struct serve_config){
+        .settings = &sim->settings,
+        .plan = &sim->plan,
+        .access = &sim->access,
+        .cache = &sim->cache,
+        .counters = &sim->nodes[worker].counters,
+        .worker = worker,
+        .worker_count = s->workers,
+        .pending_max = s->pending_max,
+        .ports_max = (uint16_t)s->ports_max,
+        .streams_max = (uint16_t)s->streams_max,
+    };
+}
+
 void scenario_largest(struct sim *sim)
 {
     struct settings *settings = &sim->settings;
@@ -302,4 +383,6 @@ void scenario_largest(struct sim *sim)
     settings->server_udp_payload_max = 4096;
     settings->forward = (struct forward_zone_list){.items = sim->forward, .count = ZONES_MAX};
     settings->access_allow = (struct prefix_list){.items = sim->prefixes, .count = 4};
+    sim->scenario = (struct scenario){
+        .pending_max = PENDING_MAX, .ports_max = PORTS_MAX, .streams_max = STREAMS_MAX};
 }

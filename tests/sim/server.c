@@ -3,11 +3,10 @@
 
 #include <stdlib.h>
 
-// Upstream servers, what goes wrong with them, and a spoofer who can send from their addresses.
-// What lies carries a mark in its data and never has ID, port and question all right: world_reply
-// sees to that at the moment of arrival.
+// Upstream servers and what goes wrong with them: a mode, which may change, and traits, which do
+// not. What lies carries a mark in its data.
 
-enum { QR = 0x80, OPCODE_STATUS = 0x10 };
+enum { QR = 0x80, OPCODE_STATUS = 0x10, OPTION_COOKIE = 10, COOKIE_LIFE_US = 10000000 };
 
 static const char *const mode_texts[MODE_COUNT] = {
     "is well",       "is slow",      "is dead",         "closed its port",
@@ -15,85 +14,29 @@ static const char *const mode_texts[MODE_COUNT] = {
     "sends garbage", "lies",         "says all twice",  "is never the same",
 };
 
-void server_mode_change(struct sim *sim, unsigned number)
+void server_mode_change(struct sim *sim, unsigned number, bool again)
 {
     struct dice *d = &sim->dice;
     struct server *server = &sim->servers[number];
+    bool dead = server->mode == MODE_DEAD;
     server->mode = MODE_GOOD;
-    if (!server->steady && dice_chance(d, 600))
+    if (server->flaps)
+        server->mode = dead ? MODE_GOOD : MODE_DEAD;
+    else if (!server->steady && dice_chance(d, 600))
         server->mode = (uint8_t)dice_below(d, MODE_COUNT);
+    if (dice_chance(d, 200))
+        memset(server->known, 0, sizeof server->known);
     sim_trace(sim, "server %u %s", number, mode_texts[server->mode]);
-    if (sim->scenario.mode_us > 0 && sim->queries_left > 0)
+    if (again && sim->scenario.mode_us > 0 && sim->queries_left > 0)
         event_push(sim, &(struct event){.kind = EVENT_MODE, .server = (uint8_t)number},
                    sim->now_us + 1 + dice_below(d, 2 * sim->scenario.mode_us));
 }
 
-static void put16(uint8_t *out, size_t *at, unsigned v)
+void server_outage(struct sim *sim)
 {
-    out[(*at)++] = (uint8_t)(v >> 8);
-    out[(*at)++] = (uint8_t)v;
-}
-
-// Data that is well-formed for its type and holds the mark.
-static size_t marked_data(uint8_t *out, uint16_t type)
-{
-    static const uint8_t name[] = "\10" FORGED_MARK; // its final NUL is the root
-    size_t names = type == 6 ? 2 : type == 2 || type == 5 || type == 12 || type == 15 || type == 33;
-    size_t at = type == 15 ? 2 : type == 33 ? 6 : 0;
-    memset(out, 0, at);
-    for (size_t i = 0; i < names; i++) {
-        memcpy(out + at, name, sizeof name);
-        at += sizeof name;
-    }
-    if (names == 1)
-        return at;
-    for (unsigned i = 0; i < 3; i++)
-        memcpy(out + at + 8u * i, FORGED_MARK, 8);
-    return at + (type == 6 ? 20 : type == 28 ? 16 : 8);
-}
-
-size_t forged_write(uint8_t out[static PACKET_MAX], uint16_t id, const struct strict_name *name,
-                    uint16_t type, uint16_t class)
-{
-    size_t at = 0;
-    put16(out, &at, id);
-    put16(out, &at, QR << 8 | 0x80);
-    put16(out, &at, 1);
-    put16(out, &at, 1);
-    put16(out, &at, 0);
-    put16(out, &at, 0);
-    memcpy(out + at, name->bytes, name->len);
-    at += name->len;
-    put16(out, &at, type);
-    put16(out, &at, class);
-    put16(out, &at, 0xc00c);
-    put16(out, &at, type);
-    put16(out, &at, class);
-    put16(out, &at, 1);
-    put16(out, &at, 0);
-    size_t len_at = at;
-    put16(out, &at, 0);
-    at += marked_data(out + at, type);
-    put16(out, &len_at, (unsigned)(at - len_at - 2));
-    return at;
-}
-
-// A name that nobody asks for, of the same length or longer by a label.
-static struct strict_name other_name(struct dice *d, const struct strict_name *name)
-{
-    if (name->len > 1 && dice_chance(d, 500)) {
-        struct strict_name same = *name;
-        same.bytes[same.bytes[0]] ^= 0x80;
-        return same;
-    }
-    struct strict_name other = {.len = 2};
-    bool longer = name->len < STRICT_NAME_MAX - 2;
-    other.bytes[0] = 1;
-    other.bytes[1] = 'x';
-    const struct strict_name *behind = longer ? name : &(struct strict_name){.len = 1};
-    memcpy(other.bytes + 2, behind->bytes, behind->len);
-    other.len = (uint8_t)(2 + behind->len);
-    return other;
+    sim->outage_until_us = sim->now_us + 1 + dice_below(&sim->dice, sim->scenario.outage_us);
+    sim_trace(sim, "an outage begins, of %llu us",
+              (unsigned long long)(sim->outage_until_us - sim->now_us));
 }
 
 static size_t lie_write(struct sim *sim, const struct strict *query, uint8_t out[static PACKET_MAX])
@@ -105,7 +48,7 @@ static size_t lie_write(struct sim *sim, const struct strict *query, uint8_t out
     if (how == 0)
         id = (uint16_t)(id + dice_between(d, 1, 65535));
     if (how == 1)
-        name = other_name(d, &name);
+        name = forged_name(d, &name);
     if (how == 2)
         type = (uint16_t)(type + 1000);
     if (how == 3)
@@ -153,6 +96,11 @@ static size_t garbage_write(struct sim *sim, const struct strict *query, uint8_t
 static void reply_send(struct sim *sim, const struct event *asked, const uint8_t *bytes, size_t len,
                        uint32_t number, uint64_t after_us)
 {
+    struct packet *packet = packet_make(bytes, len);
+    if (asked->kind == EVENT_TCP_ASKED) {
+        tcp_reply(sim, asked, packet, number, after_us);
+        return;
+    }
     struct event event = {
         .kind = EVENT_REPLY,
         .worker = asked->worker,
@@ -160,7 +108,7 @@ static void reply_send(struct sim *sim, const struct event *asked, const uint8_t
         .generation = asked->generation,
         .server = asked->server,
         .number = number,
-        .packet = packet_make(bytes, len),
+        .packet = packet,
     };
     link_carry(sim, &sim->servers[asked->server].back, &event, after_us);
 }
@@ -185,6 +133,101 @@ static uint32_t served_add(struct sim *sim, uint32_t question, enum served_kind 
     return number;
 }
 
+// --- EDNS and cookies --------------------------------------------------------------------------
+
+static bool asked_read(struct upstream_asked *asked, const struct packet *packet)
+{
+    struct strict_record opt;
+    *asked = (struct upstream_asked){.udp_size = MESSAGE_UDP_MIN};
+    if (!strict_open(&asked->message, packet->bytes, packet->len))
+        return false;
+    while (strict_next(&asked->message, &opt)) {
+        if (opt.type != TYPE_OPT)
+            continue;
+        asked->edns = true;
+        asked->udp_size = opt.class;
+        const uint8_t *data = packet->bytes + opt.data_at;
+        for (size_t at = 0, len; at + 4 <= opt.data_len; at += 4 + len) {
+            len = (size_t)(data[at + 2] << 8 | data[at + 3]);
+            if ((data[at] << 8 | data[at + 1]) != OPTION_COOKIE || len > sizeof asked->cookie)
+                continue;
+            asked->cookie_len = (uint8_t)len;
+            memcpy(asked->cookie, data + at + 4, len);
+        }
+    }
+    return !asked->message.why;
+}
+
+// A server's part of a cookie belongs to the client's and lives for a while.
+static size_t cookie_write(const struct sim *sim, unsigned server, const uint8_t *client,
+                           uint64_t before, uint8_t out[static 40])
+{
+    uint64_t life = (sim->now_us - sim->start_us) / COOKIE_LIFE_US - before;
+    uint64_t of_client;
+    memcpy(out, client, 8);
+    memcpy(&of_client, client, 8);
+    struct dice d = dice_for(sim->seed ^ of_client, 0xc00c1e00u + server);
+    size_t len = 8 + 8 * (size_t)dice_between(&d, 1, 4);
+    d.state += life;
+    for (size_t i = 8; i < len; i++)
+        out[i] = (uint8_t)dice_below(&d, 256);
+    return len;
+}
+
+static bool cookie_right(const struct sim *sim, unsigned server, const struct upstream_asked *asked)
+{
+    uint8_t cookie[40];
+    for (uint64_t before = 0; before < 2 && asked->cookie_len >= 8; before++) {
+        size_t len = cookie_write(sim, server, asked->cookie, before, cookie);
+        if (len == asked->cookie_len && memcmp(cookie, asked->cookie, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void cookie_give(struct sim *sim, unsigned number, const struct upstream_asked *asked,
+                        struct manner *manner)
+{
+    struct dice *d = &sim->dice;
+    unsigned kind = sim->servers[number].cookies;
+    if (asked->cookie_len < 8 || kind == COOKIES_NONE ||
+        (kind == COOKIES_FORGOTTEN && dice_chance(d, 300)))
+        return;
+    manner->cookie_len = (uint8_t)cookie_write(sim, number, asked->cookie, 0, manner->cookie);
+    if (kind == COOKIES_ODD && dice_chance(d, 500))
+        manner->cookie_len = (uint8_t)(dice_chance(d, 500) ? dice_below(d, 8) : 12);
+    if (kind == COOKIES_WRONG && dice_chance(d, 500))
+        manner->cookie[dice_below(d, 8)] ^= 1;
+}
+
+// What a server says that does not take the query as it is; 0: it does.
+static uint16_t complaint(struct sim *sim, const struct event *asked,
+                          const struct upstream_asked *query, struct manner *manner)
+{
+    const struct server *server = &sim->servers[asked->server];
+    bool tcp = asked->kind == EVENT_TCP_ASKED;
+    if (!query->edns)
+        return 0;
+    manner->bare = server->edns == EDNS_FORMERR_BARE || server->edns == EDNS_NOTIMP_BARE;
+    switch (server->edns) {
+    case EDNS_FORMERR:
+    case EDNS_FORMERR_BARE:
+        return RCODE_FORMERR;
+    case EDNS_NOTIMP:
+    case EDNS_NOTIMP_BARE:
+        return RCODE_NOTIMP;
+    case EDNS_BADVERS:
+        return RCODE_BADVERS;
+    default:
+        break;
+    }
+    bool demands = server->cookies == COOKIES_DEMANDED && query->cookie_len > 0 && !tcp &&
+                   !cookie_right(sim, asked->server, query);
+    return demands || server->cookies == COOKIES_HOPELESS ? RCODE_BADCOOKIE : 0;
+}
+
+// --- replies -----------------------------------------------------------------------------------
+
 static uint16_t rcode_of(struct sim *sim, enum server_mode mode)
 {
     static const uint16_t odd[] = {1, 4, 6, 9, 11, 16, 19, 23, 32, 4095};
@@ -193,26 +236,43 @@ static uint16_t rcode_of(struct sim *sim, enum server_mode mode)
     return mode == MODE_SERVFAIL ? RCODE_SERVFAIL : RCODE_REFUSED;
 }
 
-static void reply_make(struct sim *sim, const struct event *asked, const struct strict *query,
-                       enum server_mode mode, uint64_t after_us)
+// Asked for the first time it has to ask others itself.
+static uint64_t work_us(struct sim *sim, const struct event *asked)
+{
+    struct server *server = &sim->servers[asked->server];
+    uint64_t *word = &server->known[asked->number / 64], bit = (uint64_t)1 << asked->number % 64;
+    bool known = *word & bit;
+    *word |= bit;
+    return known || server->miss_us == 0 ? 0 : dice_below(&sim->dice, server->miss_us);
+}
+
+static void reply_make(struct sim *sim, const struct event *asked,
+                       const struct upstream_asked *query, enum server_mode mode, uint64_t after_us)
 {
     uint8_t out[PACKET_MAX];
     struct truth truth;
-    enum served_kind kind = SERVED_GOOD;
-    uint16_t rcode = 0;
-    if (mode == MODE_TRUNCATING)
-        kind = SERVED_TRUNCATED;
-    if (mode == MODE_SERVFAIL || mode == MODE_REFUSED || mode == MODE_ODD) {
-        kind = SERVED_RCODE;
+    const struct server *server = &sim->servers[asked->server];
+    bool tcp = asked->kind == EVENT_TCP_ASKED;
+    struct manner manner = {
+        .room = tcp || server->oversized ? 0 : query->udp_size,
+        .spelling = server->spelling,
+        .opt = query->edns && server->edns == EDNS_KNOWN,
+    };
+    enum served_kind kind = mode == MODE_TRUNCATING ? SERVED_TRUNCATED : SERVED_GOOD;
+    uint16_t rcode = complaint(sim, asked, query, &manner);
+    if (!rcode && (mode == MODE_SERVFAIL || mode == MODE_REFUSED || mode == MODE_ODD))
         rcode = rcode_of(sim, mode);
-    }
-    uint32_t number = served_add(sim, asked->number, kind, rcode);
+    if (!rcode)
+        after_us += work_us(sim, asked);
+    if (manner.opt)
+        cookie_give(sim, asked->server, query, &manner);
+    uint32_t number = served_add(sim, asked->number, rcode ? SERVED_RCODE : kind, rcode);
     if (number == SERVED_MAX)
         return;
     truth_make(&truth, sim, number);
-    size_t len = truth_write(&truth, sim, number, query, out);
+    size_t len = truth_write(&truth, sim, number, &query->message, &manner, out);
     if (mode == MODE_GARBAGE)
-        len = garbage_write(sim, query, out, len);
+        len = garbage_write(sim, &query->message, out, len);
     reply_send(sim, asked, out, len, mode == MODE_GARBAGE ? 0 : number + 1, after_us);
 }
 
@@ -224,104 +284,78 @@ static void lie_send(struct sim *sim, const struct event *asked, const struct st
     sim->tally.forged++;
 }
 
-void server_asked(struct sim *sim, const struct event *asked)
+// Above its rate a server says nothing, or now and then that it is to be asked over TCP (slip).
+// True: it says no more than that.
+static bool limited(struct sim *sim, const struct event *asked, const struct upstream_asked *query)
+{
+    struct server *server = &sim->servers[asked->server];
+    if (server->rate_max == 0 || asked->kind == EVENT_TCP_ASKED)
+        return false;
+    if (sim->now_us - server->rate_from_us > 100000) {
+        server->rate_from_us = sim->now_us;
+        server->rate_count = 0;
+    }
+    if (server->rate_count++ < server->rate_max)
+        return false;
+    if (server->slips && dice_chance(&sim->dice, 500))
+        reply_make(sim, asked, query, MODE_TRUNCATING, 0);
+    return true;
+}
+
+static void unreachable_send(struct sim *sim, const struct event *asked)
+{
+    struct event event = *asked;
+    event.kind = EVENT_UNREACHABLE;
+    event.packet = NULL;
+    link_carry(sim, &sim->servers[asked->server].back, &event, 0);
+}
+
+static void mode_do(struct sim *sim, const struct event *asked, const struct upstream_asked *query,
+                    enum server_mode mode)
 {
     struct dice *d = &sim->dice;
-    const struct server *server = &sim->servers[asked->server];
-    struct strict query;
-    if (!strict_open(&query, asked->packet->bytes, asked->packet->len))
-        return;
-    enum server_mode mode = server->mode;
-    if (mode == MODE_MIXED)
-        mode = dice_below(d, MODE_MIXED);
-    uint64_t after_us = dice_skewed(d, 3000);
-    sim_trace(sim, "server %u is asked for %s and %s", asked->server,
-              sim_question_text(sim, asked->number), mode_texts[mode]);
+    uint64_t after_us = dice_skewed(d, sim->servers[asked->server].steady ? 500 : 3000);
     switch (mode) {
     case MODE_DEAD:
         break;
-    case MODE_CLOSED: {
-        struct event event = *asked;
-        event.kind = EVENT_UNREACHABLE;
-        event.packet = NULL;
-        link_carry(sim, &sim->servers[asked->server].back, &event, 0);
+    case MODE_CLOSED:
+        if (asked->kind == EVENT_ASKED)
+            unreachable_send(sim, asked);
         break;
-    }
     case MODE_LYING:
-        lie_send(sim, asked, &query, after_us);
+        lie_send(sim, asked, &query->message, after_us);
         if (dice_chance(d, 300))
-            reply_make(sim, asked, &query, MODE_GOOD, after_us + dice_below(d, 5000));
+            reply_make(sim, asked, query, MODE_GOOD, after_us + dice_below(d, 5000));
         break;
     case MODE_TWICE:
-        reply_make(sim, asked, &query, MODE_GOOD, after_us);
-        reply_make(sim, asked, &query, MODE_GOOD, after_us + dice_skewed(d, 1000000));
+        reply_make(sim, asked, query, MODE_GOOD, after_us);
+        reply_make(sim, asked, query, MODE_GOOD, after_us + dice_skewed(d, 1000000));
         break;
     case MODE_SLOW:
-        reply_make(sim, asked, &query, MODE_GOOD, after_us + dice_below(d, server->slow_us));
+        reply_make(sim, asked, query, MODE_GOOD,
+                   after_us + dice_below(d, sim->servers[asked->server].slow_us));
         break;
     default:
-        reply_make(sim, asked, &query, mode, after_us);
+        reply_make(sim, asked, query, mode, after_us);
         break;
     }
 }
 
-// A slot from which something was sent; NULL where the dice find none.
-static struct slot *slot_find(struct sim *sim, unsigned *worker, uint16_t *port)
+void server_asked(struct sim *sim, const struct event *asked)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        *worker = dice_below(&sim->dice, sim->scenario.workers);
-        *port = (uint16_t)dice_below(&sim->dice, sim->scenario.ports_max);
-        struct slot *slot = &sim->nodes[*worker].slots[*port];
-        if (slot->state == SLOT_OPEN && slot->sent_count > 0)
-            return slot;
-    }
-    return NULL;
-}
-
-static void spoof_once(struct sim *sim)
-{
-    struct dice *d = &sim->dice;
-    unsigned worker;
-    uint16_t port;
-    const struct slot *slot = slot_find(sim, &worker, &port);
-    if (!slot)
+    const struct server *server = &sim->servers[asked->server];
+    struct upstream_asked query;
+    enum server_mode mode = server->mode;
+    if (!asked_read(&query, asked->packet))
         return;
-    unsigned sent_count = slot->sent_count < PORT_SENDS_MAX ? slot->sent_count : PORT_SENDS_MAX;
-    const struct sent *sent = &slot->sent[dice_below(d, sent_count)];
-    struct strict_name name = question_qname(sim, sent->question)->name;
-    uint16_t id = sent->id, type = question_type(sim, sent->question), class = 1;
-    switch (dice_below(d, 5)) {
-    case 0: // knows the port and the question
-        id = (uint16_t)dice_below(d, 65536);
-        break;
-    case 1: // knows port and ID
-        name = other_name(d, &name);
-        break;
-    case 2:
-        type = (uint16_t)(type + 1000);
-        break;
-    case 3: // knows ID and question
-        if (!slot_find(sim, &worker, &port))
-            return;
-        break;
-    default: // knows little
-        id = (uint16_t)(id ^ 1u << dice_below(d, 16));
-        name = sim->names[dice_below(d, sim->scenario.names)].name;
-        break;
-    }
-    uint8_t out[PACKET_MAX];
-    size_t len = forged_write(out, id, &name, type, class);
-    sim->tally.forged++;
-    world_reply(sim, worker, port, packet_make(out, len), 0);
-}
-
-void server_spoof(struct sim *sim)
-{
-    for (unsigned i = dice_between(&sim->dice, 1, 4); i > 0; i--)
-        spoof_once(sim);
-    const struct tally *t = &sim->tally;
-    bool busy = sim->queries_left > 0 || t->arrived > t->answered + t->dropped;
-    if (busy)
-        event_push(sim, &(struct event){.kind = EVENT_SPOOF},
-                   sim->now_us + 1 + dice_below(&sim->dice, 2 * sim->scenario.spoof_us));
+    if (!server->steady && sim->now_us < sim->outage_until_us)
+        mode = MODE_DEAD;
+    if (mode == MODE_MIXED)
+        mode = dice_below(&sim->dice, MODE_MIXED);
+    sim_trace(sim, "server %u is asked for %s%s and %s", asked->server,
+              sim_question_text(sim, asked->number),
+              asked->kind == EVENT_TCP_ASKED ? " over TCP" : "", mode_texts[mode]);
+    if (mode != MODE_DEAD && mode != MODE_CLOSED && limited(sim, asked, &query))
+        return;
+    mode_do(sim, asked, &query, mode);
 }

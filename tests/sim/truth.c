@@ -6,7 +6,15 @@
 // data is drawn anew for every reply, so that no two replies are alike and the judge can tell which
 // one an answer came from. All of it follows from the seed and the reply's number.
 
-enum { QR = 0x80, AA = 0x04, TC = 0x02, RA = 0x80, AD = 0x20, SIZE_WANTED_MAX = 4000 };
+enum {
+    QR = 0x80,
+    AA = 0x04,
+    TC = 0x02,
+    RA = 0x80,
+    AD = 0x20,
+    SIZE_WANTED_MAX = 4000,
+    SIZE_HUGE_MAX = 62000 // and one record more is still a message
+};
 
 // Bare is what has no SOA: a referral at most, and nobody knows how long to believe it. A chain's
 // CNAMEs are there though what they lead to may not be. The order counts: what has a chain stands
@@ -30,9 +38,11 @@ static struct strict_name zone_name_of(const struct sim *sim, const struct qname
     return (struct strict_name){.len = 1};
 }
 
-static uint32_t ttl_draw(struct dice *d)
+static uint32_t ttl_draw(const struct truth *t, struct dice *d)
 {
     static const uint32_t ttls[] = {0, 1, 2, 5, 30, 300, 3600, 86400, 0x7fffffff, 0x80000000};
+    if (t->brief)
+        return dice_chance(d, 30) ? 0 : dice_between(d, 1, 12);
     return dice_chance(d, 300) ? dice_below(d, 20)
                                : ttls[dice_below(d, sizeof ttls / sizeof *ttls)];
 }
@@ -45,7 +55,11 @@ static void bytes_add(struct truth *t, const void *bytes, size_t len)
 
 static void random_add(struct truth *t, struct dice *d, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (; len >= 8; len -= 8, t->data_used += 8) {
+        uint64_t word = dice_u64(d);
+        memcpy(t->data + t->data_used, &word, 8);
+    }
+    for (; len > 0; len--)
         t->data[t->data_used++] = (uint8_t)dice_below(d, 256);
 }
 
@@ -73,7 +87,7 @@ static void soa_data_add(struct truth *t, struct dice *d, const struct strict_na
     target_add(t, d, zone);
     target_add(t, d, zone);
     random_add(t, d, 16);
-    uint32_t minimum = ttl_draw(d);
+    uint32_t minimum = ttl_draw(t, d);
     uint8_t octets[4] = {(uint8_t)(minimum >> 24), (uint8_t)(minimum >> 16),
                          (uint8_t)(minimum >> 8), (uint8_t)minimum};
     bytes_add(t, octets, sizeof octets);
@@ -115,7 +129,7 @@ static void record_add(struct truth *t, struct dice *d, unsigned section,
                        const struct strict_name *owner, uint16_t type, uint32_t ttl,
                        const struct strict_name *zone, unsigned filler)
 {
-    if (t->count == TRUTH_RECORDS_MAX || t->size > SIZE_WANTED_MAX)
+    if (t->count == TRUTH_RECORDS_MAX || t->size > (t->huge ? SIZE_HUGE_MAX : SIZE_WANTED_MAX))
         return;
     struct truth_record *record = &t->records[t->count++];
     record->owner = *owner;
@@ -123,7 +137,7 @@ static void record_add(struct truth *t, struct dice *d, unsigned section,
     record->type = type;
     record->class = 1;
     record->ttl = ttl;
-    record->data_at = (uint16_t)t->data_used;
+    record->data_at = (uint32_t)t->data_used;
     data_add(t, d, type, zone, filler);
     record->data_len = (uint16_t)(t->data_used - record->data_at);
     t->size += owner->len + 10u + record->data_len;
@@ -144,12 +158,14 @@ static void signature_add(struct truth *t, struct dice *d, unsigned section,
 static void rrset_add(struct truth *t, struct dice *d, const struct strict_name *owner,
                       uint16_t type, const struct strict_name *zone, bool big, bool sign)
 {
-    unsigned count = big ? dice_between(d, 4, 50) : 1 + dice_skewed(d, 8);
-    uint32_t ttl = ttl_draw(d);
+    unsigned count = t->huge ? dice_between(d, 20, 62)
+                     : big   ? dice_between(d, 4, 50)
+                             : 1 + dice_skewed(d, 8);
+    uint32_t ttl = ttl_draw(t, d);
     bool uneven = dice_chance(d, 100);
-    unsigned filler = big ? dice_below(d, 250) : dice_below(d, 20);
+    unsigned filler = dice_below(d, t->huge ? 1200 : big ? 250 : 20);
     for (unsigned i = 0; i < count; i++)
-        record_add(t, d, 0, owner, type, uneven ? ttl_draw(d) : ttl, zone, filler);
+        record_add(t, d, 0, owner, type, uneven ? ttl_draw(t, d) : ttl, zone, filler);
     if (sign)
         signature_add(t, d, 0, owner, type, ttl);
 }
@@ -159,11 +175,11 @@ static void extras_add(struct truth *t, struct dice *d, const struct strict_name
     if (!dice_chance(d, 250))
         return;
     struct strict_name server = target_draw(d, zone);
-    uint32_t ttl = ttl_draw(d);
+    uint32_t ttl = ttl_draw(t, d);
     record_add(t, d, 1, zone, TYPE_NS, ttl, zone, 0);
     record_add(t, d, 1, zone, TYPE_NS, ttl, zone, 0);
     record_add(t, d, 2, &server, TYPE_A, ttl, zone, 0);
-    record_add(t, d, 2, &server, TYPE_AAAA, ttl_draw(d), zone, 0);
+    record_add(t, d, 2, &server, TYPE_AAAA, ttl_draw(t, d), zone, 0);
 }
 
 // Of names that are not there; `d` decides for those that come and go.
@@ -195,7 +211,7 @@ static void chain_add(struct truth *t, struct dice *d, struct strict_name *owner
 {
     for (unsigned i = dice_between(d, 1, 4); i > 0; i--) {
         unsigned before = t->count;
-        record_add(t, d, 0, owner, TYPE_CNAME, ttl_draw(d), zone, 0);
+        record_add(t, d, 0, owner, TYPE_CNAME, ttl_draw(t, d), zone, 0);
         owner->len = (uint8_t)t->records[before].data_len;
         memcpy(owner->bytes, t->data + t->records[before].data_at, owner->len);
     }
@@ -208,6 +224,7 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     struct strict_name owner = qname->name;
     bool sign = question % 2;
     bool big = dice_chance(d, sim->scenario.big_pm);
+    t->huge = dice_chance(d, sim->scenario.huge_pm);
     enum kind kind = kind_of(sim, question, d);
 
     if (kind >= KIND_CHAIN && kind <= KIND_CHAIN_NXDOMAIN)
@@ -221,10 +238,10 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
         t->rcode = RCODE_NXDOMAIN;
     if (kind == KIND_BARE || kind == KIND_CHAIN_BARE || kind == KIND_NXDOMAIN_BARE) {
         if (question % 2)
-            record_add(t, d, 1, &zone, TYPE_NS, ttl_draw(d), &zone, 0);
+            record_add(t, d, 1, &zone, TYPE_NS, ttl_draw(t, d), &zone, 0);
         return;
     }
-    uint32_t ttl = ttl_draw(d);
+    uint32_t ttl = ttl_draw(t, d);
     record_add(t, d, 1, &zone, TYPE_SOA, ttl, &zone, 0);
     if (sign)
         signature_add(t, d, 1, &zone, TYPE_SOA, ttl);
@@ -236,6 +253,8 @@ void truth_make(struct truth *t, const struct sim *sim, uint32_t number)
     struct dice d = dice_for(sim->seed, 0x5e57ed000000u + number);
     t->rcode = 0;
     t->truncated = served->kind == SERVED_TRUNCATED;
+    t->huge = false;
+    t->brief = sim->scenario.brief;
     t->count = 0;
     t->data_used = 0;
     t->size = 12 + question_qname(sim, served->question)->name.len + 4u;
@@ -246,7 +265,7 @@ void truth_make(struct truth *t, const struct sim *sim, uint32_t number)
     t->rcode = served->rcode;
     if (dice_chance(&d, 100)) {
         struct strict_name zone = zone_name_of(sim, question_qname(sim, served->question));
-        record_add(t, &d, 1, &zone, TYPE_SOA, ttl_draw(&d), &zone, 0);
+        record_add(t, &d, 1, &zone, TYPE_SOA, ttl_draw(t, &d), &zone, 0);
     }
 }
 
@@ -337,62 +356,109 @@ static void put_record(struct pen *pen, const struct truth *t, const struct trut
     pen->out[len_at + 1] = (uint8_t)data_len;
 }
 
-static void put_opt(struct pen *pen, uint16_t rcode)
+static void put_opt(struct pen *pen, uint16_t rcode, const struct manner *manner)
 {
+    size_t len = manner->cookie_len;
     pen->out[pen->at++] = 0;
     put16(pen, TYPE_OPT);
     put16(pen, 1232);
     put16(pen, (unsigned)(rcode >> 4) << 8);
     put16(pen, 0);
-    put16(pen, 0);
+    put16(pen, len > 0 ? (unsigned)len + 4 : 0);
+    if (len == 0)
+        return;
+    put16(pen, 10);
+    put16(pen, (unsigned)len);
+    put(pen, manner->cookie, len);
 }
 
-static void put_header(struct pen *pen, const struct truth *t, const struct strict *query,
+static void put_header(struct pen *pen, uint16_t rcode, bool truncated, const struct strict *query,
                        const unsigned counts[3])
 {
     struct dice *d = &pen->dice;
     put16(pen, query->id);
     pen->out[pen->at++] = (uint8_t)(QR | (query->flags[0] & 1) | (dice_chance(d, 300) ? AA : 0) |
-                                    (t->truncated ? TC : 0));
-    pen->out[pen->at++] = (uint8_t)((dice_chance(d, 900) ? RA : 0) |
-                                    (dice_chance(d, 200) ? AD : 0) | (t->rcode & 15));
+                                    (truncated ? TC : 0));
+    pen->out[pen->at++] =
+        (uint8_t)((dice_chance(d, 900) ? RA : 0) | (dice_chance(d, 200) ? AD : 0) | (rcode & 15));
     put16(pen, 1);
     for (unsigned i = 0; i < 3; i++)
         put16(pen, counts[i]);
 }
 
+// The question as it came, or spelled otherwise.
+static void put_question(struct pen *pen, const struct strict *query, uint8_t spelling)
+{
+    uint8_t *name = pen->out + pen->at;
+    put(pen, query->bytes + 12, query->question_end - 12);
+    for (unsigned i = 0; i < query->question.len; i++) {
+        uint8_t c = name[i];
+        if (spelling == SPELLING_LOWERED && c >= 'A' && c <= 'Z')
+            name[i] = (uint8_t)(c + 0x20);
+        if (spelling == SPELLING_SHOUTED && c >= 'a' && c <= 'z')
+            name[i] = (uint8_t)(c - 0x20);
+    }
+}
+
+static void put_tsig(struct pen *pen)
+{
+    static const uint8_t key[] = {0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 3, 1, 2, 3};
+    put(pen, key, sizeof key);
+}
+
+// What is too long for the other side is said to be, without records.
+static void shorten(struct pen *pen, const struct truth *t, const struct strict *query,
+                    const struct manner *manner, bool opt)
+{
+    pen->at = 0;
+    put_header(pen, t->rcode, true, query, (unsigned[]){0, 0, opt});
+    put_question(pen, query, manner->spelling);
+    if (opt)
+        put_opt(pen, t->rcode, manner);
+}
+
+static size_t bare_write(struct pen *pen, const struct truth *t, const struct strict *query)
+{
+    put_header(pen, t->rcode, false, query, (unsigned[]){0, 0, 0});
+    pen->out[5] = 0;
+    return pen->at;
+}
+
 size_t truth_write(const struct truth *t, const struct sim *sim, uint32_t number,
-                   const struct strict *query, uint8_t out[static PACKET_MAX])
+                   const struct strict *query, const struct manner *manner,
+                   uint8_t out[static PACKET_MAX])
 {
     const struct strict_name *qname = &question_qname(sim, sim->served[number].question)->name;
     struct pen pen = {
         .out = out, .dice = dice_for(sim->seed, 0x9e40000000u + number), .qname = qname};
     struct dice *d = &pen.dice;
     pen.compress = dice_chance(d, 700);
-    bool opt = t->rcode > 15 || dice_chance(d, 700), opt_first = dice_chance(d, 100);
-    bool tsig = dice_chance(d, 30);
+    bool opt = t->rcode > 15 || (manner->opt && (manner->cookie_len > 0 || dice_chance(d, 900)));
+    bool opt_first = dice_chance(d, 100), tsig = dice_chance(d, 30);
     unsigned counts[3] = {0, 0, opt + tsig};
     for (unsigned i = 0; i < t->count; i++)
         counts[t->records[i].section]++;
+    if (manner->bare && (t->rcode == RCODE_FORMERR || t->rcode == RCODE_NOTIMP))
+        return bare_write(&pen, t, query);
 
-    put_header(&pen, t, query, counts);
-    put(&pen, query->bytes + 12, query->question_end - 12);
+    put_header(&pen, t->rcode, t->truncated, query, counts);
+    put_question(&pen, query, manner->spelling);
     pen.shout = dice_chance(d, 100);
     unsigned i = 0;
     for (; i < t->count && t->records[i].section < 2; i++)
         put_record(&pen, t, &t->records[i]);
     if (opt && opt_first)
-        put_opt(&pen, t->rcode);
+        put_opt(&pen, t->rcode, manner);
     for (; i < t->count; i++)
         put_record(&pen, t, &t->records[i]);
     if (opt && !opt_first)
-        put_opt(&pen, t->rcode);
-    if (tsig) {
-        static const uint8_t key[] = {0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 3, 1, 2, 3};
-        put(&pen, key, sizeof key);
-    }
+        put_opt(&pen, t->rcode, manner);
+    if (tsig)
+        put_tsig(&pen);
     // A truncated reply may end anywhere behind its question.
     if (t->truncated && dice_chance(d, 500))
         return query->question_end + dice_below(d, (uint32_t)(pen.at - query->question_end) + 1);
+    if (manner->room > 0 && pen.at > (manner->room < 512 ? 512u : manner->room))
+        shorten(&pen, t, query, manner, opt);
     return pen.at;
 }

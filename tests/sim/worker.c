@@ -6,36 +6,43 @@
 // The driver of one worker: what io/engine does in the daemon. It checks each thing that serve
 // wants done at the moment when serve wants it.
 
-enum { DRAIN_MAX = 100000 };
+enum { DRAIN_MAX = 100000, DRAIN_LATE_US = 50, CANARY = 0xc5 };
 
 void worker_start(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
-    struct serve_config config = {
-        .settings = &sim->settings,
-        .plan = &sim->plan,
-        .access = &sim->access,
-        .cache = &sim->cache,
-        .counters = &node->counters,
-        .worker = worker,
-        .worker_count = sim->scenario.workers,
-        .pending_max = sim->scenario.pending_max,
-        .ports_max = (uint16_t)sim->scenario.ports_max,
-    };
+    struct serve_config config = scenario_config(sim, worker);
     for (unsigned i = 0; i < sizeof config.seed; i++)
         config.seed[i] = (uint8_t)dice_u64(&sim->dice);
     // Generations go on from seed to seed, so no reply of an old one can be taken for a new one's.
     memset(&node->counters, 0, sizeof node->counters);
     for (unsigned i = 0; i < PORTS_MAX; i++)
         node->slots[i].state = SLOT_FREE;
-    node->inbox_count = 0;
-    node->waiting = 0;
-    node->questions = 0;
+    for (unsigned i = 0; i < STREAMS_MAX; i++)
+        node->wires[i].open = false;
+    memset(node->slot_asking, 0, sizeof node->slot_asking);
+    memset(node->failures, 0, sizeof node->failures);
+    memset(node->heard, 0, sizeof node->heard);
+    node->inbox_count = node->began = node->budgeted = node->looks = 0;
     node->inbox_event = false;
     node->drain_event = false;
     node->wake_us = NEVER;
+    size_t size = serve_size(&config);
+    memset(sim->serve_memory[worker] + size, CANARY, CANARY_LEN);
     node->serve = serve_init(sim->serve_memory[worker], &config, sim->now_us);
+    node->forward = inside_forward(node->serve);
     sim->reply_room = serve_reply_room(node->serve);
+}
+
+const char *worker_check(struct sim *sim, unsigned worker)
+{
+    struct serve_config config = scenario_config(sim, worker);
+    const uint8_t *end = sim->serve_memory[worker] + serve_size(&config);
+    for (unsigned i = 0; i < CANARY_LEN; i++) {
+        if (end[i] != CANARY)
+            return "it has written behind its memory";
+    }
+    return inside_check(sim->nodes[worker].serve);
 }
 
 static void deadline_take(struct sim *sim, struct node *node)
@@ -46,188 +53,82 @@ static void deadline_take(struct sim *sim, struct node *node)
         node->wake_us = deadline_us + dice_below(&sim->dice, sim->scenario.wake_late_us + 1);
 }
 
-static int server_of(const struct sim *sim, const struct address *address)
+uint64_t worker_patience(const struct sim *sim, uint64_t due_us)
 {
-    for (unsigned i = 0; i < sim->scenario.servers; i++) {
-        if (address_equal(&sim->servers[i].address, address))
-            return (int)i;
-    }
-    return -1;
-}
-
-static bool number_taken(const struct sim *sim, uint16_t number)
-{
-    return sim->ports_taken[number / 64] >> number % 64 & 1;
-}
-
-static void number_flip(struct sim *sim, uint16_t number)
-{
-    sim->ports_taken[number / 64] ^= (uint64_t)1 << number % 64;
-}
-
-static void open_do(struct sim *sim, unsigned worker, const struct outgoing *out)
-{
-    struct node *node = &sim->nodes[worker];
-    struct slot *slot = &node->slots[out->port];
-    int server = server_of(sim, out->upstream);
-    sim->tally.opens++;
-    if (slot->state != SLOT_FREE || out->number < 1024 || server < 0) {
-        sim_fail(sim, "worker %u opens port %u wrongly: number %u, server %d, state %u", worker,
-                 out->port, out->number, server, slot->state);
-        return;
-    }
-    slot->state = SLOT_FAILED;
-    if (number_taken(sim, out->number) || dice_chance(&sim->dice, sim->scenario.refuse_pm)) {
-        sim_trace(sim, "worker %u cannot open port %u (%u)", worker, out->port, out->number);
-        sim->tally.refusals++;
-        serve_port_refused(node->serve, sim->now_us, out->port);
-    } else if (dice_chance(&sim->dice, sim->scenario.connect_fail_pm)) {
-        sim_trace(sim, "worker %u cannot connect port %u", worker, out->port);
-        sim->tally.unreachables++;
-        serve_unreachable(node->serve, sim->now_us, out->port);
-    } else {
-        sim_trace(sim, "worker %u opens port %u (%u) to server %d", worker, out->port, out->number,
-                  server);
-        slot->state = SLOT_OPEN;
-        slot->generation++;
-        slot->number = out->number;
-        slot->server = (uint8_t)server;
-        slot->sent_count = 0;
-        number_flip(sim, slot->number);
-    }
-}
-
-static void close_do(struct sim *sim, unsigned worker, uint16_t port)
-{
-    struct slot *slot = &sim->nodes[worker].slots[port];
-    sim_trace(sim, "worker %u closes port %u", worker, port);
-    sim->tally.closes++;
-    if (slot->state == SLOT_FREE)
-        sim_fail(sim, "worker %u closes port %u, which is not open", worker, port);
-    if (slot->state == SLOT_OPEN)
-        number_flip(sim, slot->number);
-    slot->state = SLOT_FREE;
-}
-
-// Which question of the table an upstream is asked; -1 with the reason in *why.
-static int query_read_back(const struct sim *sim, struct strict *m, const char **why)
-{
-    struct strict_record opt = {0};
-    *why = NULL;
-    bool whole = m->counts[0] == 1 && m->counts[1] == 0 && m->counts[2] == 0 && m->counts[3] == 1;
-    if (!whole || !strict_next(m, &opt) || opt.type != TYPE_OPT || strict_rest(m))
-        *why = "it is not one question and one OPT record";
-    else if (m->flags[0] != 0x01 || (m->flags[1] & ~0x10) || m->class != 1)
-        *why = "its header or class is wrong";
-    else if (opt.class != UPSTREAM_UDP_SIZE || (opt.ttl & ~0x8000u) || opt.owner.len != 1)
-        *why = "its OPT record is wrong";
-    if (*why)
-        return -1;
-    unsigned flags = (opt.ttl & 0x8000 ? 1u : 0u) + (m->flags[1] & 0x10 ? 2u : 0u);
-    for (unsigned n = 0; n < sim->scenario.names; n++) {
-        if (!strict_equal(&sim->names[n].name, &m->question))
-            continue;
-        for (unsigned t = 0; t < sim->scenario.types; t++) {
-            if (sim->types[t] == m->type)
-                return (int)((n * TYPES_MAX + t) * FLAGS_MAX + flags);
-        }
-    }
-    *why = "nobody asked that";
-    return -1;
-}
-
-static const char *send_check(struct sim *sim, unsigned worker, const struct slot *slot,
-                              const struct outgoing *out, int question)
-{
-    struct question *q = &sim->questions[question];
-    const struct qname *qname = question_qname(sim, (uint32_t)question);
-    int server = server_of(sim, out->upstream);
-    if (slot->state != SLOT_OPEN)
-        return "its port is not open";
-    if (slot->number != out->number || slot->server != server)
-        return "its port leads elsewhere";
-    if (q->waiting == 0)
-        return "nobody waits for it";
-    if (q->worker != worker)
-        return "another worker is its home";
-    sim->tally.resends += q->sent;
-    q->sent = true;
-    if (q->failed >> server & 1)
-        return "that server has refused or failed already";
-    if (++q->sends[server] > SENDS_PER_SERVER_MAX)
-        return "that server had it three times already";
-    for (unsigned i = 0; qname->zone >= 0 && i < sim->zones[qname->zone].server_count; i++) {
-        if (sim->zones[qname->zone].servers[i] == server)
-            return NULL;
-    }
-    return "the plan does not send it there";
-}
-
-static void query_do(struct sim *sim, unsigned worker, const struct outgoing *out)
-{
-    struct slot *slot = &sim->nodes[worker].slots[out->port];
-    struct strict m;
-    const char *why = NULL;
-    int question = -1;
-    sim->tally.sends++;
-    sim_note_bytes(sim, out->bytes, out->len);
-    if (strict_open(&m, out->bytes, out->len))
-        question = query_read_back(sim, &m, &why);
-    else
-        why = m.why;
-    if (!why)
-        why = send_check(sim, worker, slot, out, question);
-    if (why) {
-        sim_fail(sim, "worker %u sends %s to an upstream: %s", worker,
-                 question < 0 ? "a query" : sim_question_text(sim, (uint32_t)question), why);
-        return;
-    }
-    sim_trace(sim, "worker %u asks server %u from port %u, ID %u: %s", worker, slot->server,
-              out->port, m.id, sim_question_text(sim, (uint32_t)question));
-    slot->sent[slot->sent_count++ % PORT_SENDS_MAX] = (struct sent){(uint32_t)question, m.id};
-    struct event event = {
-        .kind = EVENT_ASKED,
-        .worker = (uint8_t)worker,
-        .server = slot->server,
-        .port = out->port,
-        .generation = slot->generation,
-        .number = (uint32_t)question,
-        .packet = packet_make(out->bytes, out->len),
-    };
-    link_carry(sim, &sim->servers[slot->server].there, &event, 0);
-}
-
-// The latest time at which one who began to wait then may be answered.
-static uint64_t patience_end(const struct sim *sim, uint64_t since_us)
-{
-    uint64_t slack_us = TICK_US + sim->scenario.wake_late_us;
-    uint64_t end_us = since_us + DEADLINE_US + slack_us;
+    uint64_t end_us = due_us + 2 * TICK_US + sim->scenario.wake_late_us + DRAIN_LATE_US;
     if (sim->stall_until_us > end_us && sim->stall_from_us <= end_us)
-        end_us = sim->stall_until_us;
+        end_us = sim->stall_until_us + DRAIN_LATE_US;
     return end_us;
+}
+
+// Nobody waits longer than that where there is something that is over.
+static void stale_check(struct sim *sim, uint32_t number)
+{
+    const struct asked *asked = &sim->asked[number];
+    uint64_t due_us = asked->waiting_since_us + sim->settings.cache_stale_answer_after * 1000;
+    const struct kept *stale = memory_stale(sim, asked->question);
+    if (asked->stale && sim->now_us > worker_patience(sim, due_us) && memory_whole(sim) && stale &&
+        stale->served == asked->stale)
+        sim_fail(sim, "query %u has waited %llu us though there is something that is over", number,
+                 (unsigned long long)(sim->now_us - asked->waiting_since_us));
 }
 
 static void reply_do(struct sim *sim, unsigned worker, const struct outgoing *out)
 {
-    struct node *node = &sim->nodes[worker];
     uint32_t number = out->client.listener;
     struct asked *asked = &sim->asked[number];
     if (number >= sim->asked_count || asked->state != ASKED_WAITING) {
         sim_fail(sim, "worker %u answers query %u, which does not wait", worker, number);
         return;
     }
-    if (!address_equal(&asked->client.from, &out->client.from))
+    if (!address_equal(&asked->client.from, &out->client.from) ||
+        asked->client.tcp != out->client.tcp || asked->client.worker != out->client.worker ||
+        asked->client.connection != out->client.connection ||
+        asked->client.generation != out->client.generation)
         sim_fail(sim, "the answer to query %u goes to another client", number);
-    if (sim->now_us > patience_end(sim, asked->waiting_since_us))
+    if (sim->now_us > worker_patience(sim, asked->waiting_since_us + DEADLINE_US))
         sim_fail(sim, "query %u is answered %llu us after it came", number,
                  (unsigned long long)(sim->now_us - asked->waiting_since_us));
-    judge_reply(sim, number, out->bytes, out->len);
+    stale_check(sim, number);
+    judge_reply(sim, worker, number, out->bytes, out->len);
     sim_note_bytes(sim, out->bytes, out->len);
     asked->state = ASKED_ANSWERED;
+    asked->answered_us = sim->now_us;
     sim->tally.answered++;
-    node->waiting--;
-    if (--sim->questions[asked->question].waiting == 0)
-        node->questions--;
+    sim->askings[asked->asking].waiting--;
+}
+
+static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing *out)
+{
+    bool stream = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
+                  out->kind == OUTGOING_DISCONNECT;
+    if (out->kind != OUTGOING_REPLY &&
+        out->port >= (stream ? sim->scenario.streams_max : sim->scenario.ports_max)) {
+        sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->port);
+        return;
+    }
+    switch (out->kind) {
+    case OUTGOING_REPLY:
+        reply_do(sim, worker, out);
+        break;
+    case OUTGOING_OPEN:
+        asking_open(sim, worker, out);
+        break;
+    case OUTGOING_CLOSE:
+        asking_close(sim, worker, out->port);
+        break;
+    case OUTGOING_CONNECT:
+        asking_connect(sim, worker, out);
+        break;
+    case OUTGOING_DISCONNECT:
+        asking_disconnect(sim, worker, out->port);
+        break;
+    case OUTGOING_QUERY:
+    case OUTGOING_MESSAGE:
+        sim_note_bytes(sim, out->bytes, out->len);
+        asking_send(sim, worker, out);
+        break;
+    }
 }
 
 void worker_drain(struct sim *sim, unsigned worker)
@@ -242,20 +143,13 @@ void worker_drain(struct sim *sim, unsigned worker)
         if (sim->failed || !serve_drain(node->serve, sim->now_us, &out))
             break;
         sim_note(sim, (uint64_t)out.kind << 32 | worker);
-        if (++count > DRAIN_MAX) {
+        if (++count > DRAIN_MAX)
             sim_fail(sim, "worker %u: serve_drain never comes to its end", worker);
-        } else if (out.kind == OUTGOING_REPLY) {
-            reply_do(sim, worker, &out);
-        } else if (out.port >= sim->scenario.ports_max) {
-            sim_fail(sim, "worker %u: port %u is out of bounds", worker, out.port);
-        } else if (out.kind == OUTGOING_OPEN) {
-            open_do(sim, worker, &out);
-        } else if (out.kind == OUTGOING_QUERY) {
-            query_do(sim, worker, &out);
-        } else {
-            close_do(sim, worker, out.port);
-        }
+        else
+            outgoing_do(sim, worker, &out);
     }
+    if (!sim->failed)
+        asking_look(sim, worker);
     deadline_take(sim, node);
 }
 
@@ -277,6 +171,7 @@ void worker_wake(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
     serve_expire(node->serve, sim->now_us);
+    asking_look(sim, worker);
     worker_drain(sim, worker);
     uint64_t deadline_us = serve_deadline(node->serve);
     if (deadline_us <= sim->now_us)
@@ -285,45 +180,73 @@ void worker_wake(struct sim *sim, unsigned worker)
 
 static void waits(struct sim *sim, unsigned worker, uint32_t number)
 {
-    struct node *node = &sim->nodes[worker];
     struct asked *asked = &sim->asked[number];
-    struct question *question = &sim->questions[asked->question];
     if (asked->expect != EXPECT_ANSWER || !asked->recursion) {
         sim_fail(sim, "query %u waits, and should have been answered at once", number);
         return;
     }
     asked->state = ASKED_WAITING;
     asked->waiting_since_us = sim->now_us;
-    node->waiting++;
-    if (judge_kept(sim, asked->question))
+    if (memory_has(sim, asked->question))
         sim_fail(sim, "query %u waits, and its answer should be in memory", number);
-    if (question->waiting++ > 0) {
-        if (question->worker != worker)
-            sim_fail(sim, "query %u waits at worker %u and others at %u", number, worker,
-                     question->worker);
+    uint32_t asking = asking_of_client(sim, worker, asked->question, number);
+    if (!asking) {
+        sim_fail(sim, "query %u waits for nothing", number);
         return;
     }
-    node->questions++;
-    question->worker = (uint8_t)worker;
-    question->sent = false;
-    question->failed = 0;
-    memset(question->sends, 0, sizeof question->sends);
+    asked->asking = asking - 1;
+    const struct kept *stale = memory_stale(sim, asked->question);
+    asked->stale = stale ? stale->served : 0;
+    if (asked->stale && !sim->askings[asking - 1].stale_since_us)
+        sim->askings[asking - 1].stale_since_us = sim->now_us;
+    sim->askings[asking - 1].waiting++;
 }
 
-static void dropped(struct sim *sim, unsigned worker, uint32_t number)
+// Whoever sends what is no query over a connection has it closed.
+static bool is_noise(const struct asked *asked)
 {
-    const struct node *node = &sim->nodes[worker];
+    const struct address *from = &asked->client.from;
+    const struct packet *packet = asked->packet;
+    if (from->family == ADDRESS_IPV4 && from->ip[1] == 99)
+        return true;
+    return from->port != 0 && !asked->cut && (packet->len < 12 || packet->bytes[2] & 0x80);
+}
+
+static void dropped(struct sim *sim, unsigned worker, const struct serve_item *item,
+                    uint32_t number)
+{
+    const struct pending_table *table = &sim->nodes[worker].forward->pending;
     struct asked *asked = &sim->asked[number];
+    const struct question *q = &sim->questions[asked->question];
     asked->state = ASKED_DROPPED;
     sim->tally.dropped++;
+    if (item->noise != is_noise(asked))
+        sim_fail(sim, "query %u is noise to one of us alone", number);
     if (asked->expect == EXPECT_DROP)
         return;
     sim->tally.dropped_full++;
-    bool full = node->questions == sim->scenario.pending_max ||
-                node->waiting == 4 * sim->scenario.pending_max ||
-                sim->questions[asked->question].waiting == PENDING_PER_QUESTION_MAX;
+    bool full = table->count >= table->size / 2 || !table->free_waiters ||
+                (q->asking && sim->askings[q->asking - 1].waiting >= PENDING_PER_QUESTION_MAX);
     if (!full || asked->expect != EXPECT_ANSWER)
         sim_fail(sim, "query %u is dropped without a reason", number);
+}
+
+// A worker tells another that an answer of his is popular. It is no loss if that does not arrive.
+static void noted(struct sim *sim, unsigned worker, const struct serve_item *item, uint32_t number)
+{
+    const struct kept *kept = memory_alive(sim, sim->asked[number].question, false);
+    if (item->owner == worker || item->owner >= sim->scenario.workers || !kept ||
+        (kept->hits != REFRESH_HITS && !kept->hasty) || !sim->settings.cache_prefetch) {
+        sim_fail(sim, "worker %u tells %u without a reason that an answer is popular", worker,
+                 item->owner);
+        return;
+    }
+    sim->tally.notes++;
+    if (dice_chance(&sim->dice, sim->scenario.handed_fail_pm))
+        return;
+    struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)item->owner, .number = number};
+    event.note = true;
+    event_push(sim, &event, sim->now_us + dice_below(&sim->dice, sim->scenario.handed_us + 1));
 }
 
 static void elsewhere(struct sim *sim, unsigned worker, const struct serve_item *item,
@@ -361,9 +284,12 @@ static void verdict_do(struct sim *sim, unsigned worker, const struct serve_item
             return;
         }
         sim_note_bytes(sim, item->out, item->out_len);
-        judge_reply(sim, number, item->out, item->out_len);
+        judge_reply(sim, worker, number, item->out, item->out_len);
         asked->state = ASKED_ANSWERED;
+        asked->answered_us = sim->now_us;
         sim->tally.answered++;
+        if (item->note)
+            noted(sim, worker, item, number);
         break;
     case SERVE_WAITING:
         waits(sim, worker, number);
@@ -372,8 +298,19 @@ static void verdict_do(struct sim *sim, unsigned worker, const struct serve_item
         elsewhere(sim, worker, item, number);
         break;
     default:
-        dropped(sim, worker, number);
+        dropped(sim, worker, item, number);
         break;
+    }
+}
+
+static void verdicts_do(struct sim *sim, unsigned worker, const struct serve_item *items,
+                        const struct inbox_item *from, size_t count, const uint8_t *end)
+{
+    for (size_t i = 0; i < count && !sim->failed; i++) {
+        if (from[i].note != (items[i].verdict == SERVE_NOTED))
+            sim_fail(sim, "worker %u takes a query for a note, or a note for a query", worker);
+        else if (!from[i].note)
+            verdict_do(sim, worker, &items[i], end);
     }
 }
 
@@ -383,8 +320,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
     struct serve_item items[SERVE_BATCH_MAX];
     struct packet *copies[SERVE_BATCH_MAX];
     // At the buffer's end, so that a sanitizer sees what is too long.
-    uint8_t *end = sim->out + SERVE_BATCH_MAX * sim->reply_room;
-    uint8_t *out = end - count * sim->reply_room;
+    uint8_t *end = sim->out + OUT_SIZE, *out = end;
     for (size_t i = 0; i < count; i++) {
         const struct asked *asked = &sim->asked[from[i].asked];
         // A copy, so that a sanitizer sees who still reads it later.
@@ -394,19 +330,23 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
             .in = copies[i]->bytes,
             .in_len = (uint16_t)copies[i]->len,
             .handed_over = from[i].handed,
+            .note = from[i].note,
             .cut = asked->cut,
             .verdict = 0xff,
         };
+        out -= asked->client.tcp ? SERVE_STREAM_ROOM : sim->reply_room;
         sim->tally.arrived += !from[i].handed;
+        sim->tally.arrived_tcp += !from[i].handed && asked->client.tcp;
         sim_trace(sim, "worker %u takes query %u%s", worker, from[i].asked,
-                  from[i].handed ? ", handed over" : "");
+                  from[i].note     ? ", a note"
+                  : from[i].handed ? ", handed over"
+                                   : "");
     }
     serve_queries(node->serve, sim->now_us, items, count, out);
-    for (size_t i = 0; i < count; i++) {
+    asking_look(sim, worker);
+    for (size_t i = 0; i < count; i++)
         free(copies[i]);
-        if (!sim->failed)
-            verdict_do(sim, worker, &items[i], end);
-    }
+    verdicts_do(sim, worker, items, from, count, end);
 }
 
 void worker_inbox(struct sim *sim, unsigned worker)
@@ -426,19 +366,18 @@ void worker_inbox(struct sim *sim, unsigned worker)
     node->inbox_count = 0;
 }
 
-void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed)
+void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool note)
 {
     struct node *node = &sim->nodes[worker];
     // What a socket cannot hold is lost before anybody counts it; what was handed over is not.
     if (node->inbox_count >= (handed ? (uint32_t)INBOX_MAX : sim->scenario.inbox_max)) {
+        struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)worker, .number = asked};
+        event.note = note;
         if (handed)
-            event_push(
-                sim,
-                &(struct event){.kind = EVENT_HANDED, .worker = (uint8_t)worker, .number = asked},
-                sim->now_us + 1000);
+            event_push(sim, &event, sim->now_us + 1000);
         return;
     }
-    node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed};
+    node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed, note};
     if (!node->inbox_event)
         event_push(sim, &(struct event){.kind = EVENT_INBOX, .worker = (uint8_t)worker},
                    sim->now_us + dice_skewed(&sim->dice, 200));

@@ -10,7 +10,7 @@
 // A seed's life: make the scenario, let things happen in the order of time until nothing is left to
 // happen, then add up.
 
-enum { STEPS_MAX = 400000 };
+enum { STEPS_MAX = 1000000 };
 
 void sim_fail(struct sim *sim, const char *format, ...)
 {
@@ -84,10 +84,13 @@ struct sim *sim_make(void)
     sim->plan_memory = taken(plan_size(&sim->settings));
     sim->access_memory = taken(access_size(&sim->settings));
     sim->region = taken(2 * cache_size_min(2 * WORKERS_MAX));
-    struct serve_config config = {
-        .settings = &sim->settings, .pending_max = PENDING_MAX, .ports_max = PORTS_MAX};
+    struct serve_config config = scenario_config(sim, 0);
+    sim->serve_memory_size = serve_size(&config) + CANARY_LEN;
     for (unsigned i = 0; i < WORKERS_MAX; i++)
-        sim->serve_memory[i] = taken(serve_size(&config));
+        sim->serve_memory[i] = taken(sim->serve_memory_size);
+    sim->copy = taken(sizeof *sim->copy);
+    sim->out = taken(OUT_SIZE);
+    sim->outgoing = taken(SERVE_STREAM_ROOM);
     return sim;
 }
 
@@ -95,6 +98,9 @@ void sim_free(struct sim *sim)
 {
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         free(sim->serve_memory[i]);
+    free(sim->outgoing);
+    free(sim->out);
+    free(sim->copy);
     free(sim->region);
     free(sim->access_memory);
     free(sim->plan_memory);
@@ -111,17 +117,30 @@ static void cache_make(struct sim *sim)
     memset(sim->region, 0, size);
     int error = cache_format(&sim->cache, sim->region, size, shard_count, dice_u64(&sim->dice));
     assert(error == 0);
+    sim->cache.stale_s = (uint32_t)(sim->settings.cache_stale_max_age / 1000);
+}
+
+// Which upstream of the plan each server is.
+static void upstreams_find(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+        sim->servers[i].upstream = -1;
+        for (size_t u = 0; u < sim->plan.upstream_count; u++) {
+            if (address_equal(&sim->plan.upstreams[u], &sim->servers[i].address))
+                sim->servers[i].upstream = (int)u;
+        }
+    }
 }
 
 static void start(struct sim *sim, uint64_t seed, bool trace)
 {
     sim->seed = seed;
     sim->dice = dice_for(seed, 0);
-    sim->stall_from_us = sim->stall_until_us = 0;
+    sim->stall_from_us = sim->stall_until_us = sim->outage_until_us = 0;
     sim->digest = sim->order = sim->steps = 0;
     sim->trace = trace;
     sim->failed = false;
-    sim->asked_count = sim->served_count = 0;
+    sim->asked_count = sim->asking_count = sim->sent_count = sim->served_count = 0;
     sim->event_count = 0;
     sim->queries_left = 0;
     sim->now_us = sim->start_us = 0;
@@ -130,22 +149,27 @@ static void start(struct sim *sim, uint64_t seed, bool trace)
     memset(sim->questions, 0, sizeof sim->questions);
     memset(sim->denials, 0, sizeof sim->denials);
     scenario_draw(sim);
+    upstreams_find(sim);
     cache_make(sim);
     for (unsigned i = 0; i < sim->scenario.workers; i++)
         worker_start(sim, i);
-    sim->out = malloc(SERVE_BATCH_MAX * sim->reply_room);
-    sim->outgoing = malloc(sim->reply_room);
-    assert(sim->out && sim->outgoing);
+}
 
+static void events_plan(struct sim *sim)
+{
+    const struct scenario *s = &sim->scenario;
     event_push(sim, &(struct event){.kind = EVENT_CLIENT}, sim->now_us);
-    if (sim->scenario.spoof_us)
+    if (s->spoof_us)
         event_push(sim, &(struct event){.kind = EVENT_SPOOF}, sim->now_us);
-    for (uint32_t i = 0; i < sim->scenario.stalls; i++)
+    for (uint32_t i = 0; i < s->stalls; i++)
         event_push(sim, &(struct event){.kind = EVENT_STALL},
-                   sim->now_us + dice_below(&sim->dice, sim->scenario.span_us));
-    for (unsigned i = 0; sim->scenario.mode_us > 0 && i < sim->scenario.servers; i++)
+                   sim->now_us + dice_below(&sim->dice, s->span_us));
+    for (uint32_t i = 0; i < s->outages; i++)
+        event_push(sim, &(struct event){.kind = EVENT_OUTAGE},
+                   sim->now_us + dice_below(&sim->dice, s->span_us));
+    for (unsigned i = 0; s->mode_us > 0 && i < s->servers; i++)
         event_push(sim, &(struct event){.kind = EVENT_MODE, .server = (uint8_t)i},
-                   sim->now_us + dice_below(&sim->dice, sim->scenario.mode_us));
+                   sim->now_us + dice_below(&sim->dice, s->mode_us));
 }
 
 static void end(struct sim *sim)
@@ -153,8 +177,6 @@ static void end(struct sim *sim)
     events_clear(sim);
     for (uint32_t i = 0; i < sim->asked_count; i++)
         free(sim->asked[i].packet);
-    free(sim->out);
-    free(sim->outgoing);
 }
 
 static void cache_check(struct sim *sim)
@@ -166,57 +188,130 @@ static void cache_check(struct sim *sim)
     }
 }
 
-// Would this be taken for a right reply, and rightly? Only a liar's luck can make it so.
-static bool matches_sent(const struct sim *sim, const struct slot *slot,
-                         const struct packet *packet)
+// What one message from upstream made of the counters.
+struct taken {
+    uint64_t accepted, failed, truncated, edns, late, inserted;
+};
+
+static struct taken taken_now(const struct node *node)
 {
-    struct strict m;
-    if (!strict_open(&m, packet->bytes, packet->len) || m.question.len == 0 || m.class != 1 ||
-        (m.flags[0] & 0xf8) != 0x80)
-        return false;
-    for (unsigned i = 0; i < slot->sent_count && i < PORT_SENDS_MAX; i++) {
-        const struct sent *sent = &slot->sent[i];
-        if (sent->id == m.id && question_type(sim, sent->question) == m.type &&
-            strict_equal(&question_qname(sim, sent->question)->name, &m.question))
-            return true;
-    }
-    return false;
+    return (struct taken){
+        .accepted = sim_counted(node, COUNTER_replies_accepted),
+        .failed = sim_counted(node, COUNTER_replies_failed),
+        .truncated = sim_counted(node, COUNTER_replies_truncated),
+        .edns = sim_counted(node, COUNTER_replies_edns),
+        .late = sim_counted(node, COUNTER_replies_late),
+        .inserted = sim_counted(node, COUNTER_cache_inserted),
+    };
 }
 
-// Delivers a datagram. What it was taken for shows in the counters; what is no server's word may
-// be taken for nothing.
-static void deliver(struct sim *sim, unsigned worker, uint16_t port, const struct packet *packet,
-                    uint32_t number)
+static struct taken taken_since(const struct node *node, const struct taken *before)
+{
+    struct taken now = taken_now(node);
+    return (struct taken){
+        .accepted = now.accepted - before->accepted,
+        .failed = now.failed - before->failed,
+        .truncated = now.truncated - before->truncated,
+        .edns = now.edns - before->edns,
+        .late = now.late - before->late,
+        .inserted = now.inserted - before->inserted,
+    };
+}
+
+// A server has answered what was sent.
+static void answered(struct sim *sim, struct sent *sent)
+{
+    struct heard *heard = &sim->nodes[sent->worker].heard[sent->server];
+    if (sent->answered_us == NEVER)
+        sent->answered_us = sim->now_us;
+    heard->answers++;
+    heard->gone = false;
+    if (!sent->tcp && sent->at_us > heard->reply_sent_us)
+        heard->reply_sent_us = sent->at_us;
+}
+
+// What became of the question whose send was answered.
+static void reply_note(struct sim *sim, struct sent *sent, uint32_t number,
+                       const struct taken *taken)
+{
+    struct asking *asking = &sim->askings[sent->asking];
+    if (taken->failed)
+        asking->failed |= (uint8_t)(1u << sent->server);
+    if (taken->truncated || taken->edns)
+        asking->complained |= (uint8_t)(1u << sent->server);
+    if (taken->failed || taken->truncated || taken->edns)
+        asking->credits++;
+    if (!taken->accepted)
+        return;
+    asking->answer = number;
+    // Only a probe is asked elsewhere than at home.
+    bool home = asking_home(sim, asking) == sent->worker;
+    if (home)
+        memory_taken(sim, number - 1, taken->inserted, asking->refresh);
+    else if (taken->inserted || !asking->probe)
+        sim_fail(sim, "worker %u writes to another worker's shard", sent->worker);
+}
+
+// Has the server that this was sent to been heard of right now? What has a wrong spelling or lacks
+// its cookie is no answer but a sign of life.
+static bool heard_now(const struct sim *sim, uint32_t sent)
+{
+    if (!sent)
+        return false;
+    const struct node *node = &sim->nodes[sim->sent[sent - 1].worker];
+    int upstream = sim->servers[sim->sent[sent - 1].server].upstream;
+    return node->forward->upstreams[upstream].reply_us == sim->now_us;
+}
+
+// Delivers a message. What it was taken for shows in the counters; what is no server's word may be
+// taken for nothing, and what was cut on its way for no more than that it is too long.
+static void deliver(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
+                    const struct packet *packet, uint32_t number)
 {
     struct node *node = &sim->nodes[worker];
-    struct served *served = number > 0 ? &sim->served[number - 1] : NULL;
-    if (served && served->delivered_us == NEVER)
-        served->delivered_us = sim->now_us;
-    uint64_t taken = counter_get(&node->counters, COUNTER_replies_accepted);
-    uint64_t failed = counter_get(&node->counters, COUNTER_replies_failed);
+    struct taken before = taken_now(node);
+    uint16_t id = packet->len < 2 ? 0 : (uint16_t)(packet->bytes[0] << 8 | packet->bytes[1]);
+    bool sent_here = tcp ? stream_find(&node->forward->streams, port, id) != NULL
+                         : port_find(&node->forward->ports, port, id) != NULL;
+    uint32_t sent = sent_here ? asking_sent_find(sim, worker, port, tcp, id) : 0;
+    bool heard_before = heard_now(sim, sent);
     sim->tally.replies++;
-    serve_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
-    taken = counter_get(&node->counters, COUNTER_replies_accepted) - taken;
-    failed = counter_get(&node->counters, COUNTER_replies_failed) - failed;
-    if (!served && (taken || failed))
+    if (number && sim->served[number - 1].delivered_us == NEVER)
+        sim->served[number - 1].delivered_us = sim->now_us;
+    if (tcp)
+        serve_stream_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
+    else
+        serve_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
+    struct taken taken = taken_since(node, &before);
+    bool heard = heard_now(sim, sent) && !heard_before;
+    bool read = taken.accepted + taken.failed + taken.truncated + taken.edns > 0;
+    if ((read && !sent) || (taken.accepted + taken.failed > 0 && !number))
         sim_fail(sim, "worker %u takes a reply that no server made", worker);
-    else if (failed)
-        sim->questions[served->question].failed |= (uint8_t)(1u << node->slots[port].server);
-    else if (taken)
-        judge_taken(sim, number - 1);
+    if (sent && (read || taken.late || heard))
+        answered(sim, &sim->sent[sent - 1]);
+    if (sent && heard && !read && !taken.late)
+        sim->askings[sim->sent[sent - 1].asking].credits++;
+    if (sent && read && !sim->failed)
+        reply_note(sim, &sim->sent[sent - 1], number, &taken);
+    asking_look(sim, worker);
     worker_drain(sim, worker);
 }
 
-void world_reply(struct sim *sim, unsigned worker, uint16_t port, struct packet *packet,
-                 uint32_t number)
+void world_reply(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
+                 const struct packet *packet, uint32_t number)
 {
     bool marked = memmem(packet->bytes, packet->len, FORGED_MARK, sizeof FORGED_MARK - 1);
-    if (!marked || !matches_sent(sim, &sim->nodes[worker].slots[port], packet)) {
-        sim_trace(sim, "worker %u gets %zu octets at port %u%s", worker, packet->len, port,
-                  marked ? ", forged" : "");
-        deliver(sim, worker, port, packet, number);
-    }
-    free(packet);
+    if (marked && forged_right(sim, worker, port, tcp, packet))
+        return;
+    sim_trace(sim, "worker %u gets %zu octets at %s %u%s", worker, packet->len,
+              tcp ? "connection" : "port", port, marked ? ", forged" : "");
+    deliver(sim, worker, port, tcp, packet, number);
+}
+
+bool world_busy(const struct sim *sim)
+{
+    const struct tally *t = &sim->tally;
+    return sim->queries_left > 0 || t->arrived > t->answered + t->dropped;
 }
 
 // The daemon drains with the time that it read before it took the queries in, so a drain that was
@@ -244,12 +339,16 @@ static void port_event_do(struct sim *sim, struct event *event)
         return;
     }
     if (event->kind == EVENT_REPLY) {
-        world_reply(sim, event->worker, event->port, event->packet, event->number);
+        world_reply(sim, event->worker, event->port, false, event->packet, event->number);
+        free(event->packet);
         return;
     }
     sim_trace(sim, "worker %u learns that port %u leads nowhere", event->worker, event->port);
     sim->tally.unreachables++;
+    node->heard[slot->server].gone = true;
+    asking_credit_all(sim, event->worker, event->port, false);
     serve_unreachable(node->serve, sim->now_us, event->port);
+    asking_look(sim, event->worker);
     worker_drain(sim, event->worker);
 }
 
@@ -260,10 +359,10 @@ static void event_do(struct sim *sim, struct event *event)
         client_next(sim);
         break;
     case EVENT_QUERY:
-        worker_arrived(sim, event->worker, client_arrives(sim, event->number), false);
+        worker_arrived(sim, event->worker, client_arrives(sim, event->number), false, false);
         break;
     case EVENT_HANDED:
-        worker_arrived(sim, event->worker, event->number, true);
+        worker_arrived(sim, event->worker, event->number, true, event->note);
         break;
     case EVENT_INBOX:
         worker_inbox(sim, event->worker);
@@ -280,11 +379,22 @@ static void event_do(struct sim *sim, struct event *event)
     case EVENT_UNREACHABLE:
         port_event_do(sim, event);
         break;
+    case EVENT_TCP_ASKED:
+    case EVENT_TCP_REPLY:
+    case EVENT_TCP_CLOSED:
+    case EVENT_TCP_IDLE:
+        tcp_event(sim, event);
+        break;
     case EVENT_MODE:
-        server_mode_change(sim, event->server);
+        server_mode_change(sim, event->server, true);
+        break;
+    case EVENT_OUTAGE:
+        server_outage(sim);
         break;
     case EVENT_SPOOF:
-        server_spoof(sim);
+        spoof(sim);
+        break;
+    case EVENT_BENCH:
         break;
     case EVENT_STALL:
         stall(sim);
@@ -342,47 +452,86 @@ static void sum_check(struct sim *sim, const char *what, unsigned first, unsigne
 static void counters_check(struct sim *sim)
 {
     const struct tally *t = &sim->tally;
-    sum_check(sim, "queries", COUNTED(queries), t->arrived);
+    sum_check(sim, "queries", COUNTED(queries), t->arrived - t->arrived_tcp);
+    sum_check(sim, "queries over TCP", COUNTED(queries_tcp), t->arrived_tcp);
     sum_check(sim, "answers", COUNTER_answers_cache, COUNTER_answers_error, t->answered);
+    sum_check(sim, "answers from memory", COUNTED(answers_cache), t->hits);
+    sum_check(sim, "stale answers", COUNTED(answers_stale), t->stale);
+    sum_check(sim, "fresh answers", COUNTED(answers_upstream), t->fresh);
     sum_check(sim, "drops", COUNTER_drops_short, COUNTER_drops_handover_full, t->dropped);
-    sum_check(sim, "drops of full tables", COUNTER_drops_pending_full, COUNTER_drops_waiters_full,
+    sum_check(sim, "drops of full tables", COUNTER_drops_pending_full, COUNTER_drops_client_share,
               t->dropped_full);
     sum_check(sim, "drops at hand-over", COUNTED(drops_handover_full), t->handed_failed);
     sum_check(sim, "handed over", COUNTED(handed_over), t->handed);
     sum_check(sim, "truncated", COUNTED(truncated), t->truncated);
     sum_check(sim, "upstream queries", COUNTED(upstream_queries), t->sends);
+    sum_check(sim, "upstream queries over TCP", COUNTED(upstream_queries_tcp), t->tcp_sends);
     sum_check(sim, "upstream resends", COUNTED(upstream_resends), t->resends);
     sum_check(sim, "upstream replies", COUNTER_replies_accepted, COUNTER_replies_garbage,
               t->replies);
     sum_check(sim, "unreachable", COUNTED(upstream_unreachable), t->unreachables);
+    sum_check(sim, "refreshes", COUNTED(refreshes), t->refreshes);
+}
+
+// The same of what is open at some time and closed at the end.
+static void opens_check(struct sim *sim)
+{
+    const struct tally *t = &sim->tally;
     sum_check(sim, "ports opened", COUNTED(ports_opened), t->opens);
     sum_check(sim, "ports refused", COUNTED(ports_refused), t->refusals);
     sum_check(sim, "ports closed", COUNTED(ports_opened), t->closes);
     sum_check(sim, "ports open", COUNTED(ports), 0);
+    sum_check(sim, "connections opened", COUNTED(streams_opened), t->connects);
+    sum_check(sim, "connections closed", COUNTED(streams_opened), t->ends + t->disconnects);
+    sum_check(sim, "connections open", COUNTED(streams), 0);
     sum_check(sim, "pending questions", COUNTED(pending), 0);
     sum_check(sim, "waiting clients", COUNTED(waiters), 0);
+    uint64_t used = sum_of(sim, COUNTED(refreshes_used));
+    if (used < t->refreshes_used || used > t->refreshes_used + t->refreshes_used_maybe)
+        sim_fail(sim, "refreshes used: counted %" PRIu64 ", happened %" PRIu64, used,
+                 t->refreshes_used);
     if (t->arrived != t->answered + t->dropped)
         sim_fail(sim, "%" PRIu64 " queries arrived, %" PRIu64 " were answered, %" PRIu64 " dropped",
                  t->arrived, t->answered, t->dropped);
 }
 
-static void end_check(struct sim *sim)
+static void totals_add(struct sim *sim)
 {
+    const uint64_t *from = (const uint64_t *)&sim->tally;
+    uint64_t *to = (uint64_t *)&sim->tallies;
     for (unsigned i = 0; i < sim->scenario.workers; i++) {
-        if (serve_deadline(sim->nodes[i].serve) != WHEEL_NEVER)
-            sim_fail(sim, "worker %u still wants to be woken", i);
         sim_note_bytes(sim, (const uint8_t *)&sim->nodes[i].counters, sizeof(struct counters));
         for (unsigned c = 0; c < COUNTER_COUNT; c++)
-            sim->totals[c] += counter_get(&sim->nodes[i].counters, c);
+            sim->totals[c] += sim_counted(&sim->nodes[i], c);
     }
-    sim->forged_total += sim->tally.forged;
+    for (size_t i = 0; i < sizeof sim->tally / sizeof *from; i++)
+        to[i] += from[i];
+}
+
+static void end_check(struct sim *sim)
+{
+    totals_add(sim);
+    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+        const char *why = worker_check(sim, i);
+        if (why)
+            sim_fail(sim, "worker %u: %s", i, why);
+        if (serve_deadline(sim->nodes[i].serve) != WHEEL_NEVER)
+            sim_fail(sim, "worker %u still wants to be woken", i);
+    }
     for (uint32_t i = 0; i < sim->asked_count; i++) {
         if (sim->asked[i].state == ASKED_WAITING)
             sim_fail(sim, "query %u waits for ever", i);
     }
+    for (uint32_t i = 0; i < sim->asking_count; i++) {
+        if (!sim->askings[i].end)
+            sim_fail(sim, "%s is asked for ever", sim_question_text(sim, sim->askings[i].question));
+    }
     cache_check(sim);
+    memory_check(sim);
     if (!sim->failed)
         counters_check(sim);
+    if (!sim->failed)
+        opens_check(sim);
 }
 
 static void scenario_trace(struct sim *sim)
@@ -390,15 +539,16 @@ static void scenario_trace(struct sim *sim)
     const struct scenario *s = &sim->scenario;
     sim_trace(sim,
               "%u workers, %u clients, %u queries in %u us, %u names, %u types, %u zones, "
-              "%u servers, tables of %u questions and %u ports%s%s",
+              "%u servers, tables of %u questions, %u ports and %u connections%s%s",
               s->workers, s->clients, s->queries, s->span_us, s->names, s->types, s->zones,
-              s->servers, s->pending_max, s->ports_max, s->lazy ? ", lazy" : "",
+              s->servers, s->pending_max, s->ports_max, s->streams_max, s->lazy ? ", lazy" : "",
               s->must_answer ? ", no excuse" : "");
 }
 
 bool sim_run(struct sim *sim, uint64_t seed, bool trace)
 {
     start(sim, seed, trace);
+    events_plan(sim);
     scenario_trace(sim);
     while (step(sim))
         continue;

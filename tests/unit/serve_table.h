@@ -9,6 +9,7 @@
 
 #define START_US          1000000000000000u
 #define SECOND_US         1000000u
+#define GIVEN_UP_US       4900000u // after which a question has failed
 #define SENT_MAX          600
 #define WORKERS           2
 #define REGION_LEN        ((size_t)2 << 20)
@@ -49,8 +50,17 @@ struct setup {
     size_t upstreams; // 0: stands for 1
     uint32_t pending_max;
     uint16_t ports_max;
+    uint16_t streams_max; // 0: stands for 8
     uint32_t workers;
     const char *zone;
+    bool fastest; // the zone's strategy; else ordered
+    bool spelling;
+    bool cookies;
+    bool no_stale;
+    bool stale_after_set; // or 1800 ms
+    uint64_t stale_after_ms;
+    uint64_t stale_max_age_ms; // 0: stands for a day
+    bool no_tcp;               // there is no place for a connection
 };
 
 static inline void *memory_of(struct table *t, size_t size)
@@ -77,7 +87,7 @@ static inline void settings_make(struct table *t, const struct setup *setup)
     forward_zone_init(&t->zones[0]);
     const char *zone = setup->zone ? setup->zone : ".";
     assert_true(name_parse(&t->zones[0].zone, zone, strlen(zone)));
-    t->zones[0].strategy = FORWARD_ORDERED;
+    t->zones[0].strategy = setup->fastest ? FORWARD_FASTEST : FORWARD_ORDERED;
     for (uint8_t i = 0; i < COUNT_OF(t->upstreams); i++)
         t->upstreams[i] = (struct address){
             .ip = {198, 51, 100, (uint8_t)(i + 1)}, .port = 53, .family = ADDRESS_IPV4};
@@ -89,6 +99,13 @@ static inline void settings_make(struct table *t, const struct setup *setup)
     t->settings.access_allow = (struct prefix_list){t->allow, 1};
     t->settings.access_refuse = (struct prefix_list){t->refuse, 1};
     t->settings.access_drop = (struct prefix_list){t->drop, 1};
+    // Off where a test does not ask for them, so that queries have the octets that it says.
+    t->settings.upstream_random_case = setup->spelling;
+    t->settings.upstream_cookies = setup->cookies;
+    if (setup->stale_after_set)
+        t->settings.cache_stale_answer_after = setup->stale_after_ms;
+    if (setup->no_stale || setup->stale_max_age_ms > 0)
+        t->settings.cache_stale_max_age = setup->stale_max_age_ms;
 }
 
 static inline struct table *begin(struct setup setup)
@@ -113,6 +130,9 @@ static inline struct table *begin(struct setup setup)
             .worker_count = workers,
             .pending_max = setup.pending_max ? setup.pending_max : 64,
             .ports_max = setup.ports_max ? setup.ports_max : 128,
+            .streams_max = setup.no_tcp        ? 0
+                           : setup.streams_max ? setup.streams_max
+                                               : 8,
             .seed = {[0] = (uint8_t)(i + 1)},
         };
         t->workers[i] = serve_init(memory_of(t, serve_size(&config)), &config, t->now_us);
@@ -169,7 +189,13 @@ static inline void ask_answered(struct table *t, uint8_t host, const char *query
     assert_packet(item.out, item.out_len, reply);
 }
 
-// Fetches all that is to be done and returns how many things that were.
+static inline bool has_message(enum outgoing_kind kind)
+{
+    return kind == OUTGOING_REPLY || kind == OUTGOING_QUERY || kind == OUTGOING_MESSAGE;
+}
+
+// Fetches all that is to be done and returns how many things that were. What is sent on a
+// connection is kept without its length, which must be right.
 static inline size_t drain(struct table *t)
 {
     uint8_t *bytes = malloc(t->room);
@@ -183,45 +209,138 @@ static inline size_t drain(struct table *t)
         struct sent *sent = &t->sent[t->sent_count++];
         *sent =
             (struct sent){.kind = outgoing.kind, .port = outgoing.port, .number = outgoing.number};
-        if (outgoing.kind == OUTGOING_OPEN || outgoing.kind == OUTGOING_QUERY)
-            sent->upstream = *outgoing.upstream;
         if (outgoing.kind == OUTGOING_REPLY)
             sent->client = outgoing.client;
-        if (outgoing.kind == OUTGOING_REPLY || outgoing.kind == OUTGOING_QUERY) {
-            assert_in_range(outgoing.len, 12, t->room);
-            sent->packet.len = outgoing.len;
-            memcpy(sent->packet.bytes, bytes, outgoing.len);
+        else if (outgoing.kind != OUTGOING_CLOSE && outgoing.kind != OUTGOING_DISCONNECT)
+            sent->upstream = *outgoing.upstream;
+        if (has_message(outgoing.kind)) {
+            size_t head = outgoing.kind == OUTGOING_MESSAGE ? 2 : 0;
+            assert_in_range(outgoing.len, head + 12, t->room);
+            sent->packet.len = outgoing.len - head;
+            memcpy(sent->packet.bytes, bytes + head, sent->packet.len);
+            assert_true(head == 0 || load_be16(bytes) == sent->packet.len);
         }
     }
     free(bytes);
     return t->sent_count;
 }
 
+// The opening of a port or connection and what is sent from it must stand at this place of what
+// was drained; returns the latter.
+static inline struct sent sent_at(const struct table *t, size_t at, enum outgoing_kind open)
+{
+    const struct sent *sent = t->sent + at;
+    assert_in_range(at + 2, 2, t->sent_count);
+    assert_int_equal(sent[0].kind, open);
+    assert_int_equal(sent[1].kind, open == OUTGOING_OPEN ? OUTGOING_QUERY : OUTGOING_MESSAGE);
+    assert_int_equal(sent[0].port, sent[1].port);
+    if (open == OUTGOING_OPEN)
+        assert_in_range(sent[0].number, 1024, 65535);
+    assert_true(address_equal(&sent[0].upstream, &sent[1].upstream));
+    return sent[1];
+}
+
+// The first of a kind among what was drained.
+static inline struct sent first_of(const struct table *t, enum outgoing_kind kind)
+{
+    for (size_t i = 0; i < t->sent_count; i++) {
+        if (t->sent[i].kind == kind)
+            return t->sent[i];
+    }
+    fail_msg("there is none among %zu", t->sent_count);
+    return (struct sent){0};
+}
+
 // Drains what must be the opening of a port and a query from it, and returns the query.
 static inline struct sent query_sent(struct table *t)
 {
     assert_int_equal(drain(t), 2);
-    assert_int_equal(t->sent[0].kind, OUTGOING_OPEN);
-    assert_int_equal(t->sent[1].kind, OUTGOING_QUERY);
-    assert_int_equal(t->sent[0].port, t->sent[1].port);
-    assert_in_range(t->sent[0].number, 1024, 65535);
-    assert_true(address_equal(&t->sent[0].upstream, &t->sent[1].upstream));
-    return t->sent[1];
+    return sent_at(t, 0, OUTGOING_OPEN);
 }
 
+// The same of a connection, which may be open already.
+static inline struct sent message_sent(struct table *t)
+{
+    if (drain(t) == 2)
+        return sent_at(t, 0, OUTGOING_CONNECT);
+    assert_int_equal(t->sent_count, 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_MESSAGE);
+    return t->sent[0];
+}
+
+// Which of the upstreams something went to.
+static inline size_t where(const struct table *t, const struct sent *sent)
+{
+    size_t i = 0;
+    while (!address_equal(&sent->upstream, &t->upstreams[i]))
+        assert_in_range(++i, 0, COUNT_OF(t->upstreams) - 1);
+    return i;
+}
+
+// Gives what was sent to an upstream a reply, with its ID and this behind it.
 static inline void reply_from(struct table *t, const struct sent *query, const char *rest)
 {
-    char text[4096];
+    char text[5000];
     snprintf(text, sizeof text, "%02x%02x %s", query->packet.bytes[0], query->packet.bytes[1],
              rest);
     struct packet packet = packet_of(text);
     uint8_t *bytes = exact_copy(packet.bytes, packet.len);
-    serve_reply(t->serve, t->now_us, query->port, bytes, packet.len);
+    if (query->kind == OUTGOING_MESSAGE)
+        serve_stream_reply(t->serve, t->now_us, query->port, bytes, packet.len);
+    else
+        serve_reply(t->serve, t->now_us, query->port, bytes, packet.len);
     free(bytes);
 }
 
+// The same with the question as it was sent, letter by letter: `head` is what stands before it,
+// from the flags to the counts, and `tail` what stands behind it.
+static inline void reply_to(struct table *t, const struct sent *query, const char *head,
+                            const char *tail)
+{
+    char text[4000];
+    const uint8_t *question = query->packet.bytes + MESSAGE_HEADER_LEN;
+    size_t at = (size_t)snprintf(text, sizeof text, "%s ", head);
+    for (size_t i = 0; i < name_length(question, NAME_MAX_LEN) + 4; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", question[i]);
+    snprintf(text + at, sizeof text - at, " %s", tail);
+    reply_from(t, query, text);
+}
+
+// Lets time pass and wakes serve whenever it wants to be. Stops where something is sent, opened or
+// told, which then stands in `sent`; false: there was nothing until then.
+static inline bool pass_until(struct table *t, uint64_t until_us)
+{
+    for (;;) {
+        uint64_t deadline_us = serve_deadline(t->serve);
+        if (deadline_us > until_us)
+            break;
+        t->now_us = deadline_us > t->now_us ? deadline_us : t->now_us;
+        serve_expire(t->serve, t->now_us);
+        for (size_t i = drain(t); i-- > 0;) {
+            if (t->sent[i].kind != OUTGOING_CLOSE && t->sent[i].kind != OUTGOING_DISCONNECT)
+                return true;
+        }
+    }
+    t->now_us = until_us;
+    return false;
+}
+
+// Nothing happens for so long, and then something does, at most a tick later.
+static inline void assert_after(struct table *t, uint64_t us)
+{
+    uint64_t wanted_us = t->now_us + us;
+    assert_true(pass_until(t, wanted_us + 60 * SECOND_US));
+    if (t->now_us < wanted_us || t->now_us > wanted_us + 1000)
+        fail_msg("%lld us late", (long long)(t->now_us - wanted_us));
+}
+
+static inline void assert_quiet(struct table *t, uint64_t us)
+{
+    assert_false(pass_until(t, t->now_us + us));
+}
+
 // With nothing under way any more, all that is left to do is to close the source ports one after
-// the other as they grow old; then nothing is to be waited for.
+// the other as they grow old, and the connections; then nothing is to be waited for.
 static inline void settle(struct table *t)
 {
     uint64_t end_us = t->now_us + 15 * SECOND_US;
@@ -230,11 +349,83 @@ static inline void settle(struct table *t)
         t->now_us = serve_deadline(t->serve);
         serve_expire(t->serve, t->now_us);
         for (size_t i = drain(t); i-- > 0;)
-            assert_int_equal(t->sent[i].kind, OUTGOING_CLOSE);
+            assert_true(t->sent[i].kind == OUTGOING_CLOSE ||
+                        t->sent[i].kind == OUTGOING_DISCONNECT);
     }
     assert_int_equal(counter_get(&t->counters, COUNTER_ports), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_streams), 0);
     assert_int_equal(counter_get(&t->counters, COUNTER_pending), 0);
     assert_int_equal(counter_get(&t->counters, COUNTER_waiters), 0);
+}
+
+// The question for a zone's own SOA that is sent to see who is back (forward_probe): of the tests'
+// names only the zone's is the root.
+static inline bool is_probe(const struct sent *sent)
+{
+    return sent->kind == OUTGOING_QUERY && sent->packet.bytes[MESSAGE_HEADER_LEN] == 0;
+}
+
+// Writes what is in `sent` without probes, with the milliseconds since then: "u0" is a query to
+// upstream 0, "c0" the opening of a connection to it, "t0" what is sent there, and "r" a reply to a
+// client.
+static inline void story_write(const struct table *t, uint64_t since_us, char *text, size_t size)
+{
+    static const char letters[] = {
+        [OUTGOING_REPLY] = 'r',   [OUTGOING_QUERY] = 'u',      [OUTGOING_CONNECT] = 'c',
+        [OUTGOING_MESSAGE] = 't', [OUTGOING_DISCONNECT] = 'd',
+    };
+    for (size_t i = 0; i < t->sent_count; i++) {
+        const struct sent *sent = &t->sent[i];
+        size_t at = strlen(text);
+        if (sent->kind == OUTGOING_OPEN || sent->kind == OUTGOING_CLOSE || is_probe(sent))
+            continue;
+        at += (size_t)snprintf(text + at, size - at, "%s%u:%c", at ? " " : "",
+                               (unsigned)((t->now_us - since_us) / 1000), letters[sent->kind]);
+        if (sent->kind != OUTGOING_REPLY && sent->kind != OUTGOING_DISCONNECT)
+            snprintf(text + at, size - at, "%zu", where(t, sent));
+    }
+}
+
+// Drains, and lets pass what follows until then.
+static inline void assert_story(struct table *t, uint64_t us, const char *wanted)
+{
+    char story[2048] = "";
+    uint64_t since_us = t->now_us;
+    drain(t);
+    do
+        story_write(t, since_us, story, sizeof story);
+    while (pass_until(t, since_us + us));
+    assert_string_equal(story, wanted);
+}
+
+// Makes the upstreams known: each has answered, the first of them at least as often as this, and
+// after so long. What it asks for is not kept.
+static inline void meet(struct table *t, uint64_t us, unsigned count)
+{
+    bool met[COUNT_OF(t->upstreams)] = {0};
+    size_t left = t->settings.forward.items[0].to.count;
+    for (unsigned n = 0; left > 0 || n < count; n++) {
+        char text[128];
+        snprintf(text, sizeof text, "1234 0100 0001 0000 0000 0000 'meet' 02 %02x%02x 00 0001 0001",
+                 'a' + n / 26, 'a' + n % 26);
+        assert_int_equal(ask(t, 1, text).verdict, SERVE_WAITING);
+        size_t sent_count = drain(t);
+        t->now_us += us;
+        for (size_t i = 0; i < sent_count; i++) {
+            struct sent query = t->sent[i];
+            if (query.kind != OUTGOING_QUERY)
+                continue;
+            left -= !met[where(t, &query)];
+            met[where(t, &query)] = true;
+            query.packet.bytes[2] |= HEADER_QR;
+            query.packet.bytes[3] |= RCODE_NXDOMAIN;
+            serve_reply(t->serve, t->now_us, query.port, query.packet.bytes, query.packet.len);
+            struct outgoing outgoing = {.bytes = t->out};
+            while (serve_drain(t->serve, t->now_us, &outgoing))
+                assert_int_equal(outgoing.kind, OUTGOING_REPLY);
+        }
+    }
+    t->before = t->counters;
 }
 
 static inline void assert_reply(const struct sent *sent, uint8_t host, const char *reply)

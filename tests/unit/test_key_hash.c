@@ -89,8 +89,17 @@ static struct key key_of(const char *text, uint16_t type, bool checking_disabled
     struct key key;
     uint8_t bytes[MESSAGE_UDP_MIN];
     assert_true(name_parse(&name, text, strlen(text)));
-    size_t len = upstream_query_write(bytes, 1, name.bytes, name.len, type, CLASS_IN,
-                                      checking_disabled, dnssec_ok, 1232, NULL);
+    struct upstream_query asked = {
+        .name = name.bytes,
+        .name_len = name.len,
+        .id = 1,
+        .type = type,
+        .class = CLASS_IN,
+        .udp_size = UPSTREAM_UDP_SIZE,
+        .checking_disabled = checking_disabled,
+        .dnssec_ok = dnssec_ok,
+    };
+    size_t len = upstream_query_write(bytes, &asked);
     assert_int_equal(query_read(&query, bytes, len), QUERY_GOOD);
     key_make(&key, &query, seed);
     assert_true(key.hash == key_hash(key.bytes, key.len, seed));
@@ -159,5 +168,5 @@ int main(void)
         cmocka_unit_test(test_names_made_to_collide_do_not),
         cmocka_unit_test(test_spelling_makes_no_difference_but_the_seed_does),
     };
-    return cmocka_run_group_tests_name("key", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("key hash", tests, NULL, NULL);
 }

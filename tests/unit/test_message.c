@@ -343,6 +343,9 @@ static void test_reply_empty_row(void **state)
     free(reply);
 }
 
+#define COOKIE_8  "0123456789abcdef "
+#define COOKIE_40 COOKIE_8 COOKIE_8 COOKIE_8 COOKIE_8 COOKIE_8
+
 struct upstream_row {
     const char *name;
     const char *qname;
@@ -353,20 +356,36 @@ struct upstream_row {
     bool checking_disabled;
     bool dnssec_ok;
     const char *query;
+    const char *cookie; // NULL: none
 };
 
 static const struct upstream_row upstream_rows[] = {
-    {"query to upstream", NAME, NULL, 1, 1, 1232, false, false, ID "0100 " ONE_OPT A_IN OPT},
+    {"query to upstream", NAME, NULL, 1, 1, 1232, false, false, ID "0100 " ONE_OPT A_IN OPT, NULL},
     {"query to upstream with CD", NAME, NULL, 28, 1, 1232, true, false,
-     ID "0110 " ONE_OPT NAME "001c 0001" OPT},
+     ID "0110 " ONE_OPT NAME "001c 0001" OPT, NULL},
     {"query to upstream with DO", NAME, NULL, 0xabcd, 0xef01, 4096, false, true,
-     ID "0100 " ONE_OPT NAME "abcd ef01 00 0029 1000 00 00 8000 0000"},
+     ID "0100 " ONE_OPT NAME "abcd ef01 00 0029 1000 00 00 8000 0000", NULL},
     {"query to upstream with CD and DO", "00", NULL, 2, 1, 512, true, true,
-     ID "0110 " ONE_OPT "00 0002 0001 00 0029 0200 00 00 8000 0000"},
+     ID "0110 " ONE_OPT "00 0002 0001 00 0029 0200 00 00 8000 0000", NULL},
     {"query to upstream in a spelling", NAME, "'wWw' 'EXamplE' 00", 1, 1, 1232, false, false,
-     ID "0100 " ONE_OPT "'wWw' 'EXamplE' 00 0001 0001" OPT},
+     ID "0100 " ONE_OPT "'wWw' 'EXamplE' 00 0001 0001" OPT, NULL},
     {"query to upstream with the longest name", L63 L63 L63 L61 "00", NULL, 1, 1, 1232, false,
-     false, ID "0100 " ONE_OPT L63 L63 L63 L61 "00 0001 0001" OPT},
+     false, ID "0100 " ONE_OPT L63 L63 L63 L61 "00 0001 0001" OPT, NULL},
+    {"query to upstream without OPT", NAME, NULL, 1, 1, 0, true, true, ID "0110 " ONE A_IN, NULL},
+    {"query to upstream without OPT in a spelling", NAME, "'wWw' 'EXamplE' 00", 1, 1, 0, false,
+     false, ID "0100 " ONE "'wWw' 'EXamplE' 00 0001 0001", NULL},
+    {"query to upstream with a cookie", NAME, NULL, 1, 1, 1232, false, false,
+     ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 0000 000c 000a 0008 " COOKIE_8, COOKIE_8},
+    {"query to upstream with a server's cookie and DO", NAME, NULL, 1, 1, 1232, false, true,
+     ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 8000 0014 000a 0010 " COOKIE_8 COOKIE_8,
+     COOKIE_8 COOKIE_8},
+    {"query to upstream with a cookie and without OPT", NAME, NULL, 1, 1, 0, false, false,
+     ID "0100 " ONE A_IN, COOKIE_8},
+    {"query to upstream with the longest name and the longest cookie", L63 L63 L63 L61 "00", NULL,
+     1, 1, 1232, false, false,
+     ID "0100 " ONE_OPT L63 L63 L63 L61
+        "00 0001 0001 00 0029 04d0 00 00 0000 002c 000a 0028 " COOKIE_40,
+     COOKIE_40},
 };
 
 static void test_upstream_query_row(void **state)
@@ -378,15 +397,102 @@ static void test_upstream_query_row(void **state)
         struct packet spelled = packet_of(row->spelling);
         name_case_take(&spelling, spelled.bytes, spelled.len);
     }
-    uint8_t *out = malloc(MESSAGE_UDP_MIN);
+    struct packet cookie = packet_of(row->cookie ? row->cookie : "");
+    struct upstream_query query = {
+        .name = name.bytes,
+        .name_len = (uint8_t)name.len,
+        .spelling = row->spelling ? &spelling : NULL,
+        .cookie = cookie.bytes,
+        .cookie_len = (uint8_t)cookie.len,
+        .id = 0x1234,
+        .type = row->type,
+        .class = row->class,
+        .udp_size = row->udp_size,
+        .checking_disabled = row->checking_disabled,
+        .dnssec_ok = row->dnssec_ok,
+    };
+    uint8_t *out = malloc(UPSTREAM_QUERY_MAX);
     assert_non_null(out);
-    memset(out, 0xa5, MESSAGE_UDP_MIN);
-    size_t len = upstream_query_write(out, 0x1234, name.bytes, (uint8_t)name.len, row->type,
-                                      row->class, row->checking_disabled, row->dnssec_ok,
-                                      row->udp_size, row->spelling ? &spelling : NULL);
+    memset(out, 0xa5, UPSTREAM_QUERY_MAX);
+    size_t len = upstream_query_write(out, &query);
     assert_packet(out, len, row->query);
-    assert_int_equal(out[len], 0xa5);
+    for (size_t i = len; i < UPSTREAM_QUERY_MAX; i++)
+        assert_int_equal(out[i], 0xa5);
     free(out);
+}
+
+struct cookie_row {
+    const char *name;
+    const char *options;
+    size_t len; // of the cookie; 0: none is found
+    size_t at;
+};
+
+static const struct cookie_row cookie_rows[] = {
+    {"no options", "", 0, 0},
+    {"cookie alone", "000a 0008 " COOKIE_8, 8, 4},
+    {"cookie with a server's", "000a 0010 " COOKIE_8 COOKIE_8, 16, 4},
+    {"cookie of the longest kind", "000a 0028 " COOKIE_40, 40, 4},
+    {"cookie behind other options", "000f 0002 0003 0003 0000 000a 0008 " COOKIE_8, 8, 14},
+    {"cookie before other options", "000a 0008 " COOKIE_8 "000f 0002 0003", 8, 4},
+    {"cookie before an option that is cut", "000a 0008 " COOKIE_8 "000f 0002 00", 8, 4},
+    {"cookie behind an option that is cut", "000f 0020 0003 000a 0008 " COOKIE_8, 0, 0},
+    {"cookies, of which the first counts", "000a 0008 " COOKIE_8 "000a 0010 " COOKIE_40, 8, 4},
+    {"cookies, of which the first is bad", "000a 0002 0000 000a 0008 " COOKIE_8, 0, 0},
+    {"other options alone", "000f 0002 0003 0003 0004 61626364", 0, 0},
+    {"options with one octet behind them", "000f 0002 0003 00", 0, 0},
+};
+
+static void test_cookie_row(void **state)
+{
+    const struct cookie_row *row = *state;
+    struct packet options = packet_of(row->options);
+    uint8_t *bytes = exact_copy(options.bytes, options.len);
+    const uint8_t *cookie = NULL;
+    assert_int_equal(cookie_find(bytes, options.len, &cookie), row->len);
+    if (row->len > 0)
+        assert_ptr_equal(cookie, bytes + row->at);
+    free(bytes);
+}
+
+// RFC 7873 4: 8 octets of the client's, and none or 8 to 32 of the server's.
+static void test_cookie_is_found_in_its_lengths_alone(void **state)
+{
+    (void)state;
+    for (size_t len = 0; len <= 64; len++) {
+        uint8_t *bytes = calloc(4 + len, 1);
+        const uint8_t *cookie;
+        assert_non_null(bytes);
+        bytes[1] = 10;
+        bytes[3] = (uint8_t)len;
+        bool valid = len == 8 || (len >= 16 && len <= 40);
+        assert_int_equal(cookie_find(bytes, 4 + len, &cookie), valid ? len : 0);
+        free(bytes);
+    }
+}
+
+static void test_cookie_cut_anywhere_is_not_found(void **state)
+{
+    (void)state;
+    struct packet options = packet_of("000f 0002 0003 000a 0028 " COOKIE_40);
+    for (size_t len = 0; len < options.len; len++) {
+        uint8_t *bytes = exact_copy(options.bytes, len);
+        const uint8_t *cookie;
+        assert_int_equal(cookie_find(bytes, len, &cookie), 0);
+        free(bytes);
+    }
+}
+
+// An EDE option may stand in a record that has options already.
+static void test_ede_is_added_behind_what_is_there(void **state)
+{
+    (void)state;
+    uint8_t opt[OPT_LEN + 2 * EDE_LEN];
+    opt_write(opt, 1232, RCODE_BADCOOKIE, true);
+    assert_packet(opt, OPT_LEN, "00 0029 04d0 01 00 8000 0000");
+    assert_int_equal(opt_ede_write(opt, EDE_STALE), EDE_LEN);
+    assert_int_equal(opt_ede_write(opt, EDE_NETWORK_ERROR), EDE_LEN);
+    assert_packet(opt, sizeof opt, "00 0029 04d0 01 00 8000 000c 000f 0002 0003 000f 0002 0017");
 }
 
 static void test_reply_max_is_the_lower_of_both_sides(void **state)
@@ -411,6 +517,9 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_query_cut_anywhere_is_malformed),
     cmocka_unit_test(test_query_changed_at_random_keeps_its_promises),
     cmocka_unit_test(test_reply_max_is_the_lower_of_both_sides),
+    cmocka_unit_test(test_cookie_is_found_in_its_lengths_alone),
+    cmocka_unit_test(test_cookie_cut_anywhere_is_not_found),
+    cmocka_unit_test(test_ede_is_added_behind_what_is_there),
 };
 
 #define ROWS(run, rows) tests_of_rows(tests + count, run, rows, sizeof *(rows), COUNT_OF(rows))
@@ -418,11 +527,12 @@ static const struct CMUnitTest others[] = {
 int main(void)
 {
     struct CMUnitTest tests[COUNT_OF(query_rows) + COUNT_OF(empty_rows) + COUNT_OF(upstream_rows) +
-                            COUNT_OF(others)];
+                            COUNT_OF(cookie_rows) + COUNT_OF(others)];
     size_t count = 0;
     count += ROWS(test_query_row, query_rows);
     count += ROWS(test_reply_empty_row, empty_rows);
     count += ROWS(test_upstream_query_row, upstream_rows);
+    count += ROWS(test_cookie_row, cookie_rows);
     memcpy(tests + count, others, sizeof others);
     return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }

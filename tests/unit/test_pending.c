@@ -79,11 +79,20 @@ static void test_new_question_is_clean(void **state)
         assert_null(pending->attempts);
         assert_null(pending->zone);
         assert_false(timer_running(&pending->timer));
-        assert_false(pending->answered || pending->sent);
+        assert_false(timer_running(&pending->stale_timer));
+        assert_ptr_equal(stale_timer_owner(&pending->stale_timer), pending);
+        assert_int_equal(pending->end, PENDING_WAITS);
+        assert_false(pending->sent || pending->has_stale || pending->told || pending->refresh);
+        assert_false(pending->stream_only || pending->heard_rcode);
+        assert_int_equal(pending->plain, 0);
         for (unsigned i = 0; i < PLAN_ZONE_UPSTREAMS_MAX; i++)
-            assert_int_equal(pending->sends[i], 0);
+            assert_int_equal(pending->sends[i] + pending->tcp_sends[i], 0);
         memset(pending->sends, 3, sizeof pending->sends);
-        pending->answered = pending->sent = true;
+        memset(pending->tcp_sends, 3, sizeof pending->tcp_sends);
+        pending->end = PENDING_FAILED;
+        pending->sent = pending->has_stale = pending->told = pending->refresh = true;
+        pending->stream_only = pending->heard_rcode = true;
+        pending->plain = 7;
         put_away(&b.table, pending);
     }
     end(&b);
@@ -122,7 +131,7 @@ static void test_unlinked_question_keeps_its_waiters(void **state)
     struct key key = key_of(1, 4);
     struct pending *first = pending_add(&b.table, &key);
     assert_non_null(first);
-    struct waiter *waiter = waiter_add(&b.table, first);
+    struct waiter *waiter = waiter_add(&b.table, first, 0);
     assert_non_null(waiter);
     waiter->id = 77;
     pending_unlink(&b.table, first);
@@ -150,7 +159,7 @@ static void test_waiters_come_out_in_the_order_they_came_in(void **state)
     uint64_t seed = 1;
     for (unsigned i = 0; i < 20000; i++) {
         if (test_random(&seed) % 2) {
-            struct waiter *waiter = waiter_add(&b.table, pending);
+            struct waiter *waiter = waiter_add(&b.table, pending, 7);
             bool full = (uint16_t)(in - out) == PENDING_PER_QUESTION_MAX;
             assert_int_equal(waiter == NULL, full);
             if (waiter)
@@ -163,6 +172,7 @@ static void test_waiters_come_out_in_the_order_they_came_in(void **state)
         }
         assert_int_equal(pending->waiter_count, (uint16_t)(in - out));
         assert_int_equal(b.table.waiter_count, (uint16_t)(in - out));
+        assert_int_equal(b.table.shares[7], (uint16_t)(in - out));
     }
     end(&b);
 }
@@ -176,7 +186,7 @@ static void test_limits_of_waiters_of_a_question_and_of_all(void **state)
         struct pending *pending = pending_add(&b.table, &key);
         assert_non_null(pending);
         unsigned count = 0;
-        while (waiter_add(&b.table, pending))
+        while (waiter_add(&b.table, pending, 7))
             count++;
         assert_int_equal(count, i < 2 ? PENDING_PER_QUESTION_MAX : 0);
     }
@@ -199,9 +209,11 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
             assert_non_null(attempts[i]);
             assert_ptr_equal(attempts[i]->pending, pending);
             assert_int_equal(attempts[i]->port, UINT16_MAX);
-            assert_false(attempts[i]->queued || attempts[i]->counted_lost);
+            assert_false(attempts[i]->queued || attempts[i]->overdue || attempts[i]->tcp);
+            assert_int_equal(attempts[i]->sent_us, 0);
             assert_ptr_equal(pending->attempts, attempts[i]);
-            attempts[i]->queued = attempts[i]->counted_lost = true;
+            attempts[i]->queued = attempts[i]->overdue = attempts[i]->tcp = true;
+            attempts[i]->sent_us = 1;
         }
         assert_null(attempt_add(&b.table, pending));
         attempt_free(&b.table, attempts[which]);
@@ -217,6 +229,182 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
         while (pending->attempts)
             attempt_free(&b.table, pending->attempts);
         put_away(&b.table, pending);
+        end(&b);
+    }
+}
+
+// What the list of all questions must be: in the order they came, each linked both ways.
+static void assert_order(const struct pending_table *table, struct pending *const *wanted,
+                         unsigned count)
+{
+    const struct pending *pending = table->oldest, *older = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        assert_ptr_equal(pending, wanted[i]);
+        assert_ptr_equal(pending->older, older);
+        older = pending;
+        pending = pending->younger;
+    }
+    assert_null(pending);
+    assert_ptr_equal(table->youngest, older);
+    assert_int_equal(table->open_count, count);
+}
+
+static void test_questions_stand_in_the_order_they_came(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 4; which++) {
+        struct bench b = begin(8);
+        struct pending *in[5];
+        assert_order(&b.table, in, 0);
+        for (unsigned i = 0; i < 4; i++) {
+            struct key key = key_of(i, 2);
+            in[i] = pending_add(&b.table, &key);
+            assert_non_null(in[i]);
+            assert_order(&b.table, in, i + 1);
+        }
+        struct pending *gone = in[which];
+        pending_unlink(&b.table, gone);
+        assert_int_equal(b.table.count, 4);
+        memmove(in + which, in + which + 1, (3 - which) * sizeof *in);
+        assert_order(&b.table, in, 3);
+        struct key key = key_of(9, 2);
+        in[3] = pending_add(&b.table, &key);
+        assert_order(&b.table, in, 4);
+        pending_free(&b.table, gone);
+        assert_int_equal(b.table.count, 4);
+        for (unsigned i = 0; i < 4; i++) {
+            pending_unlink(&b.table, in[i]);
+            assert_order(&b.table, in + i + 1, 3 - i);
+            pending_free(&b.table, in[i]);
+        }
+        end(&b);
+    }
+}
+
+static struct address address_of(const char *text)
+{
+    struct address address;
+    assert_true(address_parse(&address, text, strlen(text), 53));
+    return address;
+}
+
+// A household has one IPv4 address or a /56.
+static void test_share_is_that_of_a_household(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"192.0.2.1:1000", "192.0.2.1:2000", true},
+        {"192.0.2.1", "192.0.2.2", false},
+        {"10.0.0.1", "11.0.0.1", false},
+        {"[2001:db8:0:1ff::1]:53", "[2001:db8:0:100:ffff::9]:99", true},
+        {"2001:db8:0:100::1", "2001:db8:0:200::1", false},
+        {"2001:db8::1", "3001:db8::1", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct address a = address_of(rows[i].a), b = address_of(rows[i].b);
+        assert_in_range(pending_share(&a), 0, PENDING_SHARES - 1);
+        assert_int_equal(pending_share(&a) == pending_share(&b), rows[i].same);
+    }
+    // Neighbours spread over the shares.
+    for (unsigned family = 0; family < 2; family++) {
+        bool seen[PENDING_SHARES] = {0};
+        unsigned shares = 0;
+        for (unsigned i = 0; i < 1000; i++) {
+            struct address address = {.ip = {10, 1, (uint8_t)(i >> 8), (uint8_t)i},
+                                      .family = ADDRESS_IPV4};
+            if (family == 1)
+                address = (struct address){
+                    .ip = {0x20, 1, 0xd, 0xb8, 0, (uint8_t)(i >> 8), (uint8_t)i, 9},
+                    .family = ADDRESS_IPV6};
+            shares += !seen[pending_share(&address)];
+            seen[pending_share(&address)] = true;
+        }
+        assert_in_range(shares, 800, 1000);
+    }
+}
+
+// A table of 16 is half full with 8 questions; from then on 4 waiters are a quarter of it.
+static void test_share_is_bounded_where_the_table_is_half_full(void **state)
+{
+    (void)state;
+    struct bench b = begin(16);
+    struct pending *pending = NULL;
+    for (unsigned i = 0; i < 8; i++) {
+        assert_true(pending_share_left(&b.table, 5));
+        struct key key = key_of(i, 4);
+        pending = pending_add(&b.table, &key);
+        assert_non_null(pending);
+        assert_non_null(waiter_add(&b.table, pending, i < 5 ? 5 : 6));
+    }
+    assert_false(pending_share_left(&b.table, 5)); // has five
+    assert_true(pending_share_left(&b.table, 6));  // has three
+    assert_true(pending_share_left(&b.table, 7));
+    assert_non_null(waiter_add(&b.table, pending, 6));
+    assert_true(pending_share_left(&b.table, 6));
+    assert_non_null(waiter_add(&b.table, pending, 6));
+    assert_false(pending_share_left(&b.table, 6));
+    assert_non_null(waiter_take(&b.table, pending));
+    assert_true(pending_share_left(&b.table, 6));
+    // A question that has ended and is not done with still takes its place.
+    pending_unlink(&b.table, pending);
+    assert_false(pending_share_left(&b.table, 5));
+    while (waiter_take(&b.table, pending))
+        continue;
+    pending_free(&b.table, pending);
+    assert_true(pending_share_left(&b.table, 5));
+    end(&b);
+}
+
+static void assert_orphans(const struct pending_table *table, struct attempt *const *wanted,
+                           unsigned count)
+{
+    const struct attempt *orphan = table->oldest_orphan, *before = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        assert_ptr_equal(orphan, wanted[i]);
+        assert_ptr_equal(orphan->before, before);
+        assert_null(orphan->pending);
+        before = orphan;
+        orphan = orphan->next;
+    }
+    assert_null(orphan);
+    assert_ptr_equal(table->youngest_orphan, before);
+}
+
+static void test_orphans_outlive_their_question_in_the_order_they_came(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 3; which++) {
+        struct bench b = begin(1); // 4 attempts
+        struct key key = key_of(1, 1);
+        struct pending *pending = pending_add(&b.table, &key);
+        struct attempt *attempts[4];
+        assert_non_null(pending);
+        for (unsigned i = 0; i < 4; i++) {
+            attempts[i] = attempt_add(&b.table, pending);
+            assert_non_null(attempts[i]);
+        }
+        attempt_free(&b.table, attempts[3]);
+        for (unsigned i = 0; i < 3; i++) {
+            attempt_orphan(&b.table, attempts[i]);
+            assert_orphans(&b.table, attempts, i + 1);
+        }
+        assert_null(pending->attempts);
+        put_away(&b.table, pending);
+        assert_orphans(&b.table, attempts, 3);
+        attempt_free(&b.table, attempts[which]);
+        memmove(attempts + which, attempts + which + 1, (2 - which) * sizeof *attempts);
+        assert_orphans(&b.table, attempts, 2);
+        while (b.table.oldest_orphan)
+            attempt_free(&b.table, b.table.oldest_orphan);
+        assert_orphans(&b.table, attempts, 0);
+        // All four can be had again.
+        pending = pending_add(&b.table, &key);
+        for (unsigned i = 0; i < 4; i++)
+            assert_non_null(attempt_add(&b.table, pending));
+        assert_null(attempt_add(&b.table, pending));
         end(&b);
     }
 }
@@ -260,6 +448,10 @@ int main(void)
         cmocka_unit_test(test_waiters_come_out_in_the_order_they_came_in),
         cmocka_unit_test(test_limits_of_waiters_of_a_question_and_of_all),
         cmocka_unit_test(test_attempts_are_latest_first_and_freed_in_any_order),
+        cmocka_unit_test(test_questions_stand_in_the_order_they_came),
+        cmocka_unit_test(test_share_is_that_of_a_household),
+        cmocka_unit_test(test_share_is_bounded_where_the_table_is_half_full),
+        cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_random_questions_match_a_list),
     };
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);

@@ -36,11 +36,11 @@ static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstre
 static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state)
 {
     (void)state;
-    enum { SIZE = 50 };
+    enum { SIZE = 50, ROOM = SIZE - SIZE / PORT_SPARE_SHARE };
     struct bench b = begin(SIZE);
     struct attempt attempts[SIZE];
     bool seen[SIZE] = {0};
-    for (unsigned i = 0; i < SIZE; i++) {
+    for (unsigned i = 0; i < ROOM; i++) {
         uint16_t port = attach(&b, &attempts[i], (uint16_t)(i % 3), NOW_US);
         assert_in_range(port, 0, SIZE - 1);
         assert_false(seen[port]);
@@ -50,7 +50,8 @@ static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state
         assert_int_equal(b.table.ports[port].upstream, i % 3);
         assert_in_range(b.table.ports[port].number, PORT_LOWEST, 65535);
     }
-    assert_int_equal(b.table.free_count, 0);
+    // The rest is for upstreams that have none.
+    assert_int_equal(b.table.free_count, SIZE - ROOM);
     assert_int_equal(port_take_closing(&b.table), PORT_NONE);
     end(&b);
 }
@@ -277,7 +278,7 @@ static void test_random_life_keeps_every_promise(void **state)
         assert_int_equal(open + b.table.free_count, SIZE);
     }
     assert_in_range(attached, 50000, 200000);
-    assert_in_range(none, 100, 100000);
+    assert_in_range(none, 10, 100000);
     end(&b);
 }
 

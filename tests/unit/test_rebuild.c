@@ -230,7 +230,8 @@ static void test_growth_beyond_64_kib_is_refused(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
-    struct answer_limits limits = {0, 86400, 3600, 1232, false};
+    struct answer_limits limits = {
+        .ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232};
     struct packet head, first, more = packet_of("00 0021 0001 0000012c 0008 0001 0002 0035 c022");
     struct key key;
     uint8_t *reply = malloc(MESSAGE_LEN_MAX);
@@ -260,7 +261,8 @@ static void test_fullest_message_is_taken_whole(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
-    struct answer_limits limits = {0, 86400, 3600, 1232, false};
+    struct answer_limits limits = {
+        .ttl_max_s = 86400, .ttl_negative_max_s = 3600, .udp_payload_max = 1232};
     struct packet head, record = packet_of("00 ff00 0001 0000012c 0000");
     struct key key;
     uint8_t *reply = malloc(MESSAGE_LEN_MAX);

@@ -63,8 +63,16 @@ static void key_of(struct key *key, uint64_t number, uint64_t seed)
     struct query query;
     int len = snprintf(text, sizeof text, "n%llu.example", (unsigned long long)number);
     assert_true(name_parse(&name, text, (size_t)len));
-    size_t query_len = upstream_query_write(bytes, 0, name.bytes, name.len, TYPE_A, CLASS_IN,
-                                            number & 1, number & 2, 1232, NULL);
+    struct upstream_query asked = {
+        .name = name.bytes,
+        .name_len = name.len,
+        .type = TYPE_A,
+        .class = CLASS_IN,
+        .udp_size = 1232,
+        .checking_disabled = number & 1,
+        .dnssec_ok = number & 2,
+    };
+    size_t query_len = upstream_query_write(bytes, &asked);
     assert_int_equal(query_read(&query, bytes, query_len), QUERY_GOOD);
     key_make(key, &query, seed);
 }
@@ -509,8 +517,8 @@ static void test_refusals(void **state)
             bad.len -= (size_t)-refusals[i].len;
         bad.len += (size_t)refusals[i].longer;
         if (refusals[i].at != 0 || refusals[i].octet != 0) {
-            uint8_t *octet = bad.bytes + refusals[i].at;
-            octet += refusals[i].at < 0 ? good.len : 0;
+            ptrdiff_t end = refusals[i].at < 0 ? (ptrdiff_t)good.len : 0;
+            uint8_t *octet = bad.bytes + (end + refusals[i].at);
             *octet = *octet == refusals[i].octet ? (uint8_t) ~*octet : refusals[i].octet;
         }
         if (refusals[i].fix)

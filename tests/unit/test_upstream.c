@@ -3,7 +3,9 @@
 
 #include "tests/unit/packet.h"
 
-#define NOW_US 1000000000u
+#define NOW_US 1000000000000000u
+#define MS     1000u
+#define S      1000000u
 
 static struct rng rng_of(uint8_t first)
 {
@@ -13,148 +15,334 @@ static struct rng rng_of(uint8_t first)
     return rng;
 }
 
-static void test_timeout_before_anything_is_known(void **state)
+static struct upstream unknown(void)
 {
-    (void)state;
-    struct upstream upstream = {0};
-    assert_int_equal(upstream_timeout_us(&upstream), 400000);
-    upstream_lost(&upstream, NOW_US);
-    assert_int_equal(upstream_timeout_us(&upstream), 400000);
+    struct rng rng = rng_of(1);
+    struct upstream upstream;
+    memset(&upstream, 0xa5, sizeof upstream);
+    upstream_init(&upstream, &rng, NOW_US);
+    return upstream;
 }
 
-// RFC 6298 2.2 and 2.3: the first measurement R gives R + 4 * R / 2; then 7/8 and 3/4 of the old.
-static void test_timeout_follows_rfc_6298(void **state)
+static void replies(struct upstream *u, uint32_t us, unsigned count)
 {
-    (void)state;
-    static const uint32_t times_us[] = {80000, 80000, 160000, 40000, 80000, 400000, 8000, 8000};
-    struct upstream upstream = {0};
-    double smoothed = 0, variation = 0;
-    for (size_t i = 0; i < COUNT_OF(times_us); i++) {
-        double time = times_us[i];
-        upstream_answered(&upstream, times_us[i]);
-        if (i == 0) {
-            smoothed = time;
-            variation = time / 2;
-        } else {
-            double error = time > smoothed ? time - smoothed : smoothed - time;
-            variation = variation * 3 / 4 + error / 4;
-            smoothed = smoothed * 7 / 8 + time / 8;
-        }
-        double wanted = smoothed + (4 * variation > 10000 ? 4 * variation : 10000);
-        double is = upstream_timeout_us(&upstream);
-        assert_true(is > wanted - 100 && is < wanted + 100);
+    for (unsigned i = 0; i < count; i++) {
+        upstream_sent(u);
+        upstream_replied(u, NOW_US - us, NOW_US, false);
     }
 }
 
-static void test_timeout_has_bounds(void **state)
+// One that answers in that time and owes nothing.
+static struct upstream alive(uint32_t us)
+{
+    struct upstream upstream = unknown();
+    replies(&upstream, us, 16);
+    return upstream;
+}
+
+static void test_new_one_is_unknown_and_has_a_cookie_of_its_own(void **state)
 {
     (void)state;
-    static const uint32_t times_us[] = {0, 1, 7, 100, 5000000, UINT32_MAX / 16};
-    for (size_t i = 0; i < COUNT_OF(times_us); i++) {
-        struct upstream upstream = {0};
-        for (unsigned k = 0; k < 200; k++) {
-            upstream_answered(&upstream, times_us[i]);
-            assert_in_range(upstream_timeout_us(&upstream), UPSTREAM_TIMEOUT_MIN_US,
-                            UPSTREAM_TIMEOUT_MAX_US);
-            assert_int_not_equal(upstream.smoothed_us, 0); // or it would count as never measured
+    struct rng rng = rng_of(1);
+    struct upstream a, b;
+    memset(&a, 0xa5, sizeof a);
+    upstream_init(&a, &rng, NOW_US);
+    upstream_init(&b, &rng, NOW_US);
+    assert_int_equal(a.health, UPSTREAM_UNKNOWN);
+    assert_int_equal(a.overdue + a.loss_pm + a.in_flight + a.cookie_server_len, 0);
+    assert_int_equal(a.plain_until_us + a.tcp_retry_us + a.trial_us, 0);
+    assert_false(a.gone || a.spelling_lost || upstream_is_trusted(&a));
+    assert_memory_not_equal(a.cookie, b.cookie, sizeof a.cookie);
+}
+
+static void test_first_reply_makes_it_alive_whatever_it_was(void **state)
+{
+    (void)state;
+    for (unsigned tcp = 0; tcp < 2; tcp++) {
+        for (unsigned health = 0; health <= UPSTREAM_DEAD; health++) {
+            struct upstream u = unknown();
+            u.health = (uint8_t)health;
+            u.overdue = 3;
+            u.gone = true;
+            upstream_sent(&u);
+            assert_int_equal(u.in_flight, 1);
+            upstream_replied(&u, NOW_US - 7 * MS, NOW_US, tcp);
+            assert_int_equal(u.in_flight, 0);
+            assert_int_equal(u.health, UPSTREAM_ALIVE);
+            assert_true(upstream_is_trusted(&u) && !u.gone && u.reply_us == NOW_US);
+            // A stream says nothing of datagrams.
+            assert_int_equal(u.latency.total, tcp ? 0 : 1);
+            assert_true(u.reply_sent_us == (tcp ? 0 : NOW_US - 7 * MS));
         }
-        if (times_us[i] < 1000)
-            assert_int_equal(upstream_timeout_us(&upstream), UPSTREAM_TIMEOUT_MIN_US);
+    }
+}
+
+static void test_unknown_one_is_dead_with_its_first_late_send(void **state)
+{
+    (void)state;
+    struct upstream u = unknown();
+    upstream_overdue(&u, NOW_US, NOW_US + 1);
+    assert_int_equal(u.health, UPSTREAM_DEAD);
+    assert_true(u.silent_since_us == NOW_US);
+}
+
+struct overdue_row {
+    const char *name;
+    unsigned sends;   // late ones, all of them sent one after the other
+    uint64_t gap_us;  // from one to the next
+    uint64_t late_us; // and how long after its send each is found late
+    enum upstream_health health;
+};
+
+static const struct overdue_row overdue_rows[] = {
+    {"two late sends over a second", 2, 900 * MS, 100 * MS, UPSTREAM_ALIVE},
+    {"three late sends within 249 ms", 3, 100 * MS, 49 * MS, UPSTREAM_ALIVE},
+    {"three late sends over 250 ms", 3, 100 * MS, 50 * MS, UPSTREAM_DEAD},
+    {"a hundred late sends at once", 100, 0, 249 * MS, UPSTREAM_ALIVE},
+    {"a hundred late sends over a quarter of a second", 100, 2 * MS, 60 * MS, UPSTREAM_DEAD},
+    {"three hundred late sends", 300, 1 * MS, 10 * MS, UPSTREAM_DEAD},
+};
+
+static void test_overdue_row(void **state)
+{
+    const struct overdue_row *row = *state;
+    struct upstream u = alive(1000);
+    for (unsigned i = 0; i < row->sends; i++) {
+        uint64_t sent_us = NOW_US + 1 + i * row->gap_us;
+        upstream_overdue(&u, sent_us, sent_us + row->late_us);
+        assert_false(upstream_is_trusted(&u));
+    }
+    assert_int_equal(u.health, row->health);
+    assert_true(u.silent_since_us == NOW_US + 1);
+    // A reply ends the row.
+    upstream_sent(&u);
+    upstream_replied(&u, NOW_US, NOW_US + 5 * S, false);
+    assert_true(upstream_is_trusted(&u));
+    upstream_overdue(&u, NOW_US + 6 * S, NOW_US + 7 * S);
+    upstream_overdue(&u, NOW_US + 6 * S, NOW_US + 7 * S);
+    assert_int_equal(u.health, UPSTREAM_ALIVE);
+}
+
+// What was sent later was answered: the network lost one, the server owes nothing.
+static void test_loss_among_replies_is_not_held_against_it(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    for (unsigned i = 0; i < 10; i++)
+        upstream_overdue(&u, u.reply_sent_us - 1, NOW_US + 10 * S);
+    assert_int_equal(u.overdue, 0);
+    assert_true(upstream_is_trusted(&u));
+    upstream_overdue(&u, u.reply_sent_us, NOW_US + 10 * S);
+    assert_int_equal(u.overdue, 1);
+}
+
+static void test_latest_send_that_was_answered_counts(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    uint64_t latest_us = u.reply_sent_us;
+    upstream_sent(&u);
+    upstream_replied(&u, latest_us - 500 * MS, NOW_US, false); // an older one, late
+    assert_true(u.reply_sent_us == latest_us);
+    upstream_sent(&u);
+    upstream_replied(&u, latest_us + 1, NOW_US, false);
+    assert_true(u.reply_sent_us == latest_us + 1);
+}
+
+static void test_loss_is_smoothed(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    assert_int_equal(u.loss_pm, 0);
+    upstream_sent(&u);
+    upstream_lost(&u);
+    assert_int_equal(u.in_flight, 0);
+    assert_int_equal(u.loss_pm, 1000 / 32);
+    for (unsigned i = 0; i < 1000; i++) {
+        upstream_sent(&u);
+        if (i % 4 == 0)
+            upstream_lost(&u);
         else
-            assert_int_equal(upstream_timeout_us(&upstream), UPSTREAM_TIMEOUT_MAX_US);
+            upstream_replied(&u, NOW_US, NOW_US + 1, false);
     }
+    assert_in_range(u.loss_pm, 180, 320); // a quarter
+    for (unsigned i = 0; i < 1000; i++) {
+        upstream_sent(&u);
+        upstream_lost(&u);
+    }
+    assert_in_range(u.loss_pm, 960, 1000);
+    replies(&u, 1000, 300);
+    assert_in_range(u.loss_pm, 0, 32);
+    // What nobody knows of changes nothing.
+    upstream_sent(&u);
+    uint16_t loss_pm = u.loss_pm;
+    upstream_forgotten(&u);
+    assert_int_equal(u.loss_pm, loss_pm);
+    assert_int_equal(u.in_flight, 0);
 }
 
-static void test_steady_times_are_learnt(void **state)
+static void test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard(void **state)
 {
     (void)state;
-    struct upstream upstream = {0};
-    upstream_answered(&upstream, 900000);
-    for (unsigned i = 0; i < 200; i++)
-        upstream_answered(&upstream, 30000 + i % 2 * 1000);
-    assert_in_range(upstream.smoothed_us, 29900, 31100);
-    assert_in_range(upstream.variation_us, 1, 1000);
-    // However steady it is, there is a margin.
-    assert_in_range(upstream_timeout_us(&upstream), 39900, 41100);
+    struct upstream u = alive(1000);
+    upstream_unreachable(&u, NOW_US);
+    assert_int_equal(u.health, UPSTREAM_DEAD);
+    assert_true(u.gone && u.silent_since_us == NOW_US && u.trial_us == NOW_US + 100 * MS);
+    upstream_unreachable(&u, NOW_US + 50 * MS);
+    assert_true(u.silent_since_us == NOW_US && u.trial_us == NOW_US + 150 * MS);
+    // A trial that is due later stays so.
+    u.trial_us = NOW_US + 5 * S;
+    upstream_unreachable(&u, NOW_US + 60 * MS);
+    assert_true(u.trial_us == NOW_US + 5 * S);
+    // Silence is another thing than a word that nobody is there.
+    upstream_overdue(&u, NOW_US + 100 * MS, NOW_US + 200 * MS);
+    assert_false(u.gone);
+    assert_int_equal(u.health, UPSTREAM_DEAD);
+    assert_true(u.silent_since_us == NOW_US);
 }
 
-static void test_dead_upstream_is_tried_ever_more_rarely(void **state)
+struct wait_row {
+    const char *name;
+    uint32_t sample_us;
+    unsigned samples;
+    uint32_t slow_us;
+    unsigned slow_samples;
+    uint32_t early_us, late_us;
+};
+
+// 1000 us fall into a bucket that ends at 1024, 40 ms at 40.96, 100 ms at 114.688.
+static const struct wait_row wait_rows[] = {
+    {"wait without a sample", 0, 0, 0, 0, 150000, 300000},
+    {"wait after one fast sample", 1000, 1, 0, 0, 30000, 60000},
+    {"wait after one sample of 40 ms", 40000, 1, 0, 0, 102400, 204800},
+    {"wait after seven samples", 40000, 7, 0, 0, 102400, 204800},
+    {"wait after eight samples", 40000, 8, 0, 0, 51200, 102400},
+    {"wait has a least", 1000, 8, 0, 0, 10000, 30000},
+    {"wait late follows the slow mode", 1000, 80, 100000, 20, 10000, 172032},
+    {"wait has a most", 5000000, 20, 0, 0, 1500000, 1500000},
+    {"wait late has a most", 1000, 80, 5000000, 20, 10000, 1500000},
+};
+
+static void test_wait_row(void **state)
+{
+    const struct wait_row *row = *state;
+    struct upstream u = unknown();
+    replies(&u, row->sample_us, row->samples);
+    replies(&u, row->slow_us, row->slow_samples);
+    while (u.latency.fresh > 0 && u.latency.total > 16)
+        replies(&u, row->sample_us, 1);
+    assert_int_equal(upstream_early_us(&u), row->early_us);
+    assert_int_equal(upstream_late_us(&u), row->late_us);
+}
+
+static void test_connections_that_fail_are_tried_ever_later(void **state)
 {
     (void)state;
-    static const uint64_t pauses_s[] = {0, 0, 1, 2, 4, 8, 16, 16, 16};
-    struct upstream upstream = {0};
-    for (size_t i = 0; i < COUNT_OF(pauses_s); i++) {
-        upstream_lost(&upstream, NOW_US);
-        uint64_t wanted = pauses_s[i] ? NOW_US + pauses_s[i] * 1000000 : 0;
-        assert_true(upstream.retry_us == wanted);
+    static const uint64_t pauses_ms[] = {500, 1000, 2000, 4000, 8000, 16000, 32000, 32000, 32000};
+    struct upstream u = alive(1000);
+    for (size_t i = 0; i < COUNT_OF(pauses_ms); i++) {
+        upstream_tcp_failed(&u, NOW_US + i * S);
+        assert_true(u.tcp_retry_us == NOW_US + i * S + pauses_ms[i] * MS);
     }
-    upstream_answered(&upstream, 1000);
-    assert_int_equal(upstream.lost, 0);
-    assert_int_equal(upstream.retry_us, 0);
-    for (unsigned i = 0; i < 1000; i++)
-        upstream_lost(&upstream, NOW_US);
-    assert_true(upstream.retry_us == NOW_US + 16000000);
+    // One that works ends the waiting too: there is a connection to be had.
+    upstream_tcp_worked(&u);
+    assert_int_equal(u.tcp_failures, 0);
+    assert_int_equal(u.tcp_retry_us, 0);
+    upstream_tcp_failed(&u, NOW_US);
+    assert_true(u.tcp_retry_us == NOW_US + 500 * MS);
 }
+
+// --- the choice --------------------------------------------------------------------------------
 
 struct choice_row {
     const char *name;
     enum forward_strategy strategy;
     struct {
-        uint32_t smoothed_us, variation_us, lost;
-        uint64_t retry_us;
+        uint32_t us; // that it takes; 0: nobody knows it
         uint8_t sends;
+        uint8_t overdue;
+        uint16_t loss_pm;
+        uint32_t in_flight;
+        bool dead;
     } upstreams[4];
     size_t count;
     int wanted;
 };
 
-#define DEAD  .lost = 3, .retry_us = NOW_US + 1
-#define AGAIN .lost = 3, .retry_us = NOW_US // may be tried again
+#define MS_1  .us = 1000
+#define MS_30 .us = 30000
 
 static const struct choice_row choice_rows[] = {
-    {"ordered: the first", FORWARD_ORDERED, {{.smoothed_us = 9000}, {.smoothed_us = 10}}, 2, 0},
-    {"ordered: the first with fewer sends", FORWARD_ORDERED, {{.sends = 1}, {0}, {0}}, 3, 1},
-    {"ordered: the first that is alive", FORWARD_ORDERED, {{DEAD}, {.lost = 2}, {0}}, 3, 1},
-    {"ordered: back when it may be tried again", FORWARD_ORDERED, {{AGAIN}, {0}}, 2, 0},
-    {"ordered: all dead, the first", FORWARD_ORDERED, {{DEAD}, {DEAD}}, 2, 0},
-    {"ordered: a dead one with fewer sends", FORWARD_ORDERED, {{.sends = 1}, {DEAD}}, 2, 1},
-    {"ordered: only one has sends left",
+    {"ordered: the first", FORWARD_ORDERED, {{MS_30}, {MS_1}}, 2, 0},
+    {"ordered: the first with fewer sends",
      FORWARD_ORDERED,
-     {{.sends = 3}, {DEAD, .sends = 2}, {.sends = 3}},
+     {{MS_1, .sends = 1}, {MS_1}, {MS_1}},
      3,
      1},
-    {"none has sends left", FORWARD_ORDERED, {{.sends = 3}, {.sends = 3}}, 2, -1},
-    {"none has sends left, one more than all", FORWARD_ORDERED, {{.sends = 4}}, 1, -1},
+    {"ordered: the first that is alive",
+     FORWARD_ORDERED,
+     {{MS_1, .dead = true}, {MS_1}, {MS_1}},
+     3,
+     1},
+    {"ordered: one that is known", FORWARD_ORDERED, {{0}, {0}, {MS_30}}, 3, 2},
+    {"ordered: all unknown, the first", FORWARD_ORDERED, {{0}, {0}}, 2, 0},
+    {"ordered: one that owes nothing", FORWARD_ORDERED, {{MS_1, .overdue = 1}, {MS_30}}, 2, 1},
+    {"ordered: one that owes before one unknown",
+     FORWARD_ORDERED,
+     {{0}, {MS_30, .overdue = 9}},
+     2,
+     1},
+    {"ordered: fewer sends before all else",
+     FORWARD_ORDERED,
+     {{MS_1, .sends = 1}, {.sends = 0}},
+     2,
+     1},
+    {"ordered: all dead", FORWARD_ORDERED, {{MS_1, .dead = true}, {.dead = true}}, 2, -1},
+    {"ordered: never a dead one, whatever the sends",
+     FORWARD_ORDERED,
+     {{MS_1, .sends = 2}, {MS_1, .dead = true}},
+     2,
+     0},
+    {"ordered: only one has sends left",
+     FORWARD_ORDERED,
+     {{MS_1, .sends = 3}, {MS_1, .sends = 2}, {MS_1, .sends = 3}},
+     3,
+     1},
+    {"none has sends left", FORWARD_ORDERED, {{MS_1, .sends = 3}, {MS_1, .sends = 3}}, 2, -1},
+    {"none has sends left but a dead one",
+     FORWARD_ORDERED,
+     {{MS_1, .sends = 3}, {MS_1, .dead = true}},
+     2,
+     -1},
+    {"none has sends left, one more than all", FORWARD_ORDERED, {{MS_1, .sends = 4}}, 1, -1},
     {"no upstream", FORWARD_ORDERED, {{0}}, 0, -1},
-    {"random: fewer sends", FORWARD_RANDOM, {{.sends = 1}, {.sends = 2}, {DEAD}}, 3, 2},
-    {"random: alive", FORWARD_RANDOM, {{DEAD}, {DEAD}, {.lost = 2}}, 3, 2},
-    {"fastest: fewer sends",
-     FORWARD_FASTEST,
-     {{.smoothed_us = 10, .sends = 1}, {.smoothed_us = 1000000}},
-     2,
-     1},
-    {"fastest: alive",
-     FORWARD_FASTEST,
-     {{.smoothed_us = 10, DEAD}, {.smoothed_us = 1000000}},
-     2,
-     1},
+    {"random: fewer sends", FORWARD_RANDOM, {{MS_1, .sends = 1}, {MS_1, .sends = 2}, {0}}, 3, 2},
+    {"random: alive", FORWARD_RANDOM, {{MS_1, .dead = true}, {.dead = true}, {MS_30}}, 3, 2},
+    {"random: known", FORWARD_RANDOM, {{0}, {MS_30}, {0}}, 3, 1},
+    {"fastest: fewer sends", FORWARD_FASTEST, {{MS_1, .sends = 1}, {MS_30}}, 2, 1},
+    {"fastest: alive", FORWARD_FASTEST, {{MS_1, .dead = true}, {MS_30}}, 2, 1},
+    {"fastest: known", FORWARD_FASTEST, {{0}, {MS_30}}, 2, 1},
+    {"fastest: owes nothing", FORWARD_FASTEST, {{MS_1, .overdue = 1}, {MS_30}}, 2, 1},
 };
 
 static int choose(const struct choice_row *row, struct rng *rng)
 {
     struct forward_zone settings = {.strategy = row->strategy};
     struct plan_zone zone = {.settings = &settings, .upstream_count = (uint16_t)row->count};
-    struct upstream upstreams[20] = {0};
+    struct upstream upstreams[20];
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX] = {0};
     for (size_t i = 0; i < row->count; i++) {
         zone.upstreams[i] = (uint16_t)(19 - 3 * i); // the place is not the index
-        upstreams[19 - 3 * i] = (struct upstream){.smoothed_us = row->upstreams[i].smoothed_us,
-                                                  .variation_us = row->upstreams[i].variation_us,
-                                                  .lost = row->upstreams[i].lost,
-                                                  .retry_us = row->upstreams[i].retry_us};
+        struct upstream *u = &upstreams[19 - 3 * i];
+        *u = row->upstreams[i].us ? alive(row->upstreams[i].us) : unknown();
+        u->overdue = row->upstreams[i].overdue;
+        u->loss_pm = row->upstreams[i].loss_pm;
+        u->in_flight = row->upstreams[i].in_flight;
+        if (row->upstreams[i].dead)
+            u->health = UPSTREAM_DEAD;
         sends[i] = row->upstreams[i].sends;
     }
-    return upstream_choose(&zone, upstreams, sends, 3, rng, NOW_US);
+    return upstream_choose(&zone, upstreams, sends, rng);
 }
 
 static void test_choice_row(void **state)
@@ -164,72 +352,214 @@ static void test_choice_row(void **state)
         assert_int_equal(choose(*state, &rng), ((const struct choice_row *)*state)->wanted);
 }
 
-static void chosen(const struct choice_row *row, unsigned counts[4])
+struct share_row {
+    const char *name;
+    struct choice_row choice;
+    unsigned counts[4][2]; // of 6400 choices each may get from .. to
+};
+
+// 100 of 6400 choices are to find out; they go to each alike.
+#define MOST 6000, 6400
+
+static const struct share_row share_rows[] = {
+    {"random: each equally often",
+     {"", FORWARD_RANDOM, {{MS_1}, {MS_30}, {MS_1}, {MS_30}}, 4, 0},
+     {{1450, 1750}, {1450, 1750}, {1450, 1750}, {1450, 1750}}},
+    {"fastest: the fastest, and now and then another",
+     {"", FORWARD_FASTEST, {{MS_30}, {MS_1}, {.us = 10000}}, 3, 0},
+     {{15, 60}, {MOST}, {15, 60}}},
+    {"fastest: one that is alone has nothing to find out",
+     {"", FORWARD_FASTEST, {{MS_30}}, 1, 0},
+     {{6400, 6400}}},
+    {"fastest: one nearly as fast with less in flight",
+     {"", FORWARD_FASTEST, {{MS_1, .in_flight = 3}, {.us = 1500, .in_flight = 2}}, 2, 0},
+     {{25, 85}, {MOST}}},
+    {"fastest: of those the one with the least in flight",
+     {"",
+      FORWARD_FASTEST,
+      {{MS_1, .in_flight = 3},
+       {MS_1, .in_flight = 2},
+       {MS_1, .in_flight = 1},
+       {MS_1, .in_flight = 4}},
+      4,
+      0},
+     {{10, 50}, {10, 50}, {MOST}, {10, 50}}},
+    {"fastest: not one that is slower, whatever is in flight",
+     {"", FORWARD_FASTEST, {{MS_1, .in_flight = 99}, {.us = 2500}}, 2, 0},
+     {{MOST}, {25, 85}}},
+    {"fastest: nearly as fast but owing",
+     {"", FORWARD_FASTEST, {{MS_1, .in_flight = 9}, {MS_1, .overdue = 1}}, 2, 0},
+     {{6400, 6400}, {0, 0}}},
+    {"fastest: with a resend the load does not matter",
+     {"", FORWARD_FASTEST, {{MS_1, .in_flight = 9, .sends = 1}, {.us = 1500, .sends = 1}}, 2, 0},
+     {{MOST}, {25, 85}}},
+    {"fastest: what gets lost costs time",
+     {"", FORWARD_FASTEST, {{MS_1, .loss_pm = 300}, {.us = 2000}}, 2, 0},
+     {{25, 85}, {MOST}}},
+    {"fastest: a little loss costs little",
+     {"", FORWARD_FASTEST, {{MS_1, .loss_pm = 30}, {.us = 2500}}, 2, 0},
+     {{MOST}, {25, 85}}},
+};
+
+static void test_share_row(void **state)
 {
+    const struct share_row *row = *state;
     struct rng rng = rng_of(2);
-    memset(counts, 0, 4 * sizeof *counts);
+    unsigned counts[4] = {0};
     for (unsigned i = 0; i < 6400; i++) {
-        int choice = choose(row, &rng);
-        assert_in_range(choice, 0, row->count - 1);
+        int choice = choose(&row->choice, &rng);
+        assert_in_range(choice, 0, row->choice.count - 1);
         counts[choice]++;
+    }
+    for (size_t i = 0; i < row->choice.count; i++)
+        assert_in_range(counts[i], row->counts[i][0], row->counts[i][1]);
+}
+
+// --- trials ------------------------------------------------------------------------------------
+
+struct trials {
+    struct forward_zone settings;
+    struct plan_zone zone;
+    struct upstream upstreams[3];
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint64_t next_us;
+};
+
+// All of them dead since now.
+static struct trials trials_of(uint16_t count)
+{
+    struct trials t = {.zone = {.upstreams = {0, 1, 2}, .upstream_count = count}};
+    for (size_t i = 0; i < COUNT_OF(t.upstreams); i++) {
+        t.upstreams[i] = unknown();
+        t.upstreams[i].health = UPSTREAM_DEAD;
+    }
+    return t;
+}
+
+static int try(struct trials *t, uint64_t now_us)
+{
+    int choice = upstream_try(&t->zone, t->upstreams, t->sends, UPSTREAM_SENDS_MAX, now_us);
+    t->next_us = upstream_next_trial_us(&t->zone, t->upstreams);
+    return choice;
+}
+
+// A thirty-second of the silence so far, but no less than 100 ms and no more than 1 s.
+static void test_trials_are_paced_by_the_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t silence_us, pause_us;
+    } rows[] = {
+        {0, 100 * MS},      {3200 * MS, 100 * MS}, {3232 * MS, 101 * MS},
+        {16 * S, 500 * MS}, {32 * S, 1 * S},       {3600 * (uint64_t)S, 1 * S},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct trials t = trials_of(1);
+        uint64_t now_us = NOW_US + rows[i].silence_us;
+        assert_int_equal(try(&t, now_us), 0);
+        assert_true(t.upstreams[0].trial_us == now_us + rows[i].pause_us);
+        assert_int_equal(try(&t, now_us + rows[i].pause_us - 1), -1);
+        assert_true(t.next_us == now_us + rows[i].pause_us);
+        assert_int_equal(try(&t, now_us + rows[i].pause_us), 0);
     }
 }
 
-static void test_random_takes_each_equally_often(void **state)
+static void test_a_minute_of_silence_costs_few_trials(void **state)
 {
     (void)state;
-    static const struct choice_row row = {"", FORWARD_RANDOM, {{0}, {0}, {0}, {0}}, 4, 0};
-    unsigned counts[4];
-    chosen(&row, counts);
-    for (unsigned i = 0; i < 4; i++)
-        assert_in_range(counts[i], 1450, 1750);
+    struct trials t = trials_of(1);
+    unsigned count = 0;
+    for (uint64_t ms = 0; ms < 60000; ms++)
+        count += try(&t, NOW_US + ms * MS) == 0;
+    assert_in_range(count, 100, 150);
 }
 
-// The others get a share of about one in 64 each, so that a change is noticed.
-static void test_fastest_takes_the_fastest_but_explores(void **state)
+static void test_trials_go_to_whoever_waited_longest(void **state)
 {
     (void)state;
-    static const struct choice_row row = {"",
-                                          FORWARD_FASTEST,
-                                          {{.smoothed_us = 30000},
-                                           {.smoothed_us = 10000, .variation_us = 2000},
-                                           {.smoothed_us = 10000, .variation_us = 9000},
-                                           {.smoothed_us = 5000, .lost = 1}},
-                                          4,
-                                          0};
-    unsigned counts[4];
-    chosen(&row, counts);
-    assert_in_range(counts[1], 5900, 6300);
-    for (unsigned i = 0; i < 4; i++)
-        assert_in_range(counts[i], 50, i == 1 ? 6400 : 160);
+    struct trials t = trials_of(3);
+    t.upstreams[0].trial_us = NOW_US - 1;
+    t.upstreams[1].trial_us = NOW_US - 3;
+    t.upstreams[2].trial_us = NOW_US - 2;
+    assert_int_equal(try(&t, NOW_US), 1);
+    assert_int_equal(try(&t, NOW_US), 2);
+    assert_int_equal(try(&t, NOW_US), 0);
+    assert_int_equal(try(&t, NOW_US), -1);
+    assert_true(t.next_us == NOW_US + 100 * MS);
 }
 
-static void test_fastest_measures_the_unknown_first(void **state)
+static void test_trials_are_for_those_who_are_not_trusted(void **state)
 {
     (void)state;
-    static const struct choice_row row = {
-        "", FORWARD_FASTEST, {{.smoothed_us = 100}, {0}, {.smoothed_us = 50}}, 3, 0};
-    unsigned counts[4];
-    chosen(&row, counts);
-    assert_in_range(counts[1], 6200, 6400);
+    struct trials t = trials_of(3);
+    t.upstreams[0] = alive(1000);
+    t.upstreams[1] = alive(1000);
+    t.upstreams[1].overdue = 1; // owes a reply
+    t.upstreams[2] = unknown();
+    assert_int_equal(try(&t, NOW_US), 1);
+    assert_int_equal(try(&t, NOW_US), 2);
+    assert_int_equal(try(&t, NOW_US), -1);
+    t.upstreams[1].overdue = 0;
+    upstream_replied(&t.upstreams[2], NOW_US, NOW_US + 1, false);
+    assert_int_equal(try(&t, NOW_US + 10 * S), -1);
+    assert_true(t.next_us == UINT64_MAX);
+}
+
+static void test_trials_leave_out_who_had_the_question_often_enough(void **state)
+{
+    (void)state;
+    struct trials t = trials_of(2);
+    t.sends[0] = 3;
+    t.sends[1] = 2;
+    assert_int_equal(try(&t, NOW_US), 1);
+    t.sends[1] = 3;
+    assert_int_equal(try(&t, NOW_US + 10 * S), -1);
+    // Beside one that is trusted the first copy is the only one.
+    t.sends[0] = 1;
+    t.sends[1] = 0;
+    assert_int_equal(upstream_try(&t.zone, t.upstreams, t.sends, 1, NOW_US + 20 * S), 1);
+}
+
+static void test_all_are_dead_only_when_each_is(void **state)
+{
+    (void)state;
+    struct trials t = trials_of(3);
+    assert_true(upstream_all_dead(&t.zone, t.upstreams));
+    for (unsigned i = 0; i < 3; i++) {
+        t.upstreams[i].health = i % 2 ? UPSTREAM_ALIVE : UPSTREAM_UNKNOWN;
+        assert_false(upstream_all_dead(&t.zone, t.upstreams));
+        t.upstreams[i].health = UPSTREAM_DEAD;
+    }
 }
 
 static const struct CMUnitTest others[] = {
-    cmocka_unit_test(test_timeout_before_anything_is_known),
-    cmocka_unit_test(test_timeout_follows_rfc_6298),
-    cmocka_unit_test(test_timeout_has_bounds),
-    cmocka_unit_test(test_steady_times_are_learnt),
-    cmocka_unit_test(test_dead_upstream_is_tried_ever_more_rarely),
-    cmocka_unit_test(test_random_takes_each_equally_often),
-    cmocka_unit_test(test_fastest_takes_the_fastest_but_explores),
-    cmocka_unit_test(test_fastest_measures_the_unknown_first),
+    cmocka_unit_test(test_new_one_is_unknown_and_has_a_cookie_of_its_own),
+    cmocka_unit_test(test_first_reply_makes_it_alive_whatever_it_was),
+    cmocka_unit_test(test_unknown_one_is_dead_with_its_first_late_send),
+    cmocka_unit_test(test_loss_among_replies_is_not_held_against_it),
+    cmocka_unit_test(test_latest_send_that_was_answered_counts),
+    cmocka_unit_test(test_loss_is_smoothed),
+    cmocka_unit_test(test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard),
+    cmocka_unit_test(test_connections_that_fail_are_tried_ever_later),
+    cmocka_unit_test(test_trials_are_paced_by_the_silence),
+    cmocka_unit_test(test_a_minute_of_silence_costs_few_trials),
+    cmocka_unit_test(test_trials_go_to_whoever_waited_longest),
+    cmocka_unit_test(test_trials_are_for_those_who_are_not_trusted),
+    cmocka_unit_test(test_trials_leave_out_who_had_the_question_often_enough),
+    cmocka_unit_test(test_all_are_dead_only_when_each_is),
 };
+
+#define ROWS(run, rows) tests_of_rows(tests + count, run, rows, sizeof *(rows), COUNT_OF(rows))
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(choice_rows) + COUNT_OF(others)];
-    size_t count = tests_of_rows(tests, test_choice_row, choice_rows, sizeof *choice_rows,
-                                 COUNT_OF(choice_rows));
+    struct CMUnitTest tests[COUNT_OF(overdue_rows) + COUNT_OF(wait_rows) + COUNT_OF(choice_rows) +
+                            COUNT_OF(share_rows) + COUNT_OF(others)];
+    size_t count = 0;
+    count += ROWS(test_overdue_row, overdue_rows);
+    count += ROWS(test_wait_row, wait_rows);
+    count += ROWS(test_choice_row, choice_rows);
+    count += ROWS(test_share_row, share_rows);
     memcpy(tests + count, others, sizeof others);
     return cmocka_run_group_tests_name("upstream", tests, NULL, NULL);
 }

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/attempt.h"
+
+#include "core/wire/frame.h"
+
+enum {
+    ORPHAN_MIN_US = 200000, // an orphan is lost when so much has passed, or so many slow tails
+    ORPHAN_MAX_US = 4000000,
+    ORPHAN_TAILS = 4,
+};
+
+static void queue_remove(struct forward *f, struct attempt *attempt)
+{
+    struct attempt **link = &f->to_send;
+    while (*link != attempt)
+        link = &(*link)->next_to_send;
+    *link = attempt->next_to_send;
+    if (!*link)
+        f->to_send_end = link;
+    attempt->queued = false;
+}
+
+static void detach(struct forward *f, struct attempt *attempt)
+{
+    if (attempt->tcp)
+        stream_detach(&f->streams, attempt);
+    else
+        port_detach(&f->ports, attempt);
+}
+
+void attempt_drop(struct forward *f, struct attempt *attempt)
+{
+    if (attempt->queued)
+        queue_remove(f, attempt);
+    else if (attempt->sent_us != 0)
+        upstream_forgotten(&f->upstreams[attempt->upstream]);
+    wheel_stop(&f->wheel, &attempt->timer);
+    detach(f, attempt);
+    attempt_free(&f->pending, attempt);
+}
+
+void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    struct upstream *upstream = &f->upstreams[attempt->upstream];
+    f->revivals += upstream->health == UPSTREAM_DEAD;
+    upstream_replied(upstream, attempt->sent_us, now_us, attempt->tcp);
+    wheel_stop(&f->wheel, &attempt->timer);
+    if (attempt->tcp)
+        upstream_tcp_worked(upstream);
+    detach(f, attempt);
+    attempt_free(&f->pending, attempt);
+}
+
+void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    if (attempt->sent_us == 0) {
+        attempt_drop(f, attempt);
+        return;
+    }
+    uint64_t wait_us = ORPHAN_TAILS * (uint64_t)upstream_late_us(&f->upstreams[attempt->upstream]);
+    wait_us = wait_us > ORPHAN_MIN_US ? wait_us : ORPHAN_MIN_US;
+    wait_us = wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
+    attempt_orphan(&f->pending, attempt);
+    attempt->timer.kind = TIMER_ORPHAN;
+    wheel_start(&f->wheel, &attempt->timer, now_us + wait_us);
+}
+
+// Nobody answered this orphan. If its upstream answered what was sent later, it got lost, and the
+// send that made good for it was needed: the budget has it back. Otherwise it owes this one too,
+// which may be all that is ever asked of it, as a copy.
+void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    struct upstream *upstream = &f->upstreams[attempt->upstream];
+    if (!attempt->tcp && upstream->reply_sent_us >= attempt->sent_us) {
+        upstream_lost(upstream);
+        budget_give(&f->budget, BUDGET_SEND);
+        forward_count(f, COUNTER_upstream_lost);
+    } else {
+        if (!attempt->tcp && !attempt->overdue)
+            upstream_overdue(upstream, attempt->sent_us, now_us);
+        upstream_forgotten(upstream);
+    }
+    detach(f, attempt);
+    attempt_free(&f->pending, attempt);
+}
+
+// A free attempt; where none is left, the oldest orphan makes room.
+static struct attempt *attempt_take(struct forward *f, struct pending *pending, int choice)
+{
+    struct attempt *attempt = attempt_add(&f->pending, pending);
+    if (!attempt && f->pending.oldest_orphan) {
+        attempt_drop(f, f->pending.oldest_orphan);
+        attempt = attempt_add(&f->pending, pending);
+    }
+    if (!attempt)
+        return NULL;
+    attempt->choice = (uint8_t)choice;
+    attempt->upstream = pending->zone->upstreams[choice];
+    return attempt;
+}
+
+// Puts an attempt that has its port or connection among those to send. From then on somebody has to
+// see to it that the latter does not grow too old.
+static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    const struct upstream *u = &f->upstreams[attempt->upstream];
+    struct timer *timer = attempt->tcp ? &f->streams_timer : &f->ports_timer;
+    if (!timer_running(timer))
+        wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
+    attempt->plain = attempt->pending->plain >> attempt->choice & 1 || now_us < u->plain_until_us;
+    attempt->spelled = f->config.spelling && !u->spelling_lost;
+    attempt->queued = true;
+    *f->to_send_end = attempt;
+    f->to_send_end = &attempt->next_to_send;
+}
+
+bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    struct attempt *attempt = attempt_take(f, pending, choice);
+    uint16_t upstream = pending->zone->upstreams[choice];
+    if (attempt && port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
+        attempt_free(&f->pending, attempt);
+        attempt = NULL;
+    }
+    if (!attempt) {
+        forward_count(f, COUNTER_ports_exhausted);
+        return false;
+    }
+    pending->sends[choice]++;
+    attempt_queue(f, now_us, attempt);
+    return true;
+}
+
+bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    uint16_t upstream = pending->zone->upstreams[choice];
+    const struct upstream *u = &f->upstreams[upstream];
+    if (pending->tcp_sends[choice] >= UPSTREAM_SENDS_MAX || now_us < u->tcp_retry_us)
+        return false;
+    struct attempt *attempt = attempt_take(f, pending, choice);
+    if (!attempt)
+        return false;
+    attempt->tcp = true;
+    if (stream_attach(&f->streams, &f->rng, attempt, upstream, now_us) == STREAM_NONE) {
+        attempt_free(&f->pending, attempt);
+        forward_count(f, COUNTER_streams_exhausted);
+        return false;
+    }
+    pending->tcp_sends[choice]++;
+    attempt_queue(f, now_us, attempt);
+    return true;
+}
+
+static size_t query_write(struct forward *f, const struct attempt *attempt, uint8_t *out)
+{
+    const struct upstream *u = &f->upstreams[attempt->upstream];
+    const struct pending *pending = attempt->pending;
+    const struct key *key = &pending->key;
+    uint8_t cookie[COOKIE_MAX_LEN];
+    memcpy(cookie, u->cookie, COOKIE_CLIENT_LEN);
+    memcpy(cookie + COOKIE_CLIENT_LEN, u->cookie_server, u->cookie_server_len);
+    struct upstream_query query = {
+        .name = key_name(key),
+        .spelling = attempt->spelled ? &pending->spelling : NULL,
+        .cookie = cookie,
+        .id = attempt->id,
+        .type = key_type(key),
+        .class = key_class(key),
+        .udp_size = attempt->plain ? 0 : UPSTREAM_UDP_SIZE,
+        .name_len = key_name_len(key),
+        .cookie_len = (uint8_t)(f->config.cookies ? COOKIE_CLIENT_LEN + u->cookie_server_len : 0),
+        .checking_disabled = key_flags(key) & KEY_CD,
+        .dnssec_ok = key_flags(key) & KEY_DO,
+    };
+    return upstream_query_write(out, &query);
+}
+
+// The first that waits to be sent, or the opening of what it leaves from.
+static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
+{
+    struct attempt *attempt = f->to_send;
+    bool *to_open = attempt->tcp ? &f->streams.streams[attempt->port].to_open
+                                 : &f->ports.ports[attempt->port].to_open;
+    outgoing->port = attempt->port;
+    outgoing->number = attempt->tcp ? 0 : f->ports.ports[attempt->port].number;
+    outgoing->upstream = &f->config.plan->upstreams[attempt->upstream];
+    if (*to_open) {
+        *to_open = false;
+        outgoing->kind = attempt->tcp ? OUTGOING_CONNECT : OUTGOING_OPEN;
+        forward_count(f, attempt->tcp ? COUNTER_streams_opened : COUNTER_ports_opened);
+        return;
+    }
+    queue_remove(f, attempt);
+    attempt->next_to_send = NULL;
+    attempt->sent_us = now_us;
+    upstream_sent(&f->upstreams[attempt->upstream]);
+    // Counted here and not when it was queued: its port may be refused, and then it never leaves.
+    forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
+    if (attempt->pending->sent)
+        forward_count(f, COUNTER_upstream_resends);
+    attempt->pending->sent = true;
+    size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
+    outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;
+    outgoing->len = room + query_write(f, attempt, outgoing->bytes + room);
+    if (attempt->tcp)
+        store_be16(outgoing->bytes, (uint16_t)(outgoing->len - room));
+}
+
+// The next port or connection to close. Of one that was to be opened for what was given up before
+// it could be sent, nobody has been told.
+static bool close_drain(struct forward *f, struct outgoing *outgoing)
+{
+    outgoing->kind = OUTGOING_CLOSE;
+    do
+        outgoing->port = port_take_closing(&f->ports);
+    while (outgoing->port != PORT_NONE && f->ports.ports[outgoing->port].to_open);
+    if (outgoing->port != PORT_NONE)
+        return true;
+    outgoing->kind = OUTGOING_DISCONNECT;
+    do
+        outgoing->port = stream_take_closing(&f->streams);
+    while (outgoing->port != STREAM_NONE && f->streams.streams[outgoing->port].to_open);
+    return outgoing->port != STREAM_NONE;
+}
+
+bool attempt_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
+{
+    if (close_drain(f, outgoing))
+        return true;
+    if (!f->to_send)
+        return false;
+    send_drain(f, now_us, outgoing);
+    return true;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/forward.h"
+
+// The forwarder's hands: sending a question to an upstream, from a port or on a connection, and
+// each way in which that can end. forward.c decides which of them it is to be.
+//
+// An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0); any other one
+// has been, and counts as in flight at its upstream until it ends.
+
+// Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there was
+// no source port or attempt to be had.
+[[nodiscard]] bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending,
+                               int choice);
+
+// The same over TCP. False also where it cannot be, for now: that upstream's connections failed, or
+// it had the question three times that way.
+[[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending,
+                                      int choice);
+
+// Ends an attempt, whether it was sent or still waits for that, without having learned anything.
+void attempt_drop(struct forward *f, struct attempt *attempt);
+
+// Ends an attempt whose reply has come.
+void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt);
+
+// Its question is over, but its reply may still come: it becomes an orphan, if it was sent.
+void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt);
+
+// The time of an orphan is over.
+void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt);
+
+// The next thing to open, close or send; false: there is none.
+[[nodiscard]] bool attempt_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/forward.h"
+
+#include "core/forward/question.h"
+
+// An attempt stands in the list of one source port or connection, an orphan too, which moreover has
+// its timer running.
+
+enum {
+    OPENS_MAX = 8,             // source ports tried for one attempt
+    STREAM_STUCK_US = 4000000, // without a word, after which a connection is given up
+    BUDGET_SENDS_MAX = 64,     // beyond one for each question
+    BUDGET_SENDS_AT_START = 48,
+    TRIALS_MAX = 16, // beside other sends, beyond a twentieth of the questions
+};
+
+size_t forward_size(const struct forward_config *config)
+{
+    return pending_size(config->pending_max) + port_size(config->ports_max) +
+           stream_size(config->streams_max) + 2 * sizeof(uint64_t);
+}
+
+void forward_init(struct forward *f, void *tables, const struct forward_config *config,
+                  const uint8_t seed[static 32], uint64_t now_us)
+{
+    uint8_t *at = tables;
+    f->config = *config;
+    rng_seed(&f->rng, seed);
+    wheel_init(&f->wheel, now_us);
+    pending_init(&f->pending, at, config->pending_max);
+    at += pending_size(config->pending_max);
+    stream_init(&f->streams, at, config->streams_max);
+    at += stream_size(config->streams_max);
+    port_init(&f->ports, at, config->ports_max);
+    f->to_send_end = &f->to_send;
+    f->ended_end = &f->ended;
+    budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
+    budget_init(&f->trial_budget, TRIALS_MAX, TRIALS_MAX);
+    f->answer.value = f->answer_value;
+    f->ports_timer.kind = TIMER_PORTS;
+    f->streams_timer.kind = TIMER_STREAMS;
+    for (size_t i = 0; i < config->plan->upstream_count; i++)
+        upstream_init(&f->upstreams[i], &f->rng, now_us);
+}
+
+// Takes the attempts from a connection, those whose question still waits; orphans end here.
+static struct attempt *attempts_take(struct forward *f, struct stream *stream)
+{
+    struct attempt *list = stream->attempts;
+    struct attempt **link = &list;
+    stream->attempts = NULL;
+    stream->in_flight = 0;
+    while (*link) {
+        struct attempt *attempt = *link;
+        attempt->port = STREAM_NONE;
+        if (attempt->pending) {
+            link = &attempt->next_at_port;
+        } else {
+            *link = attempt->next_at_port;
+            attempt_drop(f, attempt);
+        }
+    }
+    return list;
+}
+
+// Ends a connection. One that has served us was closed by the other side, perhaps just as we asked
+// (RFC 7766 6.2.4): what was under way is asked again at once.
+static void stream_end(struct forward *f, uint64_t now_us, uint16_t index, bool by_us)
+{
+    struct stream *stream = &f->streams.streams[index];
+    bool served = stream->replies > 0 && !by_us;
+    struct attempt *list = attempts_take(f, stream);
+    if (by_us)
+        stream_close(&f->streams, index);
+    else
+        stream_closed(&f->streams, index);
+    forward_count(f, served ? COUNTER_streams_ended : COUNTER_streams_failed);
+    if (!served)
+        upstream_tcp_failed(&f->upstreams[stream->upstream], now_us);
+    while (list) {
+        struct attempt *attempt = list;
+        struct pending *pending = attempt->pending;
+        int choice = attempt->choice;
+        list = attempt->next_at_port;
+        attempt_drop(f, attempt);
+        if (served && attempt_ask_stream(f, now_us, pending, choice))
+            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+        else if (!pending->attempts)
+            question_go_on(f, now_us, pending);
+    }
+}
+
+void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream)
+{
+    stream_end(f, now_us, stream, false);
+}
+
+// What waited at this port has been told that nobody is there: other upstreams are asked at once.
+void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port)
+{
+    struct attempt **attempts = &f->ports.ports[port].attempts;
+    forward_count(f, COUNTER_upstream_unreachable);
+    upstream_unreachable(&f->upstreams[f->ports.ports[port].upstream], now_us);
+    port_retire(&f->ports, port);
+    while (*attempts) {
+        struct pending *pending = (*attempts)->pending;
+        attempt_drop(f, *attempts);
+        if (pending && pending->end == PENDING_WAITS)
+            question_go_elsewhere(f, now_us, pending);
+    }
+}
+
+// The number was taken: those who were to leave from there get another one.
+void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port)
+{
+    struct attempt **attempts = &f->ports.ports[port].attempts;
+    forward_count(f, COUNTER_ports_refused);
+    port_retire(&f->ports, port);
+    while (*attempts) {
+        struct attempt *attempt = *attempts;
+        port_detach(&f->ports, attempt);
+        if (++attempt->opens < OPENS_MAX &&
+            port_attach(&f->ports, &f->rng, attempt, attempt->upstream, now_us) != PORT_NONE)
+            continue;
+        // It was never sent; the question's timer will try again.
+        attempt->pending->sends[attempt->choice]--;
+        question_wait_until(f, attempt->pending, now_us + QUESTION_EXHAUSTED_US);
+        attempt_drop(f, attempt);
+        forward_count(f, COUNTER_ports_exhausted);
+    }
+}
+
+static void ports_due(struct forward *f, uint64_t now_us)
+{
+    if (ports_retire_old(&f->ports, now_us))
+        wheel_start(&f->wheel, &f->ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
+}
+
+static void streams_due(struct forward *f, uint64_t now_us)
+{
+    uint16_t stuck;
+    bool any = streams_close_idle(&f->streams, now_us - f->config.stream_idle_us,
+                                  now_us - STREAM_STUCK_US, &stuck);
+    if (stuck != STREAM_NONE)
+        stream_end(f, now_us, stuck, true);
+    if (any)
+        wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
+}
+
+void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
+{
+    switch (timer->kind) {
+    case TIMER_QUESTION:
+        question_due(f, now_us, timer_owner(timer));
+        break;
+    case TIMER_ORPHAN:
+        attempt_orphan_due(f, now_us, (struct attempt *)timer);
+        break;
+    case TIMER_PORTS:
+        ports_due(f, now_us);
+        break;
+    default:
+        streams_due(f, now_us);
+        break;
+    }
+}
+
+bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
+{
+    return attempt_drain(f, now_us, outgoing);
+}
+
+struct pending *forward_take_ended(struct forward *f)
+{
+    struct pending *pending = f->ended;
+    if (!pending)
+        return NULL;
+    f->ended = pending->next_ended;
+    if (!f->ended)
+        f->ended_end = &f->ended;
+    pending->next_ended = NULL;
+    return pending;
+}

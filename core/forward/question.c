@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/question.h"
+
+// A question in the pending table has not ended: it has its timer running. One that has ended is
+// out of the table and has no attempts and no timer.
+
+enum {
+    FREE_MIN_US = 400000,   // after so long a resend needs no budget
+    FREE_FACTOR = 4,        // or after so many times the slow tail
+    FREE_MAX_US = 1500000,  // but not so late that nobody else could be asked any more
+    PATIENCE_FACTOR = 4,    // times the wait for another one that is well
+    LOOK_AGAIN_US = 200000, // at a question that waits for longer
+    TRIALS_AT_ONCE = 2,     // of one question
+    TRIAL_WAIT_US = 100000, // for a reply to one, before others are looked for
+    PROBE_US = 90000,       // for which a probe waits; a later reply counts all the same
+    WAKE_SPREAD_US = 50000, // over which questions spread that wait for the same moment
+};
+
+void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
+                     enum pending_end end)
+{
+    wheel_stop(&f->wheel, &pending->timer);
+    while (pending->attempts)
+        attempt_leave(f, now_us, pending->attempts);
+    pending_unlink(&f->pending, pending);
+    pending->end = (uint8_t)end;
+    f->answer_taken |= end == PENDING_ANSWERED;
+    *f->ended_end = pending;
+    f->ended_end = &pending->next_ended;
+}
+
+static void fail(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    if (!pending->heard_rcode)
+        pending->rcode = RCODE_SERVFAIL;
+    question_finish(f, now_us, pending, PENDING_FAILED);
+}
+
+void question_wait_until(struct forward *f, struct pending *pending, uint64_t due_us)
+{
+    pending->timer.kind = TIMER_QUESTION;
+    pending->idle = false;
+    wheel_start(&f->wheel, &pending->timer,
+                due_us < pending->deadline_us ? due_us : pending->deadline_us);
+}
+
+// Sends a copy to those of the zone that are not trusted and are due for a trial. Beside one that
+// is, only as far as their budget goes, which is not the resends': a dead upstream must not make
+// the losses of others last longer. Returns how many were sent.
+static unsigned trials_send(struct forward *f, uint64_t now_us, struct pending *pending,
+                            uint8_t sends_max, bool beside)
+{
+    unsigned sent = 0;
+    while (sent < TRIALS_AT_ONCE) {
+        int choice = upstream_try(pending->zone, f->upstreams, pending->sends, sends_max, now_us);
+        if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
+            !attempt_ask(f, now_us, pending, choice))
+            break;
+        pending->attempts->beside = beside;
+        forward_count(f, COUNTER_upstream_trials);
+        sent++;
+    }
+    return sent;
+}
+
+// Has each upstream of the zone been reported as not there?
+static bool nobody_there(const struct forward *f, const struct plan_zone *zone)
+{
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[zone->upstreams[i]];
+        if (u->health != UPSTREAM_DEAD || !u->gone)
+            return false;
+    }
+    return true;
+}
+
+static bool has_sends_left(const struct pending *pending)
+{
+    for (size_t i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending->sends[i] < UPSTREAM_SENDS_MAX)
+            return true;
+    }
+    return false;
+}
+
+// Nothing can be sent now. What is under way has until the deadline, and so has a question whose
+// upstreams may come back; any other is over.
+static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
+    // What was spent on somebody who was dead then is asked anew when a client comes again.
+    bool back = spent && pending->era != f->revivals;
+    if (back || (!pending->attempts && (nobody || spent))) {
+        pending->unreachable = nobody;
+        fail(f, now_us, pending);
+        return;
+    }
+    forward_probe(f, now_us, pending->zone);
+    uint64_t next_us = upstream_next_trial_us(pending->zone, f->upstreams);
+    // Those that wait for the same moment are spread a little, or they all come at once.
+    if (next_us != UINT64_MAX)
+        next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
+    question_wait_until(f, pending, next_us);
+    pending->idle = true;
+}
+
+// How long the upstream that was asked may take before the question is sent again. Where another
+// one that is well has not had it, only a few times as long as that one would take: a slow one
+// must not hold up what a fast one knows.
+static uint64_t patience_us(const struct forward *f, const struct pending *pending, int choice)
+{
+    const struct plan_zone *zone = pending->zone;
+    const struct upstream *asked = &f->upstreams[zone->upstreams[choice]];
+    uint64_t patience = (uint64_t)upstream_early_us(asked) << (pending->sends[choice] - 1);
+    for (size_t i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *other = &f->upstreams[zone->upstreams[i]];
+        uint64_t enough = PATIENCE_FACTOR * (uint64_t)upstream_early_us(other);
+        if (pending->sends[i] == 0 && upstream_is_trusted(other) && enough < patience)
+            patience = enough;
+    }
+    return patience;
+}
+
+static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    int choice = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
+    if (choice < 0)
+        return false;
+    bool sent = attempt_ask(f, now_us, pending, choice);
+    uint64_t wait_us = sent ? patience_us(f, pending, choice) : QUESTION_EXHAUSTED_US;
+    // Things may change meanwhile: another one comes back.
+    question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
+    return true;
+}
+
+// Whom to ask over TCP. A question that must go there has lost what was under way over UDP, and
+// with it the sign of life that it may have brought: those that seem dead are asked once, too.
+static int stream_whom(struct forward *f, const struct pending *pending, const uint8_t *sends)
+{
+    int choice = upstream_choose(pending->zone, f->upstreams, sends, &f->rng);
+    if (!pending->stream_only || (choice >= 0 && sends[choice] == 0))
+        return choice;
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (sends[i] == 0)
+            return i;
+    }
+    return choice;
+}
+
+static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    int choice;
+    memcpy(sends, pending->tcp_sends, sizeof sends);
+    while ((choice = stream_whom(f, pending, sends)) >= 0) {
+        if (attempt_ask_stream(f, now_us, pending, choice)) {
+            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+            return true;
+        }
+        sends[choice] = UPSTREAM_SENDS_MAX;
+    }
+    return false;
+}
+
+// The last of a question's sends is not for a trial: it is kept for when somebody is back.
+static bool trial_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    if (trials_send(f, now_us, pending, UPSTREAM_SENDS_MAX - 1, false) == 0)
+        return false;
+    question_wait_until(f, pending, now_us + TRIAL_WAIT_US);
+    return true;
+}
+
+void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    upstreams_age(pending->zone, f->upstreams, now_us);
+    if (pending->stream_only && stream_next(f, now_us, pending))
+        return;
+    if (datagram_next(f, now_us, pending) || trial_next(f, now_us, pending))
+        return;
+    if (pending->stream_only || !stream_next(f, now_us, pending))
+        send_nothing(f, now_us, pending);
+}
+
+void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    int other = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
+    if (!pending->attempts || (other >= 0 && pending->sends[other] == 0))
+        question_go_on(f, now_us, pending);
+}
+
+void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    pending->started_us = now_us;
+    pending->era = f->revivals;
+    pending->deadline_us = now_us + (pending->probe ? PROBE_US : FORWARD_DEADLINE_US);
+    if (f->config.spelling)
+        rng_bytes(&f->rng, pending->spelling.bits, (key_name_len(&pending->key) + 7u) / 8);
+    budget_give(&f->budget, 1);
+    budget_give(&f->trial_budget, 1);
+    question_go_on(f, now_us, pending);
+    if (pending->end != PENDING_WAITS)
+        return;
+    // Whom nobody knows is not asked alone.
+    const struct attempt *first = pending->attempts;
+    bool trusted = first && upstream_is_trusted(&f->upstreams[first->upstream]);
+    if (first && !trusted) {
+        int second = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
+        if (second >= 0 && pending->sends[second] == 0 && budget_take(&f->budget) &&
+            attempt_ask(f, now_us, pending, second))
+            pending->attempts->beside = true;
+    }
+    if (trusted)
+        (void)trials_send(f, now_us, pending, 1, true);
+}
+
+void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+{
+    struct key key;
+    const struct name *name = &zone->settings->zone;
+    if (upstream_next_trial_us(zone, f->upstreams) > now_us)
+        return;
+    key_of_name(&key, name, TYPE_SOA, f->config.key_seed);
+    bool room = f->pending.open_count < f->pending.size / 2;
+    struct pending *probe = NULL;
+    if (room && !pending_find(&f->pending, &key))
+        probe = pending_add(&f->pending, &key);
+    if (!probe)
+        return;
+    probe->zone = zone;
+    probe->probe = true;
+    forward_start(f, now_us, probe);
+}
+
+void forward_adopt(struct pending *pending, uint64_t now_us)
+{
+    if (!pending->probe)
+        return;
+    pending->probe = false;
+    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
+}
+
+void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    fail(f, now_us, pending);
+}
+
+bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+{
+    upstreams_age(zone, f->upstreams, now_us);
+    return upstream_all_dead(zone, f->upstreams);
+}
+
+// Notes which sends are late by now.
+static void overdue_note(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    for (struct attempt *a = pending->attempts; a; a = a->next) {
+        struct upstream *u = &f->upstreams[a->upstream];
+        if (a->sent_us == 0 || a->overdue || a->tcp || now_us - a->sent_us < upstream_early_us(u))
+            continue;
+        a->overdue = true;
+        upstream_overdue(u, a->sent_us, now_us);
+    }
+}
+
+// The latest send that the question waits for: a copy only where there is nothing else.
+static const struct attempt *latest_of(const struct pending *pending)
+{
+    const struct attempt *latest = pending->attempts;
+    while (latest && latest->beside)
+        latest = latest->next;
+    return latest ? latest : pending->attempts;
+}
+
+// Is the upstream that was asked last silent to all, while another one that has not had the
+// question is well? Then what goes there is no extra load but what it would have had anyway.
+static bool is_relieved(const struct forward *f, const struct pending *pending,
+                        const struct upstream *asked)
+{
+    const struct plan_zone *zone = pending->zone;
+    for (size_t i = 0; i < zone->upstream_count && asked->overdue >= UPSTREAM_OVERDUE_DEAD; i++) {
+        if (pending->sends[i] == 0 && upstream_is_trusted(&f->upstreams[zone->upstreams[i]]))
+            return true;
+    }
+    return false;
+}
+
+// How long after the latest send the next one may go out; 0: now. The wait doubles with each send
+// to the same upstream. Half of the budget is for those that are sent before the slow mode has had
+// its time, the rest for those after.
+static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct pending *pending)
+{
+    const struct attempt *latest = latest_of(pending);
+    if (!latest || latest->sent_us == 0)
+        return 0;
+    uint64_t age_us = now_us - latest->sent_us;
+    if (latest->tcp)
+        return age_us < QUESTION_STREAM_US ? QUESTION_STREAM_US - age_us : 0;
+    const struct upstream *u = &f->upstreams[latest->upstream];
+    unsigned before = pending->sends[latest->choice] - 1u;
+    uint64_t early_us = patience_us(f, pending, latest->choice);
+    uint64_t late_us = (uint64_t)upstream_late_us(u) << before;
+    uint64_t free_us = FREE_FACTOR * late_us;
+    free_us = free_us > FREE_MIN_US ? free_us : FREE_MIN_US;
+    free_us = free_us < FREE_MAX_US ? free_us : FREE_MAX_US;
+    uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
+    if (age_us + WHEEL_TICK_US < early_us)
+        return early_us - age_us;
+    if (age_us >= free_us || is_relieved(f, pending, u) ||
+        (f->budget.units > reserve && budget_take(&f->budget)))
+        return 0;
+    forward_count(f, COUNTER_resends_put_off);
+    return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
+}
+
+void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    overdue_note(f, now_us, pending);
+    if (now_us >= pending->deadline_us) {
+        fail(f, now_us, pending);
+        return;
+    }
+    uint64_t wait_us = pending->idle ? 0 : resend_wait_us(f, now_us, pending);
+    if (wait_us > 0) {
+        wait_us = wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US;
+        question_wait_until(f, pending, now_us + wait_us);
+        return;
+    }
+    question_go_on(f, now_us, pending);
+}
+
+void questions_wake(struct forward *f, uint64_t now_us, uint16_t back)
+{
+    for (struct pending *pending = f->pending.oldest; pending; pending = pending->younger) {
+        const struct attempt *latest = latest_of(pending);
+        bool silent = false;
+        if (latest && latest->sent_us != 0 && !latest->tcp) {
+            const struct upstream *u = &f->upstreams[latest->upstream];
+            silent = (latest->upstream == back || !upstream_is_trusted(u)) &&
+                     now_us - latest->sent_us >= upstream_early_us(u);
+        }
+        if (!pending->idle && !silent)
+            continue;
+        question_wait_until(f, pending, now_us + rng_below(&f->rng, WAKE_SPREAD_US));
+        pending->idle = true;
+    }
+}

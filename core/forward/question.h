@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/attempt.h"
+
+// How a question goes on: whom to ask next, when to ask again, and when to give up. The forwarder's
+// own; what forward.h offers of it stands there. forward.c and reply.c call these when something
+// has happened to an attempt.
+
+#define QUESTION_EXHAUSTED_US 50000u   // until the next try, when there was no port or attempt
+#define QUESTION_STREAM_US    1000000u // for a reply over TCP, which resends by itself
+
+// Sends the question again: to one that is alive, or as a trial, or over TCP. Where nothing can be
+// sent and nothing is under way it ends as failed.
+void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending);
+
+// One upstream is out: the next one is asked at once, unless it has the question already.
+void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending);
+
+// Sets its timer, to the deadline at the latest.
+void question_wait_until(struct forward *f, struct pending *pending, uint64_t due_us);
+
+// Ends it; what was sent and not answered becomes orphans.
+void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
+                     enum pending_end end);
+
+// Its timer fired.
+void question_due(struct forward *f, uint64_t now_us, struct pending *pending);
+
+// An upstream is back from the dead. Who waits for that, or for what was sent to one that is
+// silent, need not wait any longer.
+void questions_wake(struct forward *f, uint64_t now_us, uint16_t back);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/refresh.h"
+
+size_t refresh_size(uint32_t size)
+{
+    return size * (sizeof(struct refresh *) + sizeof(struct refresh));
+}
+
+void refresh_init(struct refresh_table *table, void *memory, uint32_t size)
+{
+    struct refresh *all = memory;
+    memset(memory, 0, refresh_size(size));
+    *table =
+        (struct refresh_table){.chains = (struct refresh **)(all + size), .chain_mask = size - 1};
+    for (uint32_t i = size; i-- > 0;) {
+        all[i].next = table->free;
+        table->free = &all[i];
+    }
+}
+
+static struct refresh **link_of(const struct refresh_table *table, const struct key *key)
+{
+    struct refresh **link = &table->chains[key->hash & table->chain_mask];
+    while (*link && !key_equal(&(*link)->key, key))
+        link = &(*link)->next;
+    return link;
+}
+
+static uint64_t due_us(uint32_t birth_s, uint32_t expiry_s)
+{
+    uint64_t lead_us = (uint64_t)(expiry_s - birth_s) * 1000000 / REFRESH_SHARE;
+    lead_us = lead_us > REFRESH_LEAD_MIN_US ? lead_us : REFRESH_LEAD_MIN_US;
+    lead_us = lead_us < REFRESH_LEAD_MAX_US ? lead_us : REFRESH_LEAD_MAX_US;
+    return (uint64_t)expiry_s * 1000000 - lead_us;
+}
+
+struct refresh *refresh_note(struct refresh_table *table, const struct key *key, uint32_t birth_s,
+                             uint32_t expiry_s, bool *full)
+{
+    struct refresh **link = link_of(table, key);
+    *full = !*link && !table->free;
+    if (*link || !table->free || expiry_s - birth_s < REFRESH_LIFE_MIN_S)
+        return NULL;
+    struct refresh *refresh = table->free;
+    table->free = refresh->next;
+    *refresh = (struct refresh){.due_us = due_us(birth_s, expiry_s), .expiry_s = expiry_s};
+    key_copy(&refresh->key, key);
+    *link = refresh;
+    return refresh;
+}
+
+void refresh_forget(struct refresh_table *table, struct refresh *refresh)
+{
+    *link_of(table, &refresh->key) = refresh->next;
+    refresh->next = table->free;
+    table->free = refresh;
+}

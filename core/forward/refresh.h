@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/wheel.h"
+#include "core/wire/key.h"
+
+// Answers that are to be asked for anew before they are over, as they are asked for so often that
+// somebody would have to wait when they are. Each is noted once in an answer's life, with its third
+// hit: by then it is asked for at such a rate that the next life will see a hit with a probability
+// of 1 - 1/e^3, 95 %, or more. So the query that a refresh costs is one that would have been sent
+// anyway, and nobody waits for it.
+//
+// A table of fixed size; what finds no place in it is simply not refreshed.
+
+#define REFRESH_HITS        3  // of an answer in its life, with which it is noted
+#define REFRESH_LIFE_MIN_S  5  // shorter lives are not worth it
+#define REFRESH_SHARE       10 // the last part in so many of a life is when it is asked for
+#define REFRESH_LEAD_MIN_US 1000000u
+#define REFRESH_LEAD_MAX_US 30000000u
+
+struct refresh {
+    struct timer timer; // first, so that the owner of a timer is found
+    struct refresh *next;
+    uint64_t due_us;
+    uint32_t expiry_s; // of the answer that was noted
+    struct key key;
+};
+
+struct refresh_table {
+    struct refresh **chains;
+    struct refresh *free;
+    uint32_t chain_mask;
+};
+
+// Octets for a table of `size` notes (a power of two).
+[[nodiscard]] size_t refresh_size(uint32_t size);
+void refresh_init(struct refresh_table *table, void *memory, uint32_t size);
+
+// Notes an answer by its key and times; the caller starts its timer for `due_us`. NULL: it is there
+// already, lives too short, or the table is full (`*full`).
+[[nodiscard]] struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
+                                           uint32_t birth_s, uint32_t expiry_s, bool *full);
+void refresh_forget(struct refresh_table *table, struct refresh *refresh);

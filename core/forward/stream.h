@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/pending.h"
+#include "core/forward/rng.h"
+
+// TCP connections to upstreams (RFC 7766): for what is too long for a datagram, and for questions
+// that somebody tries to forge answers to. A few are kept to each upstream; questions are pipelined
+// on them and answered in any order, told apart by their IDs. One that nothing is asked of for a
+// while is closed.
+//
+// A connection is a slot of a table here; io holds the socket under the same number and takes
+// messages for it before it is established.
+
+#define STREAM_PER_UPSTREAM 2
+#define STREAM_FULL         32 // questions in flight, from which on another one is opened
+#define STREAM_IN_FLIGHT    512
+#define STREAM_NONE         UINT16_MAX
+
+struct stream {
+    struct attempt *attempts; // in flight here
+    uint64_t used_us;         // when something last went out or came in
+    uint64_t silent_since_us; // when something came in, or went out with nothing else in flight
+    uint16_t upstream;        // index into plan.upstreams
+    uint16_t in_flight;
+    uint32_t replies;
+    bool open;    // io has it, or is to open it
+    bool to_open; // io has not been told yet
+    bool closing; // io is to close it
+};
+
+struct stream_table {
+    struct stream *streams;
+    uint16_t size;
+    uint16_t open_count;
+    uint16_t closing_count;
+};
+
+[[nodiscard]] size_t stream_size(uint16_t size);
+void stream_init(struct stream_table *table, void *memory, uint16_t size);
+
+// Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
+// are busy, and gives it an ID. Returns the slot, with `to_open` set where io has yet to open it,
+// or STREAM_NONE where none can be had.
+[[nodiscard]] uint16_t stream_attach(struct stream_table *table, struct rng *rng,
+                                     struct attempt *attempt, uint16_t upstream, uint64_t now_us);
+void stream_detach(struct stream_table *table, struct attempt *attempt);
+
+// The attempt on this connection that went out with this message ID, or NULL.
+[[nodiscard]] struct attempt *stream_find(const struct stream_table *table, uint16_t stream,
+                                          uint16_t id);
+
+// A message came in.
+void stream_heard(struct stream_table *table, uint16_t stream, uint64_t now_us);
+
+// io's connection is gone: the slot is free. Its attempts must be detached.
+void stream_closed(struct stream_table *table, uint16_t stream);
+
+// Has io's connection closed, now that nothing is in flight on it.
+void stream_close(struct stream_table *table, uint16_t stream);
+
+// The next slot whose connection is to be closed, free from now on; STREAM_NONE: there is none.
+[[nodiscard]] uint16_t stream_take_closing(struct stream_table *table);
+
+// Closes those that were last used before then and have nothing in flight; says through `stuck`
+// which one has had something in flight without a word since `stuck_us` (STREAM_NONE: none).
+// Returns whether any is open still.
+bool streams_close_idle(struct stream_table *table, uint64_t idle_us, uint64_t stuck_us,
+                        uint16_t *stuck);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/address.h"
+#include "io/engine/op.h"
+#include "io/engine/ring.h"
+
+// TCP connections of one worker, each in a numbered slot: made or accepted, written to, read from
+// and closed through its ring, without ever waiting. What is sent is kept until it has gone; what
+// arrives is gathered until messages are whole (RFC 1035 4.2.2). A connection on which nothing is
+// under way holds no memory but its slot.
+//
+// Nothing here knows what the messages say or whose the connections are.
+
+struct streams; // opaque
+
+struct streams_config {
+    struct ring *ring;
+    unsigned count; // of slots
+    unsigned group; // of buffers that receives come out of
+    enum op_kind connect, receive, send;
+    size_t message_max; // octets of a message that may arrive; a longer one ends the connection
+    size_t unsent_max;  // octets that may wait to be sent
+};
+
+// Returns 0 or -ENOMEM. To be freed after its ring is closed.
+[[nodiscard]] int streams_make(struct streams **streams, const struct streams_config *config);
+void streams_free(struct streams *streams);
+
+// Begins to connect a slot, which must be free. Returns 0 or a negative errno, in which case it
+// still is.
+[[nodiscard]] int streams_connect(struct streams *streams, uint32_t slot,
+                                  const struct address *address);
+
+// Takes a connection that was accepted into a slot, which must be free.
+void streams_adopt(struct streams *streams, uint32_t slot, int fd);
+
+// Which use of the slot this is; it changes with each connection.
+[[nodiscard]] uint32_t streams_generation(const struct streams *streams, uint32_t slot);
+
+// Sends octets, once the connection is there. False: too much is waiting or there is no memory, and
+// the caller should give the connection up.
+[[nodiscard]] bool streams_send(struct streams *streams, uint32_t slot, const void *bytes,
+                                size_t len);
+
+// Octets that have not gone yet.
+[[nodiscard]] size_t streams_unsent(const struct streams *streams, uint32_t slot);
+
+// Octets of a message that is not whole yet.
+[[nodiscard]] size_t streams_partial(const struct streams *streams, uint32_t slot);
+
+// Closes the slot's connection, if there is one. Nothing more comes from it.
+void streams_disconnect(struct streams *streams, uint32_t slot);
+
+enum stream_state {
+    STREAM_GOES_ON,
+    STREAM_ENDS,   // the other side sends nothing more; it may still read
+    STREAM_BROKEN, // over; what has arrived can still be fetched, then it is to be disconnected
+    STREAM_OLD,    // the event was for a connection that is closed already
+};
+
+// Takes an event of one of the three kinds.
+[[nodiscard]] enum stream_state streams_event(struct streams *streams,
+                                              const struct ring_event *event);
+
+// The next whole message of a slot; false: there is none. It is valid until the next call of any
+// function here that concerns the slot.
+[[nodiscard]] bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **message,
+                                   size_t *len);

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: MIT
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+
+// What workers ask of upstreams. Which questions a worker has is looked up inside of it after each
+// verb, as nothing outside shows when one without clients begins and ends; all that is then sent is
+// held against what is known of the question from outside.
+
+enum {
+    LOOKS_PER_CHECK = 16,
+    TABLES_CHECK_MAX = 64,
+    EARLY_US = 10000,
+    SILENCE_US = 250000,
+    FAIL_TAKES_US = 5000000
+};
+
+// --- questions that begin and end --------------------------------------------------------------
+
+static bool name_is(const struct sim *sim, unsigned n, const uint8_t *name, size_t len)
+{
+    const struct strict_name *known = &sim->names[n].name;
+    return known->len == len && memcmp(known->bytes, name, len) == 0;
+}
+
+static int name_index(const struct sim *sim, const uint8_t *name, size_t len)
+{
+    for (unsigned n = 0; n < sim->scenario.names; n++) {
+        if (name_is(sim, n, name, len))
+            return (int)n;
+    }
+    for (unsigned z = 0; z < sim->scenario.zones; z++) {
+        if (name_is(sim, NAMES_MAX + z, name, len))
+            return (int)(NAMES_MAX + z);
+    }
+    return -1;
+}
+
+int asking_question(const struct sim *sim, const uint8_t *key, size_t len)
+{
+    unsigned type = (unsigned)(key[0] << 8 | key[1]);
+    int name = name_index(sim, key + KEY_HEAD_LEN, len - KEY_HEAD_LEN);
+    for (int t = 0; name >= 0 && t < TYPES_MAX; t++) {
+        if (sim->types[t] == type)
+            return (name * TYPES_MAX + t) * FLAGS_MAX + key[4] % FLAGS_MAX;
+    }
+    return -1;
+}
+
+unsigned asking_home(const struct sim *sim, const struct asking *asking)
+{
+    return cache_shard_of(&sim->cache, asking->hash) % sim->scenario.workers;
+}
+
+// A refresh is for what was asked for three times in its life, and comes near its end.
+static const char *refresh_check(const struct sim *sim, const struct kept *kept,
+                                 const struct pending *pending)
+{
+    uint64_t life_s = kept->expiry_s - kept->birth_s, now_s = sim->now_us / 1000000;
+    uint64_t lead_us = life_s * 1000000 / REFRESH_SHARE;
+    lead_us = lead_us < REFRESH_LEAD_MIN_US ? REFRESH_LEAD_MIN_US : lead_us;
+    lead_us = lead_us > REFRESH_LEAD_MAX_US ? REFRESH_LEAD_MAX_US : lead_us;
+    if (!sim->settings.cache_prefetch)
+        return "is refreshed though that is turned off";
+    // Only where the clock has leapt it is over by then.
+    if (!kept->served || (now_s >= kept->expiry_s &&
+                          sim->now_us > worker_patience(sim, kept->expiry_s * 1000000 - lead_us)))
+        return "is refreshed, and there is nothing that lives";
+    if (kept->hasty)
+        return NULL;
+    if (kept->hits < REFRESH_HITS)
+        return "is refreshed without having been asked for three times";
+    if (life_s < REFRESH_LIFE_MIN_S || sim->now_us + lead_us < kept->expiry_s * 1000000)
+        return "is refreshed too early";
+    return pending->waiter_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
+}
+
+static bool failure_surely_kept(const struct sim *sim, const struct node *node, uint64_t hash)
+{
+    uint64_t buckets = sim->scenario.pending_max * 2 / 4;
+    buckets = buckets ? buckets : 1;
+    return node->failures[((hash & UINT32_MAX) * buckets) >> 32] <= 4;
+}
+
+static void begins(struct sim *sim, unsigned worker, const struct pending *pending, uint32_t slot)
+{
+    struct node *node = &sim->nodes[worker];
+    int number = asking_question(sim, pending->key.bytes, pending->key.len);
+    if (number < 0 || sim->asking_count == ASKINGS_MAX) {
+        sim_fail(sim,
+                 number < 0 ? "worker %u has a question that nobody asked"
+                            : "the simulator's table of askings is full, at worker %u",
+                 worker);
+        return;
+    }
+    struct question *q = &sim->questions[number];
+    const char *why = pending->refresh ? refresh_check(sim, &q->kept, pending) : NULL;
+    bool kept = q->kept.served && pending->started_us / 1000000 < q->kept.expiry_s;
+    bool plain = !pending->refresh && !pending->probe;
+    bool fails = sim->now_us < q->fail_until_us &&
+                 (!q->fail_network || q->fail_revivals == node->forward->revivals);
+    if (q->asking && plain)
+        why = "is asked twice at a time";
+    else if (!pending->probe && fails && failure_surely_kept(sim, node, pending->key.hash))
+        why = "is asked again though it failed a moment ago";
+    else if (plain && kept && memory_whole(sim))
+        why = "is asked though its answer lives";
+    if (why)
+        sim_fail(sim, "%s %s", sim_question_text(sim, (uint32_t)number), why);
+    sim_trace(sim, "worker %u begins to ask%s: %s", worker,
+              pending->refresh ? " anew"
+              : pending->probe ? " for a sign of life"
+                               : "",
+              sim_question_text(sim, (uint32_t)number));
+    sim->tally.refreshes += pending->refresh;
+    node->began++;
+    node->slot_asking[slot] = ++sim->asking_count;
+    // Of a probe, which may be at another worker than others who ask for an SOA, only that one
+    // knows.
+    if (!pending->probe)
+        q->asking = sim->asking_count;
+    sim->askings[sim->asking_count - 1] = (struct asking){
+        .hash = pending->key.hash,
+        .question = (uint32_t)number,
+        .began_us = pending->started_us,
+        .worker = (uint8_t)worker,
+        .refresh = pending->refresh,
+        .probe = pending->probe,
+    };
+}
+
+// Remembers a failure as RFC 9520 3.2 and core/forward/failure.h have it.
+static void fails(const struct sim *sim, struct node *node, struct question *q,
+                  const struct pending *pending)
+{
+    uint64_t lasts_us = FAILURE_MIN_US;
+    uint64_t least_us = pending->has_stale ? FAILURE_STALE_US : 0;
+    if (q->fail_until_us && sim->now_us < q->fail_until_us + q->fail_lasts_us + FAIL_TAKES_US)
+        lasts_us = 2 * q->fail_lasts_us;
+    lasts_us = lasts_us < FAILURE_MAX_US ? lasts_us : FAILURE_MAX_US;
+    if (!q->fail_counted) {
+        uint64_t buckets = sim->scenario.pending_max * 2 / 4;
+        node->failures[((pending->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
+    }
+    q->fail_counted = true;
+    q->fail_lasts_us = lasts_us;
+    q->fail_until_us = sim->now_us + (lasts_us > least_us ? lasts_us : least_us);
+    q->fail_rcode = pending->rcode;
+    q->fail_network = !pending->heard_rcode;
+    q->fail_revivals = pending->era;
+}
+
+static void ends(struct sim *sim, unsigned worker, const struct pending *pending, uint32_t slot)
+{
+    static const char *const texts[] = {"goes on", "is answered", "has failed", "is given up"};
+    struct node *node = &sim->nodes[worker];
+    struct asking *asking = &sim->askings[node->slot_asking[slot] - 1];
+    struct question *q = &sim->questions[asking->question];
+    asking->ended_us = sim->now_us;
+    asking->rcode = pending->rcode;
+    asking->heard_rcode = pending->heard_rcode;
+    if (q->asking == node->slot_asking[slot])
+        q->asking = 0;
+    if (pending->end == PENDING_ANSWERED) {
+        asking->end = ASKING_ANSWERED;
+        if (asking_home(sim, asking) == worker)
+            q->fail_until_us = 0;
+        if (!asking->answer)
+            sim_fail(sim, "%s is answered without a reply",
+                     sim_question_text(sim, asking->question));
+    } else if (pending->abandoned) {
+        asking->end = ASKING_ABANDONED;
+    } else {
+        asking->end = ASKING_FAILED;
+        if (!asking->probe)
+            fails(sim, node, q, pending);
+    }
+    sim_trace(sim, "%s %s", sim_question_text(sim, asking->question), texts[asking->end]);
+}
+
+// A client has joined a probe, which is a question like any other from then on.
+static void adopted(struct sim *sim, struct asking *asking)
+{
+    struct question *q = &sim->questions[asking->question];
+    if (q->asking)
+        sim_fail(sim, "%s is asked twice at a time", sim_question_text(sim, asking->question));
+    asking->probe = false;
+    asking->began_us = sim->now_us;
+    q->asking = (uint32_t)(asking - sim->askings) + 1;
+}
+
+static void goes_on(struct sim *sim, struct asking *asking, const struct pending *pending)
+{
+    if (asking->probe && !pending->probe)
+        adopted(sim, asking);
+    if (pending->stream_only && !asking->stream_only)
+        asking->credits++;
+    asking->stream_only = pending->stream_only;
+    uint64_t end_us = asking->began_us + (asking->probe ? PROBE_US : DEADLINE_US);
+    if (sim->now_us > worker_patience(sim, end_us))
+        sim_fail(sim, "%s is still asked %llu us after it began",
+                 sim_question_text(sim, asking->question),
+                 (unsigned long long)(sim->now_us - asking->began_us));
+}
+
+// Is there a reason to take this server for dead? What the network said, silence to the first that
+// it was ever asked, or to three in a row for a while.
+static bool silent(const struct sim *sim, unsigned worker, unsigned server)
+{
+    const struct heard *heard = &sim->nodes[worker].heard[server];
+    unsigned count = 0;
+    bool long_ago = false;
+    if (heard->gone)
+        return true;
+    for (uint32_t i = sim->sent_count; i-- > 0;) {
+        const struct sent *sent = &sim->sent[i];
+        if (sent->worker != worker || sent->server != server || sent->tcp ||
+            sent->answered_us != NEVER || sent->at_us < heard->reply_sent_us ||
+            sent->at_us + EARLY_US > sim->now_us)
+            continue;
+        count++;
+        long_ago |= sent->at_us + SILENCE_US <= sim->now_us;
+    }
+    return heard->answers == 0 ? count > 0 : count >= 3 && long_ago;
+}
+
+static void deaths_look(struct sim *sim, unsigned worker)
+{
+    struct node *node = &sim->nodes[worker];
+    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+        struct heard *heard = &node->heard[i];
+        int upstream = sim->servers[i].upstream;
+        bool dead = upstream >= 0 && node->forward->upstreams[upstream].health == UPSTREAM_DEAD;
+        if (dead && !heard->dead) {
+            heard->dead_us = sim->now_us;
+            heard->trial_us = 0;
+            sim_trace(sim, "worker %u takes server %u for dead", worker, i);
+            if (!silent(sim, worker, i))
+                sim_fail(sim, "worker %u takes server %u for dead without a reason", worker, i);
+        }
+        heard->dead = dead;
+    }
+}
+
+void asking_look(struct sim *sim, unsigned worker)
+{
+    struct node *node = &sim->nodes[worker];
+    bool seen[PENDING_MAX] = {false};
+    const struct pending *pending;
+    for (pending = inside_told(node->serve); pending && !sim->failed;
+         pending = pending->next_told) {
+        uint32_t slot = inside_slot(node->serve, pending);
+        if (pending->end == PENDING_WAITS)
+            continue;
+        seen[slot] = true;
+        if (!node->slot_asking[slot])
+            begins(sim, worker, pending, slot);
+        if (node->slot_asking[slot] && !sim->askings[node->slot_asking[slot] - 1].end)
+            ends(sim, worker, pending, slot);
+    }
+    for (pending = node->forward->pending.oldest; pending && !sim->failed;
+         pending = pending->younger) {
+        uint32_t slot = inside_slot(node->serve, pending);
+        seen[slot] = true;
+        if (!node->slot_asking[slot])
+            begins(sim, worker, pending, slot);
+        if (node->slot_asking[slot])
+            goes_on(sim, &sim->askings[node->slot_asking[slot] - 1], pending);
+    }
+    for (uint32_t slot = 0; slot < sim->scenario.pending_max; slot++) {
+        if (!seen[slot] && node->slot_asking[slot] &&
+            !sim->askings[node->slot_asking[slot] - 1].end)
+            sim_fail(sim, "worker %u has lost a question", worker);
+        if (!seen[slot])
+            node->slot_asking[slot] = 0;
+    }
+    deaths_look(sim, worker);
+    if (++node->looks % LOOKS_PER_CHECK == 0 && sim->scenario.pending_max <= TABLES_CHECK_MAX) {
+        const char *why = inside_check(node->serve);
+        if (why)
+            sim_fail(sim, "worker %u: %s", worker, why);
+    }
+}
+
+uint32_t asking_of_client(const struct sim *sim, unsigned worker, uint32_t question,
+                          uint32_t number)
+{
+    const struct node *node = &sim->nodes[worker];
+    const struct pending *lists[] = {node->forward->pending.oldest, inside_told(node->serve)};
+    for (unsigned i = 0; i < 2; i++) {
+        for (const struct pending *p = lists[i]; p; p = i ? p->next_told : p->younger) {
+            uint32_t asking = node->slot_asking[inside_slot(node->serve, p)];
+            if (!asking || sim->askings[asking - 1].question != question)
+                continue;
+            for (const struct waiter *w = p->waiters; w; w = w->next) {
+                if (w->client.listener == number)
+                    return asking;
+            }
+        }
+    }
+    return 0;
+}
+
+// --- source ports ------------------------------------------------------------------------------
+
+static int server_of(const struct sim *sim, const struct address *address)
+{
+    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+        if (address_equal(&sim->servers[i].address, address))
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool number_taken(const struct sim *sim, uint16_t number)
+{
+    return sim->ports_taken[number / 64] >> number % 64 & 1;
+}
+
+static void number_flip(struct sim *sim, uint16_t number)
+{
+    sim->ports_taken[number / 64] ^= (uint64_t)1 << number % 64;
+}
+
+void asking_open(struct sim *sim, unsigned worker, const struct outgoing *out)
+{
+    struct node *node = &sim->nodes[worker];
+    struct slot *slot = &node->slots[out->port];
+    int server = server_of(sim, out->upstream);
+    sim->tally.opens++;
+    if (slot->state != SLOT_FREE || out->number < 1024 || server < 0) {
+        sim_fail(sim, "worker %u opens port %u wrongly: number %u, server %d, state %u", worker,
+                 out->port, out->number, server, slot->state);
+        return;
+    }
+    slot->state = SLOT_FAILED;
+    if (number_taken(sim, out->number) || dice_chance(&sim->dice, sim->scenario.refuse_pm)) {
+        sim_trace(sim, "worker %u cannot open port %u (%u)", worker, out->port, out->number);
+        sim->tally.refusals++;
+        serve_port_refused(node->serve, sim->now_us, out->port);
+    } else if (dice_chance(&sim->dice, sim->scenario.connect_fail_pm)) {
+        sim_trace(sim, "worker %u cannot connect port %u", worker, out->port);
+        sim->tally.unreachables++;
+        node->heard[server].gone = true;
+        serve_unreachable(node->serve, sim->now_us, out->port);
+    } else {
+        sim_trace(sim, "worker %u opens port %u (%u) to server %d", worker, out->port, out->number,
+                  server);
+        slot->state = SLOT_OPEN;
+        slot->generation++;
+        slot->number = out->number;
+        slot->server = (uint8_t)server;
+        slot->sent_count = 0;
+        number_flip(sim, slot->number);
+    }
+    asking_look(sim, worker);
+}
+
+void asking_close(struct sim *sim, unsigned worker, uint16_t port)
+{
+    struct slot *slot = &sim->nodes[worker].slots[port];
+    sim_trace(sim, "worker %u closes port %u", worker, port);
+    sim->tally.closes++;
+    if (slot->state == SLOT_FREE)
+        sim_fail(sim, "worker %u closes port %u, which is not open", worker, port);
+    if (slot->state == SLOT_OPEN)
+        number_flip(sim, slot->number);
+    slot->state = SLOT_FREE;
+}
+
+void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out)
+{
+    struct node *node = &sim->nodes[worker];
+    int server = server_of(sim, out->upstream);
+    sim->tally.connects++;
+    if (server < 0 || node->wires[out->port].open) {
+        sim_fail(sim, "worker %u opens connection %u wrongly, to server %d", worker, out->port,
+                 server);
+        return;
+    }
+    sim_trace(sim, "worker %u opens connection %u to server %d", worker, out->port, server);
+    if (!dice_chance(&sim->dice, sim->scenario.connect_fail_pm)) {
+        tcp_connect(sim, worker, out->port, (unsigned)server);
+        return;
+    }
+    sim->tally.ends++;
+    serve_stream_closed(node->serve, sim->now_us, out->port);
+    asking_look(sim, worker);
+}
+
+void asking_disconnect(struct sim *sim, unsigned worker, uint16_t stream)
+{
+    sim_trace(sim, "worker %u closes connection %u", worker, stream);
+    if (!sim->nodes[worker].wires[stream].open)
+        sim_fail(sim, "worker %u closes connection %u, which is not open", worker, stream);
+    sim->tally.disconnects++;
+    asking_credit_all(sim, worker, stream, true);
+    tcp_disconnect(sim, worker, stream);
+}
+
+// --- sends -------------------------------------------------------------------------------------
+
+static const uint32_t *sends_of(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
+                                unsigned *count)
+{
+    const struct slot *slot = &sim->nodes[worker].slots[port];
+    const struct wire *wire = &sim->nodes[worker].wires[port % STREAMS_MAX];
+    unsigned most = tcp ? WIRE_SENDS_MAX : PORT_SENDS_MAX;
+    *count = tcp ? wire->sent_count : slot->sent_count;
+    *count = *count < most ? *count : most;
+    return tcp ? wire->sent : slot->sent;
+}
+
+uint32_t asking_sent_find(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
+                          uint16_t id)
+{
+    unsigned count;
+    const uint32_t *sends = sends_of(sim, worker, port, tcp, &count);
+    uint32_t found = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (sim->sent[sends[i]].id == id && sends[i] + 1 > found)
+            found = sends[i] + 1;
+    }
+    return found;
+}
+
+void asking_credit_all(struct sim *sim, unsigned worker, uint16_t port, bool tcp)
+{
+    unsigned count;
+    const uint32_t *sends = sends_of(sim, worker, port, tcp, &count);
+    for (unsigned i = 0; i < count; i++) {
+        struct asking *asking = &sim->askings[sim->sent[sends[i]].asking];
+        asking->credits += sim->sent[sends[i]].answered_us == NEVER && !asking->end;
+    }
+}
+
+// Is this the question, as an upstream may be asked it? The header, the name in whatever spelling,
+// and an OPT record with nothing but a cookie, or none where EDNS was not understood.
+static const char *query_check(const struct sim *sim, unsigned worker, struct strict *m,
+                               uint32_t question, bool plain)
+{
+    struct strict_record opt = {0};
+    unsigned cd = m->flags[1] & 0x10 ? 2 : 0;
+    if (m->counts[0] != 1 || m->counts[1] != 0 || m->counts[2] != 0 || m->counts[3] != !plain)
+        return "it is not one question and one OPT record";
+    if (m->flags[0] != 0x01 || (m->flags[1] & ~0x10) || m->class != 1)
+        return "its header or class is wrong";
+    if (!strict_equal(&question_qname(sim, question)->name, &m->question) ||
+        m->type != question_type(sim, question) || cd != (question & 2))
+        return "it is another question";
+    if (!sim->settings.upstream_random_case &&
+        memcmp(m->question.bytes, question_qname(sim, question)->name.bytes, m->question.len) != 0)
+        return "it is spelled though that is turned off";
+    if (plain)
+        return sim_counted(&sim->nodes[worker], COUNTER_replies_edns) > 0
+                   ? NULL
+                   : "it has no OPT record, and nobody has complained of one";
+    if (!strict_next(m, &opt) || opt.type != TYPE_OPT || strict_rest(m))
+        return "it has no OPT record, or something else";
+    unsigned expected = question & 1 ? 0x8000 : 0;
+    if (opt.class != UPSTREAM_UDP_SIZE || opt.ttl != expected || opt.owner.len != 1)
+        return "its OPT record is wrong";
+    const uint8_t *option = m->bytes + opt.data_at;
+    unsigned cookie_len = opt.data_len ? opt.data_len - 4u : 0;
+    bool cookie = opt.data_len >= 12 && option[1] == 10 && option[3] == cookie_len &&
+                  (cookie_len == 8 || (cookie_len >= 16 && cookie_len <= 40));
+    return cookie == sim->settings.upstream_cookies && cookie == (opt.data_len > 0)
+               ? NULL
+               : "its cookie is missing, wrong, or not wanted";
+}
+
+static const char *send_check(const struct sim *sim, unsigned worker, struct asking *asking,
+                              const struct outgoing *out, bool tcp)
+{
+    const struct node *node = &sim->nodes[worker];
+    const struct qname *qname = question_qname(sim, asking->question);
+    int server = server_of(sim, out->upstream);
+    if (tcp && (!node->wires[out->port].open || node->wires[out->port].server != server))
+        return "its connection is not open, or leads elsewhere";
+    if (!tcp && node->slots[out->port].state != SLOT_OPEN)
+        return "its port is not open";
+    if (!tcp &&
+        (node->slots[out->port].number != out->number || node->slots[out->port].server != server))
+        return "its port leads elsewhere";
+    if (asking->end != ASKING_OPEN || asking->worker != worker)
+        return "it has ended, or another worker is its home";
+    if (asking->failed >> server & 1)
+        return "that server has refused or failed already";
+    uint8_t *sends = tcp ? asking->tcp_sends : asking->sends;
+    if (++sends[server] > SENDS_PER_SERVER_MAX)
+        return "that server had it three times already";
+    for (unsigned i = 0; qname->zone >= 0 && i < sim->zones[qname->zone].server_count; i++) {
+        if (sim->zones[qname->zone].servers[i] == server)
+            return NULL;
+    }
+    return "the plan does not send it there";
+}
+
+static uint32_t sent_add(struct sim *sim, unsigned worker, const struct outgoing *out, bool tcp,
+                         uint32_t asking, uint16_t id)
+{
+    struct node *node = &sim->nodes[worker];
+    struct slot *slot = &node->slots[out->port];
+    struct wire *wire = &node->wires[out->port % STREAMS_MAX];
+    uint32_t number = sim->sent_count++;
+    sim->sent[number] = (struct sent){
+        .at_us = sim->now_us,
+        .answered_us = NEVER,
+        .asking = asking,
+        .port = out->port,
+        .id = id,
+        .worker = (uint8_t)worker,
+        .server = (uint8_t)server_of(sim, out->upstream),
+        .tcp = tcp,
+    };
+    if (tcp)
+        wire->sent[wire->sent_count++ % WIRE_SENDS_MAX] = number;
+    else
+        slot->sent[slot->sent_count++ % PORT_SENDS_MAX] = number;
+    return number;
+}
+
+// Which asking it belongs to is looked up inside, as without EDNS it does not show.
+static uint32_t asking_of_send(const struct sim *sim, unsigned worker, const struct outgoing *out,
+                               uint16_t id, bool *plain)
+{
+    const struct node *node = &sim->nodes[worker];
+    const struct forward *f = node->forward;
+    const struct attempt *attempt = out->kind == OUTGOING_MESSAGE
+                                        ? stream_find(&f->streams, out->port, id)
+                                        : port_find(&f->ports, out->port, id);
+    *plain = attempt && attempt->plain;
+    return attempt && attempt->pending
+               ? node->slot_asking[inside_slot(node->serve, attempt->pending)]
+               : 0;
+}
+
+static void query_carry(struct sim *sim, unsigned worker, const struct outgoing *out,
+                        const uint8_t *bytes, size_t len, uint32_t question)
+{
+    struct slot *slot = &sim->nodes[worker].slots[out->port];
+    if (out->kind == OUTGOING_MESSAGE) {
+        tcp_send(sim, worker, out->port, question, bytes, len);
+        return;
+    }
+    struct event event = {
+        .kind = EVENT_ASKED,
+        .worker = (uint8_t)worker,
+        .server = slot->server,
+        .port = out->port,
+        .generation = slot->generation,
+        .number = question,
+        .packet = packet_make(bytes, len),
+    };
+    link_carry(sim, &sim->servers[slot->server].there, &event, 0);
+}
+
+void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
+{
+    struct strict m;
+    bool tcp = out->kind == OUTGOING_MESSAGE, plain = false;
+    size_t head = tcp ? 2 : 0;
+    const uint8_t *bytes = out->bytes + head;
+    size_t len = out->len - head;
+    sim->tally.sends += !tcp;
+    sim->tally.tcp_sends += tcp;
+    const char *why = strict_open(&m, bytes, len) ? NULL : m.why;
+    if (tcp && (size_t)(out->bytes[0] << 8 | out->bytes[1]) != len)
+        why = "the length in front is wrong";
+    uint32_t number = why ? 0 : asking_of_send(sim, worker, out, m.id, &plain);
+    if (!number || sim->sent_count == SENDS_MAX) {
+        sim_fail(sim, "worker %u sends what it has no question for: %s", worker, why ? why : "");
+        return;
+    }
+    struct asking *asking = &sim->askings[number - 1];
+    why = query_check(sim, worker, &m, asking->question, plain);
+    if (!why)
+        why = send_check(sim, worker, asking, out, tcp);
+    if (why) {
+        sim_fail(sim, "worker %u sends %s to an upstream: %s", worker,
+                 sim_question_text(sim, asking->question), why);
+        return;
+    }
+    uint32_t sent = sent_add(sim, worker, out, tcp, number - 1, m.id);
+    sim_trace(sim, "worker %u asks server %u from %s %u, ID %u%s: %s", worker,
+              sim->sent[sent].server, tcp ? "connection" : "port", out->port, m.id,
+              plain ? ", plain" : "", sim_question_text(sim, asking->question));
+    sim->tally.resends += asking->last_send_us != 0;
+    budget_sent(sim, &sim->sent[sent], asking);
+    asking->last_send_us = sim->now_us;
+    asking->last_server = sim->sent[sent].server;
+    query_carry(sim, worker, out, bytes, len, asking->question);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// The simulator's own copy of core/serve.c, so that it can look where nobody else can.
+#include "core/serve.c"
+
+#include "tests/sim/sim.h"
+
+// Whether the tables hold together: each thing stands where the others say it does, nothing is
+// counted wrongly, nothing is lost. The numbers of waiters and attempts are
+// core/forward/pending.c's.
+
+enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4 };
+
+const struct forward *inside_forward(const struct serve *serve)
+{
+    return &serve->forward;
+}
+
+const struct pending *inside_told(const struct serve *serve)
+{
+    return serve->told;
+}
+
+uint32_t inside_slot(const struct serve *serve, const struct pending *pending)
+{
+    const uint8_t *tables = (const uint8_t *)serve + aligned(sizeof *serve);
+    return (uint32_t)(pending - (const struct pending *)tables);
+}
+
+bool inside_fails(const struct serve *serve, uint64_t hash)
+{
+    const struct failure_table *table = &serve->failures;
+    for (uint32_t i = 0; i < 4 * table->bucket_count; i++) {
+        if (table->entries[i].hash == hash)
+            return true;
+    }
+    return false;
+}
+
+struct count {
+    uint32_t pendings, waiters, attempts;
+    uint32_t in_flight[PLAN_UPSTREAMS_MAX];
+    uint32_t at_ports, at_streams;
+};
+
+static const char *attempt_check(const struct forward *f, const struct attempt *a, struct count *n)
+{
+    n->attempts++;
+    bool sent = a->sent_us != 0;
+    if (sent == a->queued)
+        return "an attempt is queued and sent, or neither";
+    n->in_flight[a->upstream] += sent;
+    if (a->port == UINT16_MAX)
+        return "an attempt has no port";
+    const struct attempt *at;
+    if (a->tcp) {
+        n->at_streams++;
+        at = f->streams.streams[a->port].attempts;
+    } else {
+        n->at_ports++;
+        at = f->ports.ports[a->port].attempts;
+    }
+    while (at && at != a)
+        at = at->next_at_port;
+    return at ? NULL : "an attempt does not stand at its port";
+}
+
+static const char *pending_check(const struct forward *f, const struct pending *p, struct count *n)
+{
+    uint32_t waiters = 0;
+    n->pendings++;
+    for (const struct waiter *w = p->waiters; w; w = w->next)
+        waiters++;
+    n->waiters += waiters;
+    if (waiters != p->waiter_count)
+        return "a question's waiters are counted wrongly";
+    for (const struct attempt *a = p->attempts; a; a = a->next) {
+        const char *why = a->pending == p ? attempt_check(f, a, n) : "an attempt is another's";
+        if (why)
+            return why;
+    }
+    return NULL;
+}
+
+static const char *orphans_check(const struct forward *f, struct count *n)
+{
+    const struct attempt *before = NULL;
+    for (const struct attempt *a = f->pending.oldest_orphan; a; before = a, a = a->next) {
+        if (a->pending || a->before != before || !timer_running(&a->timer) || a->queued)
+            return "an orphan is not alone, out of order, or without a timer";
+        const char *why = attempt_check(f, a, n);
+        if (why)
+            return why;
+    }
+    return before == f->pending.youngest_orphan ? NULL : "the youngest orphan is another";
+}
+
+static const char *ports_check(const struct forward *f, const struct count *n)
+{
+    uint32_t attempts = 0, open = 0;
+    for (uint16_t i = 0; i < f->ports.size; i++) {
+        open += f->ports.ports[i].open;
+        for (const struct attempt *a = f->ports.ports[i].attempts; a; a = a->next_at_port) {
+            attempts++;
+            if (!f->ports.ports[i].open || a->port != i || a->tcp ||
+                a->upstream != f->ports.ports[i].upstream)
+                return "a source port has an attempt that is not its own";
+        }
+    }
+    if (open + f->ports.free_count != f->ports.size || attempts != n->at_ports)
+        return "source ports or their attempts are counted wrongly";
+    return NULL;
+}
+
+static const char *streams_check(const struct forward *f, const struct count *n)
+{
+    uint32_t attempts = 0, open = 0, closing = 0;
+    for (uint16_t i = 0; i < f->streams.size; i++) {
+        const struct stream *stream = &f->streams.streams[i];
+        uint32_t here = 0;
+        open += stream->open;
+        closing += stream->closing;
+        for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+            here++;
+            if (!stream->open || stream->closing || a->port != i || !a->tcp ||
+                a->upstream != stream->upstream)
+                return "a connection has an attempt that is not its own";
+        }
+        if (here != stream->in_flight || here > STREAM_IN_FLIGHT)
+            return "a connection's attempts are counted wrongly";
+        attempts += here;
+    }
+    if (open != f->streams.open_count || closing != f->streams.closing_count ||
+        attempts != n->at_streams)
+        return "connections or their attempts are counted wrongly";
+    return NULL;
+}
+
+static const char *refreshes_check(const struct serve *s)
+{
+    const struct refresh_table *table = &s->refreshes;
+    uint32_t noted = 0, left = 0;
+    for (uint32_t i = 0; i <= table->chain_mask; i++) {
+        for (const struct refresh *r = table->chains[i]; r; r = r->next) {
+            noted++;
+            if (!timer_running(&r->timer) || (r->key.hash & table->chain_mask) != i)
+                return "a note of a refresh has no timer or stands in a wrong chain";
+        }
+    }
+    for (const struct refresh *r = table->free; r; r = r->next)
+        left++;
+    return noted + left == table->chain_mask + 1 ? NULL : "notes of refreshes are lost";
+}
+
+static const char *free_check(const struct pending_table *table, const struct count *n)
+{
+    uint32_t pendings = 0, waiters = 0, attempts = 0, shares = 0;
+    for (const struct pending *p = table->free; p; p = p->next)
+        pendings++;
+    for (const struct waiter *w = table->free_waiters; w; w = w->next)
+        waiters++;
+    for (const struct attempt *a = table->free_attempts; a; a = a->next)
+        attempts++;
+    for (unsigned i = 0; i < PENDING_SHARES; i++)
+        shares += table->shares[i];
+    if (n->pendings != table->count || n->pendings + pendings != table->size)
+        return "questions are counted wrongly";
+    if (n->waiters != table->waiter_count || shares != n->waiters ||
+        n->waiters + waiters != WAITERS_PER_QUESTION * table->size)
+        return "waiting clients are counted wrongly";
+    if (n->attempts + attempts != ATTEMPTS_PER_QUESTION * table->size)
+        return "attempts are lost";
+    return NULL;
+}
+
+const char *inside_check(const struct serve *s)
+{
+    const struct forward *f = &s->forward;
+    struct count n = {0};
+    const char *why = NULL;
+    uint32_t open = 0;
+    for (const struct pending *p = f->pending.oldest; p && !why; p = p->younger) {
+        why = pending_check(f, p, &n);
+        open++;
+        if (!why && (p->end != PENDING_WAITS || !timer_running(&p->timer)))
+            why = "a question has ended and can be joined, or has no timer";
+    }
+    for (const struct pending *p = s->told; p && !why; p = p->next_told) {
+        if (p->end != PENDING_WAITS)
+            why = p->attempts ? "a question has ended and has attempts" : pending_check(f, p, &n);
+    }
+    if (!why && (open != f->pending.open_count || f->ended))
+        why = "open questions are counted wrongly";
+    if (!why)
+        why = orphans_check(f, &n);
+    if (!why)
+        why = ports_check(f, &n);
+    if (!why)
+        why = streams_check(f, &n);
+    if (!why)
+        why = free_check(&f->pending, &n);
+    if (!why)
+        why = refreshes_check(s);
+    for (size_t i = 0; i < f->config.plan->upstream_count && !why; i++) {
+        if (f->upstreams[i].in_flight != n.in_flight[i])
+            why = "what is in flight to an upstream is counted wrongly";
+    }
+    return why;
+}

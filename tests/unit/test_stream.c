@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/stream.h"
+
+#include "tests/unit/packet.h"
+
+#define NOW_US 1000000000u
+
+struct bench {
+    struct stream_table table;
+    struct rng rng;
+    void *memory;
+};
+
+static struct bench begin(uint16_t size)
+{
+    struct bench bench = {.memory = malloc(stream_size(size))};
+    uint8_t seed[32] = {(uint8_t)size};
+    assert_non_null(bench.memory);
+    memset(bench.memory, 0xa5, stream_size(size));
+    stream_init(&bench.table, bench.memory, size);
+    rng_seed(&bench.rng, seed);
+    return bench;
+}
+
+static void end(struct bench *bench)
+{
+    free(bench->memory);
+}
+
+static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream)
+{
+    *attempt = (struct attempt){.port = STREAM_NONE};
+    return stream_attach(&b->table, &b->rng, attempt, upstream, NOW_US);
+}
+
+static void detach_all(struct bench *b, struct attempt *attempts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        stream_detach(&b->table, &attempts[i]);
+}
+
+static void test_first_attempt_opens_a_connection_and_the_next_share_it(void **state)
+{
+    (void)state;
+    struct bench b = begin(4);
+    struct attempt attempts[STREAM_FULL];
+    for (unsigned i = 0; i < STREAM_FULL; i++) {
+        uint16_t stream = attach(&b, &attempts[i], 7);
+        assert_int_equal(stream, 0);
+        assert_int_equal(attempts[i].port, 0);
+        assert_true(b.table.streams[0].to_open);
+        assert_int_equal(b.table.streams[0].upstream, 7);
+        assert_int_equal(b.table.streams[0].in_flight, i + 1);
+        assert_true(b.table.streams[0].used_us == NOW_US);
+    }
+    assert_int_equal(b.table.open_count, 1);
+    // To another upstream goes another one.
+    struct attempt other;
+    assert_int_equal(attach(&b, &other, 8), 1);
+    assert_int_equal(b.table.open_count, 2);
+    end(&b);
+}
+
+static void test_attempts_are_found_by_their_ids(void **state)
+{
+    (void)state;
+    enum { COUNT = 60 };
+    struct bench b = begin(1);
+    struct attempt attempts[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(attach(&b, &attempts[i], 7), 0);
+        for (unsigned k = 0; k < i; k++)
+            assert_int_not_equal(attempts[i].id, attempts[k].id);
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_ptr_equal(stream_find(&b.table, 0, attempts[i].id), &attempts[i]);
+    // What has not been sent cannot have been answered.
+    attempts[5].queued = true;
+    assert_null(stream_find(&b.table, 0, attempts[5].id));
+    // In any order they go.
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct attempt *gone = &attempts[(i * 7 + 3) % COUNT];
+        uint16_t id = gone->id;
+        stream_detach(&b.table, gone);
+        assert_int_equal(gone->port, STREAM_NONE);
+        assert_null(stream_find(&b.table, 0, id));
+        assert_int_equal(b.table.streams[0].in_flight, COUNT - 1 - i);
+        stream_detach(&b.table, gone); // a second time changes nothing
+    }
+    assert_null(b.table.streams[0].attempts);
+    end(&b);
+}
+
+// Drawn from all of them, each as likely.
+static void test_ids_come_from_the_whole_range(void **state)
+{
+    (void)state;
+    struct bench b = begin(1);
+    unsigned counts[16] = {0};
+    for (unsigned i = 0; i < 16000; i++) {
+        struct attempt attempt;
+        assert_int_equal(attach(&b, &attempt, 1), 0);
+        counts[attempt.id >> 12]++;
+        stream_detach(&b.table, &attempt);
+    }
+    for (unsigned i = 0; i < 16; i++)
+        assert_in_range(counts[i], 850, 1150);
+    end(&b);
+}
+
+static void test_busy_connection_gets_one_companion_and_no_more(void **state)
+{
+    (void)state;
+    enum { COUNT = 2 * STREAM_IN_FLIGHT };
+    struct bench b = begin(8);
+    static struct attempt attempts[COUNT + 1];
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_in_range(attach(&b, &attempts[i], 3), 0, 1);
+    assert_int_equal(b.table.open_count, STREAM_PER_UPSTREAM);
+    // They share the load evenly, each up to its bound.
+    assert_int_equal(b.table.streams[0].in_flight, STREAM_IN_FLIGHT);
+    assert_int_equal(b.table.streams[1].in_flight, STREAM_IN_FLIGHT);
+    assert_int_equal(attach(&b, &attempts[COUNT], 3), STREAM_NONE);
+    assert_int_equal(attempts[COUNT].port, STREAM_NONE);
+    // The one that has room is taken.
+    struct attempt *gone = &attempts[COUNT - 1];
+    uint16_t where = gone->port;
+    stream_detach(&b.table, gone);
+    assert_int_equal(attach(&b, gone, 3), where);
+    end(&b);
+}
+
+static void test_full_table_leaves_the_busy_ones_to_go_on(void **state)
+{
+    (void)state;
+    struct bench b = begin(1);
+    static struct attempt attempts[STREAM_FULL + 10];
+    for (size_t i = 0; i < COUNT_OF(attempts); i++)
+        assert_int_equal(attach(&b, &attempts[i], 3), 0);
+    struct attempt other;
+    assert_int_equal(attach(&b, &other, 4), STREAM_NONE);
+    end(&b);
+    struct bench none = begin(0);
+    assert_int_equal(attach(&none, &other, 4), STREAM_NONE);
+    assert_int_equal(stream_take_closing(&none.table), STREAM_NONE);
+    end(&none);
+}
+
+static void test_slot_of_a_connection_that_ended_is_used_again(void **state)
+{
+    (void)state;
+    struct bench b = begin(2);
+    struct attempt attempt;
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(attach(&b, &attempt, (uint16_t)(10 + i)), 0);
+        struct stream *stream = &b.table.streams[0];
+        assert_true(stream->open && stream->to_open && !stream->closing);
+        assert_int_equal(stream->upstream, 10 + i);
+        assert_int_equal(stream->replies, 0);
+        stream->to_open = false;
+        stream->replies = 9;
+        stream_detach(&b.table, &attempt);
+        stream_closed(&b.table, 0);
+        assert_int_equal(b.table.open_count, 0);
+        assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    }
+    end(&b);
+}
+
+static void test_closing_connection_takes_nothing_and_is_told_once(void **state)
+{
+    (void)state;
+    struct bench b = begin(3);
+    struct attempt attempts[2];
+    assert_int_equal(attach(&b, &attempts[0], 1), 0);
+    stream_detach(&b.table, &attempts[0]);
+    stream_close(&b.table, 0);
+    stream_close(&b.table, 0); // a second time changes nothing
+    assert_int_equal(attach(&b, &attempts[1], 1), 1);
+    assert_int_equal(b.table.open_count, 2);
+    assert_int_equal(stream_take_closing(&b.table), 0);
+    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    assert_int_equal(b.table.open_count, 1);
+    // One that ended by itself meanwhile is not told.
+    stream_detach(&b.table, &attempts[1]);
+    stream_close(&b.table, 1);
+    stream_closed(&b.table, 1);
+    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    assert_int_equal(b.table.open_count, 0);
+    end(&b);
+}
+
+static void test_idle_connections_are_closed(void **state)
+{
+    (void)state;
+    struct bench b = begin(4);
+    struct attempt attempts[4];
+    uint16_t stuck;
+    for (uint16_t i = 0; i < 4; i++) {
+        assert_int_equal(attach(&b, &attempts[i], i), i);
+        b.table.streams[i].used_us = NOW_US + i;
+    }
+    // 0 and 2 have nothing in flight any more.
+    stream_detach(&b.table, &attempts[0]);
+    stream_detach(&b.table, &attempts[2]);
+    assert_true(streams_close_idle(&b.table, NOW_US, 0, &stuck));
+    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    assert_true(streams_close_idle(&b.table, NOW_US + 1, 0, &stuck));
+    assert_int_equal(stream_take_closing(&b.table), 0);
+    // What waits for a reply is not idle, however old.
+    assert_true(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
+    assert_int_equal(stream_take_closing(&b.table), 2);
+    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    detach_all(&b, attempts, 4);
+    assert_true(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
+    while (stream_take_closing(&b.table) != STREAM_NONE)
+        continue;
+    assert_false(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
+    assert_int_equal(stuck, STREAM_NONE);
+    assert_int_equal(b.table.open_count + b.table.closing_count, 0);
+    end(&b);
+}
+
+static uint16_t stuck_at(struct bench *b, uint64_t stuck_us)
+{
+    uint16_t stuck;
+    assert_true(streams_close_idle(&b->table, 0, stuck_us, &stuck));
+    return stuck;
+}
+
+// Only what comes in is a word, however much goes out.
+static void test_connection_without_a_word_is_stuck(void **state)
+{
+    (void)state;
+    struct bench b = begin(2);
+    struct attempt first, second;
+    first = second = (struct attempt){.port = STREAM_NONE};
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, NOW_US), 0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &second, 7, NOW_US + 50), 0);
+    assert_int_equal(stuck_at(&b, NOW_US), STREAM_NONE);
+    assert_int_equal(stuck_at(&b, NOW_US + 1), 0);
+    stream_heard(&b.table, 0, NOW_US + 10);
+    stream_detach(&b.table, &first);
+    assert_int_equal(stuck_at(&b, NOW_US + 10), STREAM_NONE);
+    assert_int_equal(stuck_at(&b, NOW_US + 11), 0);
+    // With nothing in flight it is not, and from what is asked next its time counts anew.
+    stream_detach(&b.table, &second);
+    assert_int_equal(stuck_at(&b, NOW_US + 99), STREAM_NONE);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, NOW_US + 200), 0);
+    assert_int_equal(stuck_at(&b, NOW_US + 200), STREAM_NONE);
+    assert_int_equal(stuck_at(&b, NOW_US + 201), 0);
+    assert_int_equal(b.table.streams[0].replies, 1);
+    end(&b);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_attempt_opens_a_connection_and_the_next_share_it),
+        cmocka_unit_test(test_attempts_are_found_by_their_ids),
+        cmocka_unit_test(test_ids_come_from_the_whole_range),
+        cmocka_unit_test(test_busy_connection_gets_one_companion_and_no_more),
+        cmocka_unit_test(test_full_table_leaves_the_busy_ones_to_go_on),
+        cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
+        cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),
+        cmocka_unit_test(test_idle_connections_are_closed),
+        cmocka_unit_test(test_connection_without_a_word_is_stuck),
+    };
+    return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+}
