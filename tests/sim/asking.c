@@ -274,6 +274,8 @@ void asking_look(struct sim *sim, unsigned worker)
         if (!seen[slot])
             node->slot_asking[slot] = 0;
     }
+    if (node->forward->pending.open_count > node->open_most)
+        node->open_most = node->forward->pending.open_count;
     deaths_look(sim, worker);
     if (++node->looks % LOOKS_PER_CHECK == 0 && sim->scenario.pending_max <= TABLES_CHECK_MAX) {
         const char *why = inside_check(node->serve);
@@ -434,9 +436,31 @@ void asking_credit_all(struct sim *sim, unsigned worker, uint16_t port, bool tcp
     }
 }
 
+// A cookie has its own part for each server, lest they know us again by it (RFC 7873 6).
+static const char *cookie_check(struct sim *sim, unsigned worker, int server, const uint8_t *option,
+                                unsigned len)
+{
+    struct node *node = &sim->nodes[worker];
+    unsigned cookie_len = len ? len - 4 : 0;
+    bool cookie = len >= 12 && option[1] == 10 && option[3] == cookie_len &&
+                  (cookie_len == 8 || (cookie_len >= 16 && cookie_len <= 40));
+    if (cookie != sim->settings.upstream_cookies || cookie != (len > 0))
+        return "its cookie is missing, wrong, or not wanted";
+    for (unsigned i = 0; cookie && i < sim->scenario.servers; i++) {
+        struct heard *heard = &node->heard[i];
+        bool same = memcmp(heard->cookie, option + 4, 8) == 0;
+        if (heard->has_cookie && same != ((int)i == server))
+            return "its cookie is not that server's";
+    }
+    if (cookie)
+        memcpy(node->heard[server].cookie, option + 4, 8);
+    node->heard[server].has_cookie = cookie;
+    return NULL;
+}
+
 // Is this the question, as an upstream may be asked it? The header, the name in whatever spelling,
 // and an OPT record with nothing but a cookie, or none where EDNS was not understood.
-static const char *query_check(const struct sim *sim, unsigned worker, struct strict *m,
+static const char *query_check(struct sim *sim, unsigned worker, int server, struct strict *m,
                                uint32_t question, bool plain)
 {
     struct strict_record opt = {0};
@@ -460,13 +484,7 @@ static const char *query_check(const struct sim *sim, unsigned worker, struct st
     unsigned expected = question & 1 ? 0x8000 : 0;
     if (opt.class != UPSTREAM_UDP_SIZE || opt.ttl != expected || opt.owner.len != 1)
         return "its OPT record is wrong";
-    const uint8_t *option = m->bytes + opt.data_at;
-    unsigned cookie_len = opt.data_len ? opt.data_len - 4u : 0;
-    bool cookie = opt.data_len >= 12 && option[1] == 10 && option[3] == cookie_len &&
-                  (cookie_len == 8 || (cookie_len >= 16 && cookie_len <= 40));
-    return cookie == sim->settings.upstream_cookies && cookie == (opt.data_len > 0)
-               ? NULL
-               : "its cookie is missing, wrong, or not wanted";
+    return cookie_check(sim, worker, server, m->bytes + opt.data_at, opt.data_len);
 }
 
 static const char *send_check(const struct sim *sim, unsigned worker, struct asking *asking,
@@ -573,7 +591,10 @@ void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
         return;
     }
     struct asking *asking = &sim->askings[number - 1];
-    why = query_check(sim, worker, &m, asking->question, plain);
+    int server = server_of(sim, out->upstream);
+    why = server < 0 ? "nobody knows that upstream" : NULL;
+    if (!why)
+        why = query_check(sim, worker, server, &m, asking->question, plain);
     if (!why)
         why = send_check(sim, worker, asking, out, tcp);
     if (why) {

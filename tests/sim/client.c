@@ -374,6 +374,28 @@ void client_next(struct sim *sim)
     event_push(sim, &(struct event){.kind = EVENT_CLIENT}, sim->now_us + after_us);
 }
 
+uint32_t client_ask(struct sim *sim, uint32_t question, uint16_t port)
+{
+    struct draft draft = {.len = 12, .bytes = {0, 0, RD, 0, 0, 1}};
+    const struct strict_name *qname = &question_qname(sim, question)->name;
+    struct asked asked = {
+        .client = {.from = {.ip = {10, 0, (uint8_t)(port >> 8), (uint8_t)port},
+                            .family = ADDRESS_IPV4,
+                            .port = port}},
+        .question = question,
+        .room = MESSAGE_UDP_MIN,
+        .name_len = qname->len,
+        .recursion = true,
+    };
+    memcpy(draft.bytes + draft.len, qname->bytes, qname->len);
+    draft.len += qname->len;
+    u16_add(&draft, question_type(sim, question));
+    u16_add(&draft, 1);
+    uint32_t number = asked_add(sim, &asked, draft.bytes, draft.len);
+    asked_send(sim, number, 0);
+    return number;
+}
+
 uint32_t client_arrives(struct sim *sim, uint32_t number)
 {
     struct asked *asked = &sim->asked[number];

@@ -12,6 +12,7 @@ static const char usage[] =
     "usage: sim --seed N [--trace]        one seed; what happens, line by line\n"
     "       sim --seeds FROM COUNT        so many seeds from that one on\n"
     "       sim --replay FILE             the seeds of a file, one a line\n"
+    "       sim --bench                   experiments with figures, in virtual time, as a test\n"
     "       sim --tap FROM COUNT FILE     all of that as a test\n"
     "A failure names its seed and what did not hold; the exit status is then 1. The digest at the\n"
     "end depends on all that was sent, so two equal runs print the same one.\n";
@@ -158,6 +159,8 @@ static bool number_take(const char *text, uint64_t *number)
 static int command_do(struct sim *sim, int argc, char **argv)
 {
     uint64_t from, count, digest = 0;
+    if (argc == 2 && !strcmp(argv[1], "--bench"))
+        return bench_run(sim) > 0;
     bool seed = argc >= 3 && !strcmp(argv[1], "--seed") && number_take(argv[2], &from);
     bool range = argc >= 4 && number_take(argv[2], &from) && number_take(argv[3], &count);
     if (seed && (argc == 3 || (argc == 4 && !strcmp(argv[3], "--trace")))) {

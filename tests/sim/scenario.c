@@ -192,7 +192,8 @@ static void zones_draw(struct sim *sim)
 {
     struct dice *d = &sim->dice;
     struct scenario *s = &sim->scenario;
-    unsigned first = dice_chance(d, 300) ? dice_below(d, ZONES_MAX) : 0; // mostly the root
+    bool other = !s->plain && dice_chance(d, 300);
+    unsigned first = other ? dice_below(d, ZONES_MAX) : 0; // mostly the root
     for (unsigned z = 0; z < s->zones; z++) {
         struct zone *zone = &sim->zones[z];
         unsigned which = (first + z) % ZONES_MAX;
@@ -200,7 +201,7 @@ static void zones_draw(struct sim *sim)
         memcpy(zone->name.bytes, zone_names[which], zone_lens[which]);
         zone->server_count = 0;
         unsigned turn = dice_below(d, s->servers);
-        unsigned wanted = dice_between(d, 1, s->servers);
+        unsigned wanted = s->plain ? s->servers : dice_between(d, 1, s->servers);
         if (s->must_answer)
             turn = (s->servers - dice_below(d, wanted)) % s->servers; // so that server 0 is in it
         for (unsigned i = 0; i < wanted; i++)
@@ -214,7 +215,7 @@ static void zones_draw(struct sim *sim)
             bool letter = c >= 'a' && c <= 'z';
             forward->zone.bytes[i] = letter && dice_chance(d, 100) ? c & ~0x20u : c;
         }
-        forward->strategy = dice_below(d, 3);
+        forward->strategy = s->plain ? FORWARD_FASTEST : dice_below(d, 3);
         // By their order or at random four may be asked one after the other, and that takes too
         // long.
         if (s->must_answer && wanted == SERVERS_MAX)
@@ -357,6 +358,44 @@ void scenario_draw(struct sim *sim)
     const char *why = plan_build(&sim->plan, sim->plan_memory, &sim->settings);
     assert(!why);
     access_build(&sim->access, sim->access_memory, &sim->settings);
+}
+
+void scenario_plain(struct sim *sim, unsigned servers)
+{
+    static const struct link quick = {.base_us = 250};
+    struct settings *settings = &sim->settings;
+    sim->scenario = (struct scenario){
+        .workers = 1,
+        .clients = 1,
+        .names = NAMES_MAX,
+        .types = TYPES_MAX,
+        .zones = 1,
+        .servers = servers,
+        .pending_max = PENDING_MAX,
+        .ports_max = PORTS_MAX,
+        .streams_max = STREAMS_MAX,
+        .inbox_max = INBOX_MAX,
+        .plain = true,
+    };
+    clock_draw(sim);
+    sim->client_link = (struct link){0};
+    for (unsigned i = 0; i < servers; i++)
+        sim->servers[i] = (struct server){
+            .address = {.ip = {192, 0, 2, (uint8_t)(1 + i)}, .family = ADDRESS_IPV4, .port = 53},
+            .there = quick,
+            .back = quick,
+        };
+    zones_draw(sim);
+    names_draw(sim);
+    settings_draw(sim);
+    struct prefix_list allow = settings->access_allow;
+    struct forward_zone_list forward = settings->forward;
+    settings_init(settings);
+    settings->access_allow = allow;
+    settings->forward = forward;
+    const char *why = plan_build(&sim->plan, sim->plan_memory, settings);
+    assert(!why);
+    access_build(&sim->access, sim->access_memory, settings);
 }
 
 struct serve_config scenario_config(struct sim *sim, unsigned worker)

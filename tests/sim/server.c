@@ -314,7 +314,8 @@ static void mode_do(struct sim *sim, const struct event *asked, const struct ups
                     enum server_mode mode)
 {
     struct dice *d = &sim->dice;
-    uint64_t after_us = dice_skewed(d, sim->servers[asked->server].steady ? 500 : 3000);
+    uint64_t after_us =
+        sim->scenario.plain ? 0 : dice_skewed(d, sim->servers[asked->server].steady ? 500 : 3000);
     switch (mode) {
     case MODE_DEAD:
         break;
@@ -333,7 +334,9 @@ static void mode_do(struct sim *sim, const struct event *asked, const struct ups
         break;
     case MODE_SLOW:
         reply_make(sim, asked, query, MODE_GOOD,
-                   after_us + dice_below(d, sim->servers[asked->server].slow_us));
+                   after_us + (sim->scenario.plain
+                                   ? sim->servers[asked->server].slow_us
+                                   : dice_below(d, sim->servers[asked->server].slow_us)));
         break;
     default:
         reply_make(sim, asked, query, mode, after_us);

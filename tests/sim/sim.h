@@ -90,6 +90,7 @@ struct scenario {
     uint32_t big_pm, huge_pm, inbox_max;
     uint32_t pending_max, ports_max, streams_max;
     bool brief;       // answers live for seconds
+    bool plain;       // nothing happens but what an experiment wants; no answer is kept
     bool lazy;        // drains once for several batches, as the daemon's loop does
     bool must_answer; // each zone has a good server behind a good link: no failure is excused
 };
@@ -314,6 +315,8 @@ struct heard {
     uint64_t trial_us;      // when it was last asked while dead
     uint64_t dead_us;       // since when the worker takes it for dead
     uint32_t answers;
+    uint8_t cookie[8]; // the worker's part of the cookie there, once it was seen
+    bool has_cookie;
     bool dead;
     bool gone; // the network has said since the last reply that nobody is there
 };
@@ -327,6 +330,7 @@ struct node {
     uint32_t began;    // questions
     uint32_t budgeted; // sends that nothing but the budget allows
     uint32_t looks;
+    uint32_t open_most; // questions at a time
     bool inbox_event;
     bool drain_event;
     uint32_t slot_asking[PENDING_MAX]; // what stands in each place of its table + 1
@@ -374,7 +378,7 @@ struct event {
 struct tally {
     uint64_t arrived, arrived_tcp, answered, dropped, dropped_full, handed, handed_failed,
         truncated;
-    uint64_t hits, fresh, stale, failures, notes;
+    uint64_t hits, fresh, stale, failures, notes, popular;
     uint64_t sends, tcp_sends, resends, opens, refusals, unreachables, closes, replies, forged;
     uint64_t connects, disconnects, ends, refreshes, refreshes_used, refreshes_used_maybe;
 };
@@ -444,9 +448,20 @@ struct sim *sim_make(void);
 void sim_free(struct sim *sim);
 bool sim_run(struct sim *sim, uint64_t seed, bool trace);
 
+// The same in parts, for experiments: a world where all is well, with so many servers that take no
+// time for their replies; what comes next, and false where nothing does; and the end.
+void sim_begin_plain(struct sim *sim, uint64_t seed, unsigned servers);
+bool sim_step(struct sim *sim);
+bool sim_end(struct sim *sim);
+
 // Only the first failure of a seed is kept: the rest often follows from it.
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
-__attribute__((format(printf, 2, 3))) void sim_trace(struct sim *sim, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void sim_trace_line(struct sim *sim, const char *format, ...);
+#define sim_trace(sim, ...)                   \
+    do {                                      \
+        if ((sim)->trace)                     \
+            sim_trace_line(sim, __VA_ARGS__); \
+    } while (0)
 void sim_note(struct sim *sim, uint64_t value);
 void sim_note_bytes(struct sim *sim, const uint8_t *bytes, size_t len);
 const char *sim_question_text(const struct sim *sim, uint32_t question); // until the next call
@@ -458,6 +473,7 @@ static inline uint64_t sim_counted(const struct node *node, enum counter counter
 
 // scenario.c
 void scenario_draw(struct sim *sim);
+void scenario_plain(struct sim *sim, unsigned servers);
 void scenario_largest(struct sim *sim); // settings that want the most memory
 struct serve_config scenario_config(struct sim *sim, unsigned worker);
 
@@ -498,6 +514,8 @@ void tcp_event(struct sim *sim, struct event *event);
 
 // client.c
 void client_next(struct sim *sim);
+// A query that an experiment wants to be asked now, from that port; returns its number.
+uint32_t client_ask(struct sim *sim, uint32_t question, uint16_t port);
 // The number of the datagram that arrives: a copy where this one was here already.
 uint32_t client_arrives(struct sim *sim, uint32_t asked);
 
@@ -519,6 +537,7 @@ struct truth {
     bool truncated;
     bool huge;
     bool brief;
+    bool plain;
     unsigned count;
     size_t data_used;
     size_t size; // of the message when nothing is compressed, without OPT
@@ -588,6 +607,7 @@ struct strict_name forged_name(struct dice *d, const struct strict_name *name);
 bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
                   const struct packet *packet);
 void spoof(struct sim *sim);
+void spoof_blind(struct sim *sim); // by one who knows all but the ID and the spelling
 
 // world.c
 // A datagram arrives at a worker's source port, or a message on a connection; `number` is that of
@@ -627,6 +647,9 @@ void asking_credit_all(struct sim *sim, unsigned worker, uint16_t port, bool tcp
 
 // budget.c
 void budget_sent(struct sim *sim, const struct sent *sent, struct asking *asking);
+
+// bench.c: returns how many figures were missed.
+unsigned bench_run(struct sim *sim);
 
 // inside.c: what cannot be seen from outside of core/serve.c.
 const struct forward *inside_forward(const struct serve *serve);

@@ -190,6 +190,27 @@ static void spoof_once(struct sim *sim)
     free(packet);
 }
 
+void spoof_blind(struct sim *sim)
+{
+    unsigned worker;
+    uint16_t port;
+    const struct slot *slot = slot_find(sim, &worker, &port);
+    uint8_t out[PACKET_MAX];
+    struct dice *d = &sim->dice;
+    sim->tally.forged++;
+    if (!slot)
+        return;
+    unsigned sent_count = slot->sent_count < PORT_SENDS_MAX ? slot->sent_count : PORT_SENDS_MAX;
+    const struct sent *sent = &sim->sent[slot->sent[dice_below(d, sent_count)]];
+    uint32_t question = sim->askings[sent->asking].question;
+    uint16_t id = (uint16_t)dice_below(d, 65536);
+    size_t len = forged_write(out, id, &question_qname(sim, question)->name,
+                              question_type(sim, question), 1);
+    struct packet *packet = packet_make(out, len);
+    world_reply(sim, worker, port, false, packet, 0);
+    free(packet);
+}
+
 void spoof(struct sim *sim)
 {
     for (unsigned i = dice_between(&sim->dice, 1, 4); i > 0; i--)

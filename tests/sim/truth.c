@@ -41,6 +41,8 @@ static struct strict_name zone_name_of(const struct sim *sim, const struct qname
 static uint32_t ttl_draw(const struct truth *t, struct dice *d)
 {
     static const uint32_t ttls[] = {0, 1, 2, 5, 30, 300, 3600, 86400, 0x7fffffff, 0x80000000};
+    if (t->plain)
+        return 0;
     if (t->brief)
         return dice_chance(d, 30) ? 0 : dice_between(d, 1, 12);
     return dice_chance(d, 300) ? dice_below(d, 20)
@@ -225,7 +227,7 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     bool sign = question % 2;
     bool big = dice_chance(d, sim->scenario.big_pm);
     t->huge = dice_chance(d, sim->scenario.huge_pm);
-    enum kind kind = kind_of(sim, question, d);
+    enum kind kind = t->plain ? KIND_DATA : kind_of(sim, question, d);
 
     if (kind >= KIND_CHAIN && kind <= KIND_CHAIN_NXDOMAIN)
         chain_add(t, d, &owner, &zone);
@@ -255,6 +257,7 @@ void truth_make(struct truth *t, const struct sim *sim, uint32_t number)
     t->truncated = served->kind == SERVED_TRUNCATED;
     t->huge = false;
     t->brief = sim->scenario.brief;
+    t->plain = sim->scenario.plain;
     t->count = 0;
     t->data_used = 0;
     t->size = 12 + question_qname(sim, served->question)->name.len + 4u;

@@ -24,6 +24,7 @@ void worker_start(struct sim *sim, unsigned worker)
     memset(node->failures, 0, sizeof node->failures);
     memset(node->heard, 0, sizeof node->heard);
     node->inbox_count = node->began = node->budgeted = node->looks = 0;
+    node->open_most = 0;
     node->inbox_event = false;
     node->drain_event = false;
     node->wake_us = NEVER;
@@ -380,6 +381,6 @@ void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool hande
     node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed, note};
     if (!node->inbox_event)
         event_push(sim, &(struct event){.kind = EVENT_INBOX, .worker = (uint8_t)worker},
-                   sim->now_us + dice_skewed(&sim->dice, 200));
+                   sim->now_us + (sim->scenario.plain ? 0 : dice_skewed(&sim->dice, 200)));
     node->inbox_event = true;
 }

@@ -24,10 +24,8 @@ void sim_fail(struct sim *sim, const char *format, ...)
     sim->failed = true;
 }
 
-void sim_trace(struct sim *sim, const char *format, ...)
+void sim_trace_line(struct sim *sim, const char *format, ...)
 {
-    if (!sim->trace)
-        return;
     uint64_t us = sim->now_us - sim->start_us;
     printf("%6" PRIu64 ".%06" PRIu64 " ", us / 1000000, us % 1000000);
     va_list arguments;
@@ -132,7 +130,8 @@ static void upstreams_find(struct sim *sim)
     }
 }
 
-static void start(struct sim *sim, uint64_t seed, bool trace)
+// `servers` of a plain world; 0: one that the seed decides.
+static void start(struct sim *sim, uint64_t seed, bool trace, unsigned servers)
 {
     sim->seed = seed;
     sim->dice = dice_for(seed, 0);
@@ -148,7 +147,10 @@ static void start(struct sim *sim, uint64_t seed, bool trace)
     memset(sim->ports_taken, 0, sizeof sim->ports_taken);
     memset(sim->questions, 0, sizeof sim->questions);
     memset(sim->denials, 0, sizeof sim->denials);
-    scenario_draw(sim);
+    if (servers)
+        scenario_plain(sim, servers);
+    else
+        scenario_draw(sim);
     upstreams_find(sim);
     cache_make(sim);
     for (unsigned i = 0; i < sim->scenario.workers; i++)
@@ -172,7 +174,7 @@ static void events_plan(struct sim *sim)
                    sim->now_us + dice_below(&sim->dice, s->mode_us));
 }
 
-static void end(struct sim *sim)
+static void tidy_up(struct sim *sim)
 {
     events_clear(sim);
     for (uint32_t i = 0; i < sim->asked_count; i++)
@@ -403,7 +405,7 @@ static void event_do(struct sim *sim, struct event *event)
 }
 
 // Moves the clock to what comes next and lets it happen; false when nothing is left.
-static bool step(struct sim *sim)
+bool sim_step(struct sim *sim)
 {
     uint64_t next_us = event_next_us(sim);
     int worker = -1;
@@ -508,6 +510,21 @@ static void totals_add(struct sim *sim)
         to[i] += from[i];
 }
 
+// Refreshes are forgone where there is no room for them, or too many; notes where there are more
+// of them than places.
+static void forgone_check(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+        const struct node *node = &sim->nodes[i];
+        bool room = node->open_most < sim->scenario.pending_max / 2 && sim->tally.refreshes < 256;
+        if (room && sim_counted(node, COUNTER_refreshes_forgone) > 0)
+            sim_fail(sim, "worker %u has forgone a refresh, and had room", i);
+        if (sim->tally.popular <= sim->scenario.pending_max &&
+            sim_counted(node, COUNTER_refreshes_unnoted) > 0)
+            sim_fail(sim, "worker %u has not noted that an answer is popular, and had room", i);
+    }
+}
+
 static void end_check(struct sim *sim)
 {
     totals_add(sim);
@@ -528,6 +545,7 @@ static void end_check(struct sim *sim)
     }
     cache_check(sim);
     memory_check(sim);
+    forgone_check(sim);
     if (!sim->failed)
         counters_check(sim);
     if (!sim->failed)
@@ -545,15 +563,25 @@ static void scenario_trace(struct sim *sim)
               s->must_answer ? ", no excuse" : "");
 }
 
-bool sim_run(struct sim *sim, uint64_t seed, bool trace)
+bool sim_end(struct sim *sim)
 {
-    start(sim, seed, trace);
-    events_plan(sim);
-    scenario_trace(sim);
-    while (step(sim))
+    while (sim_step(sim))
         continue;
     if (!sim->failed)
         end_check(sim);
-    end(sim);
+    tidy_up(sim);
     return !sim->failed;
+}
+
+bool sim_run(struct sim *sim, uint64_t seed, bool trace)
+{
+    start(sim, seed, trace, 0);
+    events_plan(sim);
+    scenario_trace(sim);
+    return sim_end(sim);
+}
+
+void sim_begin_plain(struct sim *sim, uint64_t seed, unsigned servers)
+{
+    start(sim, seed, false, servers);
 }
