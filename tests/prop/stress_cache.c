@@ -34,7 +34,7 @@ enum {
     VALUE_WORDS = 500,
     GROUPS = 8, // of keys, by number; a flush is for one of them or for all
     CROWDED_BUCKETS = 16,
-    CROWDED_KEYS = 110, // in each shard, for 16 * 7 places
+    CROWDED_KEYS = 128, // in each shard: more than these have places
 };
 
 // The keys of the third cache, and how many there are of each.
