@@ -6,8 +6,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-enum { TYPE_PTR = 12 };
-
 static const struct {
     const char *name;
     uint16_t type;
