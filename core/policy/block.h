@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/suffix.h"
+
+// Block lists: millions of names, each of which stands for all below it, and exceptions.
+//
+// A line of a list is read without memory; the names that it holds come out as entries of eight
+// octets, which the caller gathers. From those a set is made: buckets of one cache line with eight
+// entries. A name itself is kept nowhere: an entry is 63 bits of its keyed hash and one that says
+// whether it is an exception. So of n names and a name that is not among them, the chance that it
+// is taken for one of them is n / 2^63 for each of its suffixes: 2^-43 with a million.
+
+#define BLOCK_LINE_MAX    4096 // octets of a line; a longer one is bad
+#define BLOCK_ENTRY_ALLOW 1u   // the lowest bit of an entry
+
+// An entry of a name in lower case.
+static inline uint64_t block_entry(struct suffix_seed seed, const uint8_t *name, bool allow)
+{
+    uint64_t hash = suffix_hash(seed, name) & ~(uint64_t)BLOCK_ENTRY_ALLOW;
+    return (hash ? hash : 2) | allow;
+}
+
+enum block_line {
+    BLOCK_LINE_TAKEN,
+    BLOCK_LINE_EMPTY,   // nothing, or a comment
+    BLOCK_LINE_SKIPPED, // means more than a name, or something else: an adblock rule with options
+    BLOCK_LINE_BAD,     // `why` says what is wrong
+};
+
+// What a line gives room for: a name takes two octets of it at least.
+#define BLOCK_LINE_NAMES (BLOCK_LINE_MAX / 2)
+
+struct block_names {
+    uint64_t entries[BLOCK_LINE_NAMES];
+    size_t count;
+    const char *why; // of BLOCK_LINE_BAD: a few words
+};
+
+// Reads a line of a list (without its end). These forms may stand in one file:
+//   name                  also with *. or a dot in front, which say the same
+//   0.0.0.0 name name...  as in a hosts file; names that only speak of the machine (localhost) are
+//                         left out
+//   ||name^               as adblock filters have it;  @@||name^  is an exception
+//   # comment, ! comment, [header]
+// `allow`: the file lists names that are not to be blocked, so its names are exceptions.
+enum block_line block_line_read(const char *line, size_t len, bool allow, struct suffix_seed seed,
+                                struct block_names *names);
+
+// --- the set -----------------------------------------------------------------------------------
+
+#define BLOCK_BUCKET 8 // entries: a cache line
+
+// How many buckets for so many entries: about six in each.
+static inline uint64_t block_buckets(uint64_t entry_count)
+{
+    return entry_count / 6 + 1;
+}
+
+static inline uint64_t block_bucket_of(uint64_t entry, uint64_t bucket_count)
+{
+    return (uint64_t)((unsigned __int128)entry * bucket_count >> 64);
+}
+
+// Puts an entry into a set of `bucket_count` buckets, which began as zeros and have room. Where the
+// name is there already, an exception wins. False: it was there.
+bool block_add(uint64_t *buckets, uint64_t bucket_count, uint64_t entry);
+
+enum block_verdict { BLOCK_ABSENT, BLOCK_LISTED, BLOCK_EXCEPTED };
+
+// What the set says of a name with this hash (suffix_hash).
+static inline enum block_verdict block_find(const uint64_t *buckets, uint64_t bucket_count,
+                                            uint64_t hash)
+{
+    hash &= ~(uint64_t)BLOCK_ENTRY_ALLOW;
+    hash = hash ? hash : 2;
+    uint64_t bucket = block_bucket_of(hash, bucket_count);
+    for (;;) {
+        const uint64_t *entries = buckets + bucket * BLOCK_BUCKET;
+        for (size_t i = 0; i < BLOCK_BUCKET; i++) {
+            if ((entries[i] ^ hash) <= BLOCK_ENTRY_ALLOW)
+                return entries[i] & BLOCK_ENTRY_ALLOW ? BLOCK_EXCEPTED : BLOCK_LISTED;
+        }
+        if (entries[BLOCK_BUCKET - 1] == 0)
+            return BLOCK_ABSENT;
+        bucket = bucket + 1 < bucket_count ? bucket + 1 : 0;
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/wire/name.h"
+
+// Hashes of a name and of all that it ends in, made in one pass from the root to the leaf: each
+// label takes the hash of what stands behind it one step further. Keyed, so that nobody outside can
+// make two names meet.
+//
+// A step is xor, a 64 by 64 bit multiplication, and its halves folded together (as in wyhash), for
+// each eight octets of a label with its length in front.
+
+#define SUFFIX_LABELS_MAX 128
+
+struct suffix_seed {
+    uint64_t start;
+    uint64_t factor; // odd
+};
+
+static inline uint64_t suffix_fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline struct suffix_seed suffix_seed_of(uint64_t seed)
+{
+    uint64_t start = suffix_fold(seed ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u) ^ seed;
+    uint64_t factor = suffix_fold(start ^ 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu) + seed;
+    return (struct suffix_seed){start, factor | 1};
+}
+
+// One label in lower case, its length octet first. `whole` says that seven octets behind it may be
+// read, though they mean nothing.
+static inline uint64_t suffix_step(struct suffix_seed seed, uint64_t hash, const uint8_t *label,
+                                   bool whole)
+{
+    size_t left = 1u + *label;
+    uint64_t word;
+    for (; left > 8; left -= 8, label += 8) {
+        memcpy(&word, label, 8);
+        hash = suffix_fold(hash ^ word, seed.factor);
+    }
+    if (whole) {
+        memcpy(&word, label, 8);
+        word &= ~(uint64_t)0 >> (64 - 8 * left);
+    } else {
+        word = 0;
+        memcpy(&word, label, left);
+    }
+    return suffix_fold(hash ^ word, seed.factor);
+}
+
+// The hash of a whole name in lower case.
+static inline uint64_t suffix_hash(struct suffix_seed seed, const uint8_t *name)
+{
+    uint8_t places[SUFFIX_LABELS_MAX];
+    size_t count = 0;
+    for (size_t at = 0; name[at] != 0; at += 1u + name[at])
+        places[count++] = (uint8_t)at;
+    uint64_t hash = seed.start;
+    while (count > 0)
+        hash = suffix_step(seed, hash, name + places[--count], false);
+    return hash;
+}
