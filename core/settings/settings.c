@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/settings/settings.h"
 
+#include "core/wire/text.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -231,6 +233,8 @@ size_t settings_expected(const struct settings_option *option, char text[static 
             "a server's address such as 192.0.2.53, 192.0.2.53:%s or [2001:db8::53]:%s",
         [KIND_PREFIX_LIST] = "a prefix such as 192.0.2.0/24 or 2001:db8::/32",
         [KIND_PATH] = "a file's path of up to 255 octets, or off",
+        [KIND_PATH_LIST] = "a file's path of up to 255 octets",
+        [KIND_RECORD_LIST] = "a record such as printer.lan. 3600 IN A 192.0.2.9",
     };
     char min[32];
     char max[32];
@@ -443,19 +447,45 @@ static enum verdict parse_prefix(const char *text, size_t len, struct prefix *pr
     return suggest_prefix(text, len, why) ? VERDICT_TOLD : VERDICT_INVALID;
 }
 
-static enum verdict parse_path(const char *text, size_t len, struct path *path)
+static enum verdict check_path(const char *text, size_t len)
 {
-    memset(path, 0, sizeof *path);
-    if (text_is(text, len, "off"))
-        return VERDICT_FINE;
-    if (len >= sizeof path->text)
+    if (len == 0 || len >= sizeof(struct path))
         return VERDICT_INVALID;
     for (size_t i = 0; i < len; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return VERDICT_INVALID;
     }
-    memcpy(path->text, text, len);
-    return len > 0 ? VERDICT_FINE : VERDICT_INVALID;
+    return VERDICT_FINE;
+}
+
+static enum verdict parse_path(const char *text, size_t len, struct path *path)
+{
+    memset(path, 0, sizeof *path);
+    if (text_is(text, len, "off"))
+        return VERDICT_FINE;
+    enum verdict verdict = check_path(text, len);
+    if (verdict == VERDICT_FINE)
+        memcpy(path->text, text, len);
+    return verdict;
+}
+
+// The text itself is the value; it must be one that settings_format can give back.
+static enum verdict parse_record(const char *text, size_t len, char why[static SETTINGS_WHY_SIZE])
+{
+    struct text_record record;
+    char fault[TEXT_WHY_SIZE];
+    char quoted[SETTINGS_QUOTE_SIZE];
+    settings_quote(quoted, text, len);
+    if (len >= SETTINGS_TEXT_SIZE)
+        snprintf(why, SETTINGS_WHY_SIZE, "%s is too long: a record has up to %d octets", quoted,
+                 SETTINGS_TEXT_SIZE - 1);
+    else if (len > 0 && memchr(text, '\0', len))
+        snprintf(why, SETTINGS_WHY_SIZE, "%s has a NUL in it: leave it out", quoted);
+    else if (!text_record_read(&record, text, len, fault))
+        snprintf(why, SETTINGS_WHY_SIZE, "%s is not valid: %s", quoted, fault);
+    else
+        return VERDICT_FINE;
+    return VERDICT_TOLD;
 }
 
 static enum verdict parse_kind(const struct settings_option *option, const char *text, size_t len,
@@ -482,6 +512,14 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
         return parse_prefix(text, len, &value->prefix, why);
     case KIND_PATH:
         return parse_path(text, len, &value->path);
+    case KIND_PATH_LIST:
+        value->text.bytes = text;
+        value->text.len = len;
+        return check_path(text, len);
+    case KIND_RECORD_LIST:
+        value->text.bytes = text;
+        value->text.len = len;
+        return parse_record(text, len, why);
     }
     return VERDICT_INVALID;
 }
@@ -518,7 +556,12 @@ static const void *const_field_of(const struct settings_option *option, const vo
 bool settings_is_list(const struct settings_option *option)
 {
     return option->kind == KIND_ADDRESS_LIST || option->kind == KIND_UPSTREAM_LIST ||
-           option->kind == KIND_PREFIX_LIST;
+           option->kind == KIND_PREFIX_LIST || settings_is_texts(option);
+}
+
+bool settings_is_texts(const struct settings_option *option)
+{
+    return option->kind == KIND_PATH_LIST || option->kind == KIND_RECORD_LIST;
 }
 
 void settings_store(const struct settings_option *option, void *base,
@@ -552,6 +595,8 @@ size_t settings_count(const struct settings_option *option, const void *base)
     const void *field = const_field_of(option, base);
     if (option->kind == KIND_PREFIX_LIST)
         return ((const struct prefix_list *)field)->count;
+    if (settings_is_texts(option))
+        return ((const struct text_list *)field)->count;
     return settings_is_list(option) ? ((const struct address_list *)field)->count : 1;
 }
 
@@ -594,16 +639,29 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return address_format(&((const struct address_list *)field)->items[index], text);
     case KIND_PREFIX_LIST:
         return prefix_format(&((const struct prefix_list *)field)->items[index], text);
+    case KIND_PATH_LIST:
+    case KIND_RECORD_LIST:
+        return put_text(text, ((const struct text_list *)field)->items[index]);
     default:
         format_number(option->kind, *(const uint64_t *)field, text);
         return text_len(text);
     }
 }
 
-// True if the list of this row holds the item.
+static bool texts_hold(const struct text_list *list, const union settings_value *value)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (text_is(value->text.bytes, value->text.len, list->items[i]))
+            return true;
+    return false;
+}
+
+// True if the list of this row holds the item. A record that stands twice is one.
 static bool list_holds(const struct settings_option *option, const void *base,
                        const union settings_value *value)
 {
+    if (settings_is_texts(option))
+        return option->kind == KIND_PATH_LIST && texts_hold(const_field_of(option, base), value);
     if (option->kind == KIND_PREFIX_LIST) {
         const struct prefix_list *list = const_field_of(option, base);
         for (size_t i = 0; i < list->count; i++)
@@ -621,7 +679,7 @@ static bool list_holds(const struct settings_option *option, const void *base,
 bool settings_accepts(const struct settings_option *option, const void *base,
                       const union settings_value *value, char why[static SETTINGS_WHY_SIZE])
 {
-    char text[ADDRESS_TEXT_MAX];
+    char text[sizeof(struct path)];
     if (settings_count(option, base) >= option->max) {
         snprintf(why, SETTINGS_WHY_SIZE, "the list is too long: give %llu at most",
                  (unsigned long long)option->max);
@@ -631,6 +689,8 @@ bool settings_accepts(const struct settings_option *option, const void *base,
         return true;
     if (option->kind == KIND_PREFIX_LIST)
         prefix_format(&value->prefix, text);
+    else if (settings_is_texts(option))
+        snprintf(text, sizeof text, "%.*s", (int)value->text.len, value->text.bytes);
     else
         address_format(&value->address, text);
     snprintf(why, SETTINGS_WHY_SIZE, "%s is in the list twice: give it once", text);

@@ -22,6 +22,12 @@ struct prefix_list {
     size_t count;
 };
 
+// Texts of any length, each ending in NUL and owned by the list.
+struct text_list {
+    char **items;
+    size_t count;
+};
+
 struct path {
     char text[256]; // ends in NUL; empty: none
 };
@@ -48,6 +54,8 @@ enum settings_kind {
     KIND_UPSTREAM_LIST,
     KIND_PREFIX_LIST,
     KIND_PATH, // empty: off
+    KIND_PATH_LIST,
+    KIND_RECORD_LIST, // the records as text (core/wire/text.h)
 };
 
 #define KIND_TYPE_BOOLEAN       bool
@@ -62,6 +70,8 @@ enum settings_kind {
 #define KIND_TYPE_UPSTREAM_LIST struct address_list
 #define KIND_TYPE_PREFIX_LIST   struct prefix_list
 #define KIND_TYPE_PATH          struct path
+#define KIND_TYPE_PATH_LIST     struct text_list
+#define KIND_TYPE_RECORD_LIST   struct text_list
 
 // Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
 enum settings_slot {
@@ -130,6 +140,10 @@ union settings_value {
     struct address address;
     struct prefix prefix;
     struct path path;
+    struct {
+        const char *bytes; // borrowed from what was parsed; no NUL
+        size_t len;
+    } text; // a path or a record of a list
 };
 
 // Gives every setting its default, except that lists are left empty: io appends what the rows'
@@ -142,6 +156,9 @@ void forward_zone_init(struct forward_zone *zone);
                                                           size_t key_len);
 
 [[nodiscard]] bool settings_is_list(const struct settings_option *option);
+
+// Are its items texts (struct text_list)?
+[[nodiscard]] bool settings_is_texts(const struct settings_option *option);
 
 // Reads one value (of a list: one item) from `len` octets. False: `why` says what is wrong with it
 // and what would be right, without the key: `"8K" is too small: give a size from 1M to 1024G, ...`.

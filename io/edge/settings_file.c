@@ -82,6 +82,19 @@ static int prefix_list_append(struct prefix_list *list, const struct prefix *pre
     return 0;
 }
 
+static int text_list_append(struct text_list *list, const char *text, size_t len)
+{
+    char **items = grow(list->items, list->count, sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->count] = strndup(text, len);
+    if (!items[list->count])
+        return -ENOMEM;
+    list->count++;
+    return 0;
+}
+
 struct forward_zone *forward_zone_append(struct forward_zone_list *list)
 {
     struct forward_zone *items = grow(list->items, list->count, sizeof *items);
@@ -108,6 +121,8 @@ int settings_add(const struct settings_option *option, void *base, const char *t
         return -EINVAL;
     if (option->kind == KIND_PREFIX_LIST)
         error = prefix_list_append(field, &value.prefix);
+    else if (settings_is_texts(option))
+        error = text_list_append(field, value.text.bytes, value.text.len);
     else
         error = address_list_append(field, &value.address);
     if (error)
@@ -122,6 +137,12 @@ void settings_clear(const struct settings_option *option, void *base)
         struct prefix_list *list = field;
         free(list->items);
         *list = (struct prefix_list){0};
+    } else if (settings_is_texts(option)) {
+        struct text_list *list = field;
+        while (list->count > 0)
+            free(list->items[--list->count]);
+        free(list->items);
+        *list = (struct text_list){0};
     } else if (settings_is_list(option)) {
         struct address_list *list = field;
         free(list->items);
@@ -382,7 +403,7 @@ static void load_list(struct loader *l, const struct settings_option *option, vo
             settings_report_add(l->report, event_line(l),
                                 "%s.%s: an item is %s: give a single value%s", option->section,
                                 option->key, node_noun(l),
-                                option->kind == KIND_PREFIX_LIST
+                                option->kind == KIND_PREFIX_LIST || settings_is_texts(option)
                                     ? ""
                                     : ", between quotes where it has brackets: \"[::1]:53\"");
         skip(l);

@@ -74,7 +74,7 @@ static const struct {
     {"unknown section with a near one", "sever:\n  workers: 1\n", 1,
      "there is no section \"sever\": did you mean server?"},
     {"unknown section with none near", "\n\nresolver:\n  a: 1\n", 3,
-     "there are server, forward, upstream, cache, access, stats, log"},
+     "there are server, forward, upstream, cache, access, local, stats, log"},
     {"option outside its section", "workers: 4\n", 1, "the key belongs in section server"},
     {"section twice", "cache:\n  size: 1M\nlog:\n  level: info\ncache:\n  ttl-min: 1s\n", 5,
      "section cache is given twice, first on line 1"},
@@ -203,6 +203,16 @@ static const struct {
     {"control character", "server:\n  workers: 1\n  \x01listen: a\n", 3,
      "this is not YAML: control characters are not allowed"},
     {"no UTF-8", "server:\n  workers: \xff\n", 2, "this is not YAML"},
+    // Local names.
+    {"record without data", "local:\n  records:\n    - x. A 192.0.2.1\n    - x. A\n", 4,
+     "local.records: \"x. A\" is not valid: the IPv4 address is missing"},
+    {"record that is none", "local:\n  records: printer\n", 2,
+     "local.records: \"printer\" is not valid: the type is missing"},
+    {"record with a NUL", "local:\n  records: [\"x. TXT \\0\"]\n", 2, "has a NUL in it"},
+    {"records are a mapping", "local:\n  records:\n    x: A\n", 3, "local.records is a mapping"},
+    {"file twice", "local:\n  block: [/a, /b, /a]\n", 2, "/a is in the list twice: give it once"},
+    {"no path", "local:\n  hosts: [\"\"]\n", 2, "\"\" is not valid: give a file's path"},
+    {"no answer", "local:\n  block-answer: nxdomian\n", 2, "did you mean nxdomain?"},
     {"undefined tag handle", "cache:\n  size: !x!y 1M\n", 2, "this is not YAML"},
 };
 
@@ -704,9 +714,35 @@ static void test_scalars_are_quoted_where_they_must_be(void **state)
     }
 }
 
+static void test_local_names_are_read_and_printed(void **state)
+{
+    (void)state;
+    struct settings settings;
+    static struct settings_report report;
+    static const char text[] = "local:\n"
+                               "  hosts: /etc/hosts\n"
+                               "  records:\n"
+                               "    - printer.lan. 300 A 192.0.2.9\n"
+                               "    - 'x TXT \"a b\" \\\"'\n"
+                               "    - printer.lan. 300 A 192.0.2.9\n"
+                               "  block: [/a, off]\n";
+    load(&settings, text, sizeof text - 1, &report);
+    assert_int_equal(report.count, 0);
+    assert_int_equal(settings.local_hosts.count, 1);
+    assert_string_equal(settings.local_hosts.items[0], "/etc/hosts");
+    assert_int_equal(settings.local_records.count, 3);
+    assert_string_equal(settings.local_records.items[1], "x TXT \"a b\" \\\"");
+    assert_int_equal(settings.local_block.count, 2);
+    assert_string_equal(settings.local_block.items[1], "off");
+    assert_true(settings.local_special_names);
+    settings_free(&settings);
+    assert_int_equal(settings.local_records.count, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_local_names_are_read_and_printed),
         cmocka_unit_test(test_bad_file_is_refused_with_line_and_reason),
         cmocka_unit_test(test_every_beginning_of_a_bad_file_is_survived),
         cmocka_unit_test(test_good_file_prints_as_one_that_means_the_same),
