@@ -41,6 +41,7 @@ struct serve {
     struct failure_table failures;
     struct refresh_table refreshes;
     struct budget refresh_budget;
+    struct local_memo local_memo;
     struct pending *told; // by next_told
     struct pending **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
@@ -484,12 +485,41 @@ static void hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *val
         item->note = true;
 }
 
+// Answers a name that is answered here, whatever the cache or an upstream would say.
+static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **out)
+{
+    const struct local *local = s->config.local;
+    if (!local || local_memo_holds(&s->local_memo, lookup->key.hash))
+        return false;
+    enum local_source source;
+    size_t len =
+        local_answer(local, &lookup->query, &lookup->key, s->turn, &s->limits, *out, &source);
+    if (source == LOCAL_NOWHERE) {
+        local_memo_keep(&s->local_memo, lookup->key.hash);
+        return false;
+    }
+    s->turn++;
+    if ((*out)[2] & HEADER_TC)
+        count(s, COUNTER_truncated);
+    answered(s, lookup->item, out, len,
+             source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
+    return true;
+}
+
+void serve_local(struct serve *s, const struct local *local)
+{
+    s->config.local = local;
+    memset(&s->local_memo, 0, sizeof s->local_memo);
+}
+
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = room_for(s, &lookup->item->client);
     struct cache_hit hit, denial;
+    if (!lookup->item->note && answered_locally(s, lookup, out))
+        return;
     bool own = recall(s, &lookup->key, *out, room, &hit);
     bool alive = own && now_s < hit.expiry_s;
     if (!alive) {

@@ -4,6 +4,7 @@
 #include "core/answer.h"
 #include "core/forward/outgoing.h"
 #include "core/policy/access.h"
+#include "core/policy/local.h"
 #include "core/settings/counters.h"
 
 // The verbs: all that a worker's loop, the simulator, the fuzzers and the benchmarks call.
@@ -24,7 +25,8 @@ struct serve_config {
     const struct settings *settings;
     const struct plan *plan;
     const struct access_list *access;
-    struct cache *cache; // the number of its shards is a multiple of that of the workers
+    const struct local *local; // NULL: no name is answered here
+    struct cache *cache;       // the number of its shards is a multiple of that of the workers
     struct counters *counters;
     uint32_t worker; // 0 .. worker_count - 1; writes shard n where n % worker_count is this
     uint32_t worker_count;
@@ -77,6 +79,9 @@ struct serve; // opaque
 // room for `count` times serve_reply_room octets, or SERVE_STREAM_ROOM for each over TCP.
 void serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items, size_t count,
                    uint8_t *out);
+
+// From now on these are the local names; NULL: none. The ones before are not looked at any more.
+void serve_local(struct serve *serve, const struct local *local);
 
 // The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
 void serve_handover_failed(struct serve *serve);

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/answer.h"
+#include "core/policy/block.h"
+#include "core/policy/special.h"
+#include "core/settings/settings.h"
+#include "core/wire/text.h"
+
+// Names that are answered here and never asked upstream: records of the settings and of hosts
+// files, special names, and names on block lists.
+//
+// All of it is one block of memory that nothing changes once it is made: a header, and behind it a
+// filter, the names with their records ready to be copied, and the set of blocked names. Inside are
+// offsets only. Who wants other local names makes another block aside and gives every worker that
+// one (serve_local); so a reload stops nobody and nobody sees half of it.
+//
+// Making one takes three steps, in memory of the caller:
+//   local_draft, local_add_...     gathers records in the draft; block_line_read gathers entries
+//   local_size                     says how large the block will be at most
+//   local_build                    makes it
+//
+// What a name is, in this order: a local record's (that name alone), a special name's (the longest
+// zone that it lies in, unless a forward zone lies between), a blocked one's (the longest entry
+// that it lies in, unless that is an exception).
+
+struct local; // opaque; also the address of the whole block
+
+// --- making ------------------------------------------------------------------------------------
+
+// Records as they are gathered: `size` octets at `bytes` that the caller may make larger between
+// two calls, which moves them. Begins with local_draft.
+struct local_draft {
+    uint8_t *bytes;
+    size_t size;
+    size_t used;
+    size_t item_count;
+    size_t bound; // octets that the items will take at most
+    struct suffix_seed seed;
+};
+
+void local_draft(struct local_draft *draft, uint64_t seed);
+
+// Adds a record. `tag` is the caller's, for what local_build may have to say of it. False: there is
+// no room, and nothing was added.
+[[nodiscard]] bool local_add_record(struct local_draft *draft, const struct text_record *record,
+                                    uint32_t tag);
+
+// Adds a host's address under a name in lower case and, where `canonical` is set, the name under
+// the address: of those only the first of an address counts, and none for 0.0.0.0 and ::.
+[[nodiscard]] bool local_add_host(struct local_draft *draft, const struct name *name,
+                                  const struct prefix *address, uint32_t ttl, bool canonical);
+
+// Adds what the settings say of special names: their zones and the forward zones that override
+// them.
+[[nodiscard]] bool local_add_special(struct local_draft *draft, const struct settings *settings);
+
+struct local_making {
+    struct local_draft *draft; // spoilt by the making
+    const uint64_t *entries;   // of block_line_read
+    size_t entry_count;
+    uint32_t block_answer; // enum local_block_answer
+    // Where local_build fails: the record at fault and what is wrong with it.
+    uint32_t tag;
+    const char *why;
+};
+
+enum local_block_answer { LOCAL_BLOCK_NXDOMAIN, LOCAL_BLOCK_NULL, LOCAL_BLOCK_REFUSED };
+
+// Octets that local_build needs.
+[[nodiscard]] size_t local_size(const struct local_making *making);
+
+// Makes the block in zeroed memory, 64-octet aligned. NULL: two records contradict each other (a
+// CNAME stands beside other records, RFC 1034 3.6.2, or there are too many of a type). Of hosts
+// files what contradicts a record is left out instead.
+[[nodiscard]] const struct local *local_build(struct local_making *making, void *memory);
+
+struct local_counts {
+    size_t names;   // with records
+    size_t blocked; // entries, exceptions among them
+    size_t left_out;
+    size_t octets; // of the block
+};
+
+struct local_counts local_counts(const struct local *local);
+
+// --- asking ------------------------------------------------------------------------------------
+
+enum local_source { LOCAL_NOWHERE, LOCAL_OWN, LOCAL_BLOCKED };
+
+// Answers the query that `key` was made of, if its name is answered here; `out` has room for
+// answer_limits.udp_payload_max octets. Returns the length, and in *source where it comes from; 0:
+// LOCAL_NOWHERE.
+//
+// Answers from records and special names carry AA, as those of dnsmasq and Unbound do: there is
+// no one else to ask. Those for blocked names do not: the name is somebody else's. Without a record
+// of the type asked for the answer is empty, with an SOA that is made here. ANY gets one RRset (RFC
+// 8482 4.1). A CNAME is followed as long as its target has local records; where it leads outside,
+// the answer ends with it, as with Unbound's local-data, and the client asks on.
+size_t local_answer(const struct local *local, const struct query *query, const struct key *key,
+                    uint32_t turn, const struct answer_limits *limits, uint8_t *out,
+                    enum local_source *source);
+
+// What was asked of late and is answered nowhere here, so that popular names are not looked up
+// again: the hashes of keys, which are kept secret, in a table where each has one place.
+#define LOCAL_MEMO_SIZE 4096
+
+struct local_memo {
+    uint64_t hashes[LOCAL_MEMO_SIZE];
+};
+
+static inline bool local_memo_holds(const struct local_memo *memo, uint64_t hash)
+{
+    return memo->hashes[hash % LOCAL_MEMO_SIZE] == hash;
+}
+
+static inline void local_memo_keep(struct local_memo *memo, uint64_t hash)
+{
+    memo->hashes[hash % LOCAL_MEMO_SIZE] = hash;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "core/policy/special.h"
+
+#include <assert.h>
+
+const struct special specials[] = {
+#define SPECIAL(zone, kind, rfc) {zone, SPECIAL_##kind, rfc},
+#include "core/policy/special.def"
+#undef SPECIAL
+};
+
+const size_t special_count = sizeof specials / sizeof *specials;
+
+_Static_assert(sizeof specials / sizeof *specials < SPECIAL_MAX, "a row's number is an octet");
+
+void special_name(const struct special *special, struct name *name)
+{
+    size_t len = 0;
+    while (len < 128 && special->zone[len] != '\0')
+        len++;
+    bool parsed = name_parse(name, special->zone, len);
+    assert(parsed);
+}
