@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
 #include "io/edge/command.h"
+#include "io/edge/local_files.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
 
@@ -138,13 +139,39 @@ void check_print(const struct settings *settings, FILE *to)
     }
 }
 
+static void bad_line_print(void *context, const char *path, uint32_t line, const char *why)
+{
+    fprintf(context, "%s:%u: warning: the line is left out: %s\n", path, line, why);
+}
+
+static void file_read_print(void *context, const char *path, const struct local_file_counts *counts)
+{
+    if (counts->bad > LOCAL_LINES_TOLD)
+        fprintf(context, "%s: warning: and %zu more\n", path, counts->bad - LOCAL_LINES_TOLD);
+}
+
+// Reads the files that the settings name, as the start would.
+static int local_check(const struct settings *settings)
+{
+    struct local_listener listener = {bad_line_print, file_read_print, stderr};
+    struct local_files files;
+    char why[LOCAL_WHY_SIZE];
+    int error = local_files_read(&files, settings, &listener, why);
+    if (error)
+        fprintf(stderr, "ouzel: %s\n", why);
+    local_files_free(&files);
+    return error ? STATUS_USAGE : STATUS_FINE;
+}
+
 int command_check(int argc, char **argv)
 {
     struct settings settings;
     int status = settings_load(&settings, argc, argv, stderr);
     if (status)
         return status;
-    check_print(&settings, stdout);
+    status = local_check(&settings);
+    if (status == STATUS_FINE)
+        check_print(&settings, stdout);
     settings_free(&settings);
-    return STATUS_FINE;
+    return status;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
 #include "io/edge/command.h"
+#include "io/edge/local_files.h"
 #include "io/edge/log.h"
 #include "io/edge/settings_file.h"
 #include "io/edge/snapshot.h"
@@ -124,11 +125,11 @@ static void ready_log(const struct log *log, const struct settings *settings,
 }
 
 // Runs until a signal or a failure ends it.
-static int engine_run(const struct log *log, const struct settings *settings, struct stats *stats,
-                      int signal_fd)
+static int engine_run(const struct log *log, const struct settings *settings,
+                      const struct local *local, struct stats *stats, int signal_fd)
 {
     char why[ENGINE_WHY_SIZE];
-    struct engine *engine = engine_open(settings, why);
+    struct engine *engine = engine_open(settings, local, why);
     if (!engine) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
         stats_close(stats);
@@ -155,7 +156,45 @@ static int engine_run(const struct log *log, const struct settings *settings, st
     return error < 0 ? STATUS_FAILED : status;
 }
 
-static int serve(const struct log *log, const struct settings *settings)
+static void bad_line_log(void *context, const char *path, uint32_t line, const char *why)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", line);
+    log_write(
+        context, LOG_WARNING, "a line is left out",
+        (struct log_field[]){{"path", path}, {"line", number}, {"reason", why}, {NULL, NULL}});
+}
+
+static void file_read_log(void *context, const char *path, const struct local_file_counts *counts)
+{
+    char names[24], skipped[24], bad[24];
+    snprintf(names, sizeof names, "%zu", counts->names);
+    snprintf(skipped, sizeof skipped, "%zu", counts->skipped);
+    snprintf(bad, sizeof bad, "%zu", counts->bad);
+    log_write(context, LOG_INFO, "names read",
+              (struct log_field[]){{"path", path},
+                                   {"names", names},
+                                   {"lines_skipped", skipped},
+                                   {"lines_bad", bad},
+                                   {NULL, NULL}});
+}
+
+static int local_read(const struct log *log, const struct settings *settings,
+                      struct local_files *files)
+{
+    union {
+        const struct log *given;
+        void *context; // given back to the two above, which take it as const
+    } to = {log};
+    struct local_listener listener = {bad_line_log, file_read_log, to.context};
+    char why[LOCAL_WHY_SIZE];
+    int error = local_files_read(files, settings, &listener, why);
+    if (error)
+        log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
+    return error;
+}
+
+static int serve(const struct log *log, const struct settings *settings, const struct local *local)
 {
     int signal_fd = signals_take();
     if (signal_fd < 0) {
@@ -171,7 +210,7 @@ static int serve(const struct log *log, const struct settings *settings)
     if (wanted && !stats)
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
     else
-        status = engine_run(log, settings, stats, signal_fd);
+        status = engine_run(log, settings, local, stats, signal_fd);
     close(signal_fd);
     return status;
 }
@@ -183,7 +222,10 @@ int command_serve(int argc, char **argv)
     if (status != STATUS_FINE)
         return status;
     struct log log = {.level = settings.log_level, .format = settings.log_format};
-    status = serve(&log, &settings);
+    struct local_files files;
+    status =
+        local_read(&log, &settings, &files) ? STATUS_USAGE : serve(&log, &settings, files.local);
+    local_files_free(&files);
     settings_free(&settings);
     return status;
 }

@@ -31,6 +31,7 @@ struct engine_clock {
 
 struct engine {
     const struct settings *settings;
+    const struct local *local;
     struct plan plan;
     void *plan_memory;
     struct access_list access;
@@ -220,6 +221,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .settings = engine->settings,
         .plan = &engine->plan,
         .access = &engine->access,
+        .local = engine->local,
         .cache = &engine->cache,
         .counters = &engine->counters[index],
         .worker = index,
@@ -257,13 +259,15 @@ static int workers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     return error;
 }
 
-struct engine *engine_open(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
+struct engine *engine_open(const struct settings *settings, const struct local *local,
+                           char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = calloc(1, sizeof *engine);
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
     if (!engine)
         return NULL;
     engine->settings = settings;
+    engine->local = local;
     engine->worker_count =
         settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
     engine->clock.offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);

@@ -6,10 +6,11 @@
 
 struct engine; // opaque
 
-// Takes all memory and opens all sockets and rings. The settings must live as long as the engine.
+// Takes all memory and opens all sockets and rings. The settings and the local names (NULL: none)
+// must live as long as the engine.
 // NULL: `why` is one sentence that names what could not be had, and nothing is left behind.
 #define ENGINE_WHY_SIZE 640
-[[nodiscard]] struct engine *engine_open(const struct settings *settings,
+[[nodiscard]] struct engine *engine_open(const struct settings *settings, const struct local *local,
                                          char why[static ENGINE_WHY_SIZE]);
 
 // Starts the workers. Returns 0 or a negative errno, with a sentence in `why`.

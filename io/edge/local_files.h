@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/local.h"
+
+// Reads what is answered locally: the records of the settings, hosts files and block lists. The
+// files are read piece by piece and never held whole.
+
+#define LOCAL_WHY_SIZE   (SETTINGS_QUOTE_SIZE + 640)
+#define LOCAL_LINES_TOLD 5 // of the bad lines of a file; the rest is counted
+
+struct local_file_counts {
+    size_t names;   // taken, those that stand twice among them
+    size_t skipped; // lines: rules that mean more than a name
+    size_t bad;     // lines
+};
+
+// Whom local_files_read tells what it finds. A bad line is left out.
+struct local_listener {
+    void (*bad_line)(void *context, const char *path, uint32_t line, const char *why);
+    void (*file_read)(void *context, const char *path, const struct local_file_counts *counts);
+    void *context;
+};
+
+// What was made; starts as {0}.
+struct local_files {
+    const struct local *local;
+    void *memory;
+    size_t size;
+};
+
+// 0, or a negative errno with one sentence in `why`: a file that cannot be read, records that
+// contradict each other, no memory.
+[[nodiscard]] int local_files_read(struct local_files *files, const struct settings *settings,
+                                   const struct local_listener *listener,
+                                   char why[static LOCAL_WHY_SIZE]);
+void local_files_free(struct local_files *files);
