@@ -125,8 +125,44 @@ struct warm *warm_make(size_t name_count, size_t cache_size)
     return w;
 }
 
+// Makes a block of local names; the caller frees it.
+static const struct local *local_make(const struct settings *settings, size_t name_count,
+                                      void **memory)
+{
+    struct local_draft draft;
+    struct block_names *names = take(sizeof *names);
+    uint64_t *entries = take((name_count + 1) * sizeof *entries);
+    local_draft(&draft, 42);
+    draft.size = (size_t)1 << 16;
+    draft.bytes = take(draft.size);
+    if (!local_add_special(&draft, settings))
+        abort();
+    for (size_t i = 0; i < name_count; i++) {
+        char text[WARM_QUERY_MAX];
+        int len = snprintf(text, sizeof text, i % 2 ? "x.b%zu.example" : "b%zu.list.example", i);
+        if (block_line_read(text, (size_t)len, false, draft.seed, names) != BLOCK_LINE_TAKEN)
+            abort();
+        entries[i] = names->entries[0];
+    }
+    struct local_making making = {.draft = &draft, .entries = entries, .entry_count = name_count};
+    *memory = take(local_size(&making));
+    const struct local *local = local_build(&making, *memory);
+    free(draft.bytes);
+    free(entries);
+    free(names);
+    return local;
+}
+
+void warm_block(struct warm *w, size_t name_count)
+{
+    void *before = w->local;
+    serve_local(w->serve, local_make(&w->settings, name_count, &w->local));
+    free(before);
+}
+
 void warm_free(struct warm *w)
 {
+    free(w->local);
     for (size_t i = 0; i < sizeof w->memory / sizeof *w->memory; i++)
         free(w->memory[i]);
     free(w);

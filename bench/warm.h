@@ -30,11 +30,16 @@ struct warm {
     struct plan plan;
     struct access_list access;
     void *memory[6];
+    void *local; // of warm_block
 };
 
 // Ends the program with a message if memory is short.
 struct warm *warm_make(size_t name_count, size_t cache_size);
 void warm_free(struct warm *warm);
+
+// Gives the worker special names and a block list of so many names, none of them a warm one; half
+// are like "b<i>.list.example", half like "x.b<i>.example".
+void warm_block(struct warm *warm, size_t name_count);
 
 // Asks `count` of the warm questions from the first on, in batches of `batch`, and checks that each
 // is answered from memory. `rounds` times over.

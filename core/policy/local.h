@@ -101,19 +101,23 @@ size_t local_answer(const struct local *local, const struct query *query, const 
                     enum local_source *source);
 
 // What was asked of late and is answered nowhere here, so that popular names are not looked up
-// again: the hashes of keys, which are kept secret, in a table where each has one place.
-#define LOCAL_MEMO_SIZE 4096
+// again: the hashes of keys, which nobody outside can guess, with four places for each.
+#define LOCAL_MEMO_SETS 1024
 
 struct local_memo {
-    uint64_t hashes[LOCAL_MEMO_SIZE];
+    _Alignas(32) uint64_t sets[LOCAL_MEMO_SETS][4];
 };
 
 static inline bool local_memo_holds(const struct local_memo *memo, uint64_t hash)
 {
-    return memo->hashes[hash % LOCAL_MEMO_SIZE] == hash;
+    const uint64_t *set = memo->sets[hash % LOCAL_MEMO_SETS];
+    return set[0] == hash || set[1] == hash || set[2] == hash || set[3] == hash;
 }
 
+// The oldest of the four gives way.
 static inline void local_memo_keep(struct local_memo *memo, uint64_t hash)
 {
-    memo->hashes[hash % LOCAL_MEMO_SIZE] = hash;
+    uint64_t *set = memo->sets[hash % LOCAL_MEMO_SETS];
+    memmove(set + 1, set, 3 * sizeof *set);
+    set[0] = hash;
 }
