@@ -641,7 +641,7 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return prefix_format(&((const struct prefix_list *)field)->items[index], text);
     case KIND_PATH_LIST:
     case KIND_RECORD_LIST:
-        return put_text(text, ((const struct text_list *)field)->items[index]);
+        return put_text(text, ((const struct text_list *)field)->items[index].text);
     default:
         format_number(option->kind, *(const uint64_t *)field, text);
         return text_len(text);
@@ -651,7 +651,7 @@ size_t settings_format(const struct settings_option *option, const void *base, s
 static bool texts_hold(const struct text_list *list, const union settings_value *value)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (text_is(value->text.bytes, value->text.len, list->items[i]))
+        if (text_is(value->text.bytes, value->text.len, list->items[i].text))
             return true;
     return false;
 }

@@ -23,8 +23,13 @@ struct prefix_list {
 };
 
 // Texts of any length, each ending in NUL and owned by the list.
+struct text_item {
+    char *text;
+    uint32_t line; // of the file, 0: none
+};
+
 struct text_list {
-    char **items;
+    struct text_item *items;
     size_t count;
 };
 

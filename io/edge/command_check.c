@@ -6,6 +6,7 @@
 #include "io/edge/settings_file.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 // What is printed is a settings file itself: reading it gives the same settings again.
 
@@ -157,8 +158,8 @@ static int local_check(const struct settings *settings)
     struct local_files files;
     char why[LOCAL_WHY_SIZE];
     int error = local_files_read(&files, settings, &listener, why);
-    if (error)
-        fprintf(stderr, "ouzel: %s\n", why);
+    if (error) // that of a record begins with its file and line
+        fprintf(stderr, "%s%s\n", error == -EINVAL ? "" : "ouzel: ", why);
     local_files_free(&files);
     return error ? STATUS_USAGE : STATUS_FINE;
 }

@@ -189,9 +189,23 @@ static int local_read(const struct log *log, const struct settings *settings,
     struct local_listener listener = {bad_line_log, file_read_log, to.context};
     char why[LOCAL_WHY_SIZE];
     int error = local_files_read(files, settings, &listener, why);
-    if (error)
+    if (error) {
         log_writef(log, LOG_ERROR, "cannot start", "reason", "%s", why);
-    return error;
+        return error;
+    }
+    struct local_counts counts = local_counts(files->local);
+    char names[24], blocked[24], left_out[24], octets[24];
+    snprintf(names, sizeof names, "%zu", counts.names);
+    snprintf(blocked, sizeof blocked, "%zu", counts.blocked);
+    snprintf(left_out, sizeof left_out, "%zu", counts.left_out);
+    snprintf(octets, sizeof octets, "%zu", counts.octets);
+    log_write(log, LOG_INFO, "local names",
+              (struct log_field[]){{"names", names},
+                                   {"blocked", blocked},
+                                   {"left_out", left_out},
+                                   {"octets", octets},
+                                   {NULL, NULL}});
+    return 0;
 }
 
 static int serve(const struct log *log, const struct settings *settings, const struct local *local)

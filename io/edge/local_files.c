@@ -189,9 +189,9 @@ static int files_read(struct gathering *g, const struct text_list *paths, const 
                       line_verb verb, char why[static LOCAL_WHY_SIZE])
 {
     for (size_t i = 0; i < paths->count; i++) {
-        int error = file_read(g, paths->items[i], verb);
+        int error = file_read(g, paths->items[i].text, verb);
         if (error) {
-            snprintf(why, LOCAL_WHY_SIZE, "%s: %s cannot be read: %s", option, paths->items[i],
+            snprintf(why, LOCAL_WHY_SIZE, "%s: %s cannot be read: %s", option, paths->items[i].text,
                      strerror(-error));
             return error;
         }
@@ -208,7 +208,8 @@ static int records_read(struct gathering *g)
         struct text_record record;
         char fault[TEXT_WHY_SIZE];
         // settings_parse has read it before.
-        if (!text_record_read(&record, records->items[i], strlen(records->items[i]), fault))
+        const char *text = records->items[i].text;
+        if (!text_record_read(&record, text, strlen(text), fault))
             return -EINVAL;
         while (!local_add_record(&g->draft, &record, (uint32_t)i)) {
             if (draft_grow(&g->draft))
@@ -232,12 +233,18 @@ static void contradiction_tell(const struct gathering *g, const struct local_mak
                                char why[static LOCAL_WHY_SIZE])
 {
     const struct text_list *records = &g->settings->local_records;
-    char quoted[SETTINGS_QUOTE_SIZE] = "a record";
-    if (making->tag < records->count) {
-        const char *text = records->items[making->tag];
-        settings_quote(quoted, text, strlen(text));
+    char quoted[SETTINGS_QUOTE_SIZE];
+    if (making->tag >= records->count) {
+        snprintf(why, LOCAL_WHY_SIZE, "local.hosts: %s", making->why);
+        return;
     }
-    snprintf(why, LOCAL_WHY_SIZE, "local.records: %s: %s", quoted, making->why);
+    const struct text_item *record = &records->items[making->tag];
+    settings_quote(quoted, record->text, strlen(record->text));
+    if (record->line > 0)
+        snprintf(why, LOCAL_WHY_SIZE, "%.400s:%u: local.records: %s: %s", g->settings->file,
+                 record->line, quoted, making->why);
+    else
+        snprintf(why, LOCAL_WHY_SIZE, "local.records: %s: %s", quoted, making->why);
 }
 
 static int block_make(struct gathering *g, struct local_files *files,

@@ -84,12 +84,12 @@ static int prefix_list_append(struct prefix_list *list, const struct prefix *pre
 
 static int text_list_append(struct text_list *list, const char *text, size_t len)
 {
-    char **items = grow(list->items, list->count, sizeof *items);
+    struct text_item *items = grow(list->items, list->count, sizeof *items);
     if (!items)
         return -ENOMEM;
     list->items = items;
-    items[list->count] = strndup(text, len);
-    if (!items[list->count])
+    items[list->count] = (struct text_item){.text = strndup(text, len)};
+    if (!items[list->count].text)
         return -ENOMEM;
     list->count++;
     return 0;
@@ -140,7 +140,7 @@ void settings_clear(const struct settings_option *option, void *base)
     } else if (settings_is_texts(option)) {
         struct text_list *list = field;
         while (list->count > 0)
-            free(list->items[--list->count]);
+            free(list->items[--list->count].text);
         free(list->items);
         *list = (struct text_list){0};
     } else if (settings_is_list(option)) {
@@ -378,6 +378,11 @@ static bool is_nothing(const struct loader *l)
            l->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
+static void text_list_line(struct text_list *list, uint32_t line)
+{
+    list->items[list->count - 1].line = line;
+}
+
 static void load_text(struct loader *l, const struct settings_option *option, void *base)
 {
     char why[SETTINGS_WHY_SIZE];
@@ -389,6 +394,9 @@ static void load_text(struct loader *l, const struct settings_option *option, vo
     else if (error)
         settings_report_add(l->report, event_line(l), "%s.%s: %s", option->section, option->key,
                             why);
+    else if (settings_is_texts(option))
+        text_list_line((struct text_list *)(void *)((uint8_t *)base + option->offset),
+                       event_line(l));
 }
 
 static void load_list(struct loader *l, const struct settings_option *option, void *base)

@@ -729,11 +729,13 @@ static void test_local_names_are_read_and_printed(void **state)
     load(&settings, text, sizeof text - 1, &report);
     assert_int_equal(report.count, 0);
     assert_int_equal(settings.local_hosts.count, 1);
-    assert_string_equal(settings.local_hosts.items[0], "/etc/hosts");
+    assert_string_equal(settings.local_hosts.items[0].text, "/etc/hosts");
     assert_int_equal(settings.local_records.count, 3);
-    assert_string_equal(settings.local_records.items[1], "x TXT \"a b\" \\\"");
+    assert_string_equal(settings.local_records.items[1].text, "x TXT \"a b\" \\\"");
     assert_int_equal(settings.local_block.count, 2);
-    assert_string_equal(settings.local_block.items[1], "off");
+    assert_string_equal(settings.local_block.items[1].text, "off");
+    assert_int_equal(settings.local_records.items[2].line, 6);
+    assert_int_equal(settings.local_block.items[1].line, 7);
     assert_true(settings.local_special_names);
     settings_free(&settings);
     assert_int_equal(settings.local_records.count, 0);
