@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve.h"
-
-#include "core/forward/failure.h"
-#include "core/forward/forward.h"
-#include "core/forward/refresh.h"
+#include "core/serve_state.h"
 
 #include <assert.h>
 
@@ -22,30 +18,6 @@ enum {
     REFRESH_SENDS_AT_START = 256,
     SPARE_MAX = SERVE_BATCH_MAX, // places of the pending table that a batch may take at once
     SPARE_SHARE = 4,             // or one part in so many of a small one
-};
-
-struct lookup {
-    struct serve_item *item;
-    struct query query;
-    struct key key;
-    bool stale; // there is an answer that is over, but not for too long
-};
-
-struct serve {
-    struct serve_config config;
-    struct answer_limits limits;
-    size_t reply_room;
-    uint32_t stale_max_s;
-    uint64_t stale_after_us;
-    uint32_t turn; // for answers with several addresses
-    struct failure_table failures;
-    struct refresh_table refreshes;
-    struct budget refresh_budget;
-    struct local_memo local_memo;
-    struct pending *told; // by next_told
-    struct pending **told_end;
-    struct lookup lookups[SERVE_BATCH_MAX];
-    struct forward forward;
 };
 
 static size_t aligned(size_t size)
@@ -126,21 +98,10 @@ size_t serve_reply_room(const struct serve *s)
     return s->reply_room > query ? s->reply_room : query;
 }
 
-// Octets for a reply to this client while it is made.
-static size_t room_for(const struct serve *s, const struct client *client)
-{
-    return client->tcp ? SERVE_STREAM_ROOM : s->reply_room;
-}
-
-static void count(struct serve *s, enum counter which)
-{
-    counter_add(s->config.counters, which, 1);
-}
-
 static void drop(struct serve *s, struct serve_item *item, enum counter reason)
 {
     item->verdict = SERVE_DROPPED;
-    count(s, reason);
+    serve_count(s, reason);
 }
 
 // Takes the reply that was written at *out and moves *out behind it.
@@ -151,7 +112,7 @@ static void answered(struct serve *s, struct serve_item *item, uint8_t **out, si
     item->out = *out;
     item->out_len = (uint16_t)len;
     *out += (len + 15) & ~(size_t)15;
-    count(s, source);
+    serve_count(s, source);
 }
 
 static enum counter source_of(uint16_t rcode)
@@ -171,78 +132,6 @@ static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **o
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
     answered(s, item, out, len, source_of(rcode));
-}
-
-// --- the cache ---------------------------------------------------------------------------------
-
-// Copies what is kept under a key, dead or alive.
-static bool recall(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
-                   struct cache_hit *hit)
-{
-    struct cache_key cache_key = key_for_cache(key);
-    return cache_lookup(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
-}
-
-static bool recall_denial(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
-                          struct cache_hit *hit)
-{
-    struct key denial;
-    key_make_denial(&denial, key);
-    return recall(s, &denial, out, size, hit);
-}
-
-static bool is_stale(const struct serve *s, uint32_t now_s, const struct cache_hit *hit)
-{
-    return now_s - hit->expiry_s < s->stale_max_s;
-}
-
-// Copies what is over but may be given for want of better (RFC 8767): an answer to the question or
-// a denial of its name. Both may be there, as the denial came with a question of another type; then
-// what came last is nearer to the truth.
-static bool recall_stale(const struct serve *s, uint64_t now_us, const struct key *key,
-                         uint8_t *out, size_t size, struct cache_hit *hit)
-{
-    uint32_t now_s = (uint32_t)(now_us / 1000000);
-    uint8_t none[MESSAGE_HEADER_LEN];
-    struct cache_hit own;
-    bool has_own = recall(s, key, none, sizeof none, &own) && is_stale(s, now_s, &own);
-    bool denied = recall_denial(s, key, out, size, hit) && is_stale(s, now_s, hit);
-    if (denied && (!has_own || own.birth_s < hit->birth_s))
-        return true;
-    return has_own && recall(s, key, out, size, hit);
-}
-
-// Of an answer to the question and a denial of its name only what came last stays, so that it does
-// not matter which is looked up first. Answers to other types go on until they are over. What may
-// not be kept, although it is an answer, still ends what is known so far.
-static void answer_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
-{
-    uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct answer *answer = &s->forward.answer;
-    struct key denial;
-    key_make_denial(&denial, &pending->key);
-    struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
-    struct cache_inserted inserted;
-    if (pending->refresh)
-        answer_mark_refreshed(answer);
-    struct cache_value value = {
-        .bytes = answer->value,
-        .len = answer->len,
-        .birth_s = now_s,
-        .expiry_s = now_s + answer->lifetime_s,
-    };
-    bool kept =
-        answer->lifetime_s > 0 && cache_insert(s->config.cache, answer->denies ? &of_name : &own,
-                                               &value, now_s, &inserted) == 0;
-    if (!kept || answer->denies)
-        cache_remove(s->config.cache, &own);
-    if (!kept || !answer->denies)
-        cache_remove(s->config.cache, &of_name);
-    if (!kept)
-        return;
-    count(s, COUNTER_cache_inserted);
-    counter_add(s->config.counters, COUNTER_cache_evicted, inserted.evicted);
-    counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);
 }
 
 // --- questions ---------------------------------------------------------------------------------
@@ -273,7 +162,7 @@ static void ended_take(struct serve *s, uint64_t now_us)
         wheel_stop(&f->wheel, &pending->stale_timer);
         if (pending->end == PENDING_ANSWERED) {
             if (is_home(s, &pending->key))
-                answer_keep(s, now_us, pending);
+                serve_keep(s, now_us, pending);
             failure_forget(&s->failures, pending->key.hash);
         } else if (!pending->abandoned && !pending->probe) {
             failure_add(&s->failures, pending->key.hash, pending->rcode, !pending->heard_rcode,
@@ -305,13 +194,13 @@ static void waiter_fill(struct waiter *waiter, const struct lookup *lookup)
 static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     struct cache_hit hit;
-    size_t room = room_for(s, &lookup->item->client);
-    if (!lookup->stale || !recall_stale(s, now_us, &lookup->key, *out, room, &hit))
+    size_t room = serve_room_for(s, &lookup->item->client);
+    if (!lookup->stale || !serve_recall_stale(s, now_us, &lookup->key, *out, room, &hit))
         return false;
     struct answer_giving giving = {.turn = s->turn++, .stale = true};
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
     if ((*out)[2] & HEADER_TC)
-        count(s, COUNTER_truncated);
+        serve_count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len, COUNTER_answers_stale);
     return true;
 }
@@ -325,7 +214,7 @@ static void room_make(struct serve *s, uint64_t now_us)
     if (table->open_count == 0 || table->open_count + spare < table->size)
         return;
     table->oldest->abandoned = true;
-    count(s, COUNTER_pending_abandoned);
+    serve_count(s, COUNTER_pending_abandoned);
     forward_abandon(&s->forward, now_us, table->oldest);
     ended_take(s, now_us);
 }
@@ -338,7 +227,7 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
         failure_find(&s->failures, lookup->key.hash, s->forward.revivals, now_us);
     if (!failure)
         return false;
-    count(s, COUNTER_failures_remembered);
+    serve_count(s, COUNTER_failures_remembered);
     probe(s, now_us, zone);
     if (answered_stale(s, now_us, lookup, out))
         return true;
@@ -439,7 +328,7 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     item->owner = (uint16_t)(shard % s->config.worker_count);
     if (item->owner != s->config.worker) {
         item->verdict = SERVE_ELSEWHERE;
-        count(s, COUNTER_handed_over);
+        serve_count(s, COUNTER_handed_over);
         return;
     }
     question_join(s, now_us, lookup, out);
@@ -455,11 +344,11 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
     struct refresh *refresh =
         refresh_note(&s->refreshes, &lookup->key, hit->birth_s, hit->expiry_s, &full);
     if (full)
-        count(s, COUNTER_refreshes_unnoted);
+        serve_count(s, COUNTER_refreshes_unnoted);
     if (!refresh)
         return;
     // A refresh that was of use has paid for itself.
-    if (hit->value_len <= room_for(s, &lookup->item->client) &&
+    if (hit->value_len <= serve_room_for(s, &lookup->item->client) &&
         answer_is_refreshed(value, hit->value_len))
         budget_give(&s->refresh_budget, BUDGET_SEND);
     refresh->timer.kind = TIMER_REFRESH;
@@ -472,9 +361,9 @@ static void hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *val
                       const struct cache_hit *hit)
 {
     struct serve_item *item = lookup->item;
-    if (hit->asked == 0 && hit->value_len <= room_for(s, &item->client) &&
+    if (hit->asked == 0 && hit->value_len <= serve_room_for(s, &item->client) &&
         answer_is_refreshed(value, hit->value_len))
-        count(s, COUNTER_refreshes_used);
+        serve_count(s, COUNTER_refreshes_used);
     if (hit->asked + 1 != REFRESH_HITS || !s->config.settings->cache_prefetch)
         return;
     uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
@@ -500,7 +389,7 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
     }
     s->turn++;
     if ((*out)[2] & HEADER_TC)
-        count(s, COUNTER_truncated);
+        serve_count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len,
              source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
     return true;
@@ -516,16 +405,16 @@ void serve_local(struct serve *s, const struct local *local)
 static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    size_t room = room_for(s, &lookup->item->client);
+    size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit, denial;
     if (!lookup->item->note && answered_locally(s, lookup, out))
         return;
-    bool own = recall(s, &lookup->key, *out, room, &hit);
+    bool own = serve_recall(s, &lookup->key, *out, room, &hit);
     bool alive = own && now_s < hit.expiry_s;
     if (!alive) {
-        bool denied = recall_denial(s, &lookup->key, *out, room, &denial);
-        lookup->stale =
-            (own && is_stale(s, now_s, &hit)) || (denied && is_stale(s, now_s, &denial));
+        bool denied = serve_recall_denial(s, &lookup->key, *out, room, &denial);
+        lookup->stale = (own && serve_is_stale(s, now_s, &hit)) ||
+                        (denied && serve_is_stale(s, now_s, &denial));
         if (!denied || now_s >= denial.expiry_s) {
             miss(s, now_us, lookup, out);
             return;
@@ -547,7 +436,7 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     };
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
     if ((*out)[2] & HEADER_TC)
-        count(s, COUNTER_truncated);
+        serve_count(s, COUNTER_truncated);
     answered(s, lookup->item, out, len, COUNTER_answers_cache);
 }
 
@@ -556,7 +445,7 @@ static bool admit(struct serve *s, struct serve_item *item, struct query *query,
 {
     enum access_verdict access = ACCESS_ALLOW;
     if (!item->handed_over) {
-        count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
+        serve_count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
         access = access_check(s->config.access, &item->client.from);
     }
     if (access == ACCESS_DROP) {
@@ -610,7 +499,7 @@ void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, s
 
 void serve_handover_failed(struct serve *s)
 {
-    count(s, COUNTER_drops_handover_full);
+    serve_count(s, COUNTER_drops_handover_full);
 }
 
 // --- upstreams and time ------------------------------------------------------------------------
@@ -652,7 +541,7 @@ static void stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
 {
     uint8_t value[MESSAGE_HEADER_LEN];
     struct cache_hit hit;
-    if (!recall_stale(s, now_us, &pending->key, value, sizeof value, &hit))
+    if (!serve_recall_stale(s, now_us, &pending->key, value, sizeof value, &hit))
         return;
     pending->stale_due = true;
     pending->tell_stale = true;
@@ -675,7 +564,7 @@ static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refres
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
     const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
-    bool same = recall(s, &key, value, sizeof value, &hit) && hit.expiry_s == expiry_s;
+    bool same = serve_recall(s, &key, value, sizeof value, &hit) && hit.expiry_s == expiry_s;
     if (!same || !zone || pending_find(&f->pending, &key) || forward_is_down(f, now_us, zone) ||
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;
@@ -683,10 +572,10 @@ static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refres
     if (f->pending.open_count < f->pending.size / 2 && budget_take(&s->refresh_budget))
         pending = pending_add(&f->pending, &key);
     if (!pending) {
-        count(s, COUNTER_refreshes_forgone);
+        serve_count(s, COUNTER_refreshes_forgone);
         return;
     }
-    count(s, COUNTER_refreshes);
+    serve_count(s, COUNTER_refreshes);
     pending->zone = zone;
     pending->refresh = true;
     forward_start(f, now_us, pending);
@@ -732,98 +621,4 @@ bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
         return true;
     flush->sweep.bucket = 0;
     return ++flush->shards_done < cache->shard_count / s->config.worker_count;
-}
-
-// --- what is to be done ------------------------------------------------------------------------
-
-// What the waiter asked, as query_read would have read it; the message is written to `message`.
-static struct query waiter_query(const struct waiter *waiter, const struct key *key,
-                                 uint8_t message[static UPSTREAM_QUERY_MAX])
-{
-    uint8_t name_len = key_name_len(key);
-    uint8_t *name = message + MESSAGE_HEADER_LEN;
-    memcpy(name, key_name(key), name_len);
-    name_case_apply(&waiter->spelling, name, name_len);
-    store_be16(name + name_len, key_type(key));
-    store_be16(name + name_len + 2, key_class(key));
-    return (struct query){
-        .message = message,
-        .id = waiter->id,
-        .type = key_type(key),
-        .class = key_class(key),
-        .name_len = name_len,
-        .flags = waiter->flags,
-        .edns = waiter->edns,
-        .dnssec_ok = key_flags(key) & KEY_DO,
-        .checking_disabled = key_flags(key) & KEY_CD,
-        .udp_size = waiter->udp_size,
-        .tcp = waiter->client.tcp,
-    };
-}
-
-static void reply_drain(struct serve *s, uint64_t now_us, const struct pending *pending,
-                        const struct waiter *waiter, struct outgoing *outgoing)
-{
-    uint8_t message[UPSTREAM_QUERY_MAX];
-    struct query query = waiter_query(waiter, &pending->key, message);
-    struct answer_giving giving = {.turn = s->turn++, .stale = pending->tell_stale};
-    const struct answer *answer = &s->forward.answer;
-    struct cache_hit hit = {.value_len = answer->len};
-    size_t room = room_for(s, &waiter->client);
-    enum counter source = COUNTER_answers_upstream;
-    outgoing->kind = OUTGOING_REPLY;
-    outgoing->client = waiter->client;
-    if (giving.stale)
-        source = COUNTER_answers_stale;
-    if (pending->end == PENDING_ANSWERED)
-        memcpy(outgoing->bytes, answer->value, answer->len < room ? answer->len : room);
-    else if (!giving.stale || !recall_stale(s, now_us, &pending->key, outgoing->bytes, room, &hit))
-        source = COUNTER_answers_failure;
-    count(s, source);
-    if (source == COUNTER_answers_failure) {
-        int ede = pending->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
-        outgoing->len =
-            reply_empty(outgoing->bytes, &query, pending->rcode, 0, true, s->limits.udp_payload_max,
-                        pending->heard_rcode ? EDE_NONE : ede);
-        return;
-    }
-    outgoing->len = answer_give(outgoing->bytes, room, hit.value_len, &query, &giving, &s->limits);
-    if (outgoing->bytes[2] & HEADER_TC)
-        count(s, COUNTER_truncated);
-}
-
-// Tells the next waiter of those questions that have something to tell; false: all know.
-static bool told_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
-{
-    struct forward *f = &s->forward;
-    while (s->told) {
-        struct pending *pending = s->told;
-        struct waiter *waiter = waiter_take(&f->pending, pending);
-        if (waiter) {
-            reply_drain(s, now_us, pending, waiter, outgoing);
-            return true;
-        }
-        s->told = pending->next_told;
-        if (!s->told)
-            s->told_end = &s->told;
-        pending->next_told = NULL;
-        pending->told = pending->tell_stale = false;
-        if (pending->end == PENDING_WAITS)
-            continue;
-        f->answer_taken &= pending->end != PENDING_ANSWERED;
-        pending_free(&f->pending, pending);
-    }
-    return false;
-}
-
-bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
-{
-    const struct forward *f = &s->forward;
-    if (forward_drain(&s->forward, now_us, outgoing) || told_drain(s, now_us, outgoing))
-        return true;
-    counter_set(s->config.counters, COUNTER_pending, f->pending.count);
-    counter_set(s->config.counters, COUNTER_waiters, f->pending.waiter_count);
-    counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
-    counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
-    return false;
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/failure.h"
+#include "core/forward/forward.h"
+#include "core/forward/refresh.h"
+#include "core/serve.h"
+
+// What serve.c, serve_cache.c and serve_drain.c share: the state of a worker, and what it keeps in
+// the cache. Nobody else looks inside.
+
+struct lookup {
+    struct serve_item *item;
+    struct query query;
+    struct key key;
+    bool stale; // there is an answer that is over, but not for too long
+};
+
+struct serve {
+    struct serve_config config;
+    struct answer_limits limits;
+    size_t reply_room;
+    uint32_t stale_max_s;
+    uint64_t stale_after_us;
+    uint32_t turn; // for answers with several addresses
+    struct failure_table failures;
+    struct refresh_table refreshes;
+    struct budget refresh_budget;
+    struct local_memo local_memo;
+    struct pending *told; // by next_told
+    struct pending **told_end;
+    struct lookup lookups[SERVE_BATCH_MAX];
+    struct forward forward;
+};
+
+// Octets for a reply to this client while it is made.
+static inline size_t serve_room_for(const struct serve *s, const struct client *client)
+{
+    return client->tcp ? SERVE_STREAM_ROOM : s->reply_room;
+}
+
+static inline void serve_count(struct serve *s, enum counter which)
+{
+    counter_add(s->config.counters, which, 1);
+}
+
+// Copies what is kept under a key, dead or alive.
+[[nodiscard]] bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out,
+                                size_t size, struct cache_hit *hit);
+
+// The same of the denial of its name.
+[[nodiscard]] bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *out,
+                                       size_t size, struct cache_hit *hit);
+
+// May it still be given, although it is over (RFC 8767)?
+[[nodiscard]] bool serve_is_stale(const struct serve *s, uint32_t now_s,
+                                  const struct cache_hit *hit);
+
+// Copies what is over but may be given for want of better.
+[[nodiscard]] bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key *key,
+                                      uint8_t *out, size_t size, struct cache_hit *hit);
+
+// Keeps the forwarder's answer to a question that has ended with one.
+void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);
