@@ -1,52 +1,70 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/access.h"
 
-// Building: every prefix gives two borders, where it begins and where it ends. The verdict right
-// after a border is that of the longest prefix which covers it. With thousands of prefixes the
-// search for it, made once per border at load, stays below a second; asking is one binary search.
+#include <assert.h>
 
-struct number {
-    uint64_t high, low;
+// What holds here:
+// - A reference is a verdict, or the place of a node (a multiple of LINE) with what it is in its
+// low
+//   bits.
+// - A node is only reached by addresses that agree with its prefixes up to its parent's octet. If
+//   its own is not the next one, REF_SKIPS says so and all in front of it are compared: an address
+//   that differs gets the verdict of the prefix around the node, as nothing ends in between.
+// - Every node either has a prefix that ends in its octet, or parts at least two nodes below it. So
+//   there are fewer than twice as many nodes as prefixes, and fewer inner ones than prefixes.
+//
+// Building: the prefixes are sorted by address and length, so that all of a node's stand together
+// and a shorter one before those within it. A node's verdicts are painted in that order.
+
+enum {
+    ROOT_BITS = 16,
+    ROOT_SIZE = 1 << ROOT_BITS,
+    FANOUT = 256,
+    LINE = 64,
 };
 
-static struct number number_of(const uint8_t ip[16], uint8_t family)
+enum {
+    REF_VERDICT = 3, // the bits of a verdict, if neither of the next two is set
+    REF_LEAF = 4,
+    REF_INNER = 8,
+    REF_SKIPS = 16,
+};
+
+struct node {
+    uint64_t value[2]; // the octets in front of its own, as two numbers
+    uint64_t mask[2];
+    uint8_t at;      // its own octet, counted from 0
+    uint8_t verdict; // of addresses that differ before
+    uint8_t unused[14];
+};
+
+struct leaf {
+    struct node node;
+    uint8_t verdicts[FANOUT / 4]; // two bits each
+};
+
+struct inner {
+    struct node node;
+    uint32_t refs[FANOUT];
+};
+
+static size_t lines(size_t size)
 {
-    if (family == ADDRESS_IPV4)
-        return (struct number){0, load_be32(ip)};
-    return (struct number){(uint64_t)load_be32(ip) << 32 | load_be32(ip + 4),
-                           (uint64_t)load_be32(ip + 8) << 32 | load_be32(ip + 12)};
+    return (size + LINE - 1) & ~(size_t)(LINE - 1);
 }
 
-static inline bool below(struct number a, struct number b)
-{
-    return a.high != b.high ? a.high < b.high : a.low < b.low;
-}
+// A prefix while the trie is built.
+struct entry {
+    uint8_t ip[16];
+    uint8_t length;
+    uint8_t verdict;
+};
 
-// The first address after a prefix; false if it reaches to the end of all addresses.
-static bool prefix_after(const struct prefix *prefix, struct number *after)
-{
-    unsigned bits = prefix->family == ADDRESS_IPV4 ? 32 : 128;
-    unsigned host = bits - prefix->length;
-    *after = number_of(prefix->ip, prefix->family);
-    if (host >= 64) {
-        uint64_t step = host == 128 ? 0 : (uint64_t)1 << (host - 64);
-        after->high += step;
-        return after->high != 0;
-    }
-    after->low += (uint64_t)1 << host;
-    if (after->low == 0)
-        after->high++;
-    if (bits == 32)
-        return after->low >> 32 == 0;
-    return after->high != 0 || after->low != 0;
-}
-
-static bool prefix_covers(const struct prefix *prefix, struct number at)
-{
-    struct number after;
-    bool bounded = prefix_after(prefix, &after);
-    return !below(at, number_of(prefix->ip, prefix->family)) && (!bounded || below(at, after));
-}
+struct building {
+    struct entry *entries; // of one family, sorted
+    uint8_t *nodes;
+    size_t used; // octets of them
+};
 
 static size_t prefix_count(const struct settings *settings)
 {
@@ -56,125 +74,247 @@ static size_t prefix_count(const struct settings *settings)
 
 size_t access_size(const struct settings *settings)
 {
-    return (2 * prefix_count(settings) + 2) * sizeof(struct access_range);
+    size_t count = prefix_count(settings);
+    return LINE + 2 * ROOT_SIZE * sizeof(uint32_t) + lines(count * sizeof(struct entry)) +
+           count * (lines(sizeof(struct leaf)) + lines(sizeof(struct inner)));
 }
 
-// One of the three lists with its verdict.
-struct verdict_list {
-    const struct prefix_list *list;
-    enum access_verdict verdict;
-};
+static bool before(const struct entry *a, const struct entry *b)
+{
+    int order = memcmp(a->ip, b->ip, sizeof a->ip);
+    return order != 0 ? order < 0 : a->length < b->length;
+}
 
-static void sift_down(struct access_range *heap, size_t at, size_t count)
+static void sift_down(struct entry *heap, size_t at, size_t count)
 {
     for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        struct number a = {heap[child].first[0], heap[child].first[1]};
-        if (child + 1 < count) {
-            struct number b = {heap[child + 1].first[0], heap[child + 1].first[1]};
-            if (below(a, b)) {
-                a = b;
-                child++;
-            }
-        }
-        if (!below((struct number){heap[at].first[0], heap[at].first[1]}, a))
+        if (child + 1 < count && before(&heap[child], &heap[child + 1]))
+            child++;
+        if (!before(&heap[at], &heap[child]))
             return;
-        struct access_range swap = heap[at];
+        struct entry swap = heap[at];
         heap[at] = heap[child];
         heap[child] = swap;
     }
 }
 
-static void heap_sort(struct access_range *ranges, size_t count)
+static void heap_sort(struct entry *entries, size_t count)
 {
     for (size_t i = count / 2; i-- > 0;)
-        sift_down(ranges, i, count);
+        sift_down(entries, i, count);
     for (size_t i = count; i-- > 1;) {
-        struct access_range swap = ranges[0];
-        ranges[0] = ranges[i];
-        ranges[i] = swap;
-        sift_down(ranges, 0, i);
+        struct entry swap = entries[0];
+        entries[0] = entries[i];
+        entries[i] = swap;
+        sift_down(entries, 0, i);
     }
 }
 
-static enum access_verdict verdict_at(const struct verdict_list lists[3], uint8_t family,
-                                      struct number at)
+// Gathers the prefixes of a family; returns how many there are.
+static size_t entries_take(struct entry *entries, const struct settings *settings, uint8_t family)
 {
-    enum access_verdict verdict = ACCESS_REFUSE;
-    int longest = -1;
-    for (unsigned l = 0; l < 3; l++) {
-        for (size_t i = 0; i < lists[l].list->count; i++) {
-            const struct prefix *prefix = &lists[l].list->items[i];
-            if (prefix->family == family && prefix->length > longest && prefix_covers(prefix, at)) {
-                longest = prefix->length;
-                verdict = lists[l].verdict;
-            }
-        }
-    }
-    return verdict;
-}
-
-// Writes the ranges of one family; returns how many.
-static size_t family_build(struct access_range *ranges, const struct verdict_list lists[3],
-                           uint8_t family)
-{
-    size_t count = 0;
-    ranges[count++] = (struct access_range){0};
-    for (unsigned l = 0; l < 3; l++) {
-        for (size_t i = 0; i < lists[l].list->count; i++) {
-            const struct prefix *prefix = &lists[l].list->items[i];
-            if (prefix->family != family)
-                continue;
-            struct number first = number_of(prefix->ip, family), after;
-            ranges[count++] = (struct access_range){.first = {first.high, first.low}};
-            if (prefix_after(prefix, &after))
-                ranges[count++] = (struct access_range){.first = {after.high, after.low}};
-        }
-    }
-    heap_sort(ranges, count);
-
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct access_range range = ranges[i];
-        range.verdict =
-            (uint8_t)verdict_at(lists, family, (struct number){range.first[0], range.first[1]});
-        if (kept == 0 || ranges[kept - 1].verdict != range.verdict)
-            ranges[kept++] = range;
-    }
-    return kept;
-}
-
-void access_build(struct access_list *list, void *memory, const struct settings *settings)
-{
-    const struct verdict_list lists[3] = {
+    const struct {
+        const struct prefix_list *list;
+        enum access_verdict verdict;
+    } lists[] = {
         {&settings->access_allow, ACCESS_ALLOW},
         {&settings->access_refuse, ACCESS_REFUSE},
         {&settings->access_drop, ACCESS_DROP},
     };
-    struct access_range *ranges = memory;
-    list->ipv4 = ranges;
-    list->ipv4_count = family_build(ranges, lists, ADDRESS_IPV4);
-    ranges += list->ipv4_count;
-    list->ipv6 = ranges;
-    list->ipv6_count = family_build(ranges, lists, ADDRESS_IPV6);
+    size_t count = 0;
+    for (unsigned l = 0; l < sizeof lists / sizeof *lists; l++) {
+        for (size_t i = 0; i < lists[l].list->count; i++) {
+            const struct prefix *prefix = &lists[l].list->items[i];
+            if (prefix->family != family)
+                continue;
+            struct entry *entry = &entries[count++];
+            memcpy(entry->ip, prefix->ip, sizeof entry->ip);
+            entry->length = prefix->length;
+            entry->verdict = (uint8_t)lists[l].verdict;
+        }
+    }
+    heap_sort(entries, count);
+    return count;
 }
 
-// The last range that begins at or before the address.
-static enum access_verdict range_find(const struct access_range *ranges, size_t count,
-                                      struct number at)
+// The octet for the node of the entries from `first` to before `end`, which all are longer than
+// `from` octets and agree in those: the first in which two differ or one ends.
+static unsigned branch_find(const struct building *b, size_t first, size_t end)
 {
-    while (count > 1) {
-        size_t half = count / 2;
-        bool after = below(at, (struct number){ranges[half].first[0], ranges[half].first[1]});
-        ranges += after ? 0 : half;
-        count = after ? half : count - half;
+    const struct entry *low = &b->entries[first], *high = &b->entries[end - 1];
+    unsigned at = 0;
+    while (at < 15 && low->ip[at] == high->ip[at])
+        at++;
+    for (size_t i = first; i < end; i++) {
+        unsigned last = (b->entries[i].length - 1u) / 8;
+        at = last < at ? last : at;
     }
-    return (enum access_verdict)ranges->verdict;
+    return at;
+}
+
+// Paints what ends in an octet over a table of verdicts. `bits` are those in front of the table,
+// `width` those that it tells apart.
+static void paint(uint8_t *verdicts, const struct entry *entry, size_t index, unsigned bits,
+                  unsigned width)
+{
+    size_t count = (size_t)1 << (bits + width - entry->length);
+    memset(verdicts + index, entry->verdict, count);
+}
+
+static uint32_t node_build(struct building *b, size_t first, size_t end, unsigned next,
+                           uint8_t verdict);
+
+static void *node_add(struct building *b, size_t size, const struct entry *entry, unsigned at,
+                      uint8_t verdict)
+{
+    struct node *node = (struct node *)(void *)(b->nodes + b->used);
+    uint8_t mask[16] = {0};
+    b->used += lines(size);
+    memset(node, 0, size);
+    memset(mask, 0xff, at);
+    memcpy(node->mask, mask, sizeof mask);
+    memcpy(node->value, entry->ip, sizeof node->value);
+    node->value[0] &= node->mask[0];
+    node->value[1] &= node->mask[1];
+    node->at = (uint8_t)at;
+    node->verdict = verdict;
+    return node;
+}
+
+// The end of the entries that share octet `at` with the one at `first`.
+static size_t group_end(const struct building *b, size_t first, size_t end, unsigned at)
+{
+    size_t i = first + 1;
+    while (i < end && b->entries[i].ip[at] == b->entries[first].ip[at])
+        i++;
+    return i;
+}
+
+static uint32_t leaf_build(struct building *b, const struct entry *entry, unsigned at,
+                           uint8_t verdict, const uint8_t verdicts[FANOUT])
+{
+    uint32_t place = (uint32_t)b->used;
+    struct leaf *leaf = node_add(b, sizeof *leaf, entry, at, verdict);
+    for (unsigned i = 0; i < FANOUT; i++)
+        leaf->verdicts[i / 4] |= (uint8_t)(verdicts[i] << i % 4 * 2);
+    return place | REF_LEAF;
+}
+
+// Makes the node of some entries that stand together and what is below it. Of their octets those
+// before `next` have led here; `verdict` holds where no entry says otherwise. Goes at most 14 deep.
+static uint32_t node_build(struct building *b, size_t first, size_t end, unsigned next,
+                           uint8_t verdict)
+{
+    unsigned at = branch_find(b, first, end), longer = 0;
+    uint32_t skips = at == next ? 0 : REF_SKIPS;
+    uint8_t verdicts[FANOUT];
+    memset(verdicts, verdict, sizeof verdicts);
+    for (size_t i = first; i < end; i++) {
+        const struct entry *entry = &b->entries[i];
+        if (entry->length <= 8 * (at + 1))
+            paint(verdicts, entry, entry->ip[at], 8 * at, 8);
+        else
+            longer++;
+    }
+    if (longer == 0)
+        return leaf_build(b, &b->entries[first], at, verdict, verdicts) | skips;
+
+    uint32_t place = (uint32_t)b->used;
+    struct inner *inner = node_add(b, sizeof *inner, &b->entries[first], at, verdict);
+    for (unsigned i = 0; i < FANOUT; i++)
+        inner->refs[i] = verdicts[i];
+    for (size_t i = first; i < end;) {
+        size_t after = group_end(b, i, end, at);
+        unsigned octet = b->entries[i].ip[at];
+        while (i < after && b->entries[i].length <= 8 * (at + 1))
+            i++;
+        if (i < after)
+            inner->refs[octet] = node_build(b, i, after, at + 1, verdicts[octet]);
+        i = after;
+    }
+    return place | REF_INNER | skips;
+}
+
+static void root_build(struct building *b, uint32_t *root, size_t count)
+{
+    for (size_t i = 0; i < ROOT_SIZE; i++)
+        root[i] = ACCESS_REFUSE;
+    for (size_t i = 0; i < count; i++) {
+        const struct entry *entry = &b->entries[i];
+        if (entry->length > ROOT_BITS)
+            continue;
+        size_t width = (size_t)1 << (ROOT_BITS - entry->length), from = load_be16(entry->ip);
+        for (size_t place = from; place < from + width; place++)
+            root[place] = entry->verdict;
+    }
+    for (size_t i = 0; i < count;) {
+        size_t after = i + 1;
+        uint32_t *ref = &root[load_be16(b->entries[i].ip)];
+        if (b->entries[i].length <= ROOT_BITS) {
+            i = after;
+            continue;
+        }
+        while (after < count && load_be16(b->entries[after].ip) == load_be16(b->entries[i].ip))
+            after++;
+        *ref = node_build(b, i, after, ROOT_BITS / 8, (uint8_t)*ref);
+        i = after;
+    }
+}
+
+void access_build(struct access_list *list, void *memory, const struct settings *settings)
+{
+    size_t count = prefix_count(settings);
+    uint8_t *at = memory;
+    at += -(uintptr_t)at % LINE;
+    uint32_t *roots[2] = {(uint32_t *)(void *)at, (uint32_t *)(void *)at + ROOT_SIZE};
+    at += 2 * ROOT_SIZE * sizeof(uint32_t);
+    struct building b = {.entries = (struct entry *)at};
+    b.nodes = at + lines(count * sizeof(struct entry));
+    for (unsigned family = 0; family < 2; family++) {
+        size_t taken = entries_take(b.entries, settings, family ? ADDRESS_IPV6 : ADDRESS_IPV4);
+        root_build(&b, roots[family], taken);
+    }
+    assert(b.used <= count * (lines(sizeof(struct leaf)) + lines(sizeof(struct inner))));
+    *list = (struct access_list){
+        .nodes = b.nodes, .ipv4 = roots[0], .ipv6 = roots[1], .node_octets = b.used};
+}
+
+static inline bool agrees(const struct node *node, const uint8_t ip[16], bool ipv6)
+{
+    uint64_t value[2];
+    memcpy(value, ip, sizeof value);
+    uint64_t differs = (value[0] ^ node->value[0]) & node->mask[0];
+    if (ipv6)
+        differs |= (value[1] ^ node->value[1]) & node->mask[1];
+    return differs == 0;
+}
+
+// Follows the references from the root's; `ipv6` is known where this is called.
+static inline enum access_verdict walk(const uint8_t *nodes, uint32_t ref, const uint8_t ip[16],
+                                       bool ipv6)
+{
+    const uint8_t *octet = ip + ROOT_BITS / 8;
+    while (ref & (REF_LEAF | REF_INNER)) {
+        const void *at = nodes + (ref & ~(uint32_t)(LINE - 1));
+        if (ref & REF_SKIPS) {
+            const struct node *node = at;
+            if (!agrees(node, ip, ipv6))
+                return (enum access_verdict)node->verdict;
+            octet = ip + node->at;
+        }
+        if (ref & REF_LEAF) {
+            const struct leaf *leaf = at;
+            return (enum access_verdict)(leaf->verdicts[*octet / 4] >> *octet % 4 * 2 & 3);
+        }
+        ref = ((const struct inner *)at)->refs[*octet++];
+    }
+    return (enum access_verdict)(ref & REF_VERDICT);
 }
 
 enum access_verdict access_check(const struct access_list *list, const struct address *client)
 {
-    struct number at = number_of(client->ip, client->family);
+    unsigned first = load_be16(client->ip);
     if (client->family == ADDRESS_IPV4)
-        return range_find(list->ipv4, list->ipv4_count, at);
-    return range_find(list->ipv6, list->ipv6_count, at);
+        return walk(list->nodes, list->ipv4[first], client->ip, false);
+    return walk(list->nodes, list->ipv6[first], client->ip, true);
 }

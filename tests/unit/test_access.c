@@ -50,8 +50,6 @@ static void build(struct lists *lists)
     lists->memory = malloc(access_size(&lists->settings));
     assert_non_null(lists->memory);
     access_build(&lists->access, lists->memory, &lists->settings);
-    assert_in_range(lists->access.ipv4_count, 1, 6 * PREFIXES_MAX + 1);
-    assert_in_range(lists->access.ipv6_count, 1, 6 * PREFIXES_MAX + 1);
 }
 
 static struct address address_of(const char *text)
@@ -249,11 +247,12 @@ static bool in_prefix(const struct address *address, const struct prefix *prefix
 {
     if (address->family != prefix->family)
         return false;
-    for (unsigned bit = 0; bit < prefix->length; bit++) {
-        if ((address->ip[bit / 8] ^ prefix->ip[bit / 8]) >> (7 - bit % 8) & 1)
+    unsigned whole = prefix->length / 8, rest = prefix->length % 8;
+    for (unsigned i = 0; i < whole; i++) {
+        if (address->ip[i] != prefix->ip[i])
             return false;
     }
-    return true;
+    return rest == 0 || (address->ip[whole] ^ prefix->ip[whole]) >> (8 - rest) == 0;
 }
 
 static enum access_verdict naive(struct lists *lists, const struct address *address)
@@ -321,22 +320,25 @@ static void border(struct address *address, const struct prefix *prefix, unsigne
     }
 }
 
+// A million look-ups among lists of up to 192 prefixes.
 static void test_random_prefixes_match_a_naive_search(void **state)
 {
+    enum { ROUNDS = 500, LOOKUPS = 2000 };
     (void)state;
     struct lists *lists = malloc(sizeof *lists);
     assert_non_null(lists);
     uint64_t seed = 3, verdicts[3] = {0};
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < ROUNDS; round++) {
         memset(lists, 0, sizeof *lists);
-        unsigned count = (unsigned)(test_random(&seed) % PREFIXES_MAX);
+        unsigned count = (unsigned)(test_random(&seed) % (3 * PREFIXES_MAX - 2));
         for (unsigned i = 0; i < count; i++) {
             struct prefix prefix = random_prefix(&seed);
-            if (!given_already(lists, &prefix))
-                add(lists, test_random(&seed) % 3, prefix);
+            unsigned verdict = test_random(&seed) % 3;
+            if (!given_already(lists, &prefix) && list_of(lists, verdict)->count < PREFIXES_MAX - 1)
+                add(lists, verdict, prefix);
         }
         build(lists);
-        for (unsigned i = 0; i < 400; i++) {
+        for (unsigned i = 0; i < LOOKUPS; i++) {
             struct address address = {.family = i % 2 ? ADDRESS_IPV4 : ADDRESS_IPV6};
             const struct prefix_list *list = list_of(lists, i % 3);
             if (i < 4 * list->count)
@@ -354,39 +356,66 @@ static void test_random_prefixes_match_a_naive_search(void **state)
         free(lists->memory);
     }
     for (unsigned v = 0; v < 3; v++)
-        assert_in_range(verdicts[v], 10000, 120000);
+        assert_in_range(verdicts[v], 200000, 500000);
     free(lists);
 }
 
-static void test_ranges_are_sorted_and_never_alike(void **state)
+// What there is for a prefix of each length: the worst that can be made of a few is a chain of
+// nodes.
+static void test_a_prefix_of_every_length(void **state)
 {
     (void)state;
     struct lists lists = {0};
-    uint64_t seed = 4;
-    for (unsigned i = 0; i < 150; i++) {
-        struct prefix prefix = random_prefix(&seed);
-        if (!given_already(&lists, &prefix))
-            add(&lists, i % 3, prefix);
+    for (unsigned length = 1; length <= 128; length++) {
+        struct prefix prefix = {.family = ADDRESS_IPV6, .length = (uint8_t)length};
+        if (length <= 127)
+            prefix.ip[(length - 1) / 8] = (uint8_t)(0x80 >> (length - 1) % 8);
+        add(&lists, length % 3, prefix);
     }
     build(&lists);
-    for (unsigned family = 0; family < 2; family++) {
-        const struct access_range *ranges = family ? lists.access.ipv6 : lists.access.ipv4;
-        size_t count = family ? lists.access.ipv6_count : lists.access.ipv4_count;
-        assert_int_equal(ranges[0].first[0] | ranges[0].first[1], 0);
-        for (size_t i = 1; i < count; i++) {
-            assert_int_not_equal(ranges[i].verdict, ranges[i - 1].verdict);
-            assert_true(ranges[i].first[0] > ranges[i - 1].first[0] ||
-                        (ranges[i].first[0] == ranges[i - 1].first[0] &&
-                         ranges[i].first[1] > ranges[i - 1].first[1]));
-        }
+    for (unsigned length = 1; length <= 127; length++) {
+        struct address address = {.family = ADDRESS_IPV6};
+        address.ip[(length - 1) / 8] = (uint8_t)(0x80 >> (length - 1) % 8);
+        assert_int_equal(access_check(&lists.access, &address), length % 3);
+        address.ip[15] |= 1;
+        assert_int_equal(access_check(&lists.access, &address), length % 3);
     }
+    assert_int_equal(access_check(&lists.access, &(struct address){.family = ADDRESS_IPV6}),
+                     128 % 3);
+    assert_int_equal(access_check(&lists.access, &(struct address){.family = ADDRESS_IPV4}),
+                     ACCESS_REFUSE);
     free(lists.memory);
+}
+
+// Thousands that differ in one octet need a node for each of their networks and no more.
+static void test_thousands_of_prefixes(void **state)
+{
+    enum { COUNT = 10000 };
+    (void)state;
+    struct prefix *prefixes = calloc(COUNT, sizeof *prefixes);
+    assert_non_null(prefixes);
+    for (unsigned i = 0; i < COUNT; i++) {
+        prefixes[i] = (struct prefix){.family = ADDRESS_IPV4, .length = 24};
+        store_be32(prefixes[i].ip, 0x0a000000u + (i << 8));
+    }
+    struct lists lists = {.settings.access_allow = {prefixes, COUNT}};
+    build(&lists);
+    for (unsigned i = 0; i < COUNT + 256; i++) {
+        struct address address = {.family = ADDRESS_IPV4};
+        store_be32(address.ip, 0x0a000000u + (i << 8) + i % 256);
+        assert_int_equal(access_check(&lists.access, &address),
+                         i < COUNT ? ACCESS_ALLOW : ACCESS_REFUSE);
+    }
+    assert_in_range(lists.access.node_octets, 1, (COUNT / 256 + 1) * 128);
+    free(lists.memory);
+    free(prefixes);
 }
 
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_defaults_serve_local_networks_alone),
     cmocka_unit_test(test_random_prefixes_match_a_naive_search),
-    cmocka_unit_test(test_ranges_are_sorted_and_never_alike),
+    cmocka_unit_test(test_a_prefix_of_every_length),
+    cmocka_unit_test(test_thousands_of_prefixes),
 };
 
 int main(void)
