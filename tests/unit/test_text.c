@@ -153,11 +153,6 @@ static const struct {
     {"x A \\# 5 c0000209", "the data has 4 octets, not 5 as it says"},
     {"x A \\# x", "behind \\# stands the number of octets, not x"},
     {"x A \\#", "behind \\# stands the number of octets, not nothing"},
-    {"x TXT \x01\xff.............................................. \"",
-     "a quote that begins in \" has no end"},
-    {"x A \x01\xff................................................", "??........................"
-                                                                     "..................... is no "
-                                                                     "IPv4 address"},
 };
 
 static void test_bad(void **state)
@@ -169,6 +164,28 @@ static void test_bad(void **state)
             continue;
         assert_false(read_exact(&record, bad_rows[i].name, why));
         assert_string_equal(why, bad_rows[i].why);
+    }
+}
+
+/* Not among the rows, whose texts are the names of cases: a report of tests is XML, which has no
+ * such octets. */
+static void test_other_octets_are_shown_as_question_marks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *why;
+    } rows[] = {
+        {"x TXT \x01\xff.............................................. \"",
+         "a quote that begins in \" has no end"},
+        {"x A \x01\xff................................................",
+         "??............................................. is no IPv4 address"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct text_record record;
+        char why[TEXT_WHY_SIZE];
+        assert_false(read_exact(&record, rows[i].text, why));
+        assert_string_equal(why, rows[i].why);
     }
 }
 
@@ -210,11 +227,12 @@ static void test_types_have_names(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(good_rows) + COUNT_OF(bad_rows) + 2] = {
+    struct CMUnitTest tests[COUNT_OF(good_rows) + COUNT_OF(bad_rows) + 3] = {
+        cmocka_unit_test(test_other_octets_are_shown_as_question_marks),
         cmocka_unit_test(test_data_of_any_length_ends_well),
         cmocka_unit_test(test_types_have_names),
     };
-    size_t count = 2;
+    size_t count = 3;
     count +=
         tests_of_rows(tests + count, test_good, good_rows, sizeof *good_rows, COUNT_OF(good_rows));
     count += tests_of_rows(tests + count, test_bad, bad_rows, sizeof *bad_rows, COUNT_OF(bad_rows));
