@@ -87,9 +87,9 @@ struct local_counts local_counts(const struct local *local);
 
 enum local_source { LOCAL_NOWHERE, LOCAL_OWN, LOCAL_BLOCKED };
 
-// Answers the query that `key` was made of, if its name is answered here; `out` has room for
-// answer_limits.udp_payload_max octets. Returns the length, and in *source where it comes from; 0:
-// LOCAL_NOWHERE.
+// Answers the query that `key` was made of, if its name is answered here. `out` has room for
+// answer_limits.udp_payload_max octets, or for MESSAGE_LEN_MAX over TCP. Returns the length, and in
+// *source where it comes from; 0: LOCAL_NOWHERE.
 //
 // Answers from records and special names carry AA, as those of dnsmasq and Unbound do: there is
 // no one else to ask. Those for blocked names do not: the name is somebody else's. Without a record
