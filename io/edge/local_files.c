@@ -74,6 +74,8 @@ static int hosts_line(struct gathering *g, const char *text, size_t len)
 
 static int entries_take(struct gathering *g)
 {
+    if (g->names.count == 0)
+        return 0;
     if (g->entry_room - g->entry_count < g->names.count) {
         size_t room = g->entry_room ? 2 * g->entry_room : ENTRIES_FIRST;
         uint64_t *entries = reallocarray(g->entries, room, sizeof *entries);
