@@ -300,6 +300,37 @@ bool answer_is_refreshed(const uint8_t *value, size_t value_len)
     return trailer.refreshed == 1;
 }
 
+struct reader answer_reader(const struct answer *answer)
+{
+    struct answer_trailer trailer;
+    memcpy(&trailer, answer->value + answer->len - sizeof trailer, sizeof trailer);
+    struct reader r = reader_over(answer->value, trailer.message_len);
+    r.at = MESSAGE_HEADER_LEN;
+    read_bytes(&r, name_length(r.bytes + r.at, r.len - r.at) + 4);
+    return r;
+}
+
+void answer_empty(struct answer *answer)
+{
+    struct answer_trailer trailer = {.message_len = (uint16_t)answer_reader(answer).at,
+                                     .emptied = 1};
+    memset(answer->value + 6, 0, 6);
+    answer->value[3] &= (uint8_t)~HEADER_RCODE;
+    answer->rcode = RCODE_NOERROR;
+    answer->denies = false;
+    memcpy(answer->value + trailer.message_len, &trailer, sizeof trailer);
+    answer->len = trailer.message_len + (uint32_t)sizeof trailer;
+}
+
+static int ede_of(const uint8_t *out, bool emptied, bool stale)
+{
+    if (emptied)
+        return EDE_BLOCKED;
+    if (!stale)
+        return EDE_NONE;
+    return (out[3] & HEADER_RCODE) == RCODE_NXDOMAIN ? EDE_STALE_NXDOMAIN : EDE_STALE;
+}
+
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
                    const struct answer_giving *giving, const struct answer_limits *limits)
 {
@@ -326,11 +357,10 @@ size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
     opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
     message_len += OPT_LEN;
-    if (!giving->stale || message_len + EDE_LEN > reply_max)
+    int ede = ede_of(out, trailer.emptied, giving->stale);
+    if (ede == EDE_NONE || message_len + EDE_LEN > reply_max)
         return message_len;
-    bool denied = (out[3] & HEADER_RCODE) == RCODE_NXDOMAIN;
-    return message_len +
-           opt_ede_write(out + message_len - OPT_LEN, denied ? EDE_STALE_NXDOMAIN : EDE_STALE);
+    return message_len + opt_ede_write(out + message_len - OPT_LEN, (enum ede)ede);
 }
 
 // Does what the trailer says of addresses stay within the message?
@@ -351,7 +381,7 @@ bool answer_check(const uint8_t *value, size_t len)
         return false;
     memcpy(&trailer, value + len - sizeof trailer, sizeof trailer);
     if (len != trailer.message_len + 2u * trailer.ttl_count + sizeof trailer ||
-        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 ||
+        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 || trailer.emptied > 1 ||
         !rotation_check(&trailer))
         return false;
     if ((value[2] & (HEADER_QR | HEADER_OPCODE | HEADER_TC)) != HEADER_QR ||

@@ -16,14 +16,15 @@
 
 #define ANSWER_SIZE_MAX CACHE_VALUE_MAX
 
-// Two octets each and in the machine's own order, as are the TTLs' places.
+// Numbers of two octets are in the machine's own order, as are the TTLs' places.
 struct answer_trailer {
     uint16_t rotate_at;     // the data of the first address of the RRset that was asked for
     uint16_t rotate_count;  // how many addresses it has, each with a record of the same length;
     uint16_t rotate_stride; // less than two: there is nothing to rotate
     uint16_t message_len;
     uint16_t ttl_count;
-    uint16_t refreshed; // 1: was asked for before the one before it was over
+    uint8_t refreshed; // 1: was asked for before the one before it was over
+    uint8_t emptied;   // 1: its records are not for clients (answer_empty)
 };
 
 struct answer_limits {
@@ -77,6 +78,13 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
 // Tells a kept answer apart that was asked for to keep the one before it fresh.
 void answer_mark_refreshed(struct answer *answer);
 [[nodiscard]] bool answer_is_refreshed(const uint8_t *value, size_t value_len);
+
+// Takes all records out of an answer that clients are not to have; its lifetime stays, and EDE 15
+// will tell them (RFC 8914 4.16).
+void answer_empty(struct answer *answer);
+
+// Reads what answer_take has written, from the first record on.
+[[nodiscard]] struct reader answer_reader(const struct answer *answer);
 
 struct answer_giving {
     uint32_t age_s;

@@ -160,6 +160,8 @@ static void ended_take(struct serve *s, uint64_t now_us)
     struct pending *pending;
     while ((pending = forward_take_ended(f))) {
         wheel_stop(&f->wheel, &pending->stale_timer);
+        if (serve_filter(s, now_us, pending))
+            continue;
         if (pending->end == PENDING_ANSWERED) {
             if (is_home(s, &pending->key))
                 serve_keep(s, now_us, pending);

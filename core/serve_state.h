@@ -5,8 +5,8 @@
 #include "core/forward/refresh.h"
 #include "core/serve.h"
 
-// What serve.c, serve_cache.c and serve_drain.c share: the state of a worker, and what it keeps in
-// the cache. Nobody else looks inside.
+// What serve.c, serve_cache.c, serve_drain.c and serve_filter.c share: the state of a worker, and
+// what it keeps in the cache. Nobody else looks inside.
 
 struct lookup {
     struct serve_item *item;
@@ -58,6 +58,10 @@ static inline void serve_count(struct serve *s, enum counter which)
 // Copies what is over but may be given for want of better.
 [[nodiscard]] bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key *key,
                                       uint8_t *out, size_t size, struct cache_hit *hit);
+
+// Looks at a question that has just ended, before its answer is kept. True: it goes on as another
+// one, and is not to be touched any more.
+[[nodiscard]] bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending);
 
 // Keeps the forwarder's answer to a question that has ended with one.
 void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);

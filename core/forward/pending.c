@@ -107,7 +107,7 @@ bool pending_share_left(const struct pending_table *table, uint16_t share)
 struct waiter *waiter_add(struct pending_table *table, struct pending *pending, uint16_t share)
 {
     struct waiter *waiter = table->free_waiters;
-    if (!waiter || pending->waiter_count == PENDING_PER_QUESTION_MAX)
+    if (!waiter || pending->waiter_count >= PENDING_PER_QUESTION_MAX)
         return NULL;
     table->free_waiters = waiter->next;
     table->waiter_count++;
@@ -134,6 +134,18 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     table->free_waiters = waiter;
     table->waiter_count--;
     return waiter;
+}
+
+void waiters_move(struct pending *to, struct pending *from)
+{
+    if (!from->waiters)
+        return;
+    *to->waiters_end = from->waiters;
+    to->waiters_end = from->waiters_end;
+    to->waiter_count += from->waiter_count;
+    from->waiters = NULL;
+    from->waiters_end = &from->waiters;
+    from->waiter_count = 0;
 }
 
 struct attempt *attempt_add(struct pending_table *table, struct pending *pending)

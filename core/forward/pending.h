@@ -170,6 +170,10 @@ void pending_free(struct pending_table *table, struct pending *pending);
 // waiter_add.
 [[nodiscard]] struct waiter *waiter_take(struct pending_table *table, struct pending *pending);
 
+// Moves all waiters of one question to another, behind those that are there; it may then have more
+// than PENDING_PER_QUESTION_MAX.
+void waiters_move(struct pending *to, struct pending *from);
+
 [[nodiscard]] struct attempt *attempt_add(struct pending_table *table, struct pending *pending);
 void attempt_free(struct pending_table *table, struct attempt *attempt);
 

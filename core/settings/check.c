@@ -155,6 +155,25 @@ static void check_loops(const struct check *check)
     }
 }
 
+// RFC 6052 2.2: other lengths leave no place for the address, and bits 64 to 71 are zero.
+static void check_dns64(const struct check *check)
+{
+    const struct prefix *prefix = &check->settings->dns64_prefix;
+    char text[ADDRESS_TEXT_MAX];
+    char why[SETTINGS_WHY_SIZE];
+    unsigned length = prefix->length;
+    bool good = prefix->family == ADDRESS_IPV6 && prefix->ip[8] == 0 &&
+                (length == 96 || (length >= 32 && length <= 64 && length % 8 == 0));
+    if (good)
+        return;
+    prefix_format(prefix, text);
+    snprintf(why, sizeof why,
+             "dns64.prefix: %s cannot hold an IPv4 address: give an IPv6 prefix of 32, 40, 48, 56, "
+             "64 or 96 bits, such as 64:ff9b::/96, with zeros from bit 64 to 71",
+             text);
+    check->tell(check->context, check->settings->origins[OPTION_dns64_prefix], why);
+}
+
 void settings_check(const struct settings *settings,
                     void (*tell)(void *context, struct settings_origin at, const char *why),
                     void *context)
@@ -164,4 +183,5 @@ void settings_check(const struct settings *settings,
     check_prefixes(&check);
     check_zones(&check);
     check_loops(&check);
+    check_dns64(&check);
 }

@@ -234,6 +234,8 @@ size_t settings_expected(const struct settings_option *option, char text[static 
         [KIND_PREFIX_LIST] = "a prefix such as 192.0.2.0/24 or 2001:db8::/32",
         [KIND_PATH] = "a file's path of up to 255 octets, or off",
         [KIND_PATH_LIST] = "a file's path of up to 255 octets",
+        [KIND_NAME_LIST] = "a domain name such as corp.example",
+        [KIND_PREFIX] = "a prefix such as 2001:db8::/32",
         [KIND_RECORD_LIST] = "a record such as printer.lan. 3600 IN A 192.0.2.9",
     };
     char min[32];
@@ -469,6 +471,13 @@ static enum verdict parse_path(const char *text, size_t len, struct path *path)
     return verdict;
 }
 
+static enum verdict check_name(const char *text, size_t len)
+{
+    struct name name;
+    bool good = len > 0 && len < SETTINGS_TEXT_SIZE && name_parse(&name, text, len);
+    return good && !memchr(text, '\0', len) ? VERDICT_FINE : VERDICT_INVALID;
+}
+
 // The text itself is the value; it must be one that settings_format can give back.
 static enum verdict parse_record(const char *text, size_t len, char why[static SETTINGS_WHY_SIZE])
 {
@@ -520,6 +529,12 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
         value->text.bytes = text;
         value->text.len = len;
         return parse_record(text, len, why);
+    case KIND_NAME_LIST:
+        value->text.bytes = text;
+        value->text.len = len;
+        return check_name(text, len);
+    case KIND_PREFIX:
+        return parse_prefix(text, len, &value->prefix, why);
     }
     return VERDICT_INVALID;
 }
@@ -561,7 +576,8 @@ bool settings_is_list(const struct settings_option *option)
 
 bool settings_is_texts(const struct settings_option *option)
 {
-    return option->kind == KIND_PATH_LIST || option->kind == KIND_RECORD_LIST;
+    return option->kind == KIND_PATH_LIST || option->kind == KIND_RECORD_LIST ||
+           option->kind == KIND_NAME_LIST;
 }
 
 void settings_store(const struct settings_option *option, void *base,
@@ -581,6 +597,9 @@ void settings_store(const struct settings_option *option, void *base,
         break;
     case KIND_ADDRESS:
         *(struct address *)field = value->address;
+        break;
+    case KIND_PREFIX:
+        *(struct prefix *)field = value->prefix;
         break;
     case KIND_PATH:
         *(struct path *)field = value->path;
@@ -639,8 +658,11 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return address_format(&((const struct address_list *)field)->items[index], text);
     case KIND_PREFIX_LIST:
         return prefix_format(&((const struct prefix_list *)field)->items[index], text);
+    case KIND_PREFIX:
+        return prefix_format(field, text);
     case KIND_PATH_LIST:
     case KIND_RECORD_LIST:
+    case KIND_NAME_LIST:
         return put_text(text, ((const struct text_list *)field)->items[index].text);
     default:
         format_number(option->kind, *(const uint64_t *)field, text);
@@ -661,7 +683,7 @@ static bool list_holds(const struct settings_option *option, const void *base,
                        const union settings_value *value)
 {
     if (settings_is_texts(option))
-        return option->kind == KIND_PATH_LIST && texts_hold(const_field_of(option, base), value);
+        return option->kind != KIND_RECORD_LIST && texts_hold(const_field_of(option, base), value);
     if (option->kind == KIND_PREFIX_LIST) {
         const struct prefix_list *list = const_field_of(option, base);
         for (size_t i = 0; i < list->count; i++)
@@ -679,7 +701,7 @@ static bool list_holds(const struct settings_option *option, const void *base,
 bool settings_accepts(const struct settings_option *option, const void *base,
                       const union settings_value *value, char why[static SETTINGS_WHY_SIZE])
 {
-    char text[sizeof(struct path)];
+    char text[SETTINGS_QUOTE_SIZE];
     if (settings_count(option, base) >= option->max) {
         snprintf(why, SETTINGS_WHY_SIZE, "the list is too long: give %llu at most",
                  (unsigned long long)option->max);
@@ -690,7 +712,7 @@ bool settings_accepts(const struct settings_option *option, const void *base,
     if (option->kind == KIND_PREFIX_LIST)
         prefix_format(&value->prefix, text);
     else if (settings_is_texts(option))
-        snprintf(text, sizeof text, "%.*s", (int)value->text.len, value->text.bytes);
+        settings_quote(text, value->text.bytes, value->text.len);
     else
         address_format(&value->address, text);
     snprintf(why, SETTINGS_WHY_SIZE, "%s is in the list twice: give it once", text);

@@ -61,6 +61,8 @@ enum settings_kind {
     KIND_PATH, // empty: off
     KIND_PATH_LIST,
     KIND_RECORD_LIST, // the records as text (core/wire/text.h)
+    KIND_NAME_LIST,   // the names as text
+    KIND_PREFIX,
 };
 
 #define KIND_TYPE_BOOLEAN       bool
@@ -77,6 +79,8 @@ enum settings_kind {
 #define KIND_TYPE_PATH          struct path
 #define KIND_TYPE_PATH_LIST     struct text_list
 #define KIND_TYPE_RECORD_LIST   struct text_list
+#define KIND_TYPE_NAME_LIST     struct text_list
+#define KIND_TYPE_PREFIX        struct prefix
 
 // Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
 enum settings_slot {
@@ -148,7 +152,7 @@ union settings_value {
     struct {
         const char *bytes; // borrowed from what was parsed; no NUL
         size_t len;
-    } text; // a path or a record of a list
+    } text; // a path, a record or a name of a list
 };
 
 // Gives every setting its default, except that lists are left empty: io appends what the rows'

@@ -62,6 +62,14 @@ void key_of_name(struct key *key, const struct name *name, uint16_t type, uint64
     key->hash = key_hash(key->bytes, key->len, seed);
 }
 
+void key_change(struct key *key, uint16_t type, uint8_t flags)
+{
+    uint64_t head = key_hash_head(head_of(key->bytes));
+    store_be16(key->bytes, type);
+    key->bytes[4] = flags;
+    key->hash ^= head ^ key_hash_head(head_of(key->bytes));
+}
+
 void key_make_denial(struct key *denial, const struct key *key)
 {
     denial->len = key->len;

@@ -17,7 +17,11 @@
 #define KEY_HEAD_LEN 5
 #define KEY_LEN_MAX  (KEY_HEAD_LEN + NAME_MAX_LEN)
 
-enum { KEY_DO = 1, KEY_CD = 2 };
+enum {
+    KEY_DO = 1,
+    KEY_CD = 2,
+    KEY_DNS64 = 4, // of an A question that stands for an AAAA one; nothing is kept under it
+};
 
 struct key {
     uint64_t hash;
@@ -32,8 +36,11 @@ void key_make(struct key *key, const struct query *query, uint64_t seed);
 // The key of a question of class IN with neither DO nor CD.
 void key_of_name(struct key *key, const struct name *name, uint16_t type, uint64_t seed);
 
-// The key of the denial of `key`'s name, with the same class and flags. Does not hash the name
-// again.
+// Makes it the key of the same name and class with another type and other flags. Does not hash the
+// name again, as the next does not.
+void key_change(struct key *key, uint16_t type, uint8_t flags);
+
+// The key of the denial of `key`'s name, with the same class and flags.
 void key_make_denial(struct key *denial, const struct key *key);
 
 static inline struct cache_key key_for_cache(const struct key *key)

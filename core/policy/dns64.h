@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/answer.h"
+#include "core/settings/settings.h"
+
+// DNS64 (RFC 6147): a name that has IPv4 addresses alone gets IPv6 addresses made of them, which
+// lead through a translator (NAT64). This makes the addresses and the answer; when the second
+// question is asked is decided in serve_filter.c.
+
+#define DNS64_TTL_MAX_S 600 // of what is made, where the SOA of the first answer is gone (5.1.7)
+
+// Puts an IPv4 address into the prefix (RFC 6052 2.2).
+void dns64_embed(const struct prefix *prefix, const uint8_t ipv4[static 4],
+                 uint8_t ipv6[static 16]);
+
+// Is the answer to an AAAA question one that leaves room for made addresses: without an error, and
+// with no AAAA record but such as lie in dns64.exclude (5.1.1, 5.1.2, 5.1.4)?
+[[nodiscard]] bool dns64_is_wanted(const struct settings *settings, const struct answer *answer);
+
+// Makes the answer to the A question of a name, of which so many seconds have passed, that to its
+// AAAA question, whose key this is. Private addresses are left out where the prefix is 64:ff9b::/96
+// (RFC 6052 3.1). False: it cannot be made, and the answer is spoilt.
+[[nodiscard]] bool dns64_make(const struct settings *settings, struct answer *answer,
+                              const struct key *key, uint32_t age_s,
+                              const struct answer_limits *limits);
