@@ -335,7 +335,7 @@ size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct
                    const struct answer_giving *giving, const struct answer_limits *limits)
 {
     size_t reply_max = query_reply_max(query, limits->udp_payload_max);
-    size_t opt_len = query->edns ? OPT_LEN : 0;
+    size_t opt_len = query_opt_len(query);
     struct answer_trailer trailer = {0};
 
     if (value_len <= out_size)
@@ -355,12 +355,15 @@ size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct
     if (!query->edns)
         return message_len;
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
-    opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
+    uint8_t *opt = out + message_len;
+    opt_write(opt, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
     message_len += OPT_LEN;
+    if (query->options)
+        message_len += opt_options_write(opt, query->options);
     int ede = ede_of(out, trailer.emptied, giving->stale);
     if (ede == EDE_NONE || message_len + EDE_LEN > reply_max)
         return message_len;
-    return message_len + opt_ede_write(out + message_len - OPT_LEN, (enum ede)ede);
+    return message_len + opt_ede_write(opt, (enum ede)ede);
 }
 
 // Does what the trailer says of addresses stay within the message?

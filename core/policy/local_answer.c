@@ -91,7 +91,7 @@ struct reply {
 static struct reply reply_begin(uint8_t *out, const struct query *query,
                                 const struct answer_limits *limits, int ede)
 {
-    size_t opt_len = query->edns ? OPT_LEN + (ede == EDE_NONE ? 0 : EDE_LEN) : 0;
+    size_t opt_len = query_opt_len(query) + (query->edns && ede != EDE_NONE ? EDE_LEN : 0);
     size_t max = query_reply_max(query, limits->udp_payload_max);
     struct reply reply = {
         .out = writer_over(out, max - opt_len),
@@ -122,10 +122,14 @@ static size_t reply_end(struct reply *reply, const struct answer_limits *limits)
     size_t len = reply->out.at;
     if (!query->edns)
         return len;
-    opt_write(out + len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
+    uint8_t *opt = out + len;
+    opt_write(opt, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
+    len += OPT_LEN;
+    if (query->options)
+        len += opt_options_write(opt, query->options);
     if (reply->ede != EDE_NONE)
-        len += opt_ede_write(out + len, (enum ede)reply->ede);
-    return len + OPT_LEN;
+        len += opt_ede_write(opt, (enum ede)reply->ede);
+    return len;
 }
 
 // A record's front; its data, of that length, is to follow.

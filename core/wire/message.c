@@ -3,22 +3,27 @@
 
 #include "core/wire/rebuild.h"
 
+#include <assert.h>
+
 enum {
     EDNS_VERSION = 0,
-    OPTION_COOKIE = 10,
     OPTION_EDE = 15,
     OPT_TTL_DO = 0x8000,
-    COOKIE_SERVER_MIN = 16, // octets of a cookie that has a server's part
 };
 
-// Walks an OPT record's options; each must lie within the record.
-static bool options_whole(const uint8_t *data, size_t len)
+// Walks an OPT record's options; each must lie within the record. Of several cookies the first one
+// counts (RFC 7873 5.2).
+static bool options_take(struct query *query, const uint8_t *data, size_t len)
 {
     struct reader r = reader_over(data, len);
     while (!r.failed && r.at < r.len) {
-        read_u16(&r);
+        uint16_t code = read_u16(&r);
         uint16_t option_len = read_u16(&r);
-        read_bytes(&r, option_len);
+        const uint8_t *bytes = read_bytes(&r, option_len);
+        if (!bytes || code != OPTION_COOKIE || query->cookie)
+            continue;
+        query->cookie = bytes;
+        query->cookie_len = option_len;
     }
     return !r.failed;
 }
@@ -32,7 +37,7 @@ static bool opt_take(struct query *query, const struct record *record, const uin
     if ((record->ttl >> 16 & 0xff) != EDNS_VERSION)
         query->rcode = RCODE_BADVERS;
     return first && record->owner.len == 1 &&
-           options_whole(message + record->data_at, record->data_len);
+           options_take(query, message + record->data_at, record->data_len);
 }
 
 // Reads the records behind the question. Only an OPT means anything to us.
@@ -82,12 +87,11 @@ static uint16_t question_rcode(uint16_t type, uint16_t class)
     }
 }
 
-// An OPT alone is what nearly every record behind a question is: eleven octets and its options.
 static bool counts_good(const struct query *query, const uint8_t *message)
 {
     uint16_t authority = load_be16(message + 8);
-    return !(query->flags & HEADER_TC) && load_be16(message + 4) == 1 &&
-           load_be16(message + 6) == 0 && (authority == 0 || query->type == TYPE_IXFR);
+    return !(query->flags & HEADER_TC) && load_be16(message + 6) == 0 &&
+           (authority == 0 || query->type == TYPE_IXFR);
 }
 
 enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len)
@@ -103,13 +107,17 @@ enum query_verdict query_read(struct query *query, const uint8_t *message, size_
 
     struct reader r = reader_over(message, len);
     r.at = MESSAGE_HEADER_LEN;
-    bool asked = load_be16(message + 4) == 1 && question_take(query, &r);
+    unsigned questions = load_be16(message + 4);
+    bool asked = questions == 1 && question_take(query, &r);
     if (query->flags & HEADER_OPCODE) {
         query->rcode = RCODE_NOTIMP;
         return QUERY_ERROR;
     }
     unsigned records = load_be16(message + 8) + load_be16(message + 10);
-    if (!asked || !counts_good(query, message) || !records_take(query, &r, records)) {
+    bool good = (asked || questions == 0) && counts_good(query, message) &&
+                records_take(query, &r, records);
+    if (!asked || !good) {
+        query->unasked = good && query->rcode == RCODE_NOERROR;
         query->rcode = RCODE_FORMERR;
         return QUERY_ERROR;
     }
@@ -140,6 +148,24 @@ static uint8_t *option_add(uint8_t *opt, uint16_t code, uint16_t len)
     return option + 4;
 }
 
+void reply_options_add(struct reply_options *options, uint16_t code, const void *data, uint16_t len)
+{
+    assert(options->len + 4u + len <= sizeof options->bytes);
+    uint8_t *option = options->bytes + options->len;
+    store_be16(option, code);
+    store_be16(option + 2, len);
+    memcpy(option + 4, data, len);
+    options->len = (uint8_t)(options->len + 4 + len);
+}
+
+size_t opt_options_write(uint8_t *opt, const struct reply_options *options)
+{
+    uint16_t data_len = load_be16(opt + OPT_LEN - 2);
+    memcpy(opt + OPT_LEN + data_len, options->bytes, options->len);
+    store_be16(opt + OPT_LEN - 2, (uint16_t)(data_len + options->len));
+    return options->len;
+}
+
 size_t opt_ede_write(uint8_t *opt, enum ede ede)
 {
     store_be16(option_add(opt, OPTION_EDE, 2), (uint16_t)ede);
@@ -165,10 +191,14 @@ size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint
     if (!query->edns)
         return len;
 
-    opt_write(out + len, udp_payload_max, rcode, query->dnssec_ok);
+    uint8_t *opt = out + len;
+    opt_write(opt, udp_payload_max, rcode, query->dnssec_ok);
+    len += OPT_LEN;
+    if (query->options)
+        len += opt_options_write(opt, query->options);
     if (ede != EDE_NONE)
-        len += opt_ede_write(out + len, (enum ede)ede);
-    return len + OPT_LEN;
+        len += opt_ede_write(opt, (enum ede)ede);
+    return len;
 }
 
 size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)
@@ -206,9 +236,7 @@ size_t cookie_find(const uint8_t *options, size_t len, const uint8_t **cookie)
         if (!bytes || code != OPTION_COOKIE)
             continue;
         *cookie = bytes;
-        bool valid = option_len == COOKIE_CLIENT_LEN ||
-                     (option_len >= COOKIE_SERVER_MIN && option_len <= COOKIE_MAX_LEN);
-        return valid ? option_len : 0;
+        return cookie_len_valid(option_len) ? option_len : 0;
     }
     return 0;
 }

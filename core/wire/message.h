@@ -69,15 +69,26 @@ enum ede {
     EDE_NETWORK_ERROR = 23,
 };
 
-#define EDE_LEN 6 // octets of an option that holds a code alone
+#define EDE_LEN       6 // octets of an option that holds a code alone
+#define OPTION_COOKIE 10
 
-// Cookies (RFC 7873 4): the client's part, and the longest there is with the server's.
+// Cookies (RFC 7873 4): the client's part, and the shortest and longest with the server's.
 #define COOKIE_CLIENT_LEN 8
+#define COOKIE_SERVER_MIN 16
 #define COOKIE_MAX_LEN    40
+
+// What the OPT record of a reply is to hold, as on the wire. Built once, before the reply is.
+#define REPLY_OPTIONS_MAX 32
+struct reply_options {
+    uint8_t len;
+    uint8_t bytes[REPLY_OPTIONS_MAX];
+};
 
 // What a client asked. Points into the datagram, which must live as long.
 struct query {
     const uint8_t *message;
+    const uint8_t *cookie; // its first COOKIE option's octets, whatever their number; NULL: none
+    const struct reply_options *options; // what goes into the OPT of every reply to it; NULL: none
     uint16_t len;
     uint16_t id;
     uint16_t type;
@@ -89,7 +100,9 @@ struct query {
     bool checking_disabled; // CD
     uint16_t udp_size;      // what the client takes: its OPT's size, at least 512
     uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
-    bool tcp;               // set by the caller: the answer goes over a connection
+    uint16_t cookie_len;
+    bool tcp;     // set by the caller: the answer goes over a connection
+    bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
 };
 
 enum query_verdict {
@@ -127,15 +140,36 @@ static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_p
     return query->udp_size < udp_payload_max ? query->udp_size : udp_payload_max;
 }
 
+// The octets of the OPT record of a reply to this query, EDE left aside.
+static inline size_t query_opt_len(const struct query *query)
+{
+    if (!query->edns)
+        return 0;
+    return OPT_LEN + (query->options ? query->options->len : 0u);
+}
+
+// Is this what a COOKIE option may hold: a client's part, or that and a server's (RFC 7873 4)?
+static inline bool cookie_len_valid(size_t len)
+{
+    return len == COOKIE_CLIENT_LEN || (len >= COOKIE_SERVER_MIN && len <= COOKIE_MAX_LEN);
+}
+
+// Adds an option. It must fit.
+void reply_options_add(struct reply_options *options, uint16_t code, const void *data,
+                       uint16_t len);
+
 // Writes a reply without records: header, the question where there is one, own OPT where the client
-// sent one (with an EDE option where `ede` is not EDE_NONE). `extra` are bits for the header's
-// third octet (HEADER_TC) and `ra` says whether recursion is offered to this client. `out` must
-// have room for MESSAGE_UDP_MIN octets. Returns its length.
+// sent one, with the query's options and an EDE option where `ede` is not EDE_NONE. `extra` are
+// bits for the header's third octet (HEADER_TC) and `ra` says whether recursion is offered to this
+// client. `out` must have room for MESSAGE_UDP_MIN octets. Returns its length.
 size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
                    uint16_t udp_payload_max, int ede);
 
 // Writes our own OPT record (RFC 6891 6.1.2), OPT_LEN octets, at `out`.
 void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok);
+
+// Adds options to the OPT record that was just written at `opt`. Returns their length.
+size_t opt_options_write(uint8_t *opt, const struct reply_options *options);
 
 // Adds an EDE option (RFC 8914 2) to the OPT record that was just written at `opt`. Returns
 // EDE_LEN.

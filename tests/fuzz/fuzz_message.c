@@ -28,7 +28,10 @@ static void reply_try(const struct query *query, uint16_t rcode, uint8_t extra, 
     assert(m.counts[3] == query->edns);
     if (query->edns) {
         assert(strict_next(&m, &opt) && opt.type == TYPE_OPT && opt.class == PAYLOAD);
-        assert(opt.owner.len == 1 && opt.data_len == (ede == EDE_NONE ? 0 : 6));
+        size_t options_len = query->options ? query->options->len : 0;
+        assert(opt.owner.len == 1 && opt.data_len == options_len + (ede == EDE_NONE ? 0 : 6));
+        assert(options_len == 0 ||
+               memcmp(m.bytes + opt.data_at, query->options->bytes, options_len) == 0);
         assert(!(opt.ttl & 0x8000) == !query->dnssec_ok && !(opt.ttl & 0xff7fff));
         said |= opt.ttl >> 24 << 4;
         assert(said == rcode);
@@ -89,6 +92,25 @@ static void cookie_try(const uint8_t *bytes, size_t len)
     assert(load_be16(cookie - 4) == 10 && load_be16(cookie - 2) == cookie_len);
 }
 
+// What query_read remembers of a cookie is an option of the datagram, and the reply may hold one.
+static void client_cookie_try(struct query query, const uint8_t *bytes, size_t len)
+{
+    struct reply_options options = {0};
+    if (!query.cookie) {
+        assert(query.cookie_len == 0);
+        return;
+    }
+    assert(query.edns && query.cookie >= bytes + MESSAGE_HEADER_LEN + OPT_LEN + 4);
+    assert(query.cookie + query.cookie_len <= bytes + len);
+    assert(load_be16(query.cookie - 4) == OPTION_COOKIE);
+    assert(load_be16(query.cookie - 2) == query.cookie_len);
+    uint16_t kept = query.cookie_len < REPLY_OPTIONS_MAX - 4 ? query.cookie_len : 8;
+    reply_options_add(&options, OPTION_COOKIE, query.cookie, kept);
+    query.options = &options;
+    reply_try(&query, RCODE_BADCOOKIE, 0, true, EDE_NONE);
+    reply_try(&query, RCODE_REFUSED, HEADER_TC, true, EDE_PROHIBITED);
+}
+
 static void good_try(const struct query *query, const uint8_t *bytes, size_t len)
 {
     struct strict m;
@@ -136,6 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         reply_try(&query, RCODE_SERVFAIL, 0, true, EDE_NO_REACHABLE);
         reply_try(&query, RCODE_NOERROR, HEADER_TC, true, EDE_NONE);
         reply_try(&query, RCODE_REFUSED, 0, false, EDE_PROHIBITED);
+        client_cookie_try(query, bytes, len);
+        assert(!query.unasked || (query.rcode == RCODE_FORMERR && query.name_len == 0));
     }
     if (verdict == QUERY_GOOD)
         good_try(&query, bytes, len);

@@ -260,7 +260,47 @@ static void test_give_leaves_the_reason_out_where_it_does_not_fit(void **state)
     free(answer.value);
 }
 
+// The same with an option of 28 octets, which stays as long as there is an answer with it.
+static void test_give_with_options_of_the_reply(void **state)
+{
+    (void)state;
+    enum { OPTION_LEN = 28, SIZE = 600 };
+    struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
+    struct packet asked = packet_of("abcd 0100 " ONE_OPT ASK OPT);
+    struct reply_options options = {0};
+    uint8_t reply[2000];
+    struct query query;
+    struct key key;
+    reply_options_add(&options, OPTION_COOKIE, "twenty-four octets, all", OPTION_LEN - 4);
+    store_be16(asked.bytes + 32, SIZE);
+    assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
+    query.options = &options;
+    key_make(&key, &query, 7);
+    for (size_t message_len = 540; message_len < 620; message_len++) {
+        struct answer_giving giving = {.stale = message_len % 2};
+        assert_int_equal(txt_reply(reply, message_len), message_len);
+        assert_int_equal(answer_take(&answer, reply, message_len, &key, &usual), REPLY_GOOD);
+        uint8_t *out = malloc(1542);
+        assert_non_null(out);
+        memcpy(out, answer.value, answer.len);
+        size_t len = answer_give(out, 1542, answer.len, &query, &giving, &usual);
+        size_t with_option = message_len + OPT_LEN + OPTION_LEN;
+        bool whole = with_option <= SIZE, ede = giving.stale && with_option + EDE_LEN <= SIZE;
+        size_t data_len = OPTION_LEN + (ede ? EDE_LEN : 0u);
+        assert_int_equal(len, (whole ? message_len : 29) + OPT_LEN + data_len);
+        assert_int_equal(!(out[2] & HEADER_TC), whole);
+        const uint8_t *data = out + len - data_len;
+        assert_int_equal(load_be16(data - 2), data_len);
+        assert_memory_equal(data, options.bytes, OPTION_LEN);
+        if (ede)
+            assert_packet(data + OPTION_LEN, EDE_LEN, "000f 0002 0003");
+        free(out);
+    }
+    free(answer.value);
+}
+
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_give_with_options_of_the_reply),
     cmocka_unit_test(test_give_rotates_the_addresses_asked_for),
     cmocka_unit_test(test_give_truncates_what_the_client_cannot_take),
     cmocka_unit_test(test_give_of_a_value_longer_than_its_room_is_truncated),

@@ -75,7 +75,7 @@ static const struct query_row query_rows[] = {
     {"other opcode and TC", ID "0b00 " ONE A_IN, BAD(NOTIMP, 13)},
     // Counts that are bad.
     {"QDCOUNT 0 with a question there", WITH_COUNTS("0000 0000 0000 0000 "), FORMAT(0)},
-    {"QDCOUNT 0 and an OPT", RD_QUERY "0000 0000 0000 0001 " OPT, FORMAT(0)},
+    {"QDCOUNT 0 and an OPT", RD_QUERY "0000 0000 0000 0001 " OPT, FORMAT(0), WITH(1232)},
     {"QDCOUNT 2", WITH_COUNTS("0002 0000 0000 0000 ") A_IN, FORMAT(0)},
     {"QDCOUNT 2 with one question", WITH_COUNTS("0002 0000 0000 0000 "), FORMAT(0)},
     {"QDCOUNT 256", WITH_COUNTS("0100 0000 0000 0000 "), FORMAT(0)},
@@ -512,7 +512,87 @@ static void test_reply_max_is_the_lower_of_both_sides(void **state)
     }
 }
 
+#define OPT_OF(len)      "00 0029 04d0 00 00 0000 " len " "
+#define UNASKED          RD_QUERY "0000 0000 0000 0001 "
+#define COOKIE_OPTION_8  "000a 0008 " COOKIE_8
+#define COOKIE_OPTION_24 "000a 0018 " COOKIE_8 COOKIE_8 COOKIE_8
+#define NSID             "0003 0000 "
+
+// What is remembered of a query's cookie, whatever its length: to judge it is policy.
+static void test_query_read_remembers_the_first_cookie(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *packet;
+        enum query_verdict verdict;
+        int at; // -1: none
+        uint16_t len;
+        bool unasked;
+    } rows[] = {
+        {RD_QUERY ONE A_IN, QUERY_GOOD, -1, 0, false},
+        {WITH_OPT(OPT), QUERY_GOOD, -1, 0, false},
+        {WITH_OPT(OPT_OF("0004") NSID), QUERY_GOOD, -1, 0, false},
+        {WITH_OPT(OPT_OF("000c") COOKIE_OPTION_8), QUERY_GOOD, 44, 8, false},
+        {WITH_OPT(OPT_OF("001c") COOKIE_OPTION_24), QUERY_GOOD, 44, 24, false},
+        {WITH_OPT(OPT_OF("0010") NSID COOKIE_OPTION_8), QUERY_GOOD, 48, 8, false},
+        {WITH_OPT(OPT_OF("0010") COOKIE_OPTION_8 NSID), QUERY_GOOD, 44, 8, false},
+        {WITH_OPT(OPT_OF("0028") COOKIE_OPTION_8 COOKIE_OPTION_24), QUERY_GOOD, 44, 8, false},
+        {WITH_OPT(OPT_OF("0004") "000a 0000"), QUERY_GOOD, 44, 0, false},
+        {WITH_OPT(OPT_OF("000b") "000a 0007 01234567 89abcd"), QUERY_GOOD, 44, 7, false},
+        {WITH_OPT(OPT_OF("0010") "000a 0000" COOKIE_OPTION_8), QUERY_GOOD, 44, 0, false},
+        {WITH_OPT(OPT_OF("000b") "000a 0008 01234567 89abcd"), QUERY_ERROR, -1, 0, false},
+        {CLASSED("0003"), QUERY_ERROR, -1, 0, false},
+        {UNASKED OPT_OF("000c") COOKIE_OPTION_8, QUERY_ERROR, 27, 8, true},
+        {UNASKED OPT_OF("001c") COOKIE_OPTION_24, QUERY_ERROR, 27, 24, true},
+        {UNASKED OPT, QUERY_ERROR, -1, 0, true},
+        {UNASKED "00 0029 04d0 00 01 0000 000c" COOKIE_OPTION_8, QUERY_ERROR, 27, 8, false},
+        {UNASKED OPT_OF("000d") COOKIE_OPTION_8, QUERY_ERROR, -1, 0, false},
+        {RD_QUERY "0000 0000 0001 0001 " A_RECORD OPT_OF("000c") COOKIE_OPTION_8, QUERY_ERROR, -1,
+         0, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct packet packet = packet_of(rows[i].packet);
+        uint8_t *bytes = exact_copy(packet.bytes, packet.len);
+        struct query query;
+        assert_int_equal(query_read(&query, bytes, packet.len), rows[i].verdict);
+        if (query.cookie != (rows[i].at < 0 ? NULL : bytes + rows[i].at))
+            fail_msg("row %zu: the cookie is elsewhere", i);
+        assert_int_equal(query.cookie_len, rows[i].len);
+        assert_int_equal(query.unasked, rows[i].unasked);
+        assert_null(query.options);
+        free(bytes);
+    }
+}
+
+static void test_reply_options_stand_before_the_reason(void **state)
+{
+    (void)state;
+    struct reply_options options = {0};
+    struct packet cookie = packet_of(COOKIE_8 COOKIE_8 COOKIE_8),
+                  plain = packet_of(RD_QUERY ONE A_IN);
+    struct packet packet = packet_of(WITH_OPT(OPT));
+    struct query query;
+    uint8_t reply[MESSAGE_UDP_MIN];
+    reply_options_add(&options, OPTION_COOKIE, cookie.bytes, (uint16_t)cookie.len);
+    assert_int_equal(query_read(&query, packet.bytes, packet.len), QUERY_GOOD);
+    query.options = &options;
+    assert_int_equal(query_opt_len(&query), OPT_LEN + 28);
+    size_t len = reply_empty(reply, &query, RCODE_BADCOOKIE, 0, true, 1232, EDE_NONE);
+    assert_packet(reply, len,
+                  ID "8187 " ONE_OPT A_IN "00 0029 04d0 01 00 0000 001c " COOKIE_OPTION_24);
+    len = reply_empty(reply, &query, RCODE_REFUSED, 0, true, 1232, EDE_PROHIBITED);
+    assert_packet(reply, len,
+                  ID "8185 " ONE_OPT A_IN OPT_OF("0022") COOKIE_OPTION_24 "000f 0002 0012");
+    assert_int_equal(query_read(&query, plain.bytes, plain.len), QUERY_GOOD);
+    query.options = &options;
+    assert_int_equal(query_opt_len(&query), 0);
+    len = reply_empty(reply, &query, RCODE_REFUSED, 0, true, 1232, EDE_PROHIBITED);
+    assert_packet(reply, len, ID "8185 " ONE A_IN);
+}
+
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_query_read_remembers_the_first_cookie),
+    cmocka_unit_test(test_reply_options_stand_before_the_reason),
     cmocka_unit_test(test_every_opcode_but_query_is_not_implemented),
     cmocka_unit_test(test_query_cut_anywhere_is_malformed),
     cmocka_unit_test(test_query_changed_at_random_keeps_its_promises),
