@@ -20,7 +20,7 @@ static bool options_take(struct query *query, const uint8_t *data, size_t len)
         uint16_t code = read_u16(&r);
         uint16_t option_len = read_u16(&r);
         const uint8_t *bytes = read_bytes(&r, option_len);
-        if (!bytes || code != OPTION_COOKIE || query->cookie)
+        if (!bytes || code != EDNS_COOKIE || query->cookie)
             continue;
         query->cookie = bytes;
         query->cookie_len = option_len;
@@ -28,26 +28,39 @@ static bool options_take(struct query *query, const uint8_t *data, size_t len)
     return !r.failed;
 }
 
-static bool opt_take(struct query *query, const struct record *record, const uint8_t *message)
+static bool opt_take(struct query *query, uint16_t size, uint32_t ttl, const uint8_t *data,
+                     size_t len)
 {
     bool first = !query->edns;
     query->edns = true;
-    query->udp_size = record->class < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : record->class;
-    query->dnssec_ok = record->ttl & OPT_TTL_DO;
-    if ((record->ttl >> 16 & 0xff) != EDNS_VERSION)
+    query->udp_size = size < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : size;
+    query->dnssec_ok = ttl & OPT_TTL_DO;
+    if ((ttl >> 16 & 0xff) != EDNS_VERSION)
         query->rcode = RCODE_BADVERS;
-    return first && record->owner.len == 1 &&
-           options_take(query, message + record->data_at, record->data_len);
+    return first && (len == 0 || options_take(query, data, len));
 }
 
-// Reads the records behind the question. Only an OPT means anything to us.
+// Reads the records behind the question. Only an OPT means anything to us, and nearly always it is
+// the only one and at the root: it is read without the detour of a name.
 static bool records_take(struct query *query, struct reader *r, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
+        const uint8_t *at = r->bytes + r->at;
+        if (r->len - r->at >= OPT_LEN && at[0] == 0 && load_be16(at + 1) == TYPE_OPT) {
+            uint16_t len = load_be16(at + 9);
+            r->at += OPT_LEN;
+            const uint8_t *data = read_bytes(r, len);
+            if (!data || !opt_take(query, load_be16(at + 3), load_be32(at + 5), data, len))
+                return false;
+            continue;
+        }
         struct record record;
         if (!record_read(r, &record))
             return false;
-        if (record.type == TYPE_OPT && !opt_take(query, &record, r->bytes))
+        if (record.type == TYPE_OPT &&
+            (!opt_take(query, record.class, record.ttl, r->bytes + record.data_at,
+                       record.data_len) ||
+             record.owner.len != 1)) // RFC 6891 6.1.2: the root
             return false;
     }
     return true;
@@ -222,7 +235,7 @@ size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)
     uint8_t *opt = out + len;
     opt_write(opt, query->udp_size, RCODE_NOERROR, query->dnssec_ok);
     if (query->cookie_len > 0)
-        memcpy(option_add(opt, OPTION_COOKIE, query->cookie_len), query->cookie, query->cookie_len);
+        memcpy(option_add(opt, EDNS_COOKIE, query->cookie_len), query->cookie, query->cookie_len);
     return len + OPT_LEN + load_be16(opt + OPT_LEN - 2);
 }
 
@@ -233,7 +246,7 @@ size_t cookie_find(const uint8_t *options, size_t len, const uint8_t **cookie)
         uint16_t code = read_u16(&r);
         uint16_t option_len = read_u16(&r);
         const uint8_t *bytes = read_bytes(&r, option_len);
-        if (!bytes || code != OPTION_COOKIE)
+        if (!bytes || code != EDNS_COOKIE)
             continue;
         *cookie = bytes;
         return cookie_len_valid(option_len) ? option_len : 0;
