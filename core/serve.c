@@ -39,6 +39,17 @@ static struct forward_config forward_config_of(const struct serve_config *config
     };
 }
 
+static struct guard_config guard_config_of(const struct serve_config *config)
+{
+    return (struct guard_config){
+        .settings = config->settings,
+        .cookies = config->cookies,
+        .counters = config->counters,
+        .workers = config->worker_count,
+        .seed = config->seed,
+    };
+}
+
 static uint32_t failures_of(const struct serve_config *config)
 {
     uint32_t count = config->pending_max * FAILURES_PER_QUESTION;
@@ -48,8 +59,9 @@ static uint32_t failures_of(const struct serve_config *config)
 size_t serve_size(const struct serve_config *config)
 {
     struct forward_config forward = forward_config_of(config);
+    struct guard_config guard = guard_config_of(config);
     return aligned(sizeof(struct serve)) + aligned(forward_size(&forward)) +
-           aligned(failure_size(failures_of(config))) +
+           aligned(failure_size(failures_of(config))) + guard_size(&guard) +
            aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
 }
 
@@ -87,6 +99,9 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     failure_init(&s->failures, tables, failures_of(config));
     tables += aligned(failure_size(failures_of(config)));
     refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
+    tables += aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
+    struct guard_config guard = guard_config_of(config);
+    guard_init(&s->guard, tables, &guard);
     budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
     s->told_end = &s->told;
     return s;
@@ -104,10 +119,15 @@ static void drop(struct serve *s, struct serve_item *item, enum counter reason)
     serve_count(s, reason);
 }
 
-// Takes the reply that was written at *out and moves *out behind it.
+// Takes the reply that was written at *out and moves *out behind it. Without a length there is none
+// and `source` is the reason.
 static void answered(struct serve *s, struct serve_item *item, uint8_t **out, size_t len,
                      enum counter source)
 {
+    if (len == 0) {
+        drop(s, item, source);
+        return;
+    }
     item->verdict = SERVE_ANSWERED;
     item->out = *out;
     item->out_len = (uint16_t)len;
@@ -122,16 +142,40 @@ static enum counter source_of(uint16_t rcode)
         return COUNTER_answers_refused;
     case RCODE_SERVFAIL:
         return COUNTER_answers_failure;
+    case RCODE_NOERROR: // to a query for a cookie alone
+    case RCODE_BADCOOKIE:
+        return COUNTER_answers_cookie;
     default:
         return COUNTER_answers_error;
     }
+}
+
+// The same for what was looked up, unless it has gone there too often.
+static inline void lookup_answered(struct serve *s, const struct lookup *lookup, uint8_t **out,
+                                   size_t len, enum counter source)
+{
+    if (s->guard.limits_answers)
+        len = guard_answer(&s->guard, &lookup->item->client.from, &lookup->query, lookup->key.hash,
+                           *out, len, &source);
+    answered(s, lookup->item, out, len, source);
+}
+
+static void denied(struct serve *s, struct serve_item *item, const struct query *query,
+                   uint8_t **out, bool flood)
+{
+    enum counter as;
+    size_t len = guard_deny(&s->guard, *out, query, flood, &as);
+    answered(s, item, out, len, as);
 }
 
 static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
                            const struct query *query, uint16_t rcode, bool ra, int ede)
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
-    answered(s, item, out, len, source_of(rcode));
+    enum counter source = source_of(rcode);
+    if (s->guard.limits_answers)
+        len = guard_answer(&s->guard, &item->client.from, query, 0, *out, len, &source);
+    answered(s, item, out, len, source);
 }
 
 // --- questions ---------------------------------------------------------------------------------
@@ -181,17 +225,6 @@ static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone
     ended_take(s, now_us);
 }
 
-static void waiter_fill(struct waiter *waiter, const struct lookup *lookup)
-{
-    const struct query *query = &lookup->query;
-    waiter->client = lookup->item->client;
-    waiter->id = query->id;
-    waiter->udp_size = query->udp_size;
-    waiter->flags = query->flags;
-    waiter->edns = query->edns;
-    name_case_take(&waiter->spelling, query_name(query), query->name_len);
-}
-
 // Answers with what is over; false: it is gone.
 static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
@@ -203,7 +236,7 @@ static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *look
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
     if ((*out)[2] & HEADER_TC)
         serve_count(s, COUNTER_truncated);
-    answered(s, lookup->item, out, len, COUNTER_answers_stale);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_stale);
     return true;
 }
 
@@ -236,7 +269,7 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
     int ede = failure->network ? EDE_NO_REACHABLE : EDE_CACHED_ERROR;
     size_t len =
         reply_empty(*out, &lookup->query, failure->rcode, 0, true, s->limits.udp_payload_max, ede);
-    answered(s, lookup->item, out, len, COUNTER_answers_failure);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_failure);
     return true;
 }
 
@@ -297,7 +330,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
         waiter = waiter_add(&f->pending, pending, share);
         item->verdict = SERVE_WAITING;
         if (waiter)
-            waiter_fill(waiter, lookup);
+            waiter_fill(waiter, &item->client, &lookup->query);
         else
             drop(s, item, COUNTER_drops_waiters_full);
         forward_adopt(pending, now_us);
@@ -324,6 +357,11 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     if (!(lookup->query.flags & HEADER_RD)) {
         // Not asked to find it, and it is not at hand.
         answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
+        return;
+    }
+    if (lookup->hits_only) {
+        if (!answered_stale(s, now_us, lookup, out))
+            denied(s, item, &lookup->query, out, false);
         return;
     }
     uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
@@ -392,8 +430,8 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
     s->turn++;
     if ((*out)[2] & HEADER_TC)
         serve_count(s, COUNTER_truncated);
-    answered(s, lookup->item, out, len,
-             source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
+    lookup_answered(s, lookup, out, len,
+                    source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
     return true;
 }
 
@@ -439,12 +477,13 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
     if ((*out)[2] & HEADER_TC)
         serve_count(s, COUNTER_truncated);
-    answered(s, lookup->item, out, len, COUNTER_answers_cache);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
 }
 
 // Reads a datagram and decides whether an answer is to be looked for; if not, the item is done.
-static bool admit(struct serve *s, struct serve_item *item, struct query *query, uint8_t **out)
+static bool admit(struct serve *s, struct serve_item *item, struct lookup *lookup, uint8_t **out)
 {
+    struct query *query = &lookup->query;
     enum access_verdict access = ACCESS_ALLOW;
     if (!item->handed_over) {
         serve_count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
@@ -467,6 +506,18 @@ static bool admit(struct serve *s, struct serve_item *item, struct query *query,
         drop(s, item, verdict == QUERY_SHORT ? COUNTER_drops_short : COUNTER_drops_response);
         return false;
     }
+    query->proven = item->client.tcp;
+    if (query->cookie && !guard_cookie(&s->guard, &item->client.from, query, &lookup->options))
+        verdict = QUERY_ERROR;
+    lookup->hits_only = false;
+    if (s->guard.limits_queries && !item->handed_over) {
+        enum quota_verdict quota = guard_query(&s->guard, &item->client.from, query);
+        lookup->hits_only = quota == QUOTA_HITS_ONLY;
+        if (quota == QUOTA_FLOOD) {
+            denied(s, item, query, out, true);
+            return false;
+        }
+    }
     if (access == ACCESS_REFUSE) {
         answered_empty(s, item, out, query, RCODE_REFUSED, false, EDE_PROHIBITED);
         return false;
@@ -483,9 +534,10 @@ void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, s
     const struct cache *cache = s->config.cache;
     size_t lookup_count = 0;
 
+    guard_time(&s->guard, now_us);
     for (size_t i = 0; i < item_count; i++) {
         struct lookup *lookup = &s->lookups[lookup_count];
-        if (!admit(s, &items[i], &lookup->query, &out))
+        if (!admit(s, &items[i], lookup, &out))
             continue;
         lookup->item = &items[i];
         lookup->stale = false;

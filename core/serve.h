@@ -25,8 +25,9 @@ struct serve_config {
     const struct settings *settings;
     const struct plan *plan;
     const struct access_list *access;
-    const struct local *local; // NULL: no name is answered here
-    struct cache *cache;       // the number of its shards is a multiple of that of the workers
+    const struct local *local;           // NULL: no name is answered here
+    const struct cookie_source *cookies; // NULL: clients are given none
+    struct cache *cache; // the number of its shards is a multiple of that of the workers
     struct counters *counters;
     uint32_t worker; // 0 .. worker_count - 1; writes shard n where n % worker_count is this
     uint32_t worker_count;

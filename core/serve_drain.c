@@ -3,41 +3,21 @@
 
 // What is to be done: sends to upstreams, and replies to clients that have waited.
 
-// What the waiter asked, as query_read would have read it; the message is written to `message`.
-static struct query waiter_query(const struct waiter *waiter, const struct key *key,
-                                 uint8_t message[static UPSTREAM_QUERY_MAX])
-{
-    uint8_t name_len = key_name_len(key);
-    uint8_t *name = message + MESSAGE_HEADER_LEN;
-    memcpy(name, key_name(key), name_len);
-    name_case_apply(&waiter->spelling, name, name_len);
-    store_be16(name + name_len, key_type(key));
-    store_be16(name + name_len + 2, key_class(key));
-    return (struct query){
-        .message = message,
-        .id = waiter->id,
-        .type = key_type(key),
-        .class = key_class(key),
-        .name_len = name_len,
-        .flags = waiter->flags,
-        .edns = waiter->edns,
-        .dnssec_ok = key_flags(key) & KEY_DO,
-        .checking_disabled = key_flags(key) & KEY_CD,
-        .udp_size = waiter->udp_size,
-        .tcp = waiter->client.tcp,
-    };
-}
-
-static void reply_drain(struct serve *s, uint64_t now_us, const struct pending *pending,
+// Writes the reply to a waiter; false: it gets none.
+static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *pending,
                         const struct waiter *waiter, struct outgoing *outgoing)
 {
     uint8_t message[UPSTREAM_QUERY_MAX];
+    struct reply_options options;
     struct query query = waiter_query(waiter, &pending->key, message);
     struct answer_giving giving = {.turn = s->turn++, .stale = pending->tell_stale};
     const struct answer *answer = &s->forward.answer;
     struct cache_hit hit = {.value_len = answer->len};
     size_t room = serve_room_for(s, &waiter->client);
     enum counter source = COUNTER_answers_upstream;
+    guard_time(&s->guard, now_us);
+    if (waiter->cookied)
+        guard_cookie_give(&s->guard, &waiter->client.from, waiter->cookie, &query, &options);
     outgoing->kind = OUTGOING_REPLY;
     outgoing->client = waiter->client;
     if (giving.stale)
@@ -47,17 +27,22 @@ static void reply_drain(struct serve *s, uint64_t now_us, const struct pending *
     else if (!giving.stale ||
              !serve_recall_stale(s, now_us, &pending->key, outgoing->bytes, room, &hit))
         source = COUNTER_answers_failure;
-    serve_count(s, source);
     if (source == COUNTER_answers_failure) {
         int ede = pending->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
         outgoing->len =
             reply_empty(outgoing->bytes, &query, pending->rcode, 0, true, s->limits.udp_payload_max,
                         pending->heard_rcode ? EDE_NONE : ede);
-        return;
+    } else {
+        outgoing->len =
+            answer_give(outgoing->bytes, room, hit.value_len, &query, &giving, &s->limits);
+        if (outgoing->bytes[2] & HEADER_TC)
+            serve_count(s, COUNTER_truncated);
     }
-    outgoing->len = answer_give(outgoing->bytes, room, hit.value_len, &query, &giving, &s->limits);
-    if (outgoing->bytes[2] & HEADER_TC)
-        serve_count(s, COUNTER_truncated);
+    if (s->guard.limits_answers)
+        outgoing->len = guard_answer(&s->guard, &waiter->client.from, &query, pending->key.hash,
+                                     outgoing->bytes, outgoing->len, &source);
+    serve_count(s, source);
+    return outgoing->len > 0;
 }
 
 // Tells the next waiter of those questions that have something to tell; false: all know.
@@ -67,10 +52,10 @@ static bool told_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoi
     while (s->told) {
         struct pending *pending = s->told;
         struct waiter *waiter = waiter_take(&f->pending, pending);
-        if (waiter) {
-            reply_drain(s, now_us, pending, waiter, outgoing);
+        if (waiter && reply_drain(s, now_us, pending, waiter, outgoing))
             return true;
-        }
+        if (waiter)
+            continue;
         s->told = pending->next_told;
         if (!s->told)
             s->told_end = &s->told;

@@ -3,6 +3,7 @@
 #include "core/forward/failure.h"
 #include "core/forward/forward.h"
 #include "core/forward/refresh.h"
+#include "core/policy/guard.h"
 #include "core/serve.h"
 
 // What serve.c, serve_cache.c, serve_drain.c and serve_filter.c share: the state of a worker, and
@@ -12,7 +13,9 @@ struct lookup {
     struct serve_item *item;
     struct query query;
     struct key key;
-    bool stale; // there is an answer that is over, but not for too long
+    struct reply_options options;
+    bool stale;     // there is an answer that is over, but not for too long
+    bool hits_only; // the client is above its quota
 };
 
 struct serve {
@@ -26,6 +29,7 @@ struct serve {
     struct refresh_table refreshes;
     struct budget refresh_budget;
     struct local_memo local_memo;
+    struct guard guard;
     struct pending *told; // by next_told
     struct pending **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];

@@ -148,6 +148,45 @@ void waiters_move(struct pending *to, struct pending *from)
     from->waiter_count = 0;
 }
 
+void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query)
+{
+    waiter->client = *client;
+    waiter->id = query->id;
+    waiter->udp_size = query->udp_size;
+    waiter->flags = query->flags;
+    waiter->edns = query->edns;
+    waiter->proven = query->proven;
+    waiter->cookied = query->options != NULL;
+    if (waiter->cookied)
+        memcpy(waiter->cookie, query->cookie, sizeof waiter->cookie);
+    name_case_take(&waiter->spelling, query_name(query), query->name_len);
+}
+
+struct query waiter_query(const struct waiter *waiter, const struct key *key,
+                          uint8_t message[static UPSTREAM_QUERY_MAX])
+{
+    uint8_t name_len = key_name_len(key);
+    uint8_t *name = message + MESSAGE_HEADER_LEN;
+    memcpy(name, key_name(key), name_len);
+    name_case_apply(&waiter->spelling, name, name_len);
+    store_be16(name + name_len, key_type(key));
+    store_be16(name + name_len + 2, key_class(key));
+    return (struct query){
+        .message = message,
+        .id = waiter->id,
+        .type = key_type(key),
+        .class = key_class(key),
+        .name_len = name_len,
+        .flags = waiter->flags,
+        .edns = waiter->edns,
+        .dnssec_ok = key_flags(key) & KEY_DO,
+        .checking_disabled = key_flags(key) & KEY_CD,
+        .udp_size = waiter->udp_size,
+        .proven = waiter->proven,
+        .tcp = waiter->client.tcp,
+    };
+}
+
 struct attempt *attempt_add(struct pending_table *table, struct pending *pending)
 {
     struct attempt *attempt = table->free_attempts;

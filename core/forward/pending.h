@@ -36,6 +36,9 @@ struct waiter {
     uint16_t udp_size;
     uint8_t flags; // the query header's third octet
     bool edns;
+    bool proven;  // comes from where it says
+    bool cookied; // sent a cookie, of which this is the client's part:
+    uint8_t cookie[COOKIE_CLIENT_LEN];
 };
 
 // One send of a question to one upstream. It stays until the question ends, and then perhaps as an
@@ -173,6 +176,12 @@ void pending_free(struct pending_table *table, struct pending *pending);
 // Moves all waiters of one question to another, behind those that are there; it may then have more
 // than PENDING_PER_QUESTION_MAX.
 void waiters_move(struct pending *to, struct pending *from);
+
+// Notes of a query what its reply needs, and gives it back as query_read would have read it; the
+// message is written to `message`.
+void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query);
+[[nodiscard]] struct query waiter_query(const struct waiter *waiter, const struct key *key,
+                                        uint8_t message[static UPSTREAM_QUERY_MAX]);
 
 [[nodiscard]] struct attempt *attempt_add(struct pending_table *table, struct pending *pending);
 void attempt_free(struct pending_table *table, struct attempt *attempt);

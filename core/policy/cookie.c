@@ -23,7 +23,7 @@ enum cookie_verdict cookie_check(const struct cookie_secrets *secrets, const uin
                                  size_t len, const struct address *from, uint64_t now_s)
 {
     if (len <= COOKIE_CLIENT_LEN)
-        return COOKIE_CLIENT;
+        return COOKIE_CLIENT_ONLY;
     if (len != COOKIE_WHOLE_LEN || cookie[VERSION_AT] != VERSION)
         return COOKIE_INVALID;
     // Serial numbers (RFC 1982), as the 32 bits run over in 2106.

@@ -42,8 +42,8 @@ void cookie_secrets_at(struct cookie_secrets *secrets, const struct cookie_sourc
                        uint64_t now_s);
 
 enum cookie_verdict {
-    COOKIE_CLIENT,  // there is no server's part
-    COOKIE_INVALID, // it is not ours, not this client's, or too old
+    COOKIE_CLIENT_ONLY, // there is no server's part
+    COOKIE_INVALID,     // it is not ours, not this client's, or too old
     COOKIE_VALID,
     COOKIE_RENEW, // valid, but it is time to give a new one
 };

@@ -12,12 +12,13 @@
 // - A default is text that settings_parse accepts; a unit test proves it for every row.
 // - Text from outside is never printed as it came: settings_quote makes it harmless first.
 
-#define KIB(n)     ((uint64_t)(n) << 10)
-#define MIB(n)     ((uint64_t)(n) << 20)
-#define GIB(n)     ((uint64_t)(n) << 30)
-#define SECONDS(n) ((uint64_t)(n)*1000)
-#define HOURS(n)   ((uint64_t)(n)*3600 * 1000)
-#define DAYS(n)    ((uint64_t)(n)*24 * 3600 * 1000)
+#define KIB(n)          ((uint64_t)(n) << 10)
+#define MIB(n)          ((uint64_t)(n) << 20)
+#define GIB(n)          ((uint64_t)(n) << 30)
+#define SECONDS(n)      ((uint64_t)(n)*1000)
+#define MILLISECONDS(n) ((uint64_t)(n))
+#define HOURS(n)        ((uint64_t)(n)*3600 * 1000)
+#define DAYS(n)         ((uint64_t)(n)*24 * 3600 * 1000)
 
 #define ROW(section_, base_, field_, slot_, in_zone_, key_, kind_, fallback_, min_, max_, detail_, \
             reloadable_, help_)                                                                    \

@@ -69,8 +69,8 @@ enum ede {
     EDE_NETWORK_ERROR = 23,
 };
 
-#define EDE_LEN       6 // octets of an option that holds a code alone
-#define OPTION_COOKIE 10
+#define EDE_LEN     6 // octets of an option that holds a code alone
+#define EDNS_COOKIE 10
 
 // Cookies (RFC 7873 4): the client's part, and the shortest and longest with the server's.
 #define COOKIE_CLIENT_LEN 8
@@ -102,6 +102,7 @@ struct query {
     uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
     uint16_t cookie_len;
     bool tcp;     // set by the caller: the answer goes over a connection
+    bool proven;  // it comes from where it says (policy/guard.h)
     bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
 };
 

@@ -102,10 +102,10 @@ static void client_cookie_try(struct query query, const uint8_t *bytes, size_t l
     }
     assert(query.edns && query.cookie >= bytes + MESSAGE_HEADER_LEN + OPT_LEN + 4);
     assert(query.cookie + query.cookie_len <= bytes + len);
-    assert(load_be16(query.cookie - 4) == OPTION_COOKIE);
+    assert(load_be16(query.cookie - 4) == EDNS_COOKIE);
     assert(load_be16(query.cookie - 2) == query.cookie_len);
     uint16_t kept = query.cookie_len < REPLY_OPTIONS_MAX - 4 ? query.cookie_len : 8;
-    reply_options_add(&options, OPTION_COOKIE, query.cookie, kept);
+    reply_options_add(&options, EDNS_COOKIE, query.cookie, kept);
     query.options = &options;
     reply_try(&query, RCODE_BADCOOKIE, 0, true, EDE_NONE);
     reply_try(&query, RCODE_REFUSED, HEADER_TC, true, EDE_PROHIBITED);

@@ -271,7 +271,7 @@ static void test_give_with_options_of_the_reply(void **state)
     uint8_t reply[2000];
     struct query query;
     struct key key;
-    reply_options_add(&options, OPTION_COOKIE, "twenty-four octets, all", OPTION_LEN - 4);
+    reply_options_add(&options, EDNS_COOKIE, "twenty-four octets, all", OPTION_LEN - 4);
     store_be16(asked.bytes + 32, SIZE);
     assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
     query.options = &options;

@@ -74,7 +74,8 @@ static const struct vector {
     const char *given;
 } vectors[] = {
     {"A.1: learning a new server cookie", SECRET_A, NULL, "198.51.100.100", "2464c4abcf10c957",
-     1559731985, COOKIE_CLIENT, 1559731985, "2464c4abcf10c957010000005cf79f111f8130c3eee29480"},
+     1559731985, COOKIE_CLIENT_ONLY, 1559731985,
+     "2464c4abcf10c957010000005cf79f111f8130c3eee29480"},
     {"A.2: the same client learning a renewed one", SECRET_A, NULL, "198.51.100.100",
      "2464c4abcf10c957010000005cf79f111f8130c3eee29480", 1559734385, COOKIE_RENEW, 1559734385,
      "2464c4abcf10c957010000005cf7a871d4a564a1442aca77"},
@@ -167,7 +168,7 @@ static void test_other_lengths_are_not_ours(void **state)
     cookie_make(whole, &secrets, whole, &from, MADE_S);
     for (size_t len = 8; len <= 40; len++) {
         uint8_t *cookie = exact_copy(whole, len);
-        enum cookie_verdict wanted = len == 8    ? COOKIE_CLIENT
+        enum cookie_verdict wanted = len == 8    ? COOKIE_CLIENT_ONLY
                                      : len == 24 ? COOKIE_VALID
                                                  : COOKIE_INVALID;
         assert_int_equal(cookie_check(&secrets, cookie, len, &from, MADE_S), wanted);

@@ -573,7 +573,7 @@ static void test_reply_options_stand_before_the_reason(void **state)
     struct packet packet = packet_of(WITH_OPT(OPT));
     struct query query;
     uint8_t reply[MESSAGE_UDP_MIN];
-    reply_options_add(&options, OPTION_COOKIE, cookie.bytes, (uint16_t)cookie.len);
+    reply_options_add(&options, EDNS_COOKIE, cookie.bytes, (uint16_t)cookie.len);
     assert_int_equal(query_read(&query, packet.bytes, packet.len), QUERY_GOOD);
     query.options = &options;
     assert_int_equal(query_opt_len(&query), OPT_LEN + 28);

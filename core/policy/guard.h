@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/cookie.h"
+#include "core/policy/quota.h"
+#include "core/settings/counters.h"
+#include "core/settings/settings.h"
+#include "core/wire/message.h"
+
+// What stands between a client that may ask and the answer: its cookie, its quota, and a limit to
+// equal answers. It joins cookie.h and quota.h to one question each for serve: what is this client,
+// how much may it have, may this answer go.
+//
+// A client is proven if it came over a connection or with a valid server cookie. It has a quota of
+// its own and no limit to equal answers.
+
+struct guard_config {
+    const struct settings *settings;
+    const struct cookie_source *cookies; // NULL: no cookies
+    struct counters *counters;
+    uint32_t workers;
+    const uint8_t *seed; // 32 octets that nobody knows
+};
+
+struct guard {
+    struct quota quota;
+    struct counters *counters;
+    const struct cookie_source *cookies;
+    struct cookie_secrets secrets;
+    uint64_t now_us;
+    uint64_t secrets_until_us;
+    uint32_t slip;
+    uint32_t slips;
+    uint16_t udp_payload_max;
+    bool limits_queries;
+    bool limits_answers;
+};
+
+// Octets for its tables, which have to be 64-octet aligned.
+[[nodiscard]] size_t guard_size(const struct guard_config *config);
+void guard_init(struct guard *guard, void *memory, const struct guard_config *config);
+
+// The secrets in force are over.
+void guard_secrets_change(struct guard *guard);
+
+// The time that the calls below are made at.
+static inline void guard_time(struct guard *guard, uint64_t now_us)
+{
+    guard->now_us = now_us;
+    if (now_us >= guard->secrets_until_us)
+        guard_secrets_change(guard);
+}
+
+// Looks at a query's cookie, which it must have: sets query->proven and has the reply carry a
+// cookie, for which `options` must live as long as the query. False: it is malformed (RFC
+// 7873 5.2.2), or it is a query for a cookie alone (5.4); query->rcode says what to reply.
+[[nodiscard]] bool guard_cookie(struct guard *guard, const struct address *from,
+                                struct query *query, struct reply_options *options);
+
+// Lets a reply carry a cookie for the client's part at `client`.
+void guard_cookie_give(const struct guard *guard, const struct address *from,
+                       const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
+                       struct reply_options *options);
+
+// How much a client may have; to be asked once for each query where limits_queries is set.
+[[nodiscard]] enum quota_verdict guard_query(struct guard *guard, const struct address *from,
+                                             const struct query *query);
+
+// Writes what a client gets that is above its quota; `flood`: far above. Returns its length and
+// what to count it as; 0: nothing is sent, and this is what to count the drop as.
+[[nodiscard]] size_t guard_deny(struct guard *guard, uint8_t *out, const struct query *query,
+                                bool flood, enum counter *as);
+
+// A reply of `len` octets stands at `out`, ready to be sent: may it? To be asked where
+// limits_answers is set. `question` is the hash of the query's key. Returns the length of what is
+// to be sent, which may be a lesser reply in its place, with what to count it as; 0: nothing.
+[[nodiscard]] size_t guard_answer(struct guard *guard, const struct address *from,
+                                  const struct query *query, uint64_t question, uint8_t *out,
+                                  size_t len, enum counter *as);
