@@ -2,6 +2,7 @@
 #include "io/edge/arguments.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/engine/cookie_file.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -191,6 +192,18 @@ static void use_resolv_conf(struct loading *l, FILE *errors)
                 skipped);
 }
 
+// The secrets are read by the engine; a fault of theirs is told with those of the settings.
+static void check_cookies(struct loading *l)
+{
+    char why[COOKIE_FILE_WHY_SIZE];
+    struct cookie_source source;
+    const char *path = l->settings->server_cookie_secrets.text;
+    if (*path == '\0' || cookie_file_read(path, &source, why) == 0)
+        return;
+    settings_report_add(&l->report, l->settings->origins[OPTION_server_cookie_secrets].line,
+                        "server.cookie-secrets: %s", why);
+}
+
 int settings_load(struct settings *settings, int argc, char **argv, FILE *errors)
 {
     struct loading l = {.settings = settings, .argc = argc, .argv = argv};
@@ -211,6 +224,7 @@ int settings_load(struct settings *settings, int argc, char **argv, FILE *errors
     if (l.report.count == 0 && settings->forward.count == 0)
         use_resolv_conf(&l, errors);
     settings_file_check(settings, &l.report);
+    check_cookies(&l);
     if (l.report.count == 0)
         return 0;
 failed:

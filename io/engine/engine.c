@@ -3,6 +3,7 @@
 
 #include "core/forward/plan.h"
 #include "core/policy/access.h"
+#include "io/engine/cookie_file.h"
 #include "io/engine/worker.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct engine {
     void *plan_memory;
     struct access_list access;
     void *access_memory;
+    struct cookie_source cookies;
     struct cache cache;
     void *region;
     size_t region_size;
@@ -213,6 +215,20 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     return 0;
 }
 
+static int cookies_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    const char *path = engine->settings->server_cookie_secrets.text;
+    char file_why[COOKIE_FILE_WHY_SIZE];
+    if (!engine->settings->server_cookies)
+        return 0;
+    if (*path == '\0')
+        return cookie_source_draw(&engine->cookies);
+    int error = cookie_file_read(path, &engine->cookies, file_why);
+    if (error < 0)
+        snprintf(why, ENGINE_WHY_SIZE, "server.cookie-secrets: %s", file_why);
+    return error;
+}
+
 static int worker_make(struct engine *engine, unsigned index, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
@@ -222,6 +238,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .plan = &engine->plan,
         .access = &engine->access,
         .local = engine->local,
+        .cookies = engine->settings->server_cookies ? &engine->cookies : NULL,
         .cache = &engine->cache,
         .counters = &engine->counters[index],
         .worker = index,
@@ -280,6 +297,8 @@ struct engine *engine_open(const struct settings *settings, const struct local *
         error = region_take(engine, why);
     if (error == 0)
         error = tables_take(engine, why);
+    if (error == 0)
+        error = cookies_take(engine, why);
     if (error == 0)
         error = workers_make(engine, why);
     if (error < 0) {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/cookie.h"
+
+// The file of the secrets that cookies are made with (server.cookie-secrets): 32 hexadecimal digits
+// on a line, the current secret first, and at most one more, which was the current one before and
+// still counts. Empty lines and those that begin with # mean nothing.
+
+// Reads it. 0 or a negative errno, and `why` says what is wrong, with the file's name and the line.
+#define COOKIE_FILE_WHY_SIZE 512
+[[nodiscard]] int cookie_file_read(const char *path, struct cookie_source *source,
+                                   char why[static COOKIE_FILE_WHY_SIZE]);
+
+// Secrets out of the kernel's random numbers, another one each day. 0 or a negative errno.
+[[nodiscard]] int cookie_source_draw(struct cookie_source *source);
