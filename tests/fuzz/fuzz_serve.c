@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/policy/cookie.h"
 #include "core/serve.h"
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
@@ -116,10 +117,12 @@ static void world_make(uint8_t choice)
         region_size = (cache_size_min(2) + 63) & ~(size_t)63;
         region = aligned_alloc(64, region_size);
     }
+    static const struct cookie_source cookies = {.keys = {"known to anybody"}, .count = 1};
     struct serve_config config = {
         .settings = &settings,
         .plan = &plan,
         .access = &access_list,
+        .cookies = &cookies,
         .cache = &world.cache,
         .counters = &world.counters,
         .worker_count = shards,
@@ -129,12 +132,17 @@ static void world_make(uint8_t choice)
         .seed = {choice},
     };
     settings.upstream_random_case = settings.upstream_cookies = choice & 8;
+    settings.limits_client_qps = choice >> 6 == 3 || !memory; // few, and a flood soon
+    settings.limits_burst = 100;
+    settings.limits_flood_factor = 2;
+    settings.limits_clients = 16;
     if (!memory) {
         struct serve_config largest = config;
         largest.pending_max = PENDING;
         largest.ports_max = PORTS;
         largest.streams_max = STREAMS;
         memory = aligned_alloc(64, (serve_size(&largest) + 63) & ~(size_t)63);
+        settings.limits_client_qps = choice >> 6 == 3;
     }
     assert(region && memory);
     memset(&world, 0, sizeof world);
