@@ -40,7 +40,7 @@ struct node {
 
 struct leaf {
     struct node node;
-    uint8_t verdicts[FANOUT / 4]; // two bits each
+    uint8_t verdicts[FANOUT];
 };
 
 struct inner {
@@ -195,8 +195,7 @@ static uint32_t leaf_build(struct building *b, const struct entry *entry, unsign
 {
     uint32_t place = (uint32_t)b->used;
     struct leaf *leaf = node_add(b, sizeof *leaf, entry, at, verdict);
-    for (unsigned i = 0; i < FANOUT; i++)
-        leaf->verdicts[i / 4] |= (uint8_t)(verdicts[i] << i % 4 * 2);
+    memcpy(leaf->verdicts, verdicts, FANOUT);
     return place | REF_LEAF;
 }
 
@@ -304,7 +303,7 @@ static inline enum access_verdict walk(const uint8_t *nodes, uint32_t ref, const
         }
         if (ref & REF_LEAF) {
             const struct leaf *leaf = at;
-            return (enum access_verdict)(leaf->verdicts[*octet / 4] >> *octet % 4 * 2 & 3);
+            return (enum access_verdict)leaf->verdicts[*octet];
         }
         ref = ((const struct inner *)at)->refs[*octet++];
     }

@@ -8,7 +8,7 @@
 // A family's trie begins with a table for the first 16 bits of an address. Below it stand nodes of
 // one octet each. A node that all its prefixes agree on is left out: the next one says which octets
 // were skipped and what they have to be. Where nothing is longer than a node's octet, it is a leaf
-// of 256 verdicts of two bits, which is one cache line and its head.
+// of 256 verdicts.
 //
 // All lies in one block, in the caller's memory, and refers to itself by offsets.
 
@@ -21,7 +21,7 @@ struct access_list {
     size_t node_octets; // of the block, what nodes take: for those who wonder
 };
 
-// Octets that access_build needs at most: half a megabyte and 1.2 KiB for each prefix. What it does
+// Octets that access_build needs at most: half a megabyte and 1.4 KiB for each prefix. What it does
 // not need it does not touch.
 [[nodiscard]] size_t access_size(const struct settings *settings);
 

@@ -97,9 +97,7 @@ bool guard_cookie(struct guard *g, const struct address *from, struct query *que
 enum quota_verdict guard_query(struct guard *g, const struct address *from,
                                const struct query *query)
 {
-    enum quota_verdict verdict = quota_query(&g->quota, g->now_us, from, query->proven);
-    counter_set(g->counters, COUNTER_clients_forgotten, g->quota.queries.displaced);
-    return verdict;
+    return quota_query(&g->quota, g->now_us, from, query->proven);
 }
 
 // Every so many-th of what would be dropped is answered in a way that only an honest client can

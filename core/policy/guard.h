@@ -46,6 +46,8 @@ void guard_secrets_change(struct guard *guard);
 static inline void guard_time(struct guard *guard, uint64_t now_us)
 {
     guard->now_us = now_us;
+    if (guard->limits_queries)
+        counter_set(guard->counters, COUNTER_clients_forgotten, guard->quota.queries.displaced);
     if (now_us >= guard->secrets_until_us)
         guard_secrets_change(guard);
 }

@@ -27,10 +27,11 @@ struct quota_config {
     uint64_t seed[2];
 };
 
-// A bucket gains so many units in a tick of 1.024 ms, up to `room`; a query takes `cost`.
+// A bucket gains so many units in a tick of 1.024 ms, up to `room`. A query takes cost[0], or
+// cost[1] where its client is spread over the workers.
 struct quota_rate {
     uint32_t gain;
-    uint32_t cost;
+    uint32_t cost[2];
     uint32_t room;
 };
 
@@ -46,9 +47,7 @@ struct quota_table {
 struct quota {
     struct quota_table queries, answers;
     uint64_t seed[2];
-    uint64_t ipv6_mask;
-    uint32_t ipv4_mask;
-    uint32_t workers;
+    uint64_t masks[ADDRESS_IPV6 + 1]; // by family, as addresses lie in memory
 };
 
 enum quota_verdict {

@@ -406,7 +406,7 @@ static void test_thousands_of_prefixes(void **state)
         assert_int_equal(access_check(&lists.access, &address),
                          i < COUNT ? ACCESS_ALLOW : ACCESS_REFUSE);
     }
-    assert_in_range(lists.access.node_octets, 1, (COUNT / 256 + 1) * 128);
+    assert_in_range(lists.access.node_octets, 1, (COUNT / 256 + 1) * 320);
     free(lists.memory);
     free(prefixes);
 }

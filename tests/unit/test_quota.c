@@ -288,7 +288,7 @@ static void test_random_clients_match_a_model(void **state)
     struct bench bench = bench_of(&usual);
     struct model models[CLIENTS];
     for (unsigned c = 0; c < CLIENTS; c++)
-        models[c] = (struct model){100, 500, START_US};
+        models[c] = (struct model){100, 400, START_US};
     uint64_t seed = 9;
     unsigned counts[3] = {0}, doubtful = 0;
     for (unsigned i = 0; i < STEPS; i++) {
@@ -298,13 +298,13 @@ static void test_random_clients_match_a_model(void **state)
         struct model *m = &models[c];
         double passed = (double)(bench.now_us - m->at_us) / SECOND_US;
         m->tokens = m->tokens + passed * 100 < 100 ? m->tokens + passed * 100 : 100;
-        m->flood = m->flood + passed * 500 < 500 ? m->flood + passed * 500 : 500;
+        m->flood = m->flood + passed * 400 < 400 ? m->flood + passed * 400 : 400;
         m->at_us = bench.now_us;
         struct address from = {.ip = {192, 0, 2, (uint8_t)c}, .port = 99, .family = ADDRESS_IPV4};
         enum quota_verdict verdict = quota_query(&bench.quota, bench.now_us, &from, false);
-        enum quota_verdict wanted = m->flood < 1    ? QUOTA_FLOOD
-                                    : m->tokens < 1 ? QUOTA_HITS_ONLY
-                                                    : QUOTA_ALL;
+        enum quota_verdict wanted = m->tokens >= 1  ? QUOTA_ALL
+                                    : m->flood >= 1 ? QUOTA_HITS_ONLY
+                                                    : QUOTA_FLOOD;
         counts[wanted]++;
         if (verdict != wanted) {
             doubtful++;
@@ -313,7 +313,7 @@ static void test_random_clients_match_a_model(void **state)
                 fail_msg("step %u: %d, wanted %d (%.1f, %.1f)", i, verdict, wanted, m->tokens,
                          m->flood);
         }
-        m->flood -= verdict != QUOTA_FLOOD;
+        m->flood -= verdict == QUOTA_HITS_ONLY;
         m->tokens -= verdict == QUOTA_ALL;
     }
     for (unsigned v = 0; v < 3; v++)
