@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { BATCH_US = 100 };
+
 static void *take(size_t size)
 {
     void *memory = aligned_alloc(64, (size + 63) & ~(size_t)63);
@@ -15,12 +17,15 @@ static void *take(size_t size)
     return memory;
 }
 
-static void settings_make(struct warm *w)
+static void settings_make(struct warm *w, const struct warm_limits *limits)
 {
     settings_init(&w->settings);
+    w->settings.limits_client_qps = limits->client_qps;
+    w->settings.limits_same_answers = limits->same_answers;
     w->settings.upstream_cookies = false; // reply_make writes over an OPT record without options
     w->allowed = (struct prefix){.family = ADDRESS_IPV4}; // 0.0.0.0/0
-    w->settings.access_allow = (struct prefix_list){&w->allowed, 1};
+    w->settings.access_allow =
+        limits->allow.count > 0 ? limits->allow : (struct prefix_list){&w->allowed, 1};
     w->upstream = (struct address){.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4};
     forward_zone_init(&w->zone);
     w->zone.zone = (struct name){.len = 1};
@@ -92,11 +97,18 @@ static void question_warm(struct warm *w, const struct warm_query *query)
 
 struct warm *warm_make(size_t name_count, size_t cache_size)
 {
+    return warm_make_limited(name_count, cache_size, &(struct warm_limits){0});
+}
+
+struct warm *warm_make_limited(size_t name_count, size_t cache_size,
+                               const struct warm_limits *limits)
+{
     struct warm *w = take(sizeof *w);
     w->memory[0] = take(cache_size);
     w->now_us = 1000000000;
     w->name_count = name_count;
-    settings_make(w);
+    w->cookies.count = 1;
+    settings_make(w, limits);
     if (cache_format(&w->cache, w->memory[0], cache_size, WARM_SHARDS, 42) != 0)
         abort();
     w->memory[1] = take(plan_size(&w->settings));
@@ -108,6 +120,7 @@ struct warm *warm_make(size_t name_count, size_t cache_size)
         .settings = &w->settings,
         .plan = &w->plan,
         .access = &w->access,
+        .cookies = &w->cookies,
         .cache = &w->cache,
         .counters = &w->counters,
         .worker_count = 1,
@@ -174,8 +187,12 @@ void warm_hits(struct warm *w, size_t count, size_t batch, size_t rounds)
     uint64_t before = counter_get(&w->counters, COUNTER_answers_cache);
     for (size_t round = 0; round < rounds; round++) {
         for (size_t from = 0; from + batch <= count; from += batch) {
-            for (size_t i = 0; i < batch; i++)
+            for (size_t i = 0; i < batch; i++) {
                 items[i] = item_of(&w->queries[from + i]);
+                if (w->clients)
+                    items[i].client.from = w->clients[(from + i) % w->client_count];
+            }
+            w->now_us += w->clients ? BATCH_US : 0;
             serve_queries(w->serve, w->now_us, items, batch, w->out);
         }
     }

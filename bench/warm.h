@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/policy/cookie.h"
 #include "core/serve.h"
 
 // A worker's state whose cache holds the answers to `name_count` questions, without a socket: what
@@ -29,12 +30,24 @@ struct warm {
     struct address upstream;
     struct plan plan;
     struct access_list access;
+    struct cookie_source cookies;
+    const struct address *clients; // that ask in turn; NULL: one does
+    size_t client_count;
     void *memory[6];
     void *local; // of warm_block
 };
 
+// What stands between the clients and the answers, beside one prefix that lets all in.
+struct warm_limits {
+    struct prefix_list allow;
+    uint64_t client_qps;
+    uint64_t same_answers;
+};
+
 // Ends the program with a message if memory is short.
 struct warm *warm_make(size_t name_count, size_t cache_size);
+struct warm *warm_make_limited(size_t name_count, size_t cache_size,
+                               const struct warm_limits *limits);
 void warm_free(struct warm *warm);
 
 // Gives the worker special names and a block list of so many names, none of them a warm one; half
@@ -42,5 +55,6 @@ void warm_free(struct warm *warm);
 void warm_block(struct warm *warm, size_t name_count);
 
 // Asks `count` of the warm questions from the first on, in batches of `batch`, and checks that each
-// is answered from memory. `rounds` times over.
+// is answered from memory. `rounds` times over, with a tenth of a millisecond for each batch where
+// there are several clients.
 void warm_hits(struct warm *warm, size_t count, size_t batch, size_t rounds);
