@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/address.h"
-#include "core/policy/siphash.h"
+#include "core/policy/siphash24.h"
 #include "core/wire/message.h"
 
 // Server cookies (RFC 7873 in the form of RFC 9018): what we give a client so that it can show that

@@ -9,7 +9,7 @@
 // Whether a client is who it says is not decided here: what is proven has buckets of its own, so
 // that nobody can use up another's by forging its address.
 //
-// A worker sees a part of what the machine is asked. docs/decisions/0004-client-quotas.md tells how
+// A worker sees a part of what the machine is asked. docs/decisions/0006-client-quotas.md tells how
 // it holds a client to the machine's rate nevertheless.
 //
 // When a line of a table is full, the network that was least recently active makes room. If its

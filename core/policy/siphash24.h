@@ -3,9 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a hash under a secret of 128 bits that nobody without
-// the secret can foresee. What RFC 9018 makes cookies with; for tables there is a faster one
-// (core/wire/key.h).
+// SipHash-2-4 (Aumasson and Bernstein 2012): the full number of rounds of core/wire/siphash.h, as
+// RFC 9018 wants it for cookies, which others have to compute alike.
 
 #define SIPHASH_KEY_LEN 16
 
