@@ -507,7 +507,8 @@ static bool admit(struct serve *s, struct serve_item *item, struct lookup *looku
         return false;
     }
     query->proven = item->client.tcp;
-    if (query->cookie && !guard_cookie(&s->guard, &item->client.from, query, &lookup->options))
+    if (query->cookie &&
+        !guard_cookie(&s->guard, &item->client.from, query, &lookup->options, item->handed_over))
         verdict = QUERY_ERROR;
     lookup->hits_only = false;
     if (s->guard.limits_queries && !item->handed_over) {

@@ -73,7 +73,7 @@ static enum counter counter_of(enum cookie_verdict verdict)
 }
 
 bool guard_cookie(struct guard *g, const struct address *from, struct query *query,
-                  struct reply_options *options)
+                  struct reply_options *options, bool again)
 {
     if (!g->cookies)
         return true;
@@ -83,7 +83,7 @@ bool guard_cookie(struct guard *g, const struct address *from, struct query *que
     }
     enum cookie_verdict verdict =
         cookie_check(&g->secrets, query->cookie, query->cookie_len, from, g->now_us / 1000000);
-    counter_add(g->counters, counter_of(verdict), 1);
+    counter_add(g->counters, counter_of(verdict), !again);
     query->proven |= verdict == COOKIE_VALID || verdict == COOKIE_RENEW;
     if (verdict == COOKIE_VALID)
         cookie_add(query, options, query->cookie);

@@ -75,7 +75,7 @@ static bool query_take(struct bench *b, const char *text)
     b->packet = packet_of(text);
     (void)query_read(&b->query, b->packet.bytes, b->packet.len);
     memset(&b->options, 0xa5, sizeof b->options);
-    return !b->query.cookie || guard_cookie(&b->guard, &b->from, &b->query, &b->options);
+    return !b->query.cookie || guard_cookie(&b->guard, &b->from, &b->query, &b->options, false);
 }
 
 static void test_cookies(void **state)
@@ -118,6 +118,18 @@ static void test_cookies(void **state)
     assert_int_equal(counter_get(&b->counters, COUNTER_cookies_valid), 2);
     assert_int_equal(counter_get(&b->counters, COUNTER_cookies_client_only), 2);
     assert_int_equal(counter_get(&b->counters, COUNTER_cookies_invalid), 3);
+    bench_free(b);
+}
+
+static void test_a_query_that_was_handed_over_is_not_counted_again(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(0, 0, 0, true);
+    assert_true(query_take(b, WITH_24));
+    assert_true(guard_cookie(&b->guard, &b->from, &b->query, &b->options, true));
+    assert_true(b->query.proven);
+    assert_packet(b->options.bytes, b->options.len, COOKIE_A1);
+    assert_int_equal(counter_get(&b->counters, COUNTER_cookies_valid), 1);
     bench_free(b);
 }
 
@@ -288,6 +300,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cookies),
+        cmocka_unit_test(test_a_query_that_was_handed_over_is_not_counted_again),
         cmocka_unit_test(test_without_cookies_they_mean_nothing),
         cmocka_unit_test(test_denials),
         cmocka_unit_test(test_what_makes_answers_equal),
