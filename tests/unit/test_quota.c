@@ -208,7 +208,7 @@ static void test_workers_share_the_rate(void **state)
         unsigned in_row; // queries from one port before the next
         double low, high;
     } rows[] = {
-        {1, 1, 1, 1.1}, {0, 1, 1, 1.6}, {0, 2, 1, 1.6}, {1000, 1, 1, 1.6}, {2, 1000000, 1, 1.1}};
+        {1, 1, 1, 1.1}, {0, 1, 1, 1.1}, {0, 2, 1, 1.1}, {1000, 1, 1, 1.1}, {2, 1000000, 1, 1.1}};
     for (size_t r = 0; r < COUNT_OF(rows); r++) {
         struct quota_config config = usual;
         config.workers = WORKERS;
