@@ -168,14 +168,20 @@ static void denied(struct serve *s, struct serve_item *item, const struct query 
     answered(s, item, out, len, as);
 }
 
+// The same for what is about no key: an error, or something of our own.
+static void lone_answered(struct serve *s, struct serve_item *item, uint8_t **out,
+                          const struct query *query, size_t len, enum counter source)
+{
+    if (s->guard.limits_answers)
+        len = guard_answer(&s->guard, &item->client.from, query, 0, *out, len, &source);
+    answered(s, item, out, len, source);
+}
+
 static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
                            const struct query *query, uint16_t rcode, bool ra, int ede)
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
-    enum counter source = source_of(rcode);
-    if (s->guard.limits_answers)
-        len = guard_answer(&s->guard, &item->client.from, query, 0, *out, len, &source);
-    answered(s, item, out, len, source);
+    lone_answered(s, item, out, query, len, source_of(rcode));
 }
 
 // --- questions ---------------------------------------------------------------------------------
@@ -435,6 +441,18 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
     return true;
 }
 
+// Answers a question for all types with little, where that is wanted.
+static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
+{
+    size_t len = serve_any(s, &lookup->query, *out);
+    if (len == 0)
+        return false;
+    if ((*out)[2] & HEADER_TC)
+        serve_count(s, COUNTER_truncated);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_local);
+    return true;
+}
+
 void serve_local(struct serve *s, const struct local *local)
 {
     s->config.local = local;
@@ -448,6 +466,8 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit, denial;
     if (!lookup->item->note && answered_locally(s, lookup, out))
+        return;
+    if (lookup->query.type == TYPE_ANY && answered_any(s, lookup, out))
         return;
     bool own = serve_recall(s, &lookup->key, *out, room, &hit);
     bool alive = own && now_s < hit.expiry_s;
@@ -480,6 +500,28 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
 }
 
+// Looks at the options that a query asks for; false: that is an error already.
+static bool options_admit(struct serve *s, const struct serve_item *item, struct lookup *lookup)
+{
+    struct query *query = &lookup->query;
+    struct reply_options *options = &lookup->options;
+    bool good = !(query->asks & ASKS_COOKIE) ||
+                guard_cookie(&s->guard, &item->client.from, query, options, item->handed_over);
+    if (query->asks & ~ASKS_COOKIE)
+        serve_options(s, query, options);
+    return good;
+}
+
+static void answered_error(struct serve *s, struct serve_item *item, const struct query *query,
+                           uint8_t **out)
+{
+    size_t len = serve_chaos(s, query, *out);
+    if (len > 0)
+        lone_answered(s, item, out, query, len, COUNTER_answers_local);
+    else
+        answered_empty(s, item, out, query, query->rcode, true, EDE_NONE);
+}
+
 // Reads a datagram and decides whether an answer is to be looked for; if not, the item is done.
 static bool admit(struct serve *s, struct serve_item *item, struct lookup *lookup, uint8_t **out)
 {
@@ -507,8 +549,7 @@ static bool admit(struct serve *s, struct serve_item *item, struct lookup *looku
         return false;
     }
     query->proven = item->client.tcp;
-    if (query->cookie &&
-        !guard_cookie(&s->guard, &item->client.from, query, &lookup->options, item->handed_over))
+    if (query->asks && !options_admit(s, item, lookup))
         verdict = QUERY_ERROR;
     lookup->hits_only = false;
     if (s->guard.limits_queries && !item->handed_over) {
@@ -524,7 +565,7 @@ static bool admit(struct serve *s, struct serve_item *item, struct lookup *looku
         return false;
     }
     if (verdict == QUERY_ERROR)
-        answered_empty(s, item, out, query, query->rcode, true, EDE_NONE);
+        answered_error(s, item, query, out);
     return verdict == QUERY_GOOD;
 }
 

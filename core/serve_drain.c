@@ -16,8 +16,10 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
     size_t room = serve_room_for(s, &waiter->client);
     enum counter source = COUNTER_answers_upstream;
     guard_time(&s->guard, now_us);
-    if (waiter->cookied)
+    if (query.asks & ASKS_COOKIE)
         guard_cookie_give(&s->guard, &waiter->client.from, waiter->cookie, &query, &options);
+    if (query.asks & ~ASKS_COOKIE)
+        serve_options(s, &query, &options);
     outgoing->kind = OUTGOING_REPLY;
     outgoing->client = waiter->client;
     if (giving.stale)

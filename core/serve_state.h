@@ -6,8 +6,8 @@
 #include "core/policy/guard.h"
 #include "core/serve.h"
 
-// What serve.c, serve_cache.c, serve_drain.c and serve_filter.c share: the state of a worker, and
-// what it keeps in the cache. Nobody else looks inside.
+// What serve.c, serve_cache.c, serve_drain.c, serve_filter.c and serve_own.c share: the state of a
+// worker, and what it keeps in the cache. Nobody else looks inside.
 
 struct lookup {
     struct serve_item *item;
@@ -66,6 +66,18 @@ static inline void serve_count(struct serve *s, enum counter which)
 // Looks at a question that has just ended, before its answer is kept. True: it goes on as another
 // one, and is not to be touched any more.
 [[nodiscard]] bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending);
+
+// Lets the reply to a query carry what it asks for apart from a cookie, behind a cookie if there is
+// one; `options` must live as long as the query.
+void serve_options(const struct serve *s, struct query *query, struct reply_options *options);
+
+// Writes the answer to a question about this server itself (class CH). Returns its length; 0: it is
+// none that may be answered.
+[[nodiscard]] size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *out);
+
+// Writes the answer to a question for all types of a name. Returns its length; 0: it is to be
+// looked for like any other.
+[[nodiscard]] size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out);
 
 // Keeps the forwarder's answer to a question that has ended with one.
 void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);

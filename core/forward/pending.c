@@ -156,8 +156,8 @@ void waiter_fill(struct waiter *waiter, const struct client *client, const struc
     waiter->flags = query->flags;
     waiter->edns = query->edns;
     waiter->proven = query->proven;
-    waiter->cookied = query->options != NULL;
-    if (waiter->cookied)
+    waiter->asks = query->asks;
+    if (query->asks & ASKS_COOKIE)
         memcpy(waiter->cookie, query->cookie, sizeof waiter->cookie);
     name_case_take(&waiter->spelling, query_name(query), query->name_len);
 }
@@ -182,6 +182,7 @@ struct query waiter_query(const struct waiter *waiter, const struct key *key,
         .dnssec_ok = key_flags(key) & KEY_DO,
         .checking_disabled = key_flags(key) & KEY_CD,
         .udp_size = waiter->udp_size,
+        .asks = waiter->asks,
         .proven = waiter->proven,
         .tcp = waiter->client.tcp,
     };

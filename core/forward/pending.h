@@ -36,9 +36,9 @@ struct waiter {
     uint16_t udp_size;
     uint8_t flags; // the query header's third octet
     bool edns;
-    bool proven;  // comes from where it says
-    bool cookied; // sent a cookie, of which this is the client's part:
-    uint8_t cookie[COOKIE_CLIENT_LEN];
+    bool proven;                       // comes from where it says
+    uint8_t asks;                      // enum query_asks
+    uint8_t cookie[COOKIE_CLIENT_LEN]; // the client's part, where it asks for one
 };
 
 // One send of a question to one upstream. It stays until the question ends, and then perhaps as an

@@ -51,6 +51,7 @@ void guard_secrets_change(struct guard *g)
 
 static void cookie_add(struct query *query, struct reply_options *options, const uint8_t *whole)
 {
+    query->asks |= ASKS_COOKIE;
     options->len = 0;
     reply_options_add(options, EDNS_COOKIE, whole, COOKIE_WHOLE_LEN);
     query->options = options;
@@ -75,6 +76,7 @@ static enum counter counter_of(enum cookie_verdict verdict)
 bool guard_cookie(struct guard *g, const struct address *from, struct query *query,
                   struct reply_options *options, bool again)
 {
+    query->asks &= ~ASKS_COOKIE; // until it has one
     if (!g->cookies)
         return true;
     if (!cookie_len_valid(query->cookie_len)) {
@@ -108,12 +110,13 @@ static bool slips(struct guard *g)
 }
 
 // The reply that asks a client to prove where it is. Never longer than what it asked with, but for
-// the server's part of the cookie.
+// what the options hold that it asked for.
 static size_t challenge(const struct guard *g, uint8_t *out, const struct query *query,
                         enum counter *as)
 {
-    *as = query->options ? COUNTER_answers_cookie : COUNTER_answers_limited;
-    if (query->options)
+    bool cookied = query->asks & ASKS_COOKIE;
+    *as = cookied ? COUNTER_answers_cookie : COUNTER_answers_limited;
+    if (cookied)
         return reply_empty(out, query, RCODE_BADCOOKIE, 0, true, g->udp_payload_max, EDE_NONE);
     return reply_empty(out, query, RCODE_NOERROR, HEADER_TC, true, g->udp_payload_max, EDE_NONE);
 }
@@ -127,7 +130,7 @@ size_t guard_deny(struct guard *g, uint8_t *out, const struct query *query, bool
         *as = COUNTER_drops_quota;
         return 0;
     }
-    if (!query->proven && (flood || query->options))
+    if (!query->proven && (flood || query->asks & ASKS_COOKIE))
         return challenge(g, out, query, as);
     *as = COUNTER_answers_limited;
     return reply_empty(out, query, RCODE_REFUSED, 0, true, g->udp_payload_max, EDE_PROHIBITED);

@@ -53,13 +53,13 @@ static inline void guard_time(struct guard *guard, uint64_t now_us)
 }
 
 // Looks at a query's cookie, which it must have: sets query->proven and has the reply carry a
-// cookie, for which `options` must live as long as the query. False: it is malformed (RFC
-// 7873 5.2.2), or it is a query for a cookie alone (5.4); query->rcode says what to reply. `again`:
-// another worker has looked at it and counted it.
+// cookie, for which `options` must live as long as the query; query->asks tells from here on
+// whether it does. False: it is malformed (RFC 7873 5.2.2), or it is a query for a cookie alone
+// (5.4); query->rcode says what to reply. `again`: another worker has looked at it and counted it.
 [[nodiscard]] bool guard_cookie(struct guard *guard, const struct address *from,
                                 struct query *query, struct reply_options *options, bool again);
 
-// Lets a reply carry a cookie for the client's part at `client`.
+// Lets a reply carry a cookie for the client's part at `client`, as the first of its options.
 void guard_cookie_give(const struct guard *guard, const struct address *from,
                        const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
                        struct reply_options *options);

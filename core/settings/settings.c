@@ -237,6 +237,7 @@ size_t settings_expected(const struct settings_option *option, char text[static 
         [KIND_PATH_LIST] = "a file's path of up to 255 octets",
         [KIND_NAME_LIST] = "a domain name such as corp.example",
         [KIND_PREFIX] = "a prefix such as 2001:db8::/32",
+        [KIND_TEXT] = "up to 63 printable ASCII characters, or off",
         [KIND_RECORD_LIST] = "a record such as printer.lan. 3600 IN A 192.0.2.9",
     };
     char min[32];
@@ -472,6 +473,22 @@ static enum verdict parse_path(const char *text, size_t len, struct path *path)
     return verdict;
 }
 
+static enum verdict parse_text(const char *text, size_t len, struct short_text *value)
+{
+    memset(value, 0, sizeof *value);
+    if (text_is(text, len, "off"))
+        return VERDICT_FINE;
+    if (len == 0 || len >= sizeof value->text)
+        return VERDICT_INVALID;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < 0x20 || text[i] > 0x7e)
+            return VERDICT_INVALID;
+    }
+    value->len = (uint8_t)len;
+    memcpy(value->text, text, len);
+    return VERDICT_FINE;
+}
+
 static enum verdict check_name(const char *text, size_t len)
 {
     struct name name;
@@ -536,6 +553,8 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
         return check_name(text, len);
     case KIND_PREFIX:
         return parse_prefix(text, len, &value->prefix, why);
+    case KIND_TEXT:
+        return parse_text(text, len, &value->short_text);
     }
     return VERDICT_INVALID;
 }
@@ -605,6 +624,9 @@ void settings_store(const struct settings_option *option, void *base,
     case KIND_PATH:
         *(struct path *)field = value->path;
         break;
+    case KIND_TEXT:
+        *(struct short_text *)field = value->short_text;
+        break;
     default:
         *(uint64_t *)field = value->number;
     }
@@ -654,6 +676,10 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return format_address(field, text);
     case KIND_PATH:
         return put_text(text, *(const char *)field ? field : "off");
+    case KIND_TEXT: {
+        const struct short_text *value = field;
+        return put_text(text, value->len > 0 ? value->text : "off");
+    }
     case KIND_ADDRESS_LIST:
     case KIND_UPSTREAM_LIST:
         return address_format(&((const struct address_list *)field)->items[index], text);

@@ -37,6 +37,12 @@ struct path {
     char text[256]; // ends in NUL; empty: none
 };
 
+// A text of printable octets for replies. Empty: none.
+struct short_text {
+    uint8_t len;
+    char text[64]; // ends in NUL too
+};
+
 // Where a value comes from. The line is that of its key in the file; of an option that a zone's
 // entry leaves out, the line where the entry begins.
 enum settings_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND_LINE, SOURCE_RESOLV_CONF };
@@ -63,6 +69,7 @@ enum settings_kind {
     KIND_RECORD_LIST, // the records as text (core/wire/text.h)
     KIND_NAME_LIST,   // the names as text
     KIND_PREFIX,
+    KIND_TEXT, // empty: off
 };
 
 #define KIND_TYPE_BOOLEAN       bool
@@ -81,6 +88,7 @@ enum settings_kind {
 #define KIND_TYPE_RECORD_LIST   struct text_list
 #define KIND_TYPE_NAME_LIST     struct text_list
 #define KIND_TYPE_PREFIX        struct prefix
+#define KIND_TYPE_TEXT          struct short_text
 
 // Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
 enum settings_slot {
@@ -97,6 +105,7 @@ enum forward_slot {
 
 #define SETTINGS_ROWS ((size_t)OPTION_COUNT + (size_t)ZONE_COUNT)
 
+enum any_answer { ANY_HINFO, ANY_TCP, ANY_FORWARD };
 enum forward_strategy { FORWARD_FASTEST, FORWARD_ORDERED, FORWARD_RANDOM };
 
 struct forward_zone {
@@ -149,6 +158,7 @@ union settings_value {
     struct address address;
     struct prefix prefix;
     struct path path;
+    struct short_text short_text;
     struct {
         const char *bytes; // borrowed from what was parsed; no NUL
         size_t len;

@@ -11,8 +11,30 @@ enum {
     OPT_TTL_DO = 0x8000,
 };
 
-// Walks an OPT record's options; each must lie within the record. Of several cookies the first one
-// counts (RFC 7873 5.2).
+// Of several cookies the first one counts (RFC 7873 5.2). A client's keepalive must be empty (RFC
+// 7828 3.2.1); what else it says of that and of NSID (RFC 5001 2.1) is ignored.
+static void option_take(struct query *query, uint16_t code, const uint8_t *bytes, uint16_t len)
+{
+    switch (code) {
+    case EDNS_COOKIE:
+        if (query->asks & ASKS_COOKIE)
+            return;
+        query->asks |= ASKS_COOKIE;
+        query->cookie = bytes;
+        query->cookie_len = len;
+        return;
+    case EDNS_NSID:
+        query->asks |= ASKS_NSID;
+        return;
+    case EDNS_KEEPALIVE:
+        query->asks |= len == 0 ? ASKS_KEEPALIVE : 0;
+        return;
+    default:
+        return;
+    }
+}
+
+// Walks an OPT record's options; each must lie within the record.
 static bool options_take(struct query *query, const uint8_t *data, size_t len)
 {
     struct reader r = reader_over(data, len);
@@ -20,10 +42,8 @@ static bool options_take(struct query *query, const uint8_t *data, size_t len)
         uint16_t code = read_u16(&r);
         uint16_t option_len = read_u16(&r);
         const uint8_t *bytes = read_bytes(&r, option_len);
-        if (!bytes || code != EDNS_COOKIE || query->cookie)
-            continue;
-        query->cookie = bytes;
-        query->cookie_len = option_len;
+        if (bytes)
+            option_take(query, code, bytes, option_len);
     }
     return !r.failed;
 }
@@ -185,33 +205,64 @@ size_t opt_ede_write(uint8_t *opt, enum ede ede)
     return EDE_LEN;
 }
 
-size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
-                   uint16_t udp_payload_max, int ede)
+// The question as it came, where one could be read.
+static size_t question_copy(uint8_t *out, const struct query *query)
 {
-    size_t question_len = query->name_len ? query->name_len + 4u : 0;
+    size_t len = query->name_len ? query->name_len + 4u : 0;
+    memcpy(out + MESSAGE_HEADER_LEN, query->message + MESSAGE_HEADER_LEN, len);
+    return MESSAGE_HEADER_LEN + len;
+}
 
-    store_be16(out, query->id);
-    out[2] = (uint8_t)(HEADER_QR | (query->flags & (HEADER_OPCODE | HEADER_RD)) | extra);
-    out[3] = (uint8_t)((ra ? HEADER_RA : 0) | (query->checking_disabled ? HEADER_CD : 0) |
-                       (rcode & HEADER_RCODE));
-    store_be16(out + 4, question_len != 0);
-    store_be16(out + 6, 0);
-    store_be16(out + 8, 0);
-    store_be16(out + 10, query->edns);
-    size_t len = MESSAGE_HEADER_LEN;
-    memcpy(out + len, query->message + len, question_len);
-    len += question_len;
+static size_t own_opt_write(uint8_t *opt, const struct query *query, uint16_t rcode,
+                            uint16_t udp_payload_max, int ede)
+{
     if (!query->edns)
-        return len;
-
-    uint8_t *opt = out + len;
+        return 0;
+    size_t len = OPT_LEN;
     opt_write(opt, udp_payload_max, rcode, query->dnssec_ok);
-    len += OPT_LEN;
     if (query->options)
         len += opt_options_write(opt, query->options);
     if (ede != EDE_NONE)
         len += opt_ede_write(opt, (enum ede)ede);
     return len;
+}
+
+size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
+                   uint16_t udp_payload_max, int ede)
+{
+    store_be16(out, query->id);
+    out[2] = (uint8_t)(HEADER_QR | (query->flags & (HEADER_OPCODE | HEADER_RD)) | extra);
+    out[3] = (uint8_t)((ra ? HEADER_RA : 0) | (query->checking_disabled ? HEADER_CD : 0) |
+                       (rcode & HEADER_RCODE));
+    store_be16(out + 4, query->name_len != 0);
+    store_be16(out + 6, 0);
+    store_be16(out + 8, 0);
+    store_be16(out + 10, query->edns);
+    size_t len = question_copy(out, query);
+    return len + own_opt_write(out + len, query, rcode, udp_payload_max, ede);
+}
+
+size_t reply_own(uint8_t *out, const struct query *query, const struct own_record *record,
+                 uint16_t udp_payload_max)
+{
+    assert(query->name_len != 0 && record->data_len <= OWN_RECORD_DATA_MAX);
+    store_be16(out, query->id);
+    out[2] = (uint8_t)(HEADER_QR | HEADER_AA | (query->flags & HEADER_RD));
+    out[3] = (uint8_t)(HEADER_RA | (query->checking_disabled ? HEADER_CD : 0));
+    store_be16(out + 4, 1);
+    store_be16(out + 6, 1);
+    store_be16(out + 8, 0);
+    store_be16(out + 10, query->edns);
+    size_t len = question_copy(out, query);
+    uint8_t *at = out + len;
+    store_be16(at, 0xc000 | MESSAGE_HEADER_LEN); // the question's name
+    store_be16(at + 2, record->type);
+    store_be16(at + 4, query->class);
+    store_be32(at + 6, record->ttl);
+    store_be16(at + 10, record->data_len);
+    memcpy(at + 12, record->data, record->data_len);
+    len += 12u + record->data_len;
+    return len + own_opt_write(out + len, query, RCODE_NOERROR, udp_payload_max, EDE_NONE);
 }
 
 size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)

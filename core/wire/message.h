@@ -27,6 +27,7 @@ enum rr_type {
     TYPE_CNAME = 5,
     TYPE_SOA = 6,
     TYPE_PTR = 12,
+    TYPE_HINFO = 13,
     TYPE_MX = 15,
     TYPE_TXT = 16,
     TYPE_SIG = 24,
@@ -69,8 +70,19 @@ enum ede {
     EDE_NETWORK_ERROR = 23,
 };
 
-#define EDE_LEN     6 // octets of an option that holds a code alone
-#define EDNS_COOKIE 10
+#define EDE_LEN 6 // octets of an option that holds a code alone
+
+// Options that both clients and we send (RFC 5001, 7873, 7828).
+enum edns_option { EDNS_NSID = 3, EDNS_COOKIE = 10, EDNS_KEEPALIVE = 11 };
+
+// Of those, the ones that a query asks for, as bits. Nearly always there are none.
+enum query_asks {
+    ASKS_COOKIE = 1,
+    ASKS_NSID = 2,
+    ASKS_KEEPALIVE = 4,
+};
+
+#define IDENTITY_LEN_MAX 63 // octets of what NSID and id.server give
 
 // Cookies (RFC 7873 4): the client's part, and the shortest and longest with the server's.
 #define COOKIE_CLIENT_LEN 8
@@ -78,7 +90,7 @@ enum ede {
 #define COOKIE_MAX_LEN    40
 
 // What the OPT record of a reply is to hold, as on the wire. Built once, before the reply is.
-#define REPLY_OPTIONS_MAX 32
+#define REPLY_OPTIONS_MAX (4 + COOKIE_MAX_LEN + 4 + IDENTITY_LEN_MAX + 4 + 2)
 struct reply_options {
     uint8_t len;
     uint8_t bytes[REPLY_OPTIONS_MAX];
@@ -101,6 +113,7 @@ struct query {
     uint16_t udp_size;      // what the client takes: its OPT's size, at least 512
     uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
     uint16_t cookie_len;
+    uint8_t asks; // enum query_asks
     bool tcp;     // set by the caller: the answer goes over a connection
     bool proven;  // it comes from where it says (policy/guard.h)
     bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
@@ -165,6 +178,20 @@ void reply_options_add(struct reply_options *options, uint16_t code, const void 
 // client. `out` must have room for MESSAGE_UDP_MIN octets. Returns its length.
 size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
                    uint16_t udp_payload_max, int ede);
+
+// A record that stands under the name and the class that were asked for.
+struct own_record {
+    const uint8_t *data;
+    uint32_t ttl;
+    uint16_t type;
+    uint16_t data_len; // OWN_RECORD_DATA_MAX at most
+};
+
+#define OWN_RECORD_DATA_MAX (IDENTITY_LEN_MAX + 1)
+
+// Writes a reply with that record alone; AA is set. Else as reply_empty.
+size_t reply_own(uint8_t *out, const struct query *query, const struct own_record *record,
+                 uint16_t udp_payload_max);
 
 // Writes our own OPT record (RFC 6891 6.1.2), OPT_LEN octets, at `out`.
 void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok);

@@ -132,6 +132,9 @@ static void world_make(uint8_t choice)
         .seed = {choice},
     };
     settings.upstream_random_case = settings.upstream_cookies = choice & 8;
+    settings.server_version = choice & 16;
+    settings.server_identity.len = choice & 16 ? 5 : 0;
+    memcpy(settings.server_identity.text, "ouzel", sizeof "ouzel");
     settings.limits_client_qps = choice >> 6 == 3 || !memory; // few, and a flood soon
     settings.limits_burst = 100;
     settings.limits_flood_factor = 2;

@@ -314,6 +314,7 @@ static void settings_draw(struct sim *sim)
         (struct forward_zone_list){.items = sim->forward, .count = sim->scenario.zones};
     settings->server_udp_payload_max =
         dice_chance(d, 500) ? 1232 : dice_between(d, MESSAGE_UDP_MIN, 4096);
+    settings->server_any = ANY_FORWARD; // so that there is something to judge
     settings->cache_rotate = dice_chance(d, 500);
     settings->cache_ttl_min = dice_chance(d, 150) ? 1000 * dice_below(d, 20) : 0;
     settings->cache_ttl_max = dice_chance(d, 300) ? 1000 * dice_between(d, 20, 100) : 86400000;

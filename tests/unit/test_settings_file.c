@@ -215,6 +215,15 @@ static const struct {
      "\"/a\" is in the list twice: give it once"},
     {"no path", "local:\n  hosts: [\"\"]\n", 2, "\"\" is not valid: give a file's path"},
     {"no answer", "local:\n  block-answer: nxdomian\n", 2, "did you mean nxdomain?"},
+    // What the server says of itself.
+    {"identity with a tab", "server:\n  identity: \"a\\tb\"\n", 2,
+     "server.identity: \"a\\x09b\" is not valid: give up to 63 printable ASCII characters, or off"},
+    {"identity of nothing", "server:\n  identity: \"\"\n", 2, "give up to 63 printable"},
+    {"identity that is too long",
+     "server:\n  identity: a123456789b123456789c123456789d123456789e123456789f123456789g123\n", 2,
+     "give up to 63 printable"},
+    {"identity in another script", "server:\n  identity: größe\n", 2, "give up to 63 printable"},
+    {"no answer to ANY", "server:\n  any: hinof\n", 2, "did you mean hinfo?"},
     // Filters.
     {"name that is none", "filter:\n  rebind-allow: [a..b]\n", 2,
      "\"a..b\" is not valid: give a domain name"},
