@@ -120,16 +120,8 @@ static size_t reply_end(struct reply *reply, const struct answer_limits *limits)
     store_be16(out + 8, reply->authorities);
     store_be16(out + 10, query->edns);
     size_t len = reply->out.at;
-    if (!query->edns)
-        return len;
-    uint8_t *opt = out + len;
-    opt_write(opt, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
-    len += OPT_LEN;
-    if (query->options)
-        len += opt_options_write(opt, query->options);
-    if (reply->ede != EDE_NONE)
-        len += opt_ede_write(opt, (enum ede)reply->ede);
-    return len;
+    return len + reply_opt_write(out + len, query, RCODE_NOERROR, limits->udp_payload_max,
+                                 reply->ede);
 }
 
 // A record's front; its data, of that length, is to follow.

@@ -205,55 +205,51 @@ size_t opt_ede_write(uint8_t *opt, enum ede ede)
     return EDE_LEN;
 }
 
-// The question as it came, where one could be read.
-static size_t question_copy(uint8_t *out, const struct query *query)
-{
-    size_t len = query->name_len ? query->name_len + 4u : 0;
-    memcpy(out + MESSAGE_HEADER_LEN, query->message + MESSAGE_HEADER_LEN, len);
-    return MESSAGE_HEADER_LEN + len;
-}
-
-static size_t own_opt_write(uint8_t *opt, const struct query *query, uint16_t rcode,
-                            uint16_t udp_payload_max, int ede)
+size_t reply_opt_write(uint8_t *out, const struct query *query, uint16_t rcode,
+                       uint16_t udp_payload_max, int ede)
 {
     if (!query->edns)
         return 0;
     size_t len = OPT_LEN;
-    opt_write(opt, udp_payload_max, rcode, query->dnssec_ok);
+    opt_write(out, udp_payload_max, rcode, query->dnssec_ok);
     if (query->options)
-        len += opt_options_write(opt, query->options);
+        len += opt_options_write(out, query->options);
     if (ede != EDE_NONE)
-        len += opt_ede_write(opt, (enum ede)ede);
+        len += opt_ede_write(out, (enum ede)ede);
     return len;
+}
+
+// Writes a reply up to its first record: the header, and the question as it came, where one could
+// be read. Counts this many answers, and the OPT record where there is to be one. Returns its
+// length.
+static size_t front_write(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra,
+                          bool ra, uint16_t answers)
+{
+    size_t question_len = query->name_len ? query->name_len + 4u : 0;
+    store_be16(out, query->id);
+    out[2] = (uint8_t)(HEADER_QR | (query->flags & (HEADER_OPCODE | HEADER_RD)) | extra);
+    out[3] = (uint8_t)((ra ? HEADER_RA : 0) | (query->checking_disabled ? HEADER_CD : 0) |
+                       (rcode & HEADER_RCODE));
+    store_be16(out + 4, question_len != 0);
+    store_be16(out + 6, answers);
+    store_be16(out + 8, 0);
+    store_be16(out + 10, query->edns);
+    memcpy(out + MESSAGE_HEADER_LEN, query->message + MESSAGE_HEADER_LEN, question_len);
+    return MESSAGE_HEADER_LEN + question_len;
 }
 
 size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
                    uint16_t udp_payload_max, int ede)
 {
-    store_be16(out, query->id);
-    out[2] = (uint8_t)(HEADER_QR | (query->flags & (HEADER_OPCODE | HEADER_RD)) | extra);
-    out[3] = (uint8_t)((ra ? HEADER_RA : 0) | (query->checking_disabled ? HEADER_CD : 0) |
-                       (rcode & HEADER_RCODE));
-    store_be16(out + 4, query->name_len != 0);
-    store_be16(out + 6, 0);
-    store_be16(out + 8, 0);
-    store_be16(out + 10, query->edns);
-    size_t len = question_copy(out, query);
-    return len + own_opt_write(out + len, query, rcode, udp_payload_max, ede);
+    size_t len = front_write(out, query, rcode, extra, ra, 0);
+    return len + reply_opt_write(out + len, query, rcode, udp_payload_max, ede);
 }
 
 size_t reply_own(uint8_t *out, const struct query *query, const struct own_record *record,
                  uint16_t udp_payload_max)
 {
     assert(query->name_len != 0 && record->data_len <= OWN_RECORD_DATA_MAX);
-    store_be16(out, query->id);
-    out[2] = (uint8_t)(HEADER_QR | HEADER_AA | (query->flags & HEADER_RD));
-    out[3] = (uint8_t)(HEADER_RA | (query->checking_disabled ? HEADER_CD : 0));
-    store_be16(out + 4, 1);
-    store_be16(out + 6, 1);
-    store_be16(out + 8, 0);
-    store_be16(out + 10, query->edns);
-    size_t len = question_copy(out, query);
+    size_t len = front_write(out, query, RCODE_NOERROR, HEADER_AA, true, 1);
     uint8_t *at = out + len;
     store_be16(at, 0xc000 | MESSAGE_HEADER_LEN); // the question's name
     store_be16(at + 2, record->type);
@@ -262,7 +258,7 @@ size_t reply_own(uint8_t *out, const struct query *query, const struct own_recor
     store_be16(at + 10, record->data_len);
     memcpy(at + 12, record->data, record->data_len);
     len += 12u + record->data_len;
-    return len + own_opt_write(out + len, query, RCODE_NOERROR, udp_payload_max, EDE_NONE);
+    return len + reply_opt_write(out + len, query, RCODE_NOERROR, udp_payload_max, EDE_NONE);
 }
 
 size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)

@@ -203,6 +203,12 @@ size_t opt_options_write(uint8_t *opt, const struct reply_options *options);
 // EDE_LEN.
 size_t opt_ede_write(uint8_t *opt, enum ede ede);
 
+// Writes the OPT record of a reply at `out`, where the client sent one: with the query's options,
+// and an EDE option where `ede` is not EDE_NONE. Returns its length, 0 without. Answers from
+// memory (answer_give) write theirs step by step, which takes 13 instructions less.
+size_t reply_opt_write(uint8_t *out, const struct query *query, uint16_t rcode,
+                       uint16_t udp_payload_max, int ede);
+
 // What goes to an upstream: RD set, CD and DO as given, own OPT.
 struct upstream_query {
     const uint8_t *name;              // in lower case
