@@ -150,14 +150,24 @@ static enum counter source_of(uint16_t rcode)
     }
 }
 
-// The same for what was looked up, unless it has gone there too often.
+// The same, unless the like of it has gone there too often. `question` is the hash of the query's
+// key; 0: it has none.
+static inline void limited_answered(struct serve *s, struct serve_item *item,
+                                    const struct query *query, uint64_t question, uint8_t **out,
+                                    size_t len, enum counter source)
+{
+    if (s->guard.limits_answers)
+        len = guard_answer(&s->guard, &item->client.from, query, question, *out, len, &source);
+    answered(s, item, out, len, source);
+}
+
+// The same for what was looked up.
 static inline void lookup_answered(struct serve *s, const struct lookup *lookup, uint8_t **out,
                                    size_t len, enum counter source)
 {
-    if (s->guard.limits_answers)
-        len = guard_answer(&s->guard, &lookup->item->client.from, &lookup->query, lookup->key.hash,
-                           *out, len, &source);
-    answered(s, lookup->item, out, len, source);
+    if ((*out)[2] & HEADER_TC)
+        serve_count(s, COUNTER_truncated);
+    limited_answered(s, lookup->item, &lookup->query, lookup->key.hash, out, len, source);
 }
 
 static void denied(struct serve *s, struct serve_item *item, const struct query *query,
@@ -168,20 +178,11 @@ static void denied(struct serve *s, struct serve_item *item, const struct query 
     answered(s, item, out, len, as);
 }
 
-// The same for what is about no key: an error, or something of our own.
-static void lone_answered(struct serve *s, struct serve_item *item, uint8_t **out,
-                          const struct query *query, size_t len, enum counter source)
-{
-    if (s->guard.limits_answers)
-        len = guard_answer(&s->guard, &item->client.from, query, 0, *out, len, &source);
-    answered(s, item, out, len, source);
-}
-
 static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
                            const struct query *query, uint16_t rcode, bool ra, int ede)
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
-    lone_answered(s, item, out, query, len, source_of(rcode));
+    limited_answered(s, item, query, 0, out, len, source_of(rcode));
 }
 
 // --- questions ---------------------------------------------------------------------------------
@@ -240,8 +241,6 @@ static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *look
         return false;
     struct answer_giving giving = {.turn = s->turn++, .stale = true};
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
-    if ((*out)[2] & HEADER_TC)
-        serve_count(s, COUNTER_truncated);
     lookup_answered(s, lookup, out, len, COUNTER_answers_stale);
     return true;
 }
@@ -434,8 +433,6 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
         return false;
     }
     s->turn++;
-    if ((*out)[2] & HEADER_TC)
-        serve_count(s, COUNTER_truncated);
     lookup_answered(s, lookup, out, len,
                     source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
     return true;
@@ -444,11 +441,9 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
 // Answers a question for all types with little, where that is wanted.
 static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
 {
-    size_t len = serve_any(s, &lookup->query, *out);
+    size_t len = lookup->query.type == TYPE_ANY ? serve_any(s, &lookup->query, *out) : 0;
     if (len == 0)
         return false;
-    if ((*out)[2] & HEADER_TC)
-        serve_count(s, COUNTER_truncated);
     lookup_answered(s, lookup, out, len, COUNTER_answers_local);
     return true;
 }
@@ -465,9 +460,8 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit, denial;
-    if (!lookup->item->note && answered_locally(s, lookup, out))
-        return;
-    if (lookup->query.type == TYPE_ANY && answered_any(s, lookup, out))
+    if (!lookup->item->note &&
+        (answered_locally(s, lookup, out) || answered_any(s, lookup, out)))
         return;
     bool own = serve_recall(s, &lookup->key, *out, room, &hit);
     bool alive = own && now_s < hit.expiry_s;
@@ -495,8 +489,6 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
         .turn = s->turn++,
     };
     size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
-    if ((*out)[2] & HEADER_TC)
-        serve_count(s, COUNTER_truncated);
     lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
 }
 
@@ -517,7 +509,7 @@ static void answered_error(struct serve *s, struct serve_item *item, const struc
 {
     size_t len = serve_chaos(s, query, *out);
     if (len > 0)
-        lone_answered(s, item, out, query, len, COUNTER_answers_local);
+        limited_answered(s, item, query, 0, out, len, COUNTER_answers_local);
     else
         answered_empty(s, item, out, query, query->rcode, true, EDE_NONE);
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "core/serve_state.h"
 
+#include <assert.h>
+
 // What a worker says of itself: options of its replies, names of class CH, and the small answer to
 // a question for all types.
+
+static_assert(sizeof((struct short_text *)0)->text - 1 == IDENTITY_LEN_MAX);
 
 enum { ANY_TTL_S = 3600 }; // RFC 8482 4.2: long enough that it is not asked for again and again
 
@@ -49,6 +53,7 @@ static bool is_asked(const struct query *query, const char *name, size_t name_si
 size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *out)
 {
     static const char version[] = "ouzel " OUZEL_VERSION;
+    static_assert(sizeof version <= OWN_RECORD_DATA_MAX);
     const struct settings *settings = s->config.settings;
     const struct short_text *identity = &settings->server_identity;
     if (query->class != CLASS_CH || query->rcode != RCODE_REFUSED ||
@@ -70,8 +75,6 @@ size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out)
     static const uint8_t data[] = "\7RFC8482";
     struct own_record record = {
         .data = data, .ttl = ANY_TTL_S, .type = TYPE_HINFO, .data_len = sizeof data};
-    if (query->type != TYPE_ANY)
-        return 0;
     switch ((enum any_answer)s->config.settings->server_any) {
     case ANY_HINFO:
         return reply_own(out, query, &record, s->limits.udp_payload_max);

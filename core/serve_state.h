@@ -75,8 +75,8 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
 // none that may be answered.
 [[nodiscard]] size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *out);
 
-// Writes the answer to a question for all types of a name. Returns its length; 0: it is to be
-// looked for like any other.
+// Writes the answer to a question for all types of a name, which it must be. Returns its length; 0:
+// it is to be looked for like any other.
 [[nodiscard]] size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out);
 
 // Keeps the forwarder's answer to a question that has ended with one.
