@@ -77,7 +77,13 @@ class Case(unittest.TestCase):
 class SharedCase(Case):
     """Tests of one class that share their servers; `start_shared` starts them."""
 
-    shared = None
+    server_process = None  # the one that the tests ask, where `start_shared` sets it
+
+    def setUp(self):
+        super().setUp()
+        if self.server_process:
+            self.processes = [self.server_process]
+            self.server = self.server_process.server
 
     @classmethod
     def setUpClass(cls):

@@ -133,6 +133,19 @@ def rdata_texts(reply, rdtype=None):
                   if rdtype is None or rrset.rdtype == dns.rdatatype.from_text(rdtype))
 
 
+def option_of(message, code):
+    """The octets of a message's first EDNS option with this code; None: there is none."""
+    for option in message.options:
+        if option.otype == code:
+            return option.to_wire() if hasattr(option, 'to_wire') else option.data
+    return None
+
+
+def ede_codes(message):
+    """Its extended errors (RFC 8914)."""
+    return [option.code for option in message.options if option.otype == dns.edns.EDE]
+
+
 def plain_query(name, rdtype=1, ident=0):
     """A query's octets without dnspython, for tests that send thousands."""
     labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.') if label)

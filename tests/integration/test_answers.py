@@ -22,8 +22,6 @@ class ThroughNsd(SharedCase):
 
     def setUp(self):
         super().setUp()
-        self.processes = [self.server_process]
-        self.server = self.server_process.server
         self.direct = (self.nsd_server.address, self.nsd_server.port)
 
     def assert_same(self, name, rdtype, **options):

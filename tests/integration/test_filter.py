@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What is made of upstream's answers: protection against rebinding, and DNS64."""
 
-import dns.edns
 import dns.message
 import dns.rdatatype
 import dns.rrset
 
 import harness
 from case import Case
-from harness import ask, rdata_texts
+from harness import ask, ede_codes, rdata_texts
 
 
 def answering(records):
@@ -27,10 +26,6 @@ def answering(records):
                                                        'ns.example. a.example. 1 2 3 4 60'))
         asked.send(reply.to_wire())
     return script
-
-
-def ede_codes(reply):
-    return [option.code for option in reply.options if option.otype == dns.edns.EDE]
 
 
 class Rebind(Case):

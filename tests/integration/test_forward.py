@@ -201,10 +201,7 @@ class Edns(Case):
 
 
 def cookie_of(asked):
-    for option in asked.message().options:
-        if option.otype == 10:
-            return option.to_wire()
-    return None
+    return harness.option_of(asked.message(), 10)
 
 
 def with_cookie(data, cookie, rcode=0):
@@ -366,7 +363,7 @@ class Failures(Case):
         for _ in range(5):
             reply = ask(ouzel.server, 'a.example', use_edns=0)
             self.assert_status(reply, 'SERVFAIL')
-            self.assertIn(13, [option.code for option in reply.options if option.otype == 15])
+            self.assertIn(13, harness.ede_codes(reply))
         self.assertEqual(len(upstream.asked), sends)
         self.assertEqual(ouzel.total('ouzel_failures_remembered_total'), 5)
         self.assert_balance(ouzel)
@@ -377,7 +374,7 @@ class Failures(Case):
         reply = ask(ouzel.server, 'a.example', use_edns=0)
         self.assert_status(reply, 'SERVFAIL')
         self.assertLess(time.monotonic() - start, 0.5 * harness.PATIENCE)
-        self.assertIn(23, [option.code for option in reply.options if option.otype == 15])
+        self.assertIn(23, harness.ede_codes(reply))
 
     def test_back_from_an_outage(self):
         """What failed for want of an upstream is asked again as soon as there is one."""
@@ -404,7 +401,7 @@ class Stale(Case):
 
     def assert_stale(self, reply, ede):
         self.assertEqual([rrset.ttl for rrset in reply.answer], [30])
-        self.assertEqual([option.code for option in reply.options if option.otype == 15], [ede])
+        self.assertEqual(harness.ede_codes(reply), [ede])
 
     def test_after_a_while_then_at_once(self):
         upstream, ouzel = self.begin(**{'stale-answer-after': '300ms'})

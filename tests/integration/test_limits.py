@@ -41,15 +41,7 @@ def with_cookie(data, cookie, size=1232):
 def cookie_of(data):
     """The cookie of a reply; None where it has none."""
     message = dns.message.from_wire(data) if isinstance(data, bytes) else data
-    for option in message.options:
-        if option.otype == COOKIE:
-            return option.to_wire() if hasattr(option, 'to_wire') else option.data
-    return None
-
-
-def ede_of(message):
-    return [struct.unpack('>H', option.to_wire()[:2])[0] for option in message.options
-            if option.otype == 15]
+    return harness.option_of(message, COOKIE)
 
 
 def volley(server, queries, source=None, silence=0.4):
@@ -110,7 +102,7 @@ class Quota(Case):
         use_up(server)
         reply = ask(server, 'why.example', use_edns=0, source='127.0.0.1')
         self.assert_status(reply, 'REFUSED')
-        self.assertEqual(ede_of(reply), [18])
+        self.assertEqual(harness.ede_codes(reply), [18])
         self.assertTrue(reply.flags & dns.flags.RA)
 
     def test_flood_is_dropped_but_for_the_slip(self):

@@ -214,8 +214,7 @@ class Local(SharedCase):
             with self.subTest(name=name):
                 reply = self.local(name, rcode='NXDOMAIN', source='blocked', use_edns=0)
                 self.assertEqual(str(reply.authority[0].name).lower(), zone)
-                self.assertEqual([option.code for option in reply.options
-                                  if option.otype == dns.edns.EDE], [15])
+                self.assertEqual(harness.ede_codes(reply), [15])
 
     def test_not_blocked(self):
         for name in ('x.good.ads.example', 'allowed.tracker.example', 'shop.example', 'example',

@@ -2,7 +2,6 @@
 """What ouzel says of itself: NSID (RFC 5001), keepalive (RFC 7828), names of class CH, and the
 small answer to a question for all types (RFC 8482)."""
 
-import socket
 import struct
 
 import dns.edns
@@ -14,16 +13,9 @@ import dns.rdataclass
 
 import harness
 from case import SharedCase
-from harness import ask, rdata_texts
+from harness import ask, option_of, rdata_texts
 
 NSID, KEEPALIVE = 3, 11
-
-
-def option_of(message, code):
-    for option in message.options:
-        if option.otype == code:
-            return option.to_wire() if hasattr(option, 'to_wire') else option.data
-    return None
 
 
 def empty_option(code):
@@ -39,11 +31,6 @@ class Own(SharedCase):
             cls.shared_directory, [cls.upstream], workers=2,
             settings={'server': {'identity': 'ns1 (campus)', 'version': True,
                                  'tcp-idle-timeout': '3s'}}))
-
-    def setUp(self):
-        super().setUp()
-        self.processes = [self.server_process]
-        self.server = self.server_process.server
 
     def test_nsid(self):
         for where in ('upstream', 'memory'):
@@ -93,11 +80,6 @@ class Silent(SharedCase):
         cls.server_process = cls.keep_shared(
             harness.Ouzel(cls.shared_directory, [cls.upstream],
                           settings={'server': {'any': 'tcp'}}))
-
-    def setUp(self):
-        super().setUp()
-        self.processes = [self.server_process]
-        self.server = self.server_process.server
 
     def test_nothing_is_told(self):
         for name in ('id.server', 'version.bind', 'hostname.bind'):
