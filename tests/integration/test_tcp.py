@@ -142,6 +142,16 @@ class Tcp(Case):
                               ouzel.server[1])
         self.assertEqual(reply.rcode(), dns.rcode.NOERROR)
 
+    def test_dso_is_not_implemented_and_the_connection_stays(self):
+        """RFC 8490 5.1.1: what does not know DSO says NOTIMP, and goes on."""
+        ouzel = self.start()
+        with connect(ouzel.server) as sock:
+            sock.sendall(framed(b'\x12\x34\x30\0' + b'\0' * 8))
+            reply = read_message(sock)
+            self.assertEqual(reply[:4], b'\x12\x34\xb0\x84')
+            sock.sendall(framed(harness.plain_query('a.example')))
+            self.assertEqual(read_message(sock)[3] & 15, 0)
+
     def test_transfers_are_refused(self):
         ouzel = self.start()
         for rdtype in (251, 252):
