@@ -80,6 +80,10 @@ static inline uint32_t cache_shard_of(const struct cache *cache, uint64_t hash)
                                               const struct cache_key *key, void *value,
                                               size_t value_size, struct cache_hit *hit);
 
+// The same without counting as a hit.
+[[nodiscard]] enum cache_verdict cache_peek(const struct cache *cache, const struct cache_key *key,
+                                            void *value, size_t value_size, struct cache_hit *hit);
+
 // For callers that work in stages of their own: begin to fetch what the lookup of `hash` will touch
 // first (its bucket), and then, when that has had time to arrive, the entry. Both only hint.
 void cache_prefetch_bucket(const struct cache *cache, uint64_t hash);

@@ -167,8 +167,9 @@ static enum outcome bucket_read(const struct cache *cache, const struct layout_s
     return found ? FOUND : NOT_HERE;
 }
 
-enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_key *key, void *value,
-                                size_t value_size, struct cache_hit *hit)
+__attribute__((always_inline)) static inline enum cache_verdict look_up(
+    const struct cache *cache, const struct cache_key *key, void *value, size_t value_size,
+    struct cache_hit *hit, bool mark)
 {
     const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, key->hash));
     const struct layout_bucket *first = first_bucket(cache, shard, (uint32_t)key->hash);
@@ -180,7 +181,8 @@ enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_ke
         uint64_t sequence;
         switch (bucket_read(cache, shard, bucket, key, value, value_size, hit, &sequence)) {
         case FOUND:
-            hit_mark(shard, hit);
+            if (mark)
+                hit_mark(shard, hit);
             return CACHE_HIT;
         case NOT_HERE:
             // The second bucket's own overflow is not this key's. An entry that has gone from there
@@ -196,6 +198,18 @@ enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_ke
         }
     }
     return CACHE_MISS;
+}
+
+enum cache_verdict cache_lookup(const struct cache *cache, const struct cache_key *key, void *value,
+                                size_t value_size, struct cache_hit *hit)
+{
+    return look_up(cache, key, value, value_size, hit, true);
+}
+
+enum cache_verdict cache_peek(const struct cache *cache, const struct cache_key *key, void *value,
+                              size_t value_size, struct cache_hit *hit)
+{
+    return look_up(cache, key, value, value_size, hit, false);
 }
 
 void cache_prefetch_bucket(const struct cache *cache, uint64_t hash)

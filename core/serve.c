@@ -355,10 +355,6 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
 static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     struct serve_item *item = lookup->item;
-    if (item->note) {
-        item->verdict = SERVE_NOTED; // what it speaks of is gone
-        return;
-    }
     if (!(lookup->query.flags & HEADER_RD)) {
         // Not asked to find it, and it is not at hand.
         answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
@@ -398,6 +394,18 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         budget_give(&s->refresh_budget, BUDGET_SEND);
     refresh->timer.kind = TIMER_REFRESH;
     wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
+}
+
+// Another worker says that an answer whose home is here is popular. What it speaks of may be gone
+// by now, and a newer one in its place.
+static void note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out)
+{
+    struct cache_hit hit;
+    size_t room = serve_room_for(s, &lookup->item->client);
+    lookup->item->verdict = SERVE_NOTED;
+    if (serve_peek(s, &lookup->key, out, room, &hit) && now_us / 1000000 < hit.expiry_s &&
+        hit.asked >= REFRESH_HITS)
+        popular_note(s, lookup, out, &hit);
 }
 
 // Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
@@ -460,8 +468,11 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit, denial;
-    if (!lookup->item->note &&
-        (answered_locally(s, lookup, out) || answered_any(s, lookup, out)))
+    if (lookup->item->note) {
+        note_take(s, now_us, lookup, *out);
+        return;
+    }
+    if (answered_locally(s, lookup, out) || answered_any(s, lookup, out))
         return;
     bool own = serve_recall(s, &lookup->key, *out, room, &hit);
     bool alive = own && now_s < hit.expiry_s;
@@ -474,12 +485,6 @@ static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
             return;
         }
         hit = denial;
-    }
-    if (lookup->item->note) {
-        if (alive)
-            popular_note(s, lookup, *out, &hit);
-        lookup->item->verdict = SERVE_NOTED;
-        return;
     }
     if (alive && hit.asked < REFRESH_HITS)
         hit_learn(s, lookup, *out, &hit);
@@ -648,11 +653,12 @@ static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refres
     struct key key;
     struct cache_hit hit;
     uint8_t value[MESSAGE_HEADER_LEN];
-    uint32_t expiry_s = refresh->expiry_s;
+    uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
     const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
-    bool same = serve_recall(s, &key, value, sizeof value, &hit) && hit.expiry_s == expiry_s;
+    bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
+                hit.expiry_s == expiry_s;
     if (!same || !zone || pending_find(&f->pending, &key) || forward_is_down(f, now_us, zone) ||
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;

@@ -9,6 +9,13 @@ bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out, si
     return cache_lookup(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
 }
 
+bool serve_peek(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
+                struct cache_hit *hit)
+{
+    struct cache_key cache_key = key_for_cache(key);
+    return cache_peek(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
+}
+
 bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
                          struct cache_hit *hit)
 {

@@ -51,7 +51,11 @@ static inline void serve_count(struct serve *s, enum counter which)
 [[nodiscard]] bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out,
                                 size_t size, struct cache_hit *hit);
 
-// The same of the denial of its name.
+// The same without counting as a hit.
+[[nodiscard]] bool serve_peek(const struct serve *s, const struct key *key, uint8_t *out,
+                              size_t size, struct cache_hit *hit);
+
+// Recalls the denial of its name.
 [[nodiscard]] bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *out,
                                        size_t size, struct cache_hit *hit);
 

@@ -37,15 +37,20 @@ static uint64_t due_us(uint32_t birth_s, uint32_t expiry_s)
 struct refresh *refresh_note(struct refresh_table *table, const struct key *key, uint32_t birth_s,
                              uint32_t expiry_s, bool *full)
 {
-    struct refresh **link = link_of(table, key);
-    *full = !*link && !table->free;
-    if (*link || !table->free || expiry_s - birth_s < REFRESH_LIFE_MIN_S)
+    struct refresh **link = link_of(table, key), *refresh = *link;
+    *full = !refresh && !table->free;
+    if (expiry_s - birth_s < REFRESH_LIFE_MIN_S || *full ||
+        (refresh && refresh->birth_s == birth_s && refresh->expiry_s == expiry_s))
         return NULL;
-    struct refresh *refresh = table->free;
-    table->free = refresh->next;
-    *refresh = (struct refresh){.due_us = due_us(birth_s, expiry_s), .expiry_s = expiry_s};
-    key_copy(&refresh->key, key);
-    *link = refresh;
+    if (!refresh) {
+        *link = refresh = table->free;
+        table->free = refresh->next;
+        *refresh = (struct refresh){0};
+        key_copy(&refresh->key, key);
+    }
+    refresh->due_us = due_us(birth_s, expiry_s);
+    refresh->birth_s = birth_s;
+    refresh->expiry_s = expiry_s;
     return refresh;
 }
 

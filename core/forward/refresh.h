@@ -21,7 +21,8 @@ struct refresh {
     struct timer timer; // first, so that the owner of a timer is found
     struct refresh *next;
     uint64_t due_us;
-    uint32_t expiry_s; // of the answer that was noted
+    uint32_t birth_s; // of the answer that was noted, as the next
+    uint32_t expiry_s;
     struct key key;
 };
 
@@ -35,8 +36,10 @@ struct refresh_table {
 [[nodiscard]] size_t refresh_size(uint32_t size);
 void refresh_init(struct refresh_table *table, void *memory, uint32_t size);
 
-// Notes an answer by its key and times; the caller starts its timer for `due_us`. NULL: it is there
-// already, lives too short, or the table is full (`*full`).
+// Notes an answer by its key and times, in the place of an older one under the key; the caller
+// starts its timer anew for `due_us`. NULL: it is there already, lives too short, or the table is
+// full
+// (`*full`).
 [[nodiscard]] struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
                                            uint32_t birth_s, uint32_t expiry_s, bool *full);
 void refresh_forget(struct refresh_table *table, struct refresh *refresh);

@@ -58,6 +58,27 @@ static void test_lookup_copies_no_more_than_there_is_room(void **state)
     region_free(&r);
 }
 
+static void test_peek_finds_the_same_and_is_no_hit(void **state)
+{
+    (void)state;
+    struct region r = formatted(cache_size_min(1), 1);
+    uint8_t looked[100], peeked[100];
+    struct cache_hit hit;
+    struct cache_key key = key_of(&(uint64_t){7});
+    assert_int_equal(cache_peek(&r.cache, &key, peeked, sizeof peeked, &hit), CACHE_MISS);
+    insert_good(&r.cache, 7, 100);
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(cache_peek(&r.cache, &key, peeked, sizeof peeked, &hit), CACHE_HIT);
+        assert_int_equal(hit.asked, 0);
+    }
+    assert_int_equal(cache_lookup(&r.cache, &key, looked, sizeof looked, &hit), CACHE_HIT);
+    assert_int_equal(hit.asked, 0);
+    assert_memory_equal(looked, peeked, 100);
+    assert_int_equal(cache_peek(&r.cache, &key, peeked, sizeof peeked, &hit), CACHE_HIT);
+    assert_int_equal(hit.asked, 1);
+    region_free(&r);
+}
+
 static void test_insert_under_the_same_key_replaces(void **state)
 {
     (void)state;
@@ -484,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_empty_cache_has_nothing),
         cmocka_unit_test(test_value_comes_back_with_its_times),
         cmocka_unit_test(test_lookup_copies_no_more_than_there_is_room),
+        cmocka_unit_test(test_peek_finds_the_same_and_is_no_hit),
         cmocka_unit_test(test_insert_under_the_same_key_replaces),
         cmocka_unit_test(test_removed_value_is_gone_until_inserted_again),
         cmocka_unit_test(test_values_of_every_length_come_back),

@@ -83,9 +83,28 @@ static void test_answer_is_noted_once(void **state)
     assert_non_null(refresh);
     assert_true(key_equal(&refresh->key, &key));
     assert_null(note(&b, 1, 60, false));
-    assert_null(note(&b, 1, 90, false)); // nor with another life: the first has to be over
     refresh_forget(&b.table, refresh);
-    assert_non_null(note(&b, 1, 90, false));
+    assert_non_null(note(&b, 1, 60, false));
+    end(&b);
+}
+
+// An answer that was replaced before its end leaves its note to the next, though nothing is free.
+static void test_note_goes_over_to_the_next_answer(void **state)
+{
+    (void)state;
+    struct bench b = begin(1);
+    struct key key = key_of(1);
+    bool full;
+    struct refresh *refresh = note(&b, 1, 60, false);
+    assert_ptr_equal(refresh_note(&b.table, &key, BIRTH_S + 5, BIRTH_S + 60, &full), refresh);
+    assert_false(full);
+    assert_int_equal(refresh->birth_s, BIRTH_S + 5);
+    assert_int_equal(refresh->expiry_s, BIRTH_S + 60);
+    assert_true(refresh->due_us == (BIRTH_S + 60) * 1000000ull - 5500000);
+    assert_true(key_equal(&refresh->key, &key));
+    assert_null(refresh_note(&b.table, &key, BIRTH_S + 5, BIRTH_S + 60, &full));
+    assert_null(refresh_note(&b.table, &key, BIRTH_S + 9, BIRTH_S + 10, &full)); // too short
+    assert_null(note(&b, 2, 60, true));
     end(&b);
 }
 
@@ -120,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_refresh_is_due_in_the_last_part_of_the_life),
         cmocka_unit_test(test_short_lives_are_not_noted),
         cmocka_unit_test(test_answer_is_noted_once),
+        cmocka_unit_test(test_note_goes_over_to_the_next_answer),
         cmocka_unit_test(test_full_table_notes_no_more_and_says_so),
     };
     return cmocka_run_group_tests_name("refresh", tests, NULL, NULL);

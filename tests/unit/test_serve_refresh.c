@@ -339,12 +339,34 @@ static void test_note_twice_is_noted_once(void **state)
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    t->serve = t->workers[home];
     struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
+    t->serve = t->workers[1 - home];
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ask(t, 1, QUERY).verdict, SERVE_ANSWERED);
+    t->serve = t->workers[home];
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
     assert_after(t, 54 * SECOND_US);
-    assert_counted(t, "upstream_queries ports_opened refreshes");
+    assert_counted(t, "queries 3 answers_cache 3 upstream_queries ports_opened refreshes");
+    end(t);
+}
+
+// An answer may have been replaced while the note was on its way. The note is no hit either.
+static void test_note_of_what_nobody_has_asked_for_three_times_starts_nothing(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.workers = 2});
+    uint32_t home = learn_elsewhere(t);
+    struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
+    t->serve = t->workers[home];
+    for (unsigned i = 0; i < 9; i++)
+        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
+    t->serve = t->workers[1 - home];
+    for (unsigned i = 1; i <= 3; i++)
+        assert_int_equal(ask(t, 1, QUERY).note, i == 3);
+    t->serve = t->workers[home];
+    assert_quiet(t, 60 * SECOND_US);
+    assert_counted(t, "queries 3 answers_cache 3");
     end(t);
 }
 
@@ -362,6 +384,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_third_hit_counts_whoever_had_the_others),
     cmocka_unit_test(test_note_of_what_is_gone_or_over_starts_nothing),
     cmocka_unit_test(test_note_twice_is_noted_once),
+    cmocka_unit_test(test_note_of_what_nobody_has_asked_for_three_times_starts_nothing),
 };
 
 int main(void)
