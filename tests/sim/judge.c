@@ -279,7 +279,7 @@ static bool stale_allowed(const struct sim *sim, unsigned worker, const struct a
     return zone_down(sim, worker, asked->question) || failure_known(sim, worker, q);
 }
 
-static const char *stale_judge(struct sim *sim, unsigned worker, const struct asked *asked,
+static const char *stale_judge(const struct sim *sim, unsigned worker, const struct asked *asked,
                                const struct judged *j, const struct kept *kept)
 {
     struct ttls expected = {.all_s = (uint32_t)(sim->settings.cache_stale_ttl / 1000)};
@@ -291,8 +291,17 @@ static const char *stale_judge(struct sim *sim, unsigned worker, const struct as
         why = "it is over and does not say so, or says something else";
     if (!why && !stale_allowed(sim, worker, asked))
         why = "it is over, and there was no reason to give it";
-    sim->tally.stale++;
     return why;
+}
+
+// Of two that are over the one that came last is given, unless it has had to go meanwhile.
+static const char *stale_judge_any(struct sim *sim, unsigned worker, const struct asked *asked,
+                                   const struct judged *j, const struct kept *newer)
+{
+    const struct kept *older = memory_stale_older(sim, asked->question);
+    const char *why = stale_judge(sim, worker, asked, j, newer);
+    sim->tally.stale++;
+    return why && older && !stale_judge(sim, worker, asked, j, older) ? NULL : why;
 }
 
 // --- failures ----------------------------------------------------------------------------------
@@ -362,7 +371,7 @@ static const char *waited_judge(struct sim *sim, unsigned worker, const struct a
         return reply_compare(sim, asked, j, asking->answer - 1, &expected);
     }
     if (stale && (j->rcode == RCODE_NOERROR || j->rcode == RCODE_NXDOMAIN))
-        return stale_judge(sim, worker, asked, j, stale);
+        return stale_judge_any(sim, worker, asked, j, stale);
     return failed_judge(sim, asked, j);
 }
 
@@ -389,7 +398,7 @@ static const char *at_once_judge(struct sim *sim, unsigned worker, const struct 
     }
     const struct kept *stale = memory_stale(sim, asked->question);
     if (stale && asked->recursion && (j->rcode == RCODE_NOERROR || j->rcode == RCODE_NXDOMAIN))
-        return stale_judge(sim, worker, asked, j, stale);
+        return stale_judge_any(sim, worker, asked, j, stale);
     return refused_judge(sim, worker, asked, j);
 }
 

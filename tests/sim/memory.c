@@ -85,6 +85,15 @@ const struct kept *memory_stale(const struct sim *sim, uint32_t question)
     return denied ? denial : NULL;
 }
 
+const struct kept *memory_stale_older(const struct sim *sim, uint32_t question)
+{
+    const struct kept *own = &sim->questions[question].kept;
+    const struct kept *denial = &sim->denials[question_name(question)][question % FLAGS_MAX];
+    const struct kept *newer = memory_stale(sim, question);
+    const struct kept *older = newer == own ? denial : own;
+    return newer && is_stale(sim, older) && !memory_whole(sim) ? older : NULL;
+}
+
 void memory_hit(struct sim *sim, struct kept *kept, bool tcp)
 {
     struct truth truth;

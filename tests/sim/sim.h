@@ -333,8 +333,8 @@ struct node {
     uint32_t open_most; // questions at a time
     bool inbox_event;
     bool drain_event;
-    uint32_t slot_asking[PENDING_MAX]; // what stands in each place of its table + 1
-    uint8_t failures[PENDING_MAX / 2]; // questions of each bucket that have failed at some time
+    uint32_t slot_asking[PENDING_MAX];  // what stands in each place of its table + 1
+    uint16_t failures[PENDING_MAX / 2]; // questions of each bucket that have failed at some time
     struct heard heard[SERVERS_MAX];
     struct slot slots[PORTS_MAX];
     struct wire wires[STREAMS_MAX];
@@ -588,6 +588,8 @@ struct kept *memory_alive(struct sim *sim, uint32_t question, bool denial);
 bool memory_has(struct sim *sim, uint32_t question); // one of them, surely
 // What is over and may still be given, if it is still there; NULL: nothing.
 const struct kept *memory_stale(const struct sim *sim, uint32_t question);
+// What may be given if that had to go: an answer, where it is a denial, or the reverse.
+const struct kept *memory_stale_older(const struct sim *sim, uint32_t question);
 bool memory_whole(const struct sim *sim); // nothing had to make room
 void memory_hit(struct sim *sim, struct kept *kept, bool tcp);
 void memory_check(struct sim *sim);
