@@ -104,6 +104,23 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     pending->idle = true;
 }
 
+// Of those that are well and have not had the question the one that answers soonest; -1: there is
+// none.
+static int untried_find(const struct forward *f, const struct pending *pending)
+{
+    const struct plan_zone *zone = pending->zone;
+    uint32_t least_us = UINT32_MAX;
+    int found = -1;
+    for (int i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[zone->upstreams[i]];
+        if (pending->sends[i] > 0 || !upstream_is_trusted(u) || upstream_early_us(u) >= least_us)
+            continue;
+        least_us = upstream_early_us(u);
+        found = i;
+    }
+    return found;
+}
+
 // How long the upstream that was asked may take before the question is sent again. Where another
 // one that is well has not had it, only a few times as long as that one would take: a slow one
 // must not hold up what a fast one knows.
@@ -112,24 +129,40 @@ static uint64_t patience_us(const struct forward *f, const struct pending *pendi
     const struct plan_zone *zone = pending->zone;
     const struct upstream *asked = &f->upstreams[zone->upstreams[choice]];
     uint64_t patience = (uint64_t)upstream_early_us(asked) << (pending->sends[choice] - 1);
-    for (size_t i = 0; i < zone->upstream_count; i++) {
-        const struct upstream *other = &f->upstreams[zone->upstreams[i]];
-        uint64_t enough = PATIENCE_FACTOR * (uint64_t)upstream_early_us(other);
-        if (pending->sends[i] == 0 && upstream_is_trusted(other) && enough < patience)
-            patience = enough;
-    }
-    return patience;
+    int other = untried_find(f, pending);
+    if (other < 0)
+        return patience;
+    uint64_t enough =
+        PATIENCE_FACTOR * (uint64_t)upstream_early_us(&f->upstreams[zone->upstreams[other]]);
+    return enough < patience ? enough : patience;
 }
 
-static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
+int question_better(const struct forward *f, const struct pending *pending, int choice)
 {
-    int choice = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
-    if (choice < 0)
-        return false;
+    const struct plan_zone *zone = pending->zone;
+    int other = untried_find(f, pending);
+    if (other < 0)
+        return -1;
+    uint64_t other_us = upstream_early_us(&f->upstreams[zone->upstreams[other]]);
+    uint64_t asked_us = upstream_early_us(&f->upstreams[zone->upstreams[choice]]);
+    return PATIENCE_FACTOR * other_us < asked_us ? other : -1;
+}
+
+void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
     bool sent = attempt_ask(f, now_us, pending, choice);
     uint64_t wait_us = sent ? patience_us(f, pending, choice) : QUESTION_EXHAUSTED_US;
     // Things may change meanwhile: another one comes back.
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
+}
+
+static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    int choice =
+        upstream_choose(pending->zone, f->upstreams, pending->sends, !pending->sent, &f->rng);
+    if (choice < 0)
+        return false;
+    question_ask(f, now_us, pending, choice);
     return true;
 }
 
@@ -137,7 +170,7 @@ static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pe
 // with it the sign of life that it may have brought: those that seem dead are asked once, too.
 static int stream_whom(struct forward *f, const struct pending *pending, const uint8_t *sends)
 {
-    int choice = upstream_choose(pending->zone, f->upstreams, sends, &f->rng);
+    int choice = upstream_choose(pending->zone, f->upstreams, sends, false, &f->rng);
     if (!pending->stream_only || (choice >= 0 && sends[choice] == 0))
         return choice;
     for (int i = 0; i < pending->zone->upstream_count; i++) {
@@ -184,7 +217,7 @@ void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
 
 void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    int other = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
+    int other = upstream_choose(pending->zone, f->upstreams, pending->sends, false, &f->rng);
     if (!pending->attempts || (other >= 0 && pending->sends[other] == 0))
         question_go_on(f, now_us, pending);
 }
@@ -205,7 +238,7 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
     const struct attempt *first = pending->attempts;
     bool trusted = first && upstream_is_trusted(&f->upstreams[first->upstream]);
     if (first && !trusted) {
-        int second = upstream_choose(pending->zone, f->upstreams, pending->sends, &f->rng);
+        int second = upstream_choose(pending->zone, f->upstreams, pending->sends, false, &f->rng);
         if (second >= 0 && pending->sends[second] == 0 && budget_take(&f->budget) &&
             attempt_ask(f, now_us, pending, second))
             pending->attempts->beside = true;

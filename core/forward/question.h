@@ -26,6 +26,14 @@ void question_finish(struct forward *f, uint64_t now_us, struct pending *pending
 // Its timer fired.
 void question_due(struct forward *f, uint64_t now_us, struct pending *pending);
 
+// Which other upstream is well, has not had the question, and answers so much sooner than the
+// zone's number `choice` that it should be asked instead? -1: none.
+[[nodiscard]] int question_better(const struct forward *f, const struct pending *pending,
+                                  int choice);
+
+// Sends the question to the zone's number `choice`, over UDP.
+void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice);
+
 // An upstream is back from the dead. Who waits for that, or for what was sent to one that is
 // silent, need not wait any longer.
 void questions_wake(struct forward *f, uint64_t now_us, uint16_t back);

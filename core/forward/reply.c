@@ -225,6 +225,19 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
     return good ? WORD_ANSWER : WORD_FAILURE;
 }
 
+// A slow upstream that wants the question again in another way is passed over for one that knows
+// sooner. Not one that did not understand EDNS: that is learned from its answer without.
+static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pending, int choice,
+                        enum word word)
+{
+    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || pending->stream_only)
+        return false;
+    int better = question_better(f, pending, choice);
+    if (better >= 0)
+        question_ask(f, now_us, pending, better);
+    return better >= 0;
+}
+
 static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attempt,
                        enum reply_verdict verdict)
 {
@@ -242,6 +255,8 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
         f->answer.rcode = (uint8_t)(f->answer.rcode_heard = RCODE_FORMERR);
     enum word word = word_of(&f->answer, verdict, plain);
     forward_count(f, counters[word]);
+    if (passed_over(f, now_us, pending, choice, word))
+        return;
     switch (word) {
     case WORD_ANSWER:
         if (plain && pending->plain >> choice & 1)

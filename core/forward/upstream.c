@@ -143,18 +143,16 @@ static uint64_t cost_us(const struct upstream *u)
     return u->latency.fast_us + (uint64_t)early * u->loss_pm / 1000 + (uint64_t)early * u->overdue;
 }
 
-// Lower is better; strategies differ in nothing else.
+// Lower is better; strategies differ in nothing else. Chance decides who is asked first, but not
+// who is to make good for one that does not answer.
 static uint64_t rank(const struct plan_zone *zone, const struct upstream *u, size_t place,
-                     struct rng *rng)
+                     bool first, struct rng *rng)
 {
-    switch (zone->settings->strategy) {
-    case FORWARD_ORDERED:
+    if (zone->settings->strategy == FORWARD_ORDERED)
         return place;
-    case FORWARD_RANDOM:
+    if (zone->settings->strategy == FORWARD_RANDOM && first)
         return rng_u16(rng);
-    default:
-        return cost_us(u);
-    }
+    return cost_us(u);
 }
 
 // Those that are nearly as fast as the fastest share the load: the one with the least in flight.
@@ -173,20 +171,18 @@ static int band_choose(const struct plan_zone *zone, const struct upstream *upst
 }
 
 int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
-                    const uint8_t *sends, struct rng *rng)
+                    const uint8_t *sends, bool first, struct rng *rng)
 {
     int best = -1;
     uint64_t best_rank = UINT64_MAX;
     bool fastest = zone->settings->strategy == FORWARD_FASTEST;
     bool explore = fastest && zone->upstream_count > 1 && rng_below(rng, EXPLORE_ONE_IN) == 0;
-    bool fresh = true; // nobody has been asked yet
     for (size_t i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &upstreams[zone->upstreams[i]];
-        fresh &= sends[i] == 0;
         if (sends[i] >= UPSTREAM_SENDS_MAX || u->health == UPSTREAM_DEAD)
             continue;
         // A number of four parts, the first being the weightiest.
-        uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, rng);
+        uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, first, rng);
         r |= (uint64_t)sends[i] << 50 | (uint64_t)(u->health == UPSTREAM_UNKNOWN) << 49 |
              (uint64_t)(u->overdue > 0) << 48;
         if (r < best_rank) {
@@ -194,7 +190,7 @@ int upstream_choose(const struct plan_zone *zone, const struct upstream *upstrea
             best = (int)i;
         }
     }
-    return best >= 0 && fastest && fresh && !explore ? band_choose(zone, upstreams, best) : best;
+    return best >= 0 && fastest && first && !explore ? band_choose(zone, upstreams, best) : best;
 }
 
 static uint64_t trial_pause_us(const struct upstream *u, uint64_t now_us)

@@ -74,9 +74,10 @@ void upstream_tcp_worked(struct upstream *upstream);
 // Chooses the upstream that a question's next send goes to, among those that are not dead:
 // `sends[i]` counts those to the zone's i-th so far, UPSTREAM_SENDS_MAX or more: it is out. Those
 // with fewer sends come first, among them the known, among them those that owe nothing, and among
-// them the zone's strategy decides. Returns the place in the zone's list, or -1.
+// them the zone's strategy decides, as it would for the question's first send where `first` is set.
+// Returns the place in the zone's list, or -1.
 [[nodiscard]] int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
-                                  const uint8_t *sends, struct rng *rng);
+                                  const uint8_t *sends, bool first, struct rng *rng);
 
 // Chooses one that is to have a trial now, among those that are not trusted alone and have had less
 // than `sends_max` sends of the question, and notes that it had it; -1: none.

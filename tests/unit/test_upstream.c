@@ -325,8 +325,10 @@ static const struct choice_row choice_rows[] = {
     {"fastest: owes nothing", FORWARD_FASTEST, {{MS_1, .overdue = 1}, {MS_30}}, 2, 1},
 };
 
+// For the first send, if there was none.
 static int choose(const struct choice_row *row, struct rng *rng)
 {
+    bool first = true;
     struct forward_zone settings = {.strategy = row->strategy};
     struct plan_zone zone = {.settings = &settings, .upstream_count = (uint16_t)row->count};
     struct upstream upstreams[20];
@@ -341,8 +343,9 @@ static int choose(const struct choice_row *row, struct rng *rng)
         if (row->upstreams[i].dead)
             u->health = UPSTREAM_DEAD;
         sends[i] = row->upstreams[i].sends;
+        first &= sends[i] == 0;
     }
-    return upstream_choose(&zone, upstreams, sends, rng);
+    return upstream_choose(&zone, upstreams, sends, first, rng);
 }
 
 static void test_choice_row(void **state)
@@ -365,6 +368,9 @@ static const struct share_row share_rows[] = {
     {"random: each equally often",
      {"", FORWARD_RANDOM, {{MS_1}, {MS_30}, {MS_1}, {MS_30}}, 4, 0},
      {{1450, 1750}, {1450, 1750}, {1450, 1750}, {1450, 1750}}},
+    {"random: for a resend the fastest that has not had it",
+     {"", FORWARD_RANDOM, {{MS_30}, {MS_1, .sends = 1}, {.us = 2000}, {MS_30}}, 4, 0},
+     {{0, 0}, {0, 0}, {6400, 6400}, {0, 0}}},
     {"fastest: the fastest, and now and then another",
      {"", FORWARD_FASTEST, {{MS_30}, {MS_1}, {.us = 10000}}, 3, 0},
      {{15, 60}, {MOST}, {15, 60}}},
