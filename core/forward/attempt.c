@@ -131,21 +131,34 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, in
     return true;
 }
 
+// Does the question wait for a connection to this upstream already?
+static bool is_held(const struct pending *pending, int choice)
+{
+    const struct attempt *a = pending->attempts;
+    while (a && (a->choice != choice || !a->held))
+        a = a->next;
+    return a != NULL;
+}
+
 bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
     uint16_t upstream = pending->zone->upstreams[choice];
     const struct upstream *u = &f->upstreams[upstream];
-    if (pending->tcp_sends[choice] >= UPSTREAM_SENDS_MAX || now_us < u->tcp_retry_us)
+    if (pending->tcp_sends[choice] >= UPSTREAM_SENDS_MAX || now_us < u->tcp_retry_us ||
+        is_held(pending, choice))
         return false;
     struct attempt *attempt = attempt_take(f, pending, choice);
     if (!attempt)
         return false;
     attempt->tcp = true;
-    if (stream_attach(&f->streams, &f->rng, attempt, upstream, now_us) == STREAM_NONE) {
+    if (stream_attach(&f->streams, &f->rng, attempt, upstream, upstream_tcp_allowance(u, now_us),
+                      now_us) == STREAM_NONE) {
         attempt_free(&f->pending, attempt);
         forward_count(f, COUNTER_streams_exhausted);
         return false;
     }
+    if (attempt->held)
+        return true;
     pending->tcp_sends[choice]++;
     attempt_queue(f, now_us, attempt);
     return true;

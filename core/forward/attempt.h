@@ -5,8 +5,9 @@
 // The forwarder's hands: sending a question to an upstream, from a port or on a connection, and
 // each way in which that can end. forward.c decides which of them it is to be.
 //
-// An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0); any other one
-// has been, and counts as in flight at its upstream until it ends.
+// An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0), nor has one
+// that is held (stream.h); any other one has been, and counts as in flight at its upstream until it
+// ends.
 
 // Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there was
 // no source port or attempt to be had.

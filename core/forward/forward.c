@@ -9,6 +9,7 @@
 enum {
     OPENS_MAX = 8,             // source ports tried for one attempt
     STREAM_STUCK_US = 4000000, // without a word, after which a connection is given up
+    STREAM_CUT_US = 1000000,   // since its last reply, after which its end tells of no limit
     BUDGET_SENDS_MAX = 64,     // beyond one for each question
     BUDGET_SENDS_AT_START = 48,
     TRIALS_MAX = 16, // beside other sends, beyond a twentieth of the questions
@@ -43,16 +44,19 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
         upstream_init(&f->upstreams[i], &f->rng, now_us);
 }
 
-// Takes the attempts from a connection, those whose question still waits; orphans end here.
-static struct attempt *attempts_take(struct forward *f, struct stream *stream)
+// Takes the attempts from a connection, those whose question still waits; orphans end here. Says
+// how many had been sent.
+static struct attempt *attempts_take(struct forward *f, struct stream *stream, unsigned *sent)
 {
     struct attempt *list = stream->attempts;
     struct attempt **link = &list;
+    *sent = 0;
     stream->attempts = NULL;
-    stream->in_flight = 0;
+    stream->in_flight = stream->held = 0;
     while (*link) {
         struct attempt *attempt = *link;
         attempt->port = STREAM_NONE;
+        *sent += attempt->sent_us != 0;
         if (attempt->pending) {
             link = &attempt->next_at_port;
         } else {
@@ -63,25 +67,38 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
     return list;
 }
 
-// Ends a connection. One that has served us was closed by the other side, perhaps just as we asked
-// (RFC 7766 6.2.4): what was under way is asked again at once.
-static void stream_end(struct forward *f, uint64_t now_us, uint16_t index, bool by_us)
+// Where the other side closes a connection just after a reply, and leaves several questions
+// unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just met.
+static void cut_note(struct forward *f, uint64_t now_us, const struct stream *stream, unsigned lost)
+{
+    if (lost > 1 && now_us - stream->heard_us < STREAM_CUT_US)
+        upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, now_us);
+}
+
+void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
 {
     struct stream *stream = &f->streams.streams[index];
-    bool served = stream->replies > 0 && !by_us;
-    struct attempt *list = attempts_take(f, stream);
-    if (by_us)
-        stream_close(&f->streams, index);
-    else
+    bool served = stream->replies > 0 && how != STREAM_STUCK;
+    unsigned lost;
+    struct attempt *list = attempts_take(f, stream, &lost);
+    if (how == STREAM_ENDED)
         stream_closed(&f->streams, index);
-    forward_count(f, served ? COUNTER_streams_ended : COUNTER_streams_failed);
+    else
+        stream_close(&f->streams, index);
+    forward_count(f, how == STREAM_SPENT ? COUNTER_streams_spent
+                     : served            ? COUNTER_streams_ended
+                                         : COUNTER_streams_failed);
     if (!served)
         upstream_tcp_failed(&f->upstreams[stream->upstream], now_us);
+    else if (how == STREAM_ENDED)
+        cut_note(f, now_us, stream, lost);
     while (list) {
         struct attempt *attempt = list;
         struct pending *pending = attempt->pending;
         int choice = attempt->choice;
         list = attempt->next_at_port;
+        // What never left does not count as sent.
+        pending->tcp_sends[choice] -= attempt->queued;
         attempt_drop(f, attempt);
         if (served && attempt_ask_stream(f, now_us, pending, choice))
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
@@ -92,7 +109,15 @@ static void stream_end(struct forward *f, uint64_t now_us, uint16_t index, bool 
 
 void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream)
 {
-    stream_end(f, now_us, stream, false);
+    forward_stream_end(f, now_us, stream, STREAM_ENDED);
+}
+
+void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index)
+{
+    const struct stream *stream = &f->streams.streams[index];
+    uint32_t allowance = upstream_tcp_allowance(&f->upstreams[stream->upstream], now_us);
+    if (stream->open && !stream->closing && stream_is_spent(stream, allowance))
+        forward_stream_end(f, now_us, index, STREAM_SPENT);
 }
 
 // What waited at this port has been told that nobody is there: other upstreams are asked at once.
@@ -139,10 +164,12 @@ static void ports_due(struct forward *f, uint64_t now_us)
 static void streams_due(struct forward *f, uint64_t now_us)
 {
     uint16_t stuck;
+    for (uint16_t i = 0; i < f->streams.size && f->streams.open_count > 0; i++)
+        forward_stream_look(f, now_us, i);
     bool any = streams_close_idle(&f->streams, now_us - f->config.stream_idle_us,
                                   now_us - STREAM_STUCK_US, &stuck);
     if (stuck != STREAM_NONE)
-        stream_end(f, now_us, stuck, true);
+        forward_stream_end(f, now_us, stuck, STREAM_STUCK);
     if (any)
         wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }

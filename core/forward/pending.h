@@ -60,6 +60,7 @@ struct attempt {
     bool plain;   // sent without EDNS
     bool spelled; // sent with the question's own spelling (0x20)
     bool queued;  // waits to be sent
+    bool held;    // waits for the next connection: this one takes no more
     bool beside;  // a copy beside another one, for which the question does not wait
     bool overdue; // has been counted as such
 };

@@ -26,6 +26,18 @@ void question_finish(struct forward *f, uint64_t now_us, struct pending *pending
 // Its timer fired.
 void question_due(struct forward *f, uint64_t now_us, struct pending *pending);
 
+// Ends a connection. One that has served us was closed by the other side, perhaps just as we asked
+// (RFC 7766 6.2.4), or has taken all that it may: what waits there is asked again at once.
+enum stream_ending {
+    STREAM_ENDED, // the other side has closed it, or it could not be had
+    STREAM_STUCK, // nothing was heard for too long
+    STREAM_SPENT, // all that it takes has been answered
+};
+void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how);
+
+// Ends it if it is spent.
+void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index);
+
 // Which other upstream is well, has not had the question, and answers so much sooner than the
 // zone's number `choice` that it should be asked instead? -1: none.
 [[nodiscard]] int question_better(const struct forward *f, const struct pending *pending,

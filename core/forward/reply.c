@@ -328,4 +328,5 @@ void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, c
         attempt_reply(f, now_us, attempt, in, len);
     else
         forward_count(f, COUNTER_replies_late);
+    forward_stream_look(f, now_us, stream);
 }

@@ -36,8 +36,13 @@ static uint16_t stream_open(struct stream_table *table, uint16_t upstream)
     return STREAM_NONE;
 }
 
+static bool has_allowance(const struct stream *stream, uint32_t allowance)
+{
+    return allowance == 0 || stream->taken < allowance;
+}
+
 // The connection to this upstream with the least in flight, or a new one.
-static uint16_t stream_choose(struct stream_table *table, uint16_t upstream)
+static uint16_t stream_choose(struct stream_table *table, uint16_t upstream, uint32_t allowance)
 {
     uint16_t best = STREAM_NONE, count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
@@ -48,7 +53,8 @@ static uint16_t stream_choose(struct stream_table *table, uint16_t upstream)
         if (best == STREAM_NONE || stream->in_flight < table->streams[best].in_flight)
             best = i;
     }
-    bool busy = best == STREAM_NONE || table->streams[best].in_flight >= STREAM_FULL;
+    bool busy = best == STREAM_NONE || table->streams[best].in_flight >= STREAM_FULL ||
+                !has_allowance(&table->streams[best], allowance);
     uint16_t fresh = STREAM_NONE;
     if (busy && count < STREAM_PER_UPSTREAM)
         fresh = stream_open(table, upstream);
@@ -56,9 +62,9 @@ static uint16_t stream_choose(struct stream_table *table, uint16_t upstream)
 }
 
 uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attempt *attempt,
-                       uint16_t upstream, uint64_t now_us)
+                       uint16_t upstream, uint32_t allowance, uint64_t now_us)
 {
-    uint16_t index = stream_choose(table, upstream);
+    uint16_t index = stream_choose(table, upstream, allowance);
     if (index == STREAM_NONE || table->streams[index].in_flight >= STREAM_IN_FLIGHT)
         return STREAM_NONE;
     struct stream *stream = &table->streams[index];
@@ -68,9 +74,12 @@ uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attem
     if (!stream->attempts)
         stream->silent_since_us = now_us;
     attempt->port = index;
+    attempt->held = !has_allowance(stream, allowance);
     attempt->next_at_port = stream->attempts;
     stream->attempts = attempt;
     stream->in_flight++;
+    stream->held += attempt->held;
+    stream->taken += !attempt->held;
     stream->used_us = now_us;
     return index;
 }
@@ -85,6 +94,8 @@ void stream_detach(struct stream_table *table, struct attempt *attempt)
         link = &(*link)->next_at_port;
     *link = attempt->next_at_port;
     stream->in_flight--;
+    stream->held -= attempt->held;
+    attempt->held = false;
     attempt->port = STREAM_NONE;
 }
 
@@ -92,7 +103,7 @@ struct attempt *stream_find(const struct stream_table *table, uint16_t index, ui
 {
     assert(index < table->size);
     struct attempt *attempt = table->streams[index].attempts;
-    while (attempt && (attempt->id != id || attempt->queued))
+    while (attempt && (attempt->id != id || attempt->sent_us == 0))
         attempt = attempt->next_at_port;
     return attempt;
 }
@@ -128,7 +139,7 @@ uint16_t stream_take_closing(struct stream_table *table)
 void stream_heard(struct stream_table *table, uint16_t index, uint64_t now_us)
 {
     struct stream *stream = &table->streams[index];
-    stream->used_us = stream->silent_since_us = now_us;
+    stream->used_us = stream->silent_since_us = stream->heard_us = now_us;
     stream->replies++;
 }
 

@@ -8,6 +8,10 @@
 // on them and answered in any order, told apart by their IDs. One that nothing is asked of for a
 // while is closed.
 //
+// Some servers close a connection when they have answered so many questions on it, and what was
+// pipelined behind those is lost. Where that was seen a connection is given no more than that: what
+// is attached beyond it is held, and leaves with the next connection.
+//
 // A connection is a slot of a table here; io holds the socket under the same number and takes
 // messages for it before it is established.
 
@@ -20,8 +24,11 @@ struct stream {
     struct attempt *attempts; // in flight here
     uint64_t used_us;         // when something last went out or came in
     uint64_t silent_since_us; // when something came in, or went out with nothing else in flight
+    uint64_t heard_us;        // when something last came in
     uint16_t upstream;        // index into plan.upstreams
-    uint16_t in_flight;
+    uint16_t in_flight;       // attempts here, those that are held among them
+    uint16_t held;
+    uint32_t taken; // attempts that were attached and not held
     uint32_t replies;
     bool open;    // io has it, or is to open it
     bool to_open; // io has not been told yet
@@ -39,10 +46,12 @@ struct stream_table {
 void stream_init(struct stream_table *table, void *memory, uint16_t size);
 
 // Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
-// are busy, and gives it an ID. Returns the slot, with `to_open` set where io has yet to open it,
-// or STREAM_NONE where none can be had.
+// are busy, and gives it an ID. A connection takes `allowance` of them (0: any number), those
+// beyond are held. Returns the slot, with `to_open` set where io has yet to open it, or STREAM_NONE
+// where none can be had.
 [[nodiscard]] uint16_t stream_attach(struct stream_table *table, struct rng *rng,
-                                     struct attempt *attempt, uint16_t upstream, uint64_t now_us);
+                                     struct attempt *attempt, uint16_t upstream, uint32_t allowance,
+                                     uint64_t now_us);
 void stream_detach(struct stream_table *table, struct attempt *attempt);
 
 // The attempt on this connection that went out with this message ID, or NULL.
@@ -51,6 +60,13 @@ void stream_detach(struct stream_table *table, struct attempt *attempt);
 
 // A message came in.
 void stream_heard(struct stream_table *table, uint16_t stream, uint64_t now_us);
+
+// Has it taken all that it may, and is all of that answered?
+static inline bool stream_is_spent(const struct stream *stream, uint32_t allowance)
+{
+    bool full = stream->held > 0 || (allowance > 0 && stream->taken >= allowance);
+    return full && stream->held == stream->in_flight;
+}
 
 // io's connection is gone: the slot is free. Its attempts must be detached.
 void stream_closed(struct stream_table *table, uint16_t stream);

@@ -19,6 +19,7 @@ enum {
     BAND_US = 500,             // how much worse is still as good
     TCP_RETRY_MIN_US = 500000, // after a connection that could not be had, doubling
     TCP_RETRY_DOUBLINGS = 6,   // up to 32 s
+    TCP_CUT_US = 600000000,    // for which it is remembered that connections are closed early
 };
 
 void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
@@ -109,6 +110,17 @@ void upstream_tcp_worked(struct upstream *u)
 {
     u->tcp_failures = 0;
     u->tcp_retry_us = 0;
+}
+
+void upstream_tcp_cut(struct upstream *u, uint32_t replies, uint64_t now_us)
+{
+    u->tcp_allowance = replies;
+    u->tcp_allowance_until_us = now_us + TCP_CUT_US;
+}
+
+uint32_t upstream_tcp_allowance(const struct upstream *u, uint64_t now_us)
+{
+    return now_us < u->tcp_allowance_until_us ? u->tcp_allowance : 0;
 }
 
 static uint32_t within(uint64_t value, uint32_t least)

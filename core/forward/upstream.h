@@ -36,6 +36,8 @@ struct upstream {
     bool spelling_lost;      // it does not give names back as they were spelled (0x20)
     uint8_t tcp_failures;    // connections in a row that could not be had
     uint64_t tcp_retry_us;   // when the next one may be tried
+    uint32_t tcp_allowance;  // questions that it answers on one before it closes it; 0: any number
+    uint64_t tcp_allowance_until_us;
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
@@ -65,6 +67,11 @@ void upstream_unreachable(struct upstream *upstream, uint64_t now_us);
 // A connection could not be had; the next one may be tried later and later. Or one gave a reply.
 void upstream_tcp_failed(struct upstream *upstream, uint64_t now_us);
 void upstream_tcp_worked(struct upstream *upstream);
+
+// It closed one after so many replies, with more asked. And how many one is given by now; 0: any
+// number.
+void upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint64_t now_us);
+[[nodiscard]] uint32_t upstream_tcp_allowance(const struct upstream *upstream, uint64_t now_us);
 
 // How long to wait for a reply before the question is sent again: for one of the fast mode, or for
 // any, which is when a resend needs no luck to be right.

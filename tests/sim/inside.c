@@ -46,8 +46,8 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
 {
     n->attempts++;
     bool sent = a->sent_us != 0;
-    if (sent == a->queued)
-        return "an attempt is queued and sent, or neither";
+    if (sent + a->queued + a->held != 1 || (a->held && !a->tcp))
+        return "an attempt is not one of sent, queued and held";
     n->in_flight[a->upstream] += sent;
     if (a->port == UINT16_MAX)
         return "an attempt has no port";
@@ -116,16 +116,17 @@ static const char *streams_check(const struct forward *f, const struct count *n)
     uint32_t attempts = 0, open = 0, closing = 0;
     for (uint16_t i = 0; i < f->streams.size; i++) {
         const struct stream *stream = &f->streams.streams[i];
-        uint32_t here = 0;
+        uint32_t here = 0, held = 0;
         open += stream->open;
         closing += stream->closing;
         for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
             here++;
+            held += a->held;
             if (!stream->open || stream->closing || a->port != i || !a->tcp ||
                 a->upstream != stream->upstream)
                 return "a connection has an attempt that is not its own";
         }
-        if (here != stream->in_flight || here > STREAM_IN_FLIGHT)
+        if (here != stream->in_flight || held != stream->held || here > STREAM_IN_FLIGHT)
             return "a connection's attempts are counted wrongly";
         attempts += here;
     }

@@ -136,6 +136,7 @@ static void test_connection_that_served_and_is_closed_is_opened_again_at_once(vo
     struct sent first = asked_over_tcp(t, ASK);
     reply_to(t, &first, "8183 " ONE, "");
     drain(t);
+    assert_quiet(t, 2 * SECOND_US); // or it would have a limit (see below)
     asked_over_tcp(t, ASK);
     asked_over_tcp(t, TXT);
     t->before = t->counters;
@@ -157,6 +158,28 @@ static void test_connection_that_served_and_is_closed_is_opened_again_at_once(vo
 }
 
 // At most three sends over TCP: a server that closes with each is not asked for ever.
+// One that closes just after a reply, with several questions unanswered, has a limit: so many go on
+// each connection from then on.
+static void test_connection_that_is_cut_tells_how_many_the_next_takes(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    meet(t, 1000, 20);
+    struct sent first = asked_over_tcp(t, ASK);
+    asked_over_tcp(t, NAME "000f 0001 ");
+    asked_over_tcp(t, TXT);
+    reply_to(t, &first, "8183 " ONE, "");
+    drain(t);
+    t->before = t->counters;
+    serve_stream_closed(t->serve, t->now_us, first.port);
+    assert_int_equal(drain(t), 4);
+    assert_counted(t, "upstream_queries_tcp 2 upstream_resends 2 streams_opened 2 streams_ended");
+    assert_int_equal(t->sent[1].kind, OUTGOING_MESSAGE);
+    assert_int_equal(t->sent[3].kind, OUTGOING_MESSAGE);
+    assert_int_not_equal(t->sent[1].port, t->sent[3].port);
+    end(t);
+}
+
 static void test_server_that_always_closes_is_asked_three_times(void **state)
 {
     (void)state;
@@ -414,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_connection_is_kept_and_replies_come_in_any_order),
         cmocka_unit_test(test_idle_connection_is_closed_after_ten_seconds),
         cmocka_unit_test(test_connection_that_served_and_is_closed_is_opened_again_at_once),
+        cmocka_unit_test(test_connection_that_is_cut_tells_how_many_the_next_takes),
         cmocka_unit_test(test_server_that_always_closes_is_asked_three_times),
         cmocka_unit_test(test_connection_that_cannot_be_had_sends_the_question_on),
         cmocka_unit_test(test_truncated_answer_without_tcp_is_a_failure),

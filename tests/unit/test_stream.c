@@ -30,7 +30,7 @@ static void end(struct bench *bench)
 static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream)
 {
     *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt, upstream, NOW_US);
+    return stream_attach(&b->table, &b->rng, attempt, upstream, 0, NOW_US);
 }
 
 static void detach_all(struct bench *b, struct attempt *attempts, size_t count)
@@ -72,10 +72,12 @@ static void test_attempts_are_found_by_their_ids(void **state)
         for (unsigned k = 0; k < i; k++)
             assert_int_not_equal(attempts[i].id, attempts[k].id);
     }
-    for (unsigned i = 0; i < COUNT; i++)
+    for (unsigned i = 0; i < COUNT; i++) {
+        attempts[i].sent_us = NOW_US;
         assert_ptr_equal(stream_find(&b.table, 0, attempts[i].id), &attempts[i]);
+    }
     // What has not been sent cannot have been answered.
-    attempts[5].queued = true;
+    attempts[5].sent_us = 0;
     assert_null(stream_find(&b.table, 0, attempts[5].id));
     // In any order they go.
     for (unsigned i = 0; i < COUNT; i++) {
@@ -235,8 +237,8 @@ static void test_connection_without_a_word_is_stuck(void **state)
     struct bench b = begin(2);
     struct attempt first, second;
     first = second = (struct attempt){.port = STREAM_NONE};
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, NOW_US), 0);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &second, 7, NOW_US + 50), 0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, 0, NOW_US), 0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &second, 7, 0, NOW_US + 50), 0);
     assert_int_equal(stuck_at(&b, NOW_US), STREAM_NONE);
     assert_int_equal(stuck_at(&b, NOW_US + 1), 0);
     stream_heard(&b.table, 0, NOW_US + 10);
@@ -246,10 +248,50 @@ static void test_connection_without_a_word_is_stuck(void **state)
     // With nothing in flight it is not, and from what is asked next its time counts anew.
     stream_detach(&b.table, &second);
     assert_int_equal(stuck_at(&b, NOW_US + 99), STREAM_NONE);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, NOW_US + 200), 0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, 0, NOW_US + 200), 0);
     assert_int_equal(stuck_at(&b, NOW_US + 200), STREAM_NONE);
     assert_int_equal(stuck_at(&b, NOW_US + 201), 0);
     assert_int_equal(b.table.streams[0].replies, 1);
+    end(&b);
+}
+
+static uint16_t attach_within(struct bench *b, struct attempt *attempt, uint32_t allowance)
+{
+    *attempt = (struct attempt){.port = STREAM_NONE};
+    return stream_attach(&b->table, &b->rng, attempt, 7, allowance, NOW_US);
+}
+
+static void test_what_is_beyond_the_allowance_is_held(void **state)
+{
+    (void)state;
+    enum { ALLOWANCE = 3, COUNT = 10 };
+    static const uint16_t where[COUNT] = {0, 0, 0, 1, 1, 1, 0, 1, 0, 1};
+    struct bench b = begin(2);
+    struct attempt attempts[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(attach_within(&b, &attempts[i], ALLOWANCE), where[i]);
+        assert_int_equal(attempts[i].held, i >= 2 * ALLOWANCE);
+        assert_false(stream_is_spent(&b.table.streams[where[i]], ALLOWANCE));
+    }
+    const struct stream *stream = &b.table.streams[0];
+    assert_int_equal(stream->in_flight, 5);
+    assert_int_equal(stream->held, 2);
+    assert_int_equal(stream->taken, ALLOWANCE);
+    // It is spent when all that it took is answered, whether or not something waits, and whether or
+    // not it is known any more how much it takes.
+    for (unsigned i = 0; i < ALLOWANCE; i++) {
+        assert_false(stream_is_spent(stream, ALLOWANCE));
+        stream_detach(&b.table, &attempts[i]);
+    }
+    assert_true(stream_is_spent(stream, ALLOWANCE));
+    assert_true(stream_is_spent(stream, 0));
+    stream_detach(&b.table, &attempts[6]);
+    stream_detach(&b.table, &attempts[8]);
+    assert_false(attempts[6].held);
+    assert_int_equal(stream->held, 0);
+    assert_true(stream_is_spent(stream, ALLOWANCE));
+    assert_false(stream_is_spent(stream, ALLOWANCE + 1));
+    assert_false(stream_is_spent(stream, 0));
     end(&b);
 }
 
@@ -260,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_attempts_are_found_by_their_ids),
         cmocka_unit_test(test_ids_come_from_the_whole_range),
         cmocka_unit_test(test_busy_connection_gets_one_companion_and_no_more),
+        cmocka_unit_test(test_what_is_beyond_the_allowance_is_held),
         cmocka_unit_test(test_full_table_leaves_the_busy_ones_to_go_on),
         cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
         cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),
