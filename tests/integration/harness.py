@@ -408,13 +408,14 @@ def yaml_settings(settings):
 
 
 class Ouzel(Process):
-    """ouzel, started and ready: `server` is (address, port) of its first listener."""
+    """ouzel, started and ready: `server` is (address, port) of its first listener. `listen` has
+    addresses, for which a port is chosen, or such pairs."""
 
     def __init__(self, directory, upstreams=(), settings=None, listen=None, workers=1,
                  arguments=(), wait=True, binary=None, stats=None, **options):
         self.listen = []
-        for address in listen or [fresh_address()]:
-            self.listen.append((address, free_port(address)))
+        for where in listen or [fresh_address()]:
+            self.listen.append(where if isinstance(where, tuple) else (where, free_port(where)))
         self.server = self.listen[0]
         stats_address = fresh_address()
         self.stats = stats or (stats_address, free_port(stats_address))
