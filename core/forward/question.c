@@ -156,10 +156,29 @@ void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, i
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
+// The latest send that the question waits for: a copy only where there is nothing else.
+static const struct attempt *latest_of(const struct pending *pending)
+{
+    const struct attempt *latest = pending->attempts;
+    while (latest && latest->beside)
+        latest = latest->next;
+    return latest ? latest : pending->attempts;
+}
+
+// Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
+// else whoever the strategy says.
+static int datagram_whom(struct forward *f, const struct pending *pending)
+{
+    const struct attempt *latest = latest_of(pending);
+    int better = latest ? question_better(f, pending, latest->choice) : -1;
+    if (better >= 0)
+        return better;
+    return upstream_choose(pending->zone, f->upstreams, pending->sends, !pending->sent, &f->rng);
+}
+
 static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    int choice =
-        upstream_choose(pending->zone, f->upstreams, pending->sends, !pending->sent, &f->rng);
+    int choice = datagram_whom(f, pending);
     if (choice < 0)
         return false;
     question_ask(f, now_us, pending, choice);
@@ -296,15 +315,6 @@ static void overdue_note(struct forward *f, uint64_t now_us, struct pending *pen
     }
 }
 
-// The latest send that the question waits for: a copy only where there is nothing else.
-static const struct attempt *latest_of(const struct pending *pending)
-{
-    const struct attempt *latest = pending->attempts;
-    while (latest && latest->beside)
-        latest = latest->next;
-    return latest ? latest : pending->attempts;
-}
-
 // Is the upstream that was asked last silent to all, while another one that has not had the
 // question is well? Then what goes there is no extra load but what it would have had anyway.
 static bool is_relieved(const struct forward *f, const struct pending *pending,
@@ -336,6 +346,8 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     uint64_t free_us = FREE_FACTOR * late_us;
     free_us = free_us > FREE_MIN_US ? free_us : FREE_MIN_US;
     free_us = free_us < FREE_MAX_US ? free_us : FREE_MAX_US;
+    if (question_better(f, pending, latest->choice) >= 0)
+        free_us = FREE_MIN_US;
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;

@@ -274,6 +274,8 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
         break;
     case WORD_PLAIN:
         pending->plain |= (uint16_t)(1u << choice);
+        // It may have gone out three times before the first of these replies came.
+        tcp |= pending->sends[choice] >= UPSTREAM_SENDS_MAX;
         if (!is_under_way(pending, choice, tcp, true))
             ask_again(f, now_us, pending, choice, tcp);
         break;
