@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
 
-#include "core/wire/bytes.h"
 #include "io/engine/udp.h"
 
 #include <assert.h>
@@ -202,14 +201,11 @@ void clients_reply(struct clients *c, const struct client *client, const uint8_t
                    uint64_t now_us)
 {
     uint32_t slot = client->connection;
-    uint8_t head[2];
     if (!is_current(c, client))
         return;
-    store_be16(head, (uint16_t)len);
     c->connections[slot].waiting -= c->connections[slot].waiting > 0;
     c->connections[slot].used_us = now_us;
-    if (!streams_send(c->streams, slot, head, sizeof head) ||
-        !streams_send(c->streams, slot, bytes, len))
+    if (!streams_send_message(c->streams, slot, bytes, len))
         slot_close(c, slot);
 }
 

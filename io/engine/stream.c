@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/stream.h"
 
+#include "core/wire/bytes.h"
 #include "core/wire/frame.h"
 #include "io/engine/udp.h"
 
@@ -180,6 +181,19 @@ bool streams_send(struct streams *streams, uint32_t slot, const void *bytes, siz
 {
     struct stream_socket *socket = &streams->sockets[slot];
     if (socket->fd < 0 || !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
+        return false;
+    send_on(streams, slot);
+    return true;
+}
+
+bool streams_send_message(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
+{
+    struct stream_socket *socket = &streams->sockets[slot];
+    uint8_t head[FRAME_HEAD_LEN];
+    store_be16(head, (uint16_t)len);
+    if (socket->fd < 0 ||
+        !octets_add(&socket->queue, head, sizeof head, streams->config.unsent_max) ||
+        !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
         return false;
     send_on(streams, slot);
     return true;

@@ -42,6 +42,11 @@ void streams_adopt(struct streams *streams, uint32_t slot, int fd);
 [[nodiscard]] bool streams_send(struct streams *streams, uint32_t slot, const void *bytes,
                                 size_t len);
 
+// Sends a message of `len` octets (up to 65,535) behind its length, both at once: a client may take
+// what comes first for all there is (RFC 7766 8). False as above.
+[[nodiscard]] bool streams_send_message(struct streams *streams, uint32_t slot, const void *bytes,
+                                        size_t len);
+
 // Octets that have not gone yet.
 [[nodiscard]] size_t streams_unsent(const struct streams *streams, uint32_t slot);
 

@@ -80,6 +80,18 @@ class Tcp(Case):
         self.assertEqual(sorted(order), list(range(len(names))))
         self.assertEqual(set(order[-2:]), {0, len(names) - 1})
 
+    def test_length_and_message_come_at_once(self):
+        """In one segment, as a client may take the first for all there is (RFC 7766 8)."""
+        ouzel = self.start()
+        for number in range(20):
+            with connect(ouzel.server) as sock:
+                for count in (1, 2):
+                    sock.sendall(framed(harness.plain_query(f'n{number % 5}.example', ident=count)))
+                    read_message(sock)
+                    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+                    segments = struct.unpack_from('=I', info, 152)[0]  # tcpi_data_segs_in
+                    self.assertEqual(segments, count)
+
     def test_pieces_of_any_size(self):
         ouzel = self.start()
         data = b''.join(framed(harness.plain_query(f'n{i}.example', ident=i)) for i in range(3))
