@@ -44,26 +44,25 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
         upstream_init(&f->upstreams[i], &f->rng, now_us);
 }
 
-// Takes the attempts from a connection, those whose question still waits; orphans end here. Says
-// how many had been sent.
+// Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
+// end here. Says how many had been sent.
 static struct attempt *attempts_take(struct forward *f, struct stream *stream, unsigned *sent)
 {
-    struct attempt *list = stream->attempts;
-    struct attempt **link = &list;
+    struct attempt *list = NULL, *next;
     *sent = 0;
-    stream->attempts = NULL;
-    stream->in_flight = stream->held = 0;
-    while (*link) {
-        struct attempt *attempt = *link;
+    for (struct attempt *attempt = stream->attempts; attempt; attempt = next) {
+        next = attempt->next_at_port;
         attempt->port = STREAM_NONE;
         *sent += attempt->sent_us != 0;
         if (attempt->pending) {
-            link = &attempt->next_at_port;
+            attempt->next_at_port = list;
+            list = attempt;
         } else {
-            *link = attempt->next_at_port;
             attempt_drop(f, attempt);
         }
     }
+    stream->attempts = NULL;
+    stream->in_flight = stream->held = 0;
     return list;
 }
 
@@ -100,7 +99,9 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
         // What never left does not count as sent.
         pending->tcp_sends[choice] -= attempt->queued;
         attempt_drop(f, attempt);
-        if (served && attempt_ask_stream(f, now_us, pending, choice))
+        bool asked = served && attempt_ask_stream(f, now_us, pending, choice);
+        // What is held has waited for a while, and is not to begin anew with each connection.
+        if (asked && !pending->attempts->held)
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
         else if (!pending->attempts)
             question_go_on(f, now_us, pending);
