@@ -2,7 +2,6 @@
 """What a forwarded question costs: names that nobody has asked before, through ouzel and others in
 turn, to NSD, all on loopback under dnsperf."""
 
-import json
 import os
 import re
 import shutil
@@ -11,13 +10,8 @@ import subprocess
 import tempfile
 
 import peers
+from cables import ZONE, Trouble, results_write
 from peers import harness
-
-ZONE = 'bench.example'
-
-
-class Trouble(Exception):
-    pass
 
 
 def nsd_start(directory):
@@ -66,7 +60,7 @@ def load(peer, questions, options):
     return {'rate': got['rate'], 'cpu_us': used / got['completed'], 'lost': int(got['lost'])}
 
 
-def main(options, build):
+def measure(options):
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     started, nsd = [], None
     runs = {}
@@ -100,8 +94,4 @@ def main(options, build):
         if name != 'ouzel' and 'ouzel' in medians:
             share = f'; ouzel takes {medians["ouzel"]["cpu_us"] / row["cpu_us"]:.2f} of that'
         print(f'{name}: {row["cpu_us"]:.2f} us of CPU for each forwarded question{share}')
-    os.makedirs(os.path.join(build, 'bench'), exist_ok=True)
-    with open(os.path.join(build, 'bench', 'misses.json'), 'w', encoding='utf-8') as file:
-        json.dump({'medians': medians, 'runs': runs}, file, indent=1)
-        file.write('\n')
-    print('written: build/bench/misses.json')
+    results_write('misses', {'medians': medians, 'runs': runs})

@@ -5,8 +5,6 @@ the client sees them; the upstream is a small one in Python that takes about a t
 millisecond itself."""
 
 import collections
-import json
-import os
 import random
 import shutil
 import statistics
@@ -15,6 +13,7 @@ import threading
 import time
 
 import peers
+from cables import results_write
 from peers import harness
 
 PATIENCE = 7.0  # seconds that a client waits
@@ -267,7 +266,7 @@ def cell(value):
     return value if isinstance(value, str) else milliseconds(value)
 
 
-def main(options, build):
+def measure(options):
     """Runs all experiments, the peers taking turns, and prints a table for each."""
     kinds = [kind for kind in EXPERIMENTS if not options.only or kind.name in options.only]
     report = {}
@@ -281,8 +280,4 @@ def main(options, build):
                 rows.setdefault(peer.name, []).append(row)
                 print('  '.join([f'{peer.name:10}', *(f'{cell(value):>22}' for value in row)]),
                       flush=True)
-    os.makedirs(os.path.join(build, 'bench'), exist_ok=True)
-    with open(os.path.join(build, 'bench', 'trouble.json'), 'w', encoding='utf-8') as file:
-        json.dump(report, file, indent=1)
-        file.write('\n')
-    print('\nwritten: build/bench/trouble.json')
+    results_write('trouble', report)
