@@ -143,11 +143,12 @@ static void hit_mark(const struct layout_shard *shard, const struct cache_hit *h
 
 enum outcome { FOUND, NOT_HERE, CHANGED };
 
-// Looks in one bucket and gives the sequence word that it had all the while.
-static enum outcome bucket_read(const struct cache *cache, const struct layout_shard *shard,
-                                const struct layout_bucket *bucket, const struct cache_key *key,
-                                void *value, size_t value_size, struct cache_hit *hit,
-                                uint64_t *sequence)
+// Looks in one bucket and gives the sequence word that it had all the while. Inlined, as to call it
+// would cost a tenth of it.
+__attribute__((always_inline)) static inline enum outcome bucket_read(
+    const struct cache *cache, const struct layout_shard *shard, const struct layout_bucket *bucket,
+    const struct cache_key *key, void *value, size_t value_size, struct cache_hit *hit,
+    uint64_t *sequence)
 {
     uint64_t tag = layout_tag(key->hash);
     uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
