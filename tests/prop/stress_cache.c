@@ -37,6 +37,15 @@ enum {
     CROWDED_KEYS = 128, // in each shard: more than these have places
 };
 
+// Lookups in a million that may give up. ThreadSanitizer makes a try last many times as long, so
+// the buckets change under more of them.
+#ifdef __has_feature
+#define UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define UNDER_TSAN 0 // or of gcc, which need not be told apart
+#endif
+enum { GIVEN_UP_PM = UNDER_TSAN ? 200 : 20 };
+
 // The keys of the third cache, and how many there are of each.
 enum {
     DANCER = 0,
@@ -499,7 +508,8 @@ static bool report(const struct writer *w, const struct reader *r, uint64_t roun
         tell(r->passed <= r->hits / 1000000, "misses of what was there all the time", r->passed);
     good &= tell(rounds > 1000, "times that one entry went to and fro", rounds);
     good &= tell(r->dance_hits > 1000, "hits of it", r->dance_hits);
-    good &= tell(r->dance_misses <= r->dance_hits / 50000 + 10, "misses of it", r->dance_misses);
+    good &= tell(r->dance_misses <= r->dance_hits / 1000000 * GIVEN_UP_PM + 10, "misses of it",
+                 r->dance_misses);
     good &= tell(!why, "invariants broken", why != NULL);
     printf("1..%u\n", case_number);
     return good;
