@@ -207,7 +207,7 @@ static void place_clear(const struct writing *w, struct place place, uint32_t lo
 
 static bool is_over(const struct writing *w, uint32_t expiry_s)
 {
-    return (uint64_t)expiry_s + w->cache->stale_s <= w->now_s;
+    return (uint64_t)expiry_s + __atomic_load_n(&w->cache->stale_s, __ATOMIC_RELAXED) <= w->now_s;
 }
 
 // An entry has to go: counts it and takes its slot.

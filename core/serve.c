@@ -33,13 +33,10 @@ static struct forward_config forward_config_of(const struct serve_config *config
         .pending_max = config->pending_max,
         .ports_max = config->ports_max,
         .streams_max = config->streams_max,
-        .stream_idle_us = config->settings->upstream_tcp_idle_timeout * 1000,
-        .spelling = config->settings->upstream_random_case,
-        .cookies = config->settings->upstream_cookies,
     };
 }
 
-static struct guard_config guard_config_of(const struct serve_config *config)
+struct guard_config serve_guard_config(const struct serve_config *config)
 {
     return (struct guard_config){
         .settings = config->settings,
@@ -59,13 +56,13 @@ static uint32_t failures_of(const struct serve_config *config)
 size_t serve_size(const struct serve_config *config)
 {
     struct forward_config forward = forward_config_of(config);
-    struct guard_config guard = guard_config_of(config);
+    struct guard_config guard = serve_guard_config(config);
     return aligned(sizeof(struct serve)) + aligned(forward_size(&forward)) +
            aligned(failure_size(failures_of(config))) + guard_size(&guard) +
            aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
 }
 
-static void limits_take(struct serve *s, const struct settings *settings)
+void serve_limits_take(struct serve *s, const struct settings *settings)
 {
     s->limits = (struct answer_limits){
         .ttl_min_s = (uint32_t)(settings->cache_ttl_min / 1000),
@@ -79,6 +76,7 @@ static void limits_take(struct serve *s, const struct settings *settings)
     s->stale_after_us = settings->cache_stale_answer_after * 1000;
     // A record takes 11 octets at least and its TTL's place 2 more, behind the message.
     s->reply_room = s->limits.udp_payload_max + s->limits.udp_payload_max / 5u + 64;
+    assert(s->reply_room <= SERVE_REPLY_ROOM_MAX);
 }
 
 struct serve *serve_init(void *memory, const struct serve_config *config, uint64_t now_us)
@@ -90,9 +88,10 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     uint8_t *tables = (uint8_t *)memory + aligned(sizeof *s);
     memset(s, 0, sizeof *s);
     s->config = *config;
-    limits_take(s, config->settings);
+    serve_limits_take(s, config->settings);
     struct forward_config forward = forward_config_of(config);
     forward.limits = &s->limits;
+    forward_settings_take(&forward, config->settings);
     forward.key_seed = config->cache->seed;
     forward_init(&s->forward, tables, &forward, config->seed, now_us);
     tables += aligned(forward_size(&forward));
@@ -100,7 +99,7 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     tables += aligned(failure_size(failures_of(config)));
     refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
     tables += aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
-    struct guard_config guard = guard_config_of(config);
+    struct guard_config guard = serve_guard_config(config);
     guard_init(&s->guard, tables, &guard);
     budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
     s->told_end = &s->told;
@@ -456,12 +455,6 @@ static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
     return true;
 }
 
-void serve_local(struct serve *s, const struct local *local)
-{
-    s->config.local = local;
-    memset(&s->local_memo, 0, sizeof s->local_memo);
-}
-
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
@@ -692,27 +685,4 @@ void serve_expire(struct serve *s, uint64_t now_us)
 uint64_t serve_deadline(const struct serve *s)
 {
     return wheel_deadline(&s->forward.wheel);
-}
-
-static bool everything(const void *context, const uint8_t *key, size_t key_len)
-{
-    (void)context;
-    (void)key;
-    (void)key_len;
-    return true;
-}
-
-bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
-{
-    static bool (*const matches[])(const void *name, const uint8_t *key, size_t key_len) = {
-        [FLUSH_NAME] = key_is_name,
-        [FLUSH_SUBTREE] = key_is_within,
-        [FLUSH_ALL] = everything,
-    };
-    struct cache *cache = s->config.cache;
-    flush->sweep.shard = s->config.worker + flush->shards_done * s->config.worker_count;
-    if (cache_sweep(cache, &flush->sweep, budget, matches[flush->what], &flush->name))
-        return true;
-    flush->sweep.bucket = 0;
-    return ++flush->shards_done < cache->shard_count / s->config.worker_count;
 }

@@ -74,7 +74,8 @@ struct serve; // opaque
 // Octets that one reply needs in the caller's buffer while it is made: to a datagram, and to a
 // message over TCP.
 [[nodiscard]] size_t serve_reply_room(const struct serve *serve);
-#define SERVE_STREAM_ROOM (ANSWER_SIZE_MAX + 64)
+#define SERVE_REPLY_ROOM_MAX 5120 // whatever the settings say
+#define SERVE_STREAM_ROOM    (ANSWER_SIZE_MAX + 64)
 
 // Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, which has
 // room for `count` times serve_reply_room octets, or SERVE_STREAM_ROOM for each over TCP.
@@ -83,6 +84,19 @@ void serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *item
 
 // From now on these are the local names; NULL: none. The ones before are not looked at any more.
 void serve_local(struct serve *serve, const struct local *local);
+
+// From now on these are the settings. The plan must begin with the upstreams of the one before, in
+// their order. Questions that wait go on as they were begun: what was in force before must live on
+// for SERVE_RELOAD_REST_US. What cannot change while a worker runs (options.def) is not looked at.
+#define SERVE_RELOAD_REST_US 10000000u
+struct serve_update {
+    const struct settings *settings;
+    const struct plan *plan;
+    const struct access_list *access;
+    const struct local *local;           // NULL: none
+    const struct cookie_source *cookies; // NULL: none
+};
+void serve_reload(struct serve *serve, uint64_t now_us, const struct serve_update *update);
 
 // The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
 void serve_handover_failed(struct serve *serve);

@@ -59,8 +59,7 @@ size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *ou
     if (query->class != CLASS_CH || query->rcode != RCODE_REFUSED ||
         (query->type != TYPE_TXT && query->type != TYPE_ANY))
         return 0;
-    bool of_version =
-        IS_ASKED(query, "\7version\4bind") || IS_ASKED(query, "\7version\6server");
+    bool of_version = IS_ASKED(query, "\7version\4bind") || IS_ASKED(query, "\7version\6server");
     bool of_identity = IS_ASKED(query, "\2id\6server") || IS_ASKED(query, "\10hostname\4bind");
     if (of_version && settings->server_version)
         return text_give(s, query, out, version, sizeof version - 1);

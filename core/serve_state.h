@@ -36,6 +36,11 @@ struct serve {
     struct forward forward;
 };
 
+// The part of the settings that every answer is made with.
+void serve_limits_take(struct serve *s, const struct settings *settings);
+
+struct guard_config serve_guard_config(const struct serve_config *config);
+
 // Octets for a reply to this client while it is made.
 static inline size_t serve_room_for(const struct serve *s, const struct client *client)
 {

@@ -7,7 +7,7 @@
 // doubling for as long again as it lasted, and for the time that a question may take to fail: who
 // asks again as soon as it may learns of the next failure only then.
 
-enum { WAYS = 4, DOUBLINGS_MAX = 6, TAKES_US = 5000000 };
+enum { WAYS = FAILURE_WAYS, DOUBLINGS_MAX = 6, TAKES_US = 5000000 };
 
 size_t failure_size(uint32_t size)
 {

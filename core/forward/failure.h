@@ -28,6 +28,8 @@ struct failure_table {
     uint32_t bucket_count; // each of four entries
 };
 
+#define FAILURE_WAYS 4
+
 // Octets for a table with room for `size` failures (a multiple of 4).
 [[nodiscard]] size_t failure_size(uint32_t size);
 void failure_init(struct failure_table *table, void *memory, uint32_t size);

@@ -3,6 +3,8 @@
 
 #include "core/forward/question.h"
 
+#include <assert.h>
+
 // An attempt stands in the list of one source port or connection, an orphan too, which moreover has
 // its timer running.
 
@@ -42,6 +44,24 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->streams_timer.kind = TIMER_STREAMS;
     for (size_t i = 0; i < config->plan->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
+}
+
+void forward_settings_take(struct forward_config *config, const struct settings *settings)
+{
+    config->stream_idle_us = settings->upstream_tcp_idle_timeout * 1000;
+    config->spelling = settings->upstream_random_case;
+    config->cookies = settings->upstream_cookies;
+}
+
+void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
+                    const struct settings *settings)
+{
+    const struct plan *before = f->config.plan;
+    assert(plan->upstream_count >= before->upstream_count);
+    for (size_t i = before->upstream_count; i < plan->upstream_count; i++)
+        upstream_init(&f->upstreams[i], &f->rng, now_us);
+    f->config.plan = plan;
+    forward_settings_take(&f->config, settings);
 }
 
 // Takes the attempts from a connection, those whose question still waits, the oldest first; orphans

@@ -81,6 +81,13 @@ static inline void forward_count(struct forward *f, enum counter which)
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,
                   const uint8_t seed[static 32], uint64_t now_us);
 
+// Takes from the settings what the forwarder is told by them.
+void forward_settings_take(struct forward_config *config, const struct settings *settings);
+
+// From now on this is the plan; see serve_reload.
+void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
+                    const struct settings *settings);
+
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
 

@@ -46,7 +46,8 @@ static const char *zone_build(struct plan *plan, struct plan_zone *zone,
     return NULL;
 }
 
-const char *plan_build(struct plan *plan, void *memory, const struct settings *settings)
+const char *plan_rebuild(struct plan *plan, void *memory, const struct settings *settings,
+                         const struct plan *before)
 {
     size_t count = settings->forward.count;
     size_t places = table_places(count);
@@ -55,6 +56,10 @@ const char *plan_build(struct plan *plan, void *memory, const struct settings *s
 
     *plan = (struct plan){
         .zones = zones, .table = table, .table_mask = (uint32_t)places - 1, .zone_count = count};
+    if (before) {
+        plan->upstream_count = before->upstream_count;
+        memcpy(plan->upstreams, before->upstreams, sizeof plan->upstreams);
+    }
     memset(table, 0, places * sizeof *table);
     for (size_t i = 0; i < count; i++) {
         const char *why = zone_build(plan, &zones[i], &settings->forward.items[i]);
@@ -67,6 +72,11 @@ const char *plan_build(struct plan *plan, void *memory, const struct settings *s
         table[at] = (uint16_t)(i + 1);
     }
     return NULL;
+}
+
+const char *plan_build(struct plan *plan, void *memory, const struct settings *settings)
+{
+    return plan_rebuild(plan, memory, settings, NULL);
 }
 
 static const struct plan_zone *zone_at(const struct plan *plan, const struct name *name)

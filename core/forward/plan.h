@@ -31,6 +31,11 @@ struct plan {
 [[nodiscard]] const char *plan_build(struct plan *plan, void *memory,
                                      const struct settings *settings);
 
+// The same for a plan that takes the place of another: the upstreams of that one keep their indexes
+// and stay, also where no zone has them any more, as questions may be on their way to them.
+[[nodiscard]] const char *plan_rebuild(struct plan *plan, void *memory,
+                                       const struct settings *settings, const struct plan *before);
+
 // The zone with the longest name that `name` (lower case, uncompressed) lies in; NULL: none.
 [[nodiscard]] const struct plan_zone *plan_find(const struct plan *plan, const uint8_t *name,
                                                 size_t len);

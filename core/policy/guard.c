@@ -24,22 +24,46 @@ static struct quota_config quota_config_of(const struct guard_config *config)
 size_t guard_size(const struct guard_config *config)
 {
     struct quota_config quota = quota_config_of(config);
+    // Limits that are off may be turned on.
+    quota.queries_per_s = quota.answers_per_s = 1;
     return quota_size(&quota);
 }
 
-void guard_init(struct guard *g, void *memory, const struct guard_config *config)
+static void guard_make(struct guard *g, void *memory, const struct guard_config *config,
+                       const struct quota_config *quota)
 {
-    struct quota_config quota = quota_config_of(config);
     *g = (struct guard){
         .counters = config->counters,
         .cookies = config->cookies,
         .secrets_until_us = config->cookies ? 0 : UINT64_MAX,
         .slip = (uint32_t)config->settings->limits_slip,
         .udp_payload_max = (uint16_t)config->settings->server_udp_payload_max,
-        .limits_queries = quota.queries_per_s > 0,
-        .limits_answers = quota.answers_per_s > 0,
+        .limits_queries = quota->queries_per_s > 0,
+        .limits_answers = quota->answers_per_s > 0,
+        .memory = memory,
+        .quota_config = *quota,
     };
+}
+
+void guard_init(struct guard *g, void *memory, const struct guard_config *config)
+{
+    struct quota_config quota = quota_config_of(config);
+    guard_make(g, memory, config, &quota);
     quota_init(&g->quota, memory, &quota);
+}
+
+void guard_reload(struct guard *g, const struct guard_config *config)
+{
+    struct guard before = *g;
+    struct quota_config quota = quota_config_of(config);
+    quota.networks = before.quota_config.networks; // for so many there is memory
+    guard_make(g, before.memory, config, &quota);
+    g->now_us = before.now_us;
+    g->slips = before.slips;
+    if (quota_config_equal(&quota, &before.quota_config))
+        g->quota = before.quota;
+    else
+        quota_init(&g->quota, g->memory, &quota);
 }
 
 void guard_secrets_change(struct guard *g)

@@ -33,11 +33,16 @@ struct guard {
     uint16_t udp_payload_max;
     bool limits_queries;
     bool limits_answers;
+    void *memory;
+    struct quota_config quota_config;
 };
 
 // Octets for its tables, which have to be 64-octet aligned.
 [[nodiscard]] size_t guard_size(const struct guard_config *config);
 void guard_init(struct guard *guard, void *memory, const struct guard_config *config);
+
+// Other settings are in force. A client's quota begins anew where limits have changed.
+void guard_reload(struct guard *guard, const struct guard_config *config);
 
 // The secrets in force are over.
 void guard_secrets_change(struct guard *guard);

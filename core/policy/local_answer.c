@@ -120,8 +120,8 @@ static size_t reply_end(struct reply *reply, const struct answer_limits *limits)
     store_be16(out + 8, reply->authorities);
     store_be16(out + 10, query->edns);
     size_t len = reply->out.at;
-    return len + reply_opt_write(out + len, query, RCODE_NOERROR, limits->udp_payload_max,
-                                 reply->ede);
+    return len +
+           reply_opt_write(out + len, query, RCODE_NOERROR, limits->udp_payload_max, reply->ede);
 }
 
 // A record's front; its data, of that length, is to follow.

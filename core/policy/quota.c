@@ -55,6 +55,14 @@ static uint32_t line_count(const struct quota_config *config)
     return count;
 }
 
+bool quota_config_equal(const struct quota_config *a, const struct quota_config *b)
+{
+    return a->queries_per_s == b->queries_per_s && a->answers_per_s == b->answers_per_s &&
+           a->burst_ms == b->burst_ms && a->flood_factor == b->flood_factor &&
+           a->networks == b->networks && a->workers == b->workers && a->ipv4_bits == b->ipv4_bits &&
+           a->ipv6_bits == b->ipv6_bits && a->seed[0] == b->seed[0] && a->seed[1] == b->seed[1];
+}
+
 size_t quota_size(const struct quota_config *config)
 {
     size_t tables = (config->queries_per_s > 0) + (config->answers_per_s > 0);

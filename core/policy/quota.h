@@ -56,6 +56,8 @@ enum quota_verdict {
     QUOTA_FLOOD,     // above so many times the rate
 };
 
+[[nodiscard]] bool quota_config_equal(const struct quota_config *a, const struct quota_config *b);
+
 // Octets for the tables that the config needs; the memory has to be 64-octet aligned.
 [[nodiscard]] size_t quota_size(const struct quota_config *config);
 void quota_init(struct quota *quota, void *memory, const struct quota_config *config);

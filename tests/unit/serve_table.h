@@ -34,7 +34,7 @@ struct table {
     struct cache cache;
     struct counters counters;
     struct counters before; // when the counters were looked at last
-    void *memory[5 + WORKERS];
+    void *memory[24];
     size_t memory_count;
     struct serve *workers[WORKERS];
     struct serve *serve; // the one that is spoken to
@@ -69,6 +69,7 @@ static inline void *memory_of(struct table *t, size_t size)
     void *memory = aligned_alloc(64, size);
     assert_non_null(memory);
     memset(memory, 0, size);
+    assert_in_range(t->memory_count, 0, COUNT_OF(t->memory) - 1);
     t->memory[t->memory_count++] = memory;
     return memory;
 }
