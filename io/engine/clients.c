@@ -223,12 +223,18 @@ void clients_noise(struct clients *c, const struct client *client)
         slot_close(c, client->connection);
 }
 
+void clients_idle(struct clients *c, uint64_t idle_us)
+{
+    __atomic_store_n(&c->config.idle_us, idle_us, __ATOMIC_RELAXED);
+}
+
 uint64_t clients_expire(struct clients *c, uint64_t now_us)
 {
+    uint64_t idle_us = __atomic_load_n(&c->config.idle_us, __ATOMIC_RELAXED);
     if (now_us < c->due_us)
         return c->due_us;
     for (uint32_t i = 0; i < c->config.count && c->open_count > 0; i++) {
-        if (c->connections[i].open && now_us - c->connections[i].used_us >= c->config.idle_us)
+        if (c->connections[i].open && now_us - c->connections[i].used_us >= idle_us)
             slot_close(c, i);
     }
     c->due_us = c->open_count > 0 ? now_us + CLIENTS_TICK_US : UINT64_MAX;

@@ -59,6 +59,9 @@ void clients_no_reply(struct clients *clients, const struct client *client);
 // This client does not speak DNS: its connection is closed.
 void clients_noise(struct clients *clients, const struct client *client);
 
+// How long that is, from now on. For any thread.
+void clients_idle(struct clients *clients, uint64_t idle_us);
+
 // Closes those that have been idle for too long. Returns when it wants to be called next;
 // UINT64_MAX: there is no connection.
 [[nodiscard]] uint64_t clients_expire(struct clients *clients, uint64_t now_us);

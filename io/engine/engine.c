@@ -21,7 +21,7 @@ enum {
     PENDING_PER_WORKER = 4096,
     STREAMS_PER_WORKER = WORKER_UPSTREAM_STREAMS,
     PORTS_MIN = 32,             // of a worker, fewer are not worth starting with
-    DESCRIPTORS_PER_WORKER = 4, // its ring, its eventfd and what they need for a moment
+    DESCRIPTORS_PER_WORKER = 5, // its ring, its eventfds and what they need for a moment
     DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
 };
 
@@ -30,13 +30,20 @@ struct engine_clock {
     uint64_t offset_us;
 };
 
-struct engine {
-    const struct settings *settings;
-    const struct local *local;
+// What is made of the settings, as one immutable whole that all workers read.
+struct rules {
+    struct rules *before;
+    uint64_t made_us;
     struct plan plan;
     void *plan_memory;
     struct access_list access;
     void *access_memory;
+};
+
+struct engine {
+    const struct settings *settings;
+    const struct local *local;
+    struct rules *rules; // those in force, and those that questions may still go by
     struct cookie_source cookies;
     struct cache cache;
     void *region;
@@ -131,6 +138,13 @@ uint32_t engine_shard_count(uint64_t cache_size, unsigned worker_count)
     return count <= CACHE_SHARDS_MAX ? count : 0;
 }
 
+// The workers read it while they store.
+static void stale_set(struct engine *engine, const struct settings *settings)
+{
+    __atomic_store_n(&engine->cache.stale_s, (uint32_t)(settings->cache_stale_max_age / 1000),
+                     __ATOMIC_RELAXED);
+}
+
 static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     uint64_t seed;
@@ -168,22 +182,56 @@ static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     engine->region = region;
     engine->region_size = size;
     error = cache_format(&engine->cache, region, size, shard_count, seed);
-    engine->cache.stale_s = (uint32_t)(engine->settings->cache_stale_max_age / 1000);
+    stale_set(engine, engine->settings);
     return error;
+}
+
+static void rules_free(struct rules *rules)
+{
+    while (rules) {
+        struct rules *before = rules->before;
+        free(rules->access_memory);
+        free(rules->plan_memory);
+        free(rules);
+        rules = before;
+    }
+}
+
+// NULL: `why` says what does not fit.
+static struct rules *rules_make(const struct settings *settings, const struct plan *before,
+                                char why[static ENGINE_WHY_SIZE])
+{
+    struct rules *rules = calloc(1, sizeof *rules);
+    if (rules) {
+        rules->plan_memory = malloc(plan_size(settings));
+        rules->access_memory = malloc(access_size(settings));
+    }
+    if (!rules || !rules->plan_memory || !rules->access_memory) {
+        snprintf(why, ENGINE_WHY_SIZE, "no memory for the settings");
+        rules_free(rules);
+        return NULL;
+    }
+    const char *plan_why = plan_rebuild(&rules->plan, rules->plan_memory, settings, before);
+    if (plan_why) {
+        snprintf(why, ENGINE_WHY_SIZE, "forward: %s%s", plan_why,
+                 before ? " (those of before count until a restart)" : "");
+        rules_free(rules);
+        return NULL;
+    }
+    access_build(&rules->access, rules->access_memory, settings);
+    return rules;
 }
 
 static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
-    engine->plan_memory = malloc(plan_size(engine->settings));
-    engine->access_memory = malloc(access_size(engine->settings));
     engine->workers = calloc(count, sizeof *engine->workers);
     engine->counters = aligned_alloc(64, count * sizeof *engine->counters);
     engine->handovers = aligned_alloc(64, count * count * sizeof *engine->handovers);
     engine->directions = calloc(2 * count * count, sizeof *engine->directions);
     engine->ring_fds = calloc(count, sizeof *engine->ring_fds);
-    if (!engine->plan_memory || !engine->access_memory || !engine->workers || !engine->counters ||
-        !engine->handovers || !engine->directions || !engine->ring_fds) {
+    if (!engine->workers || !engine->counters || !engine->handovers || !engine->directions ||
+        !engine->ring_fds) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
         return -ENOMEM;
     }
@@ -206,21 +254,14 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
             to[other] = other == worker ? NULL : &engine->handovers[worker * count + other];
         }
     }
-    const char *plan_why = plan_build(&engine->plan, engine->plan_memory, engine->settings);
-    if (plan_why) {
-        snprintf(why, ENGINE_WHY_SIZE, "forward: %s", plan_why);
-        return -EINVAL;
-    }
-    access_build(&engine->access, engine->access_memory, engine->settings);
-    return 0;
+    engine->rules = rules_make(engine->settings, NULL, why);
+    return engine->rules ? 0 : -EINVAL;
 }
 
 static int cookies_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     const char *path = engine->settings->server_cookie_secrets.text;
     char file_why[COOKIE_FILE_WHY_SIZE];
-    if (!engine->settings->server_cookies)
-        return 0;
     if (*path == '\0')
         return cookie_source_draw(&engine->cookies);
     int error = cookie_file_read(path, &engine->cookies, file_why);
@@ -235,8 +276,8 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     struct handover **from = engine->directions + 2 * count * index;
     struct serve_config serve = {
         .settings = engine->settings,
-        .plan = &engine->plan,
-        .access = &engine->access,
+        .plan = &engine->rules->plan,
+        .access = &engine->rules->access,
         .local = engine->local,
         .cookies = engine->settings->server_cookies ? &engine->cookies : NULL,
         .cache = &engine->cache,
@@ -347,8 +388,7 @@ void engine_close(struct engine *engine)
     free(engine->handover_bytes);
     free(engine->counters);
     free(engine->workers);
-    free(engine->access_memory);
-    free(engine->plan_memory);
+    rules_free(engine->rules);
     free(engine);
 }
 
@@ -365,6 +405,57 @@ uint32_t engine_now_s(const struct engine *engine)
 unsigned engine_worker_count(const struct engine *engine)
 {
     return engine->worker_count;
+}
+
+bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint32_t, void *),
+               void *context)
+{
+    bool done = true;
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_job_begin(engine->workers[i], &(struct worker_job){run, context});
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        done &= worker_job_wait(engine->workers[i]);
+    return done;
+}
+
+static bool update_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    (void)worker;
+    serve_reload(serve, now_us, context);
+    return false;
+}
+
+int engine_reload(struct engine *engine, const struct settings *settings, const struct local *local,
+                  char why[static ENGINE_WHY_SIZE])
+{
+    struct rules *rules = rules_make(settings, &engine->rules->plan, why);
+    uint64_t now_us = engine_now_us(&engine->clock);
+    if (!rules)
+        return -EINVAL;
+    struct serve_update update = {
+        .settings = settings,
+        .plan = &rules->plan,
+        .access = &rules->access,
+        .local = local,
+        .cookies = settings->server_cookies ? &engine->cookies : NULL,
+    };
+    stale_set(engine, settings);
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_client_idle(engine->workers[i], settings->server_tcp_idle_timeout * 1000);
+    engine->settings = settings;
+    engine->local = local;
+    // Of those before only the last may have anything under way, if it is long in force.
+    if (now_us - engine->rules->made_us > SERVE_RELOAD_REST_US) {
+        rules_free(engine->rules->before);
+        engine->rules->before = NULL;
+    }
+    rules->made_us = now_us;
+    rules->before = engine->rules;
+    engine->rules = rules;
+    if (engine_do(engine, update_take, &update))
+        return 0;
+    snprintf(why, ENGINE_WHY_SIZE, "a worker has ended");
+    return -EIO;
 }
 
 void engine_counters(const struct engine *engine, struct counters *sum)

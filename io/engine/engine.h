@@ -31,6 +31,20 @@ uint32_t engine_now_s(const struct engine *engine);
 
 unsigned engine_worker_count(const struct engine *engine);
 
+// Has each worker's thread call `run` between two batches until it returns false; returns when all
+// are done. What takes long is done in pieces, and the worker answers in between. From one thread
+// at a time. False: a worker has ended and did not do it.
+[[nodiscard]] bool engine_do(struct engine *engine,
+                             bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker,
+                                         void *context),
+                             void *context);
+
+// Puts other settings and local names in force, between two batches of each worker. Those before
+// must live on for SERVE_RELOAD_REST_US. What cannot change while the engine runs is not looked at.
+// 0; or a negative errno with one sentence in `why`, and nothing has changed.
+[[nodiscard]] int engine_reload(struct engine *engine, const struct settings *settings,
+                                const struct local *local, char why[static ENGINE_WHY_SIZE]);
+
 // Adds up what the workers have counted. For any thread.
 void engine_counters(const struct engine *engine, struct counters *sum);
 void engine_cache_use(const struct engine *engine, struct cache_use *use);

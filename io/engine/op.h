@@ -14,6 +14,7 @@ enum op_kind {
     OP_HANDOVER,       // another worker has put queries into our ring
     OP_WAKE,           // slot: worker. A wake of another worker failed
     OP_STOP,           // the engine wants the worker to end
+    OP_JOB,            // or to do something
     OP_CANCEL,         // a receive was cancelled
     OP_STREAM_CONNECT, // slot: connection to an upstream
     OP_STREAM_RECEIVE,

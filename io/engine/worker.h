@@ -35,6 +35,19 @@ struct worker; // opaque
 int worker_ring_fd(const struct worker *worker);
 void worker_ring_fds(struct worker *worker, const int *fds);
 
+// Has the worker's thread call `run` between two batches until it returns false: what takes long is
+// done in pieces, and the worker answers in between. worker_job_wait returns when that is done,
+// with false where the worker has ended before. One job at a time.
+struct worker_job {
+    bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker, void *context);
+    void *context;
+};
+void worker_job_begin(struct worker *worker, const struct worker_job *job);
+[[nodiscard]] bool worker_job_wait(struct worker *worker);
+
+// After how long clients' connections are closed, from now on.
+void worker_client_idle(struct worker *worker, uint64_t idle_us);
+
 // Starts its thread, and ends it: worker_stop returns when the thread has ended. Both return 0 or a
 // negative errno; worker_stop that with which the thread ended early.
 [[nodiscard]] int worker_start(struct worker *worker);

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/daemon.h"
+
+#include "io/edge/arguments.h"
+#include "io/edge/command.h"
+#include "io/edge/local_files.h"
+#include "io/edge/log.h"
+#include "io/edge/settings_diff.h"
+#include "io/edge/settings_file.h"
+#include "io/edge/snapshot.h"
+#include "io/edge/stats.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+// Settings, with what was read from the files that they name. Those that others have taken the
+// place of live on for a while (serve_reload).
+struct generation {
+    struct generation *before;
+    time_t since; // when it took the place of that
+    struct settings settings;
+    struct local_files files;
+};
+
+struct daemon {
+    int argc;
+    char **argv;
+    pthread_mutex_t turn; // of those who would change something
+    struct generation *generation;
+    struct engine *engine;
+    struct stats *stats;
+    struct log log;
+    int signal_fd;
+};
+
+static const struct settings *settings_of(const struct daemon *d)
+{
+    return &d->generation->settings;
+}
+
+static time_t now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+// Blocks the signals that end the daemon or mean something to it, here and in every thread started
+// later; they are read from the descriptor returned. -1: it could not be had.
+static int signals_take(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a snapshot that may not grow is an error, not the end
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+        return -1;
+    return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+// --- snapshots -----------------------------------------------------------------------------------
+
+static void snapshot_log(const struct log *log, const char *message, const char *path,
+                         const struct snapshot_result *result)
+{
+    char entries[24], octets[24];
+    snprintf(entries, sizeof entries, "%llu", (unsigned long long)result->entries);
+    snprintf(octets, sizeof octets, "%llu", (unsigned long long)result->octets);
+    log_write(log, LOG_INFO, message,
+              (struct log_field[]){
+                  {"path", path}, {"entries", entries}, {"octets", octets}, {NULL, NULL}});
+}
+
+// Fills the cache from the last snapshot, before anybody uses it. A bad file is told and left
+// alone: the start is empty, and the next snapshot takes its place.
+static void snapshot_load(const struct daemon *d)
+{
+    const struct log *log = &d->log;
+    const char *path = settings_of(d)->cache_snapshot.text;
+    struct snapshot_result result;
+    char why[SNAPSHOT_WHY_SIZE];
+    if (*path == '\0')
+        return;
+    int error = snapshot_read(engine_cache(d->engine), path, engine_now_s(d->engine), &result, why);
+    if (error == 0)
+        snapshot_log(log, "snapshot read", path, &result);
+    else if (error == -ENOENT)
+        log_writef(log, LOG_INFO, "no snapshot yet", "path", "%s", path);
+    else
+        log_writef(log, LOG_WARNING, "starting without the snapshot", "reason", "%s", why);
+}
+
+// By a thread that is no worker: they go on answering.
+static bool snapshot_save(struct daemon *d, FILE *report)
+{
+    const char *path = settings_of(d)->cache_snapshot.text;
+    struct snapshot_result result;
+    char why[SNAPSHOT_WHY_SIZE];
+    if (snapshot_write(engine_cache(d->engine), path, engine_now_s(d->engine), &result, why) != 0) {
+        log_writef(&d->log, LOG_ERROR, "no snapshot was written", "reason", "%s", why);
+        fprintf(report, "no snapshot was written: %s\n", why);
+        return false;
+    }
+    snapshot_log(&d->log, "snapshot written", path, &result);
+    fprintf(report, "%llu answers written to %s\n", (unsigned long long)result.entries, path);
+    return true;
+}
+
+bool daemon_snapshot(struct daemon *d, FILE *report)
+{
+    if (*settings_of(d)->cache_snapshot.text == '\0') {
+        fprintf(report, "no file is set for snapshots (cache.snapshot)\n");
+        return false;
+    }
+    pthread_mutex_lock(&d->turn);
+    bool written = snapshot_save(d, report);
+    pthread_mutex_unlock(&d->turn);
+    return written;
+}
+
+// --- settings ------------------------------------------------------------------------------------
+
+static void bad_line_log(void *context, const char *path, uint32_t line, const char *why)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", line);
+    log_write(
+        context, LOG_WARNING, "a line is left out",
+        (struct log_field[]){{"path", path}, {"line", number}, {"reason", why}, {NULL, NULL}});
+}
+
+static void file_read_log(void *context, const char *path, const struct local_file_counts *counts)
+{
+    char names[24], skipped[24], bad[24];
+    snprintf(names, sizeof names, "%zu", counts->names);
+    snprintf(skipped, sizeof skipped, "%zu", counts->skipped);
+    snprintf(bad, sizeof bad, "%zu", counts->bad);
+    log_write(context, LOG_INFO, "names read",
+              (struct log_field[]){{"path", path},
+                                   {"names", names},
+                                   {"lines_skipped", skipped},
+                                   {"lines_bad", bad},
+                                   {NULL, NULL}});
+}
+
+static void local_log(const struct log *log, const struct local *local)
+{
+    struct local_counts counts = local_counts(local);
+    char names[24], blocked[24], left_out[24], octets[24];
+    snprintf(names, sizeof names, "%zu", counts.names);
+    snprintf(blocked, sizeof blocked, "%zu", counts.blocked);
+    snprintf(left_out, sizeof left_out, "%zu", counts.left_out);
+    snprintf(octets, sizeof octets, "%zu", counts.octets);
+    log_write(log, LOG_INFO, "local names",
+              (struct log_field[]){{"names", names},
+                                   {"blocked", blocked},
+                                   {"left_out", left_out},
+                                   {"octets", octets},
+                                   {NULL, NULL}});
+}
+
+// Reads the files that the settings name. 0, or a negative errno with a sentence in `why`.
+static int files_read(const struct log *log, struct generation *generation,
+                      char why[static LOCAL_WHY_SIZE])
+{
+    union {
+        const struct log *given;
+        void *context; // given back to the two above, which take it as const
+    } to = {log};
+    struct local_listener listener = {bad_line_log, file_read_log, to.context};
+    int error = local_files_read(&generation->files, &generation->settings, &listener, why);
+    if (error == 0)
+        local_log(log, generation->files.local);
+    return error;
+}
+
+static void generation_free(struct generation *generation)
+{
+    while (generation) {
+        struct generation *before = generation->before;
+        local_files_free(&generation->files);
+        settings_free(&generation->settings);
+        free(generation);
+        generation = before;
+    }
+}
+
+static void log_take(struct daemon *d, const struct settings *settings)
+{
+    d->log.level = settings->log_level;
+    d->log.format = settings->log_format;
+}
+
+struct telling {
+    struct daemon *daemon;
+    FILE *report;
+    size_t count;
+};
+
+static void changed_tell(void *context, const char *name, const char *from, const char *to)
+{
+    struct telling *telling = context;
+    log_write(&telling->daemon->log, LOG_INFO, "setting changed",
+              (struct log_field[]){{"setting", name}, {"from", from}, {"to", to}, {NULL, NULL}});
+    fprintf(telling->report, "%s: %s, was %s\n", name, to, from);
+    telling->count++;
+}
+
+static void kept_tell(void *context, const char *name, const char *from, const char *to)
+{
+    struct telling *telling = context;
+    log_write(&telling->daemon->log, LOG_WARNING, "setting changes with a restart only",
+              (struct log_field[]){{"setting", name}, {"is", from}, {"file", to}, {NULL, NULL}});
+    fprintf(telling->report, "%s: stays %s, and is %s only after a restart\n", name, from, to);
+}
+
+static bool reload_fails(struct daemon *d, const char *why, FILE *report)
+{
+    log_writef(&d->log, LOG_ERROR, "settings not reloaded, those before stay in force", "reason",
+               "%s", why);
+    fprintf(report, "not reloaded: %s\n", why);
+    return false;
+}
+
+// Reads settings and files; NULL: the report says what is wrong with them.
+static struct generation *generation_read(struct daemon *d, FILE *report)
+{
+    struct generation *next = calloc(1, sizeof *next);
+    char *faults = NULL, why[LOCAL_WHY_SIZE];
+    size_t len = 0;
+    FILE *to = open_memstream(&faults, &len);
+    if (!next || !to) {
+        reload_fails(d, "no memory", report);
+        free(next);
+        return NULL;
+    }
+    int status = settings_load(&next->settings, d->argc, d->argv, to);
+    fclose(to);
+    if (status != STATUS_FINE) {
+        // A line of the log for each line of it.
+        for (char *line = strtok(faults, "\n"); line; line = strtok(NULL, "\n"))
+            reload_fails(d, line, report);
+        free(next);
+        next = NULL;
+    } else if (files_read(&d->log, next, why) != 0) {
+        reload_fails(d, why, report);
+        generation_free(next);
+        next = NULL;
+    }
+    free(faults);
+    return next;
+}
+
+static bool reload(struct daemon *d, FILE *report)
+{
+    char why[ENGINE_WHY_SIZE] = "no memory";
+    struct telling telling = {d, report, 0};
+    struct generation *before = d->generation, *next = generation_read(d, report);
+    if (!next)
+        return false;
+    if (settings_keep(&next->settings, &before->settings, kept_tell, &telling) != 0 ||
+        engine_reload(d->engine, &next->settings, next->files.local, why) != 0) {
+        generation_free(next);
+        return reload_fails(d, why, report);
+    }
+    settings_diff(&before->settings, &next->settings, changed_tell, &telling);
+    log_take(d, &next->settings);
+    if (now_s() - before->since > (time_t)(SERVE_RELOAD_REST_US / 1000000)) {
+        generation_free(before->before);
+        before->before = NULL;
+    }
+    next->since = now_s();
+    next->before = before;
+    d->generation = next;
+    log_writef(&d->log, LOG_INFO, "reloaded", "changed", "%zu", telling.count);
+    fprintf(report, "reloaded: %zu settings have changed\n", telling.count);
+    return true;
+}
+
+bool daemon_reload(struct daemon *d, FILE *report)
+{
+    pthread_mutex_lock(&d->turn);
+    bool done = reload(d, report);
+    pthread_mutex_unlock(&d->turn);
+    return done;
+}
+
+// --- life ----------------------------------------------------------------------------------------
+
+// Does something whose report nobody reads.
+static void do_silently(struct daemon *d, bool (*what)(struct daemon *d, FILE *report))
+{
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (!nowhere)
+        return;
+    (void)what(d, nowhere); // the log has it
+    fclose(nowhere);
+}
+
+// Waits until the daemon is to end and writes snapshots meanwhile; returns the exit status that the
+// end means.
+static int wait_for_end(struct daemon *d)
+{
+    struct pollfd fds[] = {
+        {.fd = d->signal_fd, .events = POLLIN},
+        {.fd = engine_failure_fd(d->engine), .events = POLLIN},
+    };
+    bool snapshots = *settings_of(d)->cache_snapshot.text != '\0';
+    int interval_ms = snapshots ? (int)settings_of(d)->cache_snapshot_interval : -1;
+    for (;;) {
+        int ready = poll(fds, 2, interval_ms);
+        if (ready == 0)
+            do_silently(d, daemon_snapshot);
+        if (ready <= 0)
+            continue;
+        if (fds[1].revents)
+            return STATUS_FAILED;
+        struct signalfd_siginfo info;
+        if (read(d->signal_fd, &info, sizeof info) != sizeof info)
+            continue;
+        if (info.ssi_signo != SIGHUP) {
+            log_writef(&d->log, LOG_INFO, "ending", "signal", "%s", strsignal((int)info.ssi_signo));
+            return STATUS_FINE;
+        }
+        do_silently(d, daemon_reload);
+    }
+}
+
+static void ready_log(const struct log *log, const struct settings *settings,
+                      const struct engine *engine)
+{
+    for (size_t i = 0; i < settings->server_listen.count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        address_format(&settings->server_listen.items[i], text);
+        log_writef(log, LOG_INFO, "listening", "address", "%s", text);
+    }
+    if (settings->stats_listen.family != ADDRESS_NONE) {
+        char text[ADDRESS_TEXT_MAX];
+        address_format(&settings->stats_listen, text);
+        log_writef(log, LOG_INFO, "stats", "url", "http://%s/", text);
+    }
+    log_writef(log, LOG_INFO, "ready", "workers", "%u", engine_worker_count(engine));
+}
+
+static int start_fails(const struct daemon *d, const char *why)
+{
+    log_writef(&d->log, LOG_ERROR, "cannot start", "reason", "%s", why);
+    return STATUS_FAILED;
+}
+
+// Runs the engine until something ends it.
+static int engine_run(struct daemon *d)
+{
+    char why[ENGINE_WHY_SIZE];
+    d->engine = engine_open(settings_of(d), d->generation->files.local, why);
+    if (!d->engine)
+        return start_fails(d, why);
+    int status = STATUS_FAILED;
+    bool served = false; // or there is nothing worth a snapshot
+    snapshot_load(d);
+    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why))) {
+        start_fails(d, why);
+    } else {
+        served = true;
+        ready_log(&d->log, settings_of(d), d->engine);
+        status = wait_for_end(d);
+    }
+    // The stats server reads the engine, so it ends first.
+    stats_close(d->stats);
+    d->stats = NULL;
+    int error = engine_stop(d->engine);
+    if (error < 0)
+        log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
+    else if (served && *settings_of(d)->cache_snapshot.text)
+        do_silently(d, daemon_snapshot);
+    engine_close(d->engine);
+    return error < 0 ? STATUS_FAILED : status;
+}
+
+static int serve(struct daemon *d)
+{
+    char why[LOCAL_WHY_SIZE > STATS_WHY_SIZE ? LOCAL_WHY_SIZE : STATS_WHY_SIZE];
+    if (files_read(&d->log, d->generation, why) != 0) {
+        start_fails(d, why);
+        return STATUS_USAGE;
+    }
+    d->signal_fd = signals_take();
+    if (d->signal_fd < 0)
+        return start_fails(d, "signals cannot be taken");
+    const struct address *stats = &settings_of(d)->stats_listen;
+    int status;
+    if (stats->family != ADDRESS_NONE && !(d->stats = stats_open(stats, why)))
+        status = start_fails(d, why);
+    else
+        status = engine_run(d);
+    stats_close(d->stats);
+    close(d->signal_fd);
+    return status;
+}
+
+int daemon_run(int argc, char **argv)
+{
+    struct daemon d = {.argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER};
+    d.generation = calloc(1, sizeof *d.generation);
+    if (!d.generation)
+        return STATUS_FAILED;
+    int status = settings_load(&d.generation->settings, argc, argv, stderr);
+    if (status != STATUS_FINE) {
+        free(d.generation);
+        return status;
+    }
+    log_take(&d, &d.generation->settings);
+    status = serve(&d);
+    generation_free(d.generation);
+    return status;
+}

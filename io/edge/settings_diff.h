@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/settings/settings.h"
+
+// Two settings side by side, as a reload needs them.
+
+// Calls `tell` for each setting that differs, with its name and both values as text, cut short
+// where they are long. A zone that has changed, come or gone is told as such.
+void settings_diff(const struct settings *from, const struct settings *to,
+                   void (*tell)(void *context, const char *name, const char *from, const char *to),
+                   void *context);
+
+// Puts back into `settings` what only a restart can change and differs from `running`, telling each
+// as above. 0 or -ENOMEM.
+[[nodiscard]] int settings_keep(struct settings *settings, const struct settings *running,
+                                void (*tell)(void *context, const char *name, const char *from,
+                                             const char *to),
+                                void *context);

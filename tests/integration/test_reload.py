@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Other settings for a daemon that goes on: SIGHUP."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+from case import Case
+from harness import ask, eventually, rdata_texts
+
+
+class Reload(Case):
+    def write(self, ouzel, settings):
+        """Puts the file in place as an editor does."""
+        text = settings if isinstance(settings, str) else harness.yaml_settings(settings)
+        with open(ouzel.settings_path + '.new', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.rename(ouzel.settings_path + '.new', ouzel.settings_path)
+
+    def reload(self, ouzel, settings, good=True):
+        """Returns what the log says of it."""
+        start = len(ouzel.output())
+        self.write(ouzel, settings)
+        ouzel.child.send_signal(signal.SIGHUP)
+        word = r'msg"?[=:]"?reloaded' if good else 'not reloaded'
+        self.assertTrue(eventually(lambda: re.search(word, ouzel.output()[start:])),
+                        ouzel.output()[start:])
+        return ouzel.output()[start:]
+
+    def start(self, settings, workers=2):
+        return self.ouzel(workers=workers, settings=settings)
+
+    def test_upstreams_change(self):
+        first = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.1'])))
+        second = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.2'])))
+        settings = {'forward': [{'zone': '.', 'to': [str(first)]}]}
+        ouzel = self.start(settings)
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'kept.example')), ['192.0.2.1'])
+        settings['forward'] = [{'zone': '.', 'to': [str(second)]},
+                               {'zone': 'corp.example', 'to': [str(first)]}]
+        said = self.reload(ouzel, settings)
+        self.assertIn(f'setting="forward . to" from={first} to={second}', said)
+        self.assertIn(f'setting="forward corp.example. to" from=none to={first}', said)
+        for number in range(8):  # at home with either worker
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example')), ['192.0.2.2'])
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.corp.example')),
+                             ['192.0.2.1'])
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'kept.example')), ['192.0.2.1'])
+        self.assert_balance(ouzel)
+
+    def test_question_that_waits_is_answered(self):
+        first = self.upstream(lambda asked: asked.send(asked.reply(), delay=1.0))
+        second = self.upstream()
+        settings = {'forward': [{'zone': '.', 'to': [str(first)]}]}
+        ouzel = self.start(settings)
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(
+            ask(ouzel.server, 'slow.example', timeout=5)))
+        thread.start()
+        self.assertTrue(eventually(lambda: first.asked))
+        for _ in range(3):
+            self.reload(ouzel, {'forward': [{'zone': '.', 'to': [str(second)]}]})
+        thread.join()
+        self.assert_status(replies[0], 'NOERROR')
+        self.assert_balance(ouzel)
+
+    def test_access_local_names_and_log(self):
+        fake = self.upstream()
+        hosts = os.path.join(self.directory, 'hosts')
+        with open(hosts, 'w', encoding='ascii') as file:
+            file.write('192.0.2.7 printer.lan\n')
+        base = {'forward': [{'zone': '.', 'to': [str(fake)]}]}
+        ouzel = self.start({**base, 'local': {'hosts': [hosts]}})
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'printer.lan')), ['192.0.2.7'])
+        with open(hosts, 'w', encoding='ascii') as file:
+            file.write('192.0.2.8 printer.lan\n')
+        self.reload(ouzel, {**base, 'local': {'hosts': [hosts]}, 'log': {'format': 'json'}})
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'printer.lan')), ['192.0.2.8'])
+        said = self.reload(ouzel, {**base, 'access': {'allow': ['192.0.2.0/24']}})
+        self.assertIn('"setting":"access.allow"', said)
+        self.assert_status(ask(ouzel.server, 'printer.lan'), 'REFUSED')
+        self.reload(ouzel, base)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+    def test_what_is_wrong_changes_nothing(self):
+        fake = self.upstream()
+        good = {'forward': [{'zone': '.', 'to': [str(fake)]}]}
+        ouzel = self.start(good)
+        for text, why in (
+                ('forward:\n  - zone: .\n    too: [192.0.2.1]\n', r'\.yaml:3: .*did you mean'),
+                ('cache:\n  ttl-max: 9d\n', r'\.yaml:2: .*too large'),
+                ('local:\n  hosts: [/nowhere/at/all]\n', r'/nowhere/at/all'),
+                ('access:\n  allow: [192.0.2.0/24\n', r'\.yaml:\d')):
+            with self.subTest(text=text):
+                self.assertRegex(self.reload(ouzel, text, good=False), why)
+                self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        os.unlink(ouzel.settings_path)
+        start = len(ouzel.output())
+        ouzel.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: 'not reloaded' in ouzel.output()[start:]))
+        self.assertIn('setting=cache.ttl-max from=1d to=1h', self.reload(
+            ouzel, {**good, 'cache': {'ttl-max': '1h'}}))
+
+    def test_what_needs_a_restart_is_told(self):
+        fake = self.upstream()
+        good = {'forward': [{'zone': '.', 'to': [str(fake)]}]}
+        ouzel = self.start(good)
+        said = self.reload(ouzel, {**good, 'cache': {'size': '8M', 'ttl-max': '2h'}})
+        self.assertIn('with a restart only" setting=cache.size is=256M file=8M', said)
+        self.assertIn('setting=cache.ttl-max', said)
+        self.assertIn('msg=reloaded changed=1', said)
+        self.assertNotIn('cache.size', self.reload(ouzel, good))
+
+    def test_limits(self):
+        fake = self.upstream()
+        base = {'forward': [{'zone': '.', 'to': [str(fake)]}]}
+        ouzel = self.start(base, workers=1)
+        self.reload(ouzel, {**base, 'limits': {'client-qps': 10, 'burst': '1s',
+                                               'flood-factor': 2, 'slip': 0}})
+        replies = harness.ask_many(ouzel.server, [harness.plain_query('a.example')] * 200,
+                                   window=200, timeout=0.5)
+        self.assertIn(None, replies)
+        self.reload(ouzel, base)
+        replies = harness.ask_many(ouzel.server, [harness.plain_query('a.example')] * 200)
+        self.assertNotIn(None, replies)
+
+    def test_a_hundred_times_under_load(self):
+        """Not one query is lost, and what is kept is kept."""
+        first, second = self.upstream(), self.upstream()
+        allow = ['127.0.0.0/8']
+        turns = [{'forward': [{'zone': '.', 'to': [str(one)]}], 'access': {'allow': allow},
+                  'cache': {'ttl-max': ttl}, 'limits': {'client-qps': qps}}
+                 for one, ttl, qps in ((first, '1h', 0), (second, '2h', 1000000))]
+        ouzel = self.start(turns[0])
+        questions = os.path.join(self.directory, 'questions')
+        with open(questions, 'w', encoding='ascii') as file:
+            file.writelines(f'n{i}.example A\n' for i in range(500))
+        with subprocess.Popen(
+                ['dnsperf', '-s', ouzel.server[0], '-p', str(ouzel.server[1]), '-d', questions,
+                 '-l', '60', '-q', '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True) as load:
+            time.sleep(1)
+            descriptors = ouzel.descriptors()
+            for number in range(100):
+                self.reload(ouzel, turns[(number + 1) % 2])
+            load.send_signal(signal.SIGINT)
+            said = load.communicate(timeout=30)[0]
+        lost = int(re.search(r'Queries lost:\s+(\d+)', said).group(1))
+        self.assertEqual(lost, 0, said)
+        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
+        self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
+        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
+        self.assert_balance(ouzel)
