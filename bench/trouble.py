@@ -161,7 +161,7 @@ class AllDead(Experiment):
                                     if asked.name.endswith('.example') and not asked.tcp)
         times = [seconds for seconds, _ in results]
         return [None if None in times else max(times),
-                str(sum(rcode == 2 for _, rcode in results)), str(max(sends.values()))]
+                str(sum(rcode == 2 for _, rcode in results)), str(max(sends.values(), default=0))]
 
 
 class Outage(Experiment):

@@ -412,9 +412,9 @@ bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint
 {
     bool done = true;
     for (unsigned i = 0; i < engine->worker_count; i++)
-        worker_job_begin(engine->workers[i], &(struct worker_job){run, context});
+        job_begin(worker_job(engine->workers[i]), run, context);
     for (unsigned i = 0; i < engine->worker_count; i++)
-        done &= worker_job_wait(engine->workers[i]);
+        done &= job_wait(worker_job(engine->workers[i]));
     return done;
 }
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,11 +53,7 @@ struct worker {
     bool running;
     int stop_fd;
     int result;
-    struct worker_job job;
-    bool job_there; // the job is the worker's; atomic
-    bool ended;     // the thread does no more jobs; atomic
-    int job_fd;     // wakes the worker for one
-    sem_t job_done;
+    struct job job;
     const int *ring_fds;
     struct listener *listeners;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
@@ -428,26 +423,7 @@ static void client_happened(struct worker *w, const struct ring_event *event)
 
 static void job_watch(struct worker *w)
 {
-    ring_watch(w->ring, w->job_fd, op_pack(OP_JOB, 0, 0));
-}
-
-static void job_woken(struct worker *w)
-{
-    uint64_t count;
-    ssize_t taken = read(w->job_fd, &count, sizeof count);
-    (void)taken; // that it is there is seen elsewhere
-    job_watch(w);
-}
-
-// Does a piece of the job that there is.
-static void job_do(struct worker *w)
-{
-    if (!__atomic_load_n(&w->job_there, __ATOMIC_ACQUIRE) ||
-        w->job.run(w->serve, w->now_us, w->serve_config.worker, w->job.context))
-        return;
-    __atomic_store_n(&w->job_there, false, __ATOMIC_RELEASE);
-    w->room = aligned(serve_reply_room(w->serve)); // which the job may have changed
-    sem_post(&w->job_done);
+    ring_watch(w->ring, w->job.fd, op_pack(OP_JOB, 0, 0));
 }
 
 // Returns false when the worker is to end.
@@ -472,7 +448,8 @@ static bool event_do(struct worker *w, const struct ring_event *event)
     case OP_STOP:
         return false;
     case OP_JOB:
-        job_woken(w);
+        job_woken(&w->job);
+        job_watch(w);
         return true;
     case OP_STREAM_CONNECT:
     case OP_STREAM_RECEIVE:
@@ -546,7 +523,7 @@ static uint64_t wait_us(struct worker *w)
     uint64_t accept_us = accept_again(w);
     deadline_us = clients_us < deadline_us ? clients_us : deadline_us;
     deadline_us = accept_us < deadline_us ? accept_us : deadline_us;
-    if (__atomic_load_n(&w->job_there, __ATOMIC_RELAXED))
+    if (job_is_there(&w->job))
         return 0; // there is more of it
     if (deadline_us == UINT64_MAX)
         return UINT64_MAX;
@@ -577,7 +554,8 @@ static int loop(struct worker *w)
             if (w->config.from[i])
                 handed_do(w, w->config.from[i]);
         }
-        job_do(w);
+        if (job_do(&w->job, w->serve, w->now_us, w->serve_config.worker))
+            w->room = aligned(serve_reply_room(w->serve)); // settings may be others now
         serve_expire(w->serve, w->now_us);
         drain(w);
         others_wake(w);
@@ -597,8 +575,7 @@ static void *thread_main(void *argument)
         w->result = loop(w);
         ring_end(w->ring);
     }
-    __atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
-    sem_post(&w->job_done); // for one that will not be done
+    job_end(&w->job);
     if (w->result < 0) {
         ssize_t written = write(w->config.failure_fd, &(uint64_t){1}, sizeof(uint64_t));
         (void)written; // an eventfd takes it
@@ -697,9 +674,9 @@ int worker_open(struct worker **out, const struct worker_config *config,
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++)
         w->upstream[i].fd = -1;
     w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    w->job_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int error = w->stop_fd < 0 || w->job_fd < 0 ? -errno : memory_take(w);
-    sem_init(&w->job_done, 0, 0);
+    int error = job_open(&w->job);
+    if (error == 0)
+        error = w->stop_fd < 0 ? -errno : memory_take(w);
     if (error < 0)
         snprintf(why, WORKER_WHY_SIZE, "cannot make a worker: %s", strerror(-error));
     if (error == 0)
@@ -726,23 +703,9 @@ void worker_ring_fds(struct worker *w, const int *fds)
     w->ring_fds = fds;
 }
 
-void worker_job_begin(struct worker *w, const struct worker_job *job)
+struct job *worker_job(struct worker *w)
 {
-    w->job = *job;
-    __atomic_store_n(&w->job_there, true, __ATOMIC_RELEASE);
-    ssize_t written = write(w->job_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd takes it
-}
-
-bool worker_job_wait(struct worker *w)
-{
-    while (__atomic_load_n(&w->job_there, __ATOMIC_ACQUIRE)) {
-        if (__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE))
-            return false;
-        while (sem_wait(&w->job_done) != 0)
-            continue;
-    }
-    return true;
+    return &w->job;
 }
 
 void worker_client_idle(struct worker *w, uint64_t idle_us)
@@ -789,9 +752,7 @@ void worker_close(struct worker *w)
     }
     if (w->stop_fd >= 0)
         close(w->stop_fd);
-    if (w->job_fd >= 0)
-        close(w->job_fd);
-    sem_destroy(&w->job_done);
+    job_close(&w->job);
     streams_free(w->streams);
     clients_free(w->clients);
     free(w->stream_out);

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/serve.h"
 #include "io/engine/handover.h"
+#include "io/engine/job.h"
 #include "io/engine/ring.h"
 #include "io/engine/udp.h"
 
@@ -35,15 +36,8 @@ struct worker; // opaque
 int worker_ring_fd(const struct worker *worker);
 void worker_ring_fds(struct worker *worker, const int *fds);
 
-// Has the worker's thread call `run` between two batches until it returns false: what takes long is
-// done in pieces, and the worker answers in between. worker_job_wait returns when that is done,
-// with false where the worker has ended before. One job at a time.
-struct worker_job {
-    bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker, void *context);
-    void *context;
-};
-void worker_job_begin(struct worker *worker, const struct worker_job *job);
-[[nodiscard]] bool worker_job_wait(struct worker *worker);
+// Through which it is given something to do (job.h).
+struct job *worker_job(struct worker *worker);
 
 // After how long clients' connections are closed, from now on.
 void worker_client_idle(struct worker *worker, uint64_t idle_us);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/job.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int job_open(struct job *job)
+{
+    *job = (struct job){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    sem_init(&job->done, 0, 0);
+    return job->fd < 0 ? -errno : 0;
+}
+
+void job_close(struct job *job)
+{
+    if (job->fd >= 0)
+        close(job->fd);
+    sem_destroy(&job->done);
+}
+
+void job_begin(struct job *job,
+               bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker, void *context),
+               void *context)
+{
+    job->run = run;
+    job->context = context;
+    __atomic_store_n(&job->there, true, __ATOMIC_RELEASE);
+    ssize_t written = write(job->fd, &(uint64_t){1}, sizeof(uint64_t));
+    (void)written; // an eventfd takes it
+}
+
+bool job_wait(struct job *job)
+{
+    while (job_is_there(job)) {
+        if (__atomic_load_n(&job->ended, __ATOMIC_ACQUIRE))
+            return false;
+        while (sem_wait(&job->done) != 0)
+            continue;
+    }
+    return true;
+}
+
+void job_woken(struct job *job)
+{
+    uint64_t count;
+    ssize_t taken = read(job->fd, &count, sizeof count);
+    (void)taken; // that it is there is seen elsewhere
+}
+
+bool job_do(struct job *job, struct serve *serve, uint64_t now_us, uint32_t worker)
+{
+    if (!job_is_there(job) || job->run(serve, now_us, worker, job->context))
+        return false;
+    __atomic_store_n(&job->there, false, __ATOMIC_RELEASE);
+    sem_post(&job->done);
+    return true;
+}
+
+void job_end(struct job *job)
+{
+    __atomic_store_n(&job->ended, true, __ATOMIC_RELEASE);
+    sem_post(&job->done); // for one that will not be done
+}
