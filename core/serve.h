@@ -132,6 +132,70 @@ struct serve_flush {
 };
 [[nodiscard]] bool serve_flush(struct serve *serve, struct serve_flush *flush, size_t budget);
 
+// What this worker knows of an upstream.
+struct serve_upstream {
+    struct address address;
+    uint8_t health;       // enum upstream_health
+    bool in_use;          // a zone names it
+    bool knows_edns;      // or is not known not to
+    bool keeps_spelling;  // of names (0x20); the same
+    bool knows_cookies;   // has given one
+    uint16_t loss_pm;     // sends that got no reply, smoothed, in thousandths
+    uint32_t in_flight;   // sends whose reply may still come
+    uint32_t fast_us;     // the middle of what it answers from its own memory; 0: not known
+    uint32_t slow_us;     // by which nearly all of its answers have come
+    uint64_t heard_us;    // when its last reply came; 0: never
+    uint32_t connections; // over TCP
+};
+// Fills in one for each upstream of the plan, in its order, and returns how many (up to
+// PLAN_UPSTREAMS_MAX).
+[[nodiscard]] size_t serve_upstreams(const struct serve *serve, uint64_t now_us,
+                                     struct serve_upstream *upstreams);
+
+// What this worker knows of a question, and what it would do with it now. What is kept and what is
+// under way is known at its home alone: where `home` is another worker, ask that one.
+struct serve_kept {
+    bool there;
+    uint8_t rcode;
+    uint8_t hits; // up to CACHE_HITS_MAX
+    bool refreshed;
+    uint32_t birth_s, expiry_s; // Unix time
+    uint32_t len;               // octets of the message
+    uint16_t records;           // in its answer section
+};
+
+enum serve_outcome {
+    OUTCOME_REFUSED,  // by the access lists, or as no zone covers the name
+    OUTCOME_DROPPED,  // by the access lists
+    OUTCOME_LOCAL,    // from records, hosts files or special names
+    OUTCOME_BLOCKED,  // by a block list
+    OUTCOME_MEMORY,   // from what is kept
+    OUTCOME_DENIED,   // from what is kept of the name: that it does not exist
+    OUTCOME_FAILURE,  // it failed a moment ago
+    OUTCOME_STALE,    // from what is over, as no upstream is alive
+    OUTCOME_JOIN,     // waits with others for what is under way
+    OUTCOME_UPSTREAM, // is asked upstream
+};
+
+struct serve_explanation {
+    uint32_t home;
+    uint8_t outcome; // enum serve_outcome
+    uint8_t access;  // enum access_verdict, where a client was named
+    struct key key;
+    const struct plan_zone *zone; // NULL: none covers the name
+    bool zone_down;               // all of its upstreams are dead
+    struct serve_kept kept, denial;
+    uint16_t local_rcode;  // where it is answered here
+    uint32_t waiting;      // clients, for what is under way
+    uint64_t asked_us;     // when that began; 0: nothing is
+    uint8_t sends;         // of it so far
+    uint16_t failed_rcode; // of a failure that is remembered
+    uint64_t failed_until_us;
+};
+// `client` may be NULL.
+void serve_explain(struct serve *serve, uint64_t now_us, const struct name *name, uint16_t type,
+                   const struct address *client, struct serve_explanation *explanation);
+
 // Does all that is due.
 void serve_expire(struct serve *serve, uint64_t now_us);
 

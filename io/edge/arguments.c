@@ -29,6 +29,7 @@ static const struct argument arguments[] = {
      "forward all names that no zone of the file covers to this server; repeatable"},
     {"workers", "N", false, "server", "workers", "how many workers to run, or auto"},
     {"stats", "ADDR", false, "stats", "listen", "serve the metrics on this address, or off"},
+    {"control", "PATH", false, "control", "socket", "take orders of `ouzel ctl` at this socket"},
 };
 
 #define ARGUMENTS    (sizeof arguments / sizeof arguments[0])

@@ -22,6 +22,7 @@ extern const struct command commands[];
 
 int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_ctl(int argc, char **argv);
 int command_help(int argc, char **argv);
 int command_version(int argc, char **argv);
 
@@ -30,6 +31,7 @@ void command_unknown(const char *what, const char *name, FILE *to);
 
 void help_overview(FILE *to);
 void help_settings(FILE *to); // docs/reference.md
+void help_orders(FILE *to);   // of `ouzel ctl`
 void help_sample(FILE *to);   // docs/ouzel.yaml.sample
 
 // Prints the settings as a file that can be read back, each with the place it comes from.

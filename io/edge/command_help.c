@@ -88,9 +88,11 @@ static void reference_option(const struct settings_option *option, FILE *to)
     print_wrapped("- ", "  ", text, to);
     if (default_text(option, value)) {
         fprintf(to, "- Default: `%s`\n", value);
-        return;
+    } else {
+        fputs("- It must be given.\n", to);
     }
-    fputs("- It must be given.\n", to);
+    if (!option->reloadable)
+        fputs("- Changes with a restart only.\n", to);
 }
 
 void help_settings(FILE *to)
@@ -102,6 +104,10 @@ void help_settings(FILE *to)
         "key may be left out; an empty file means the defaults. An unknown key, a value out of\n"
         "bounds or a key given twice is an error with its line, and nothing starts. `ouzel check`\n"
         "says what is wrong, or prints the settings in force and where each of them comes from.\n"
+        "\n"
+        "A running ouzel reads them anew with SIGHUP or `ouzel ctl reload`, with the files that\n"
+        "they name. It goes on answering meanwhile, keeps what it knows, and says what has\n"
+        "changed. If anything is wrong it says so, and all stays as it is.\n"
         "\n"
         "- An address is `192.0.2.1`, `192.0.2.1:53`, `192.0.2.1@53`, `2001:db8::1` or\n"
         "  `[2001:db8::1]:53`; a link-local one takes the number of its interface: `fe80::1%2`.\n"
@@ -182,6 +188,8 @@ static void help_command(const struct command *command, FILE *to)
 {
     fprintf(to, "usage: ouzel %s%s%s\n\n%s: %s.\n", command->name, *command->usage ? " " : "",
             command->usage, command->name, command->summary);
+    if (command->run == command_ctl)
+        help_orders(to);
     if (command->run != command_serve && command->run != command_check)
         return;
     fputs("\n", to);

@@ -3,8 +3,10 @@
 
 #include "io/edge/arguments.h"
 #include "io/edge/command.h"
+#include "io/edge/control.h"
 #include "io/edge/local_files.h"
 #include "io/edge/log.h"
+#include "io/edge/report.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
 #include "io/edge/snapshot.h"
@@ -36,8 +38,10 @@ struct daemon {
     struct generation *generation;
     struct engine *engine;
     struct stats *stats;
+    struct control *control;
     struct log log;
     int signal_fd;
+    time_t started; // Unix time
 };
 
 static const struct settings *settings_of(const struct daemon *d)
@@ -295,6 +299,81 @@ bool daemon_reload(struct daemon *d, FILE *report)
     return done;
 }
 
+// --- orders --------------------------------------------------------------------------------------
+
+enum { FLUSH_BUCKETS = 2000 }; // at a time; the worker answers in between
+
+static bool flush_do(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    struct serve_flush *flushes = context;
+    (void)now_us;
+    return serve_flush(serve, &flushes[worker], FLUSH_BUCKETS);
+}
+
+bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *name, FILE *report)
+{
+    unsigned count = engine_worker_count(d->engine);
+    struct serve_flush *flushes = calloc(count, sizeof *flushes); // one for each worker
+    uint64_t removed = 0;
+    if (!flushes) {
+        fprintf(report, "not flushed: no memory\n");
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++)
+        flushes[i] = (struct serve_flush){.what = what, .name = name ? *name : (struct name){0}};
+    pthread_mutex_lock(&d->turn);
+    bool done = engine_do(d->engine, flush_do, flushes);
+    for (unsigned i = 0; i < count; i++)
+        removed += flushes[i].sweep.removed;
+    if (done)
+        fprintf(report, "flushed: %llu answers\n", (unsigned long long)removed);
+    else
+        fprintf(report, "not flushed: a worker has ended\n");
+    log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
+    pthread_mutex_unlock(&d->turn);
+    free(flushes);
+    return done;
+}
+
+bool daemon_log_level(struct daemon *d, const char *word, FILE *report)
+{
+    const struct settings_option *option = settings_find("log", "level", strlen("level"));
+    union settings_value value;
+    char why[SETTINGS_WHY_SIZE];
+    if (!settings_parse(option, word, strlen(word), &value, why)) {
+        fprintf(report, "%s\n", why);
+        return false;
+    }
+    pthread_mutex_lock(&d->turn);
+    d->log.level = value.word;
+    pthread_mutex_unlock(&d->turn);
+    fprintf(report, "log level: %s\n", word);
+    return true;
+}
+
+bool daemon_stats(struct daemon *d, bool json, FILE *report)
+{
+    stats_print(d->engine, d->started, json, report);
+    return true;
+}
+
+bool daemon_upstreams(struct daemon *d, bool json, FILE *report)
+{
+    pthread_mutex_lock(&d->turn);
+    bool done = report_upstreams(d->engine, json, report);
+    pthread_mutex_unlock(&d->turn);
+    return done;
+}
+
+bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
+                    const struct address *client, bool json, FILE *report)
+{
+    pthread_mutex_lock(&d->turn);
+    bool done = report_question(d->engine, name, type, client, json, report);
+    pthread_mutex_unlock(&d->turn);
+    return done;
+}
+
 // --- life ----------------------------------------------------------------------------------------
 
 // Does something whose report nobody reads.
@@ -368,15 +447,18 @@ static int engine_run(struct daemon *d)
     int status = STATUS_FAILED;
     bool served = false; // or there is nothing worth a snapshot
     snapshot_load(d);
-    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why))) {
+    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why)) ||
+        (d->control && !control_start(d->control, d, why))) {
         start_fails(d, why);
     } else {
         served = true;
         ready_log(&d->log, settings_of(d), d->engine);
         status = wait_for_end(d);
     }
-    // The stats server reads the engine, so it ends first.
+    // They use the engine, so they end first.
+    control_close(d->control);
     stats_close(d->stats);
+    d->control = NULL;
     d->stats = NULL;
     int error = engine_stop(d->engine);
     if (error < 0)
@@ -398,11 +480,14 @@ static int serve(struct daemon *d)
     if (d->signal_fd < 0)
         return start_fails(d, "signals cannot be taken");
     const struct address *stats = &settings_of(d)->stats_listen;
+    const char *control = settings_of(d)->control_socket.text;
     int status;
-    if (stats->family != ADDRESS_NONE && !(d->stats = stats_open(stats, why)))
+    if ((stats->family != ADDRESS_NONE && !(d->stats = stats_open(stats, why))) ||
+        (*control && !(d->control = control_open(control, why))))
         status = start_fails(d, why);
     else
         status = engine_run(d);
+    control_close(d->control);
     stats_close(d->stats);
     close(d->signal_fd);
     return status;
@@ -410,7 +495,8 @@ static int serve(struct daemon *d)
 
 int daemon_run(int argc, char **argv)
 {
-    struct daemon d = {.argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER};
+    struct daemon d = {
+        .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
     d.generation = calloc(1, sizeof *d.generation);
     if (!d.generation)
         return STATUS_FAILED;

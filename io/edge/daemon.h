@@ -22,3 +22,22 @@ bool daemon_reload(struct daemon *daemon, FILE *report);
 
 // Writes the answers to the file that cache.snapshot names.
 bool daemon_snapshot(struct daemon *daemon, FILE *report);
+
+// Drops what is kept; `name` where `what` says so.
+bool daemon_flush(struct daemon *daemon, enum flush_what what, const struct name *name,
+                  FILE *report);
+
+// Has the log tell what is as urgent as this word of log.level, until the next reload.
+bool daemon_log_level(struct daemon *daemon, const char *word, FILE *report);
+
+// These only look.
+
+// All metrics.
+bool daemon_stats(struct daemon *daemon, bool json, FILE *report);
+
+// What the workers together know of the upstreams.
+bool daemon_upstreams(struct daemon *daemon, bool json, FILE *report);
+
+// What is known of a question and what would come of it now; `client` may be NULL.
+bool daemon_explain(struct daemon *daemon, const struct name *name, uint16_t type,
+                    const struct address *client, bool json, FILE *report);

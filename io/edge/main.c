@@ -3,13 +3,16 @@
 
 #include <errno.h>
 
-#define SETTINGS_USAGE \
-    "[--config FILE] [--listen ADDR]... [--upstream ADDR]... [--workers N] [--stats ADDR]"
+#define SETTINGS_USAGE                                                                      \
+    "[--config FILE] [--listen ADDR]... [--upstream ADDR]... [--workers N] [--stats ADDR] " \
+    "[--control PATH]"
 
 const struct command commands[] = {
     {"serve", "answer queries until told to stop", SETTINGS_USAGE, command_serve},
     {"check", "say what is wrong with the settings, or print those in force", SETTINGS_USAGE,
      command_check},
+    {"ctl", "have a running ouzel do something, or ask what it does",
+     "[--control PATH] [--json] ORDER", command_ctl},
     {"help", "explain a command, or print all settings or a sample file",
      "[COMMAND | settings | sample]", command_help},
     {"version", "print the version", "", command_version},

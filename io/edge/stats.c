@@ -37,18 +37,15 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
     {"ouzel_start_time_seconds", "", "When this process started, in Unix time.", true},
 };
 
-static void samples_take(const struct stats *stats, struct sample samples[SAMPLE_COUNT])
+static void samples_take(const struct engine *engine, int64_t started,
+                         struct sample samples[SAMPLE_COUNT])
 {
     struct counters counters;
     struct cache_use use;
-    engine_counters(stats->engine, &counters);
-    engine_cache_use(stats->engine, &use);
+    engine_counters(engine, &counters);
+    engine_cache_use(engine, &use);
     const uint64_t extra[EXTRA_COUNT] = {
-        use.entries,
-        use.used,
-        use.capacity,
-        engine_worker_count(stats->engine),
-        (uint64_t)stats->started,
+        use.entries, use.used, use.capacity, engine_worker_count(engine), (uint64_t)started,
     };
     for (unsigned i = 0; i < COUNTER_COUNT; i++)
         samples[i] = (struct sample){&counter_descriptions[i], counters.values[i]};
@@ -101,6 +98,16 @@ static void json_print(const struct sample *samples, FILE *to)
         fprintf(to, "%s%s: %llu%s", first ? "{" : ", ", label_value, value, last ? "}" : "");
     }
     fputs("\n}\n", to);
+}
+
+void stats_print(const struct engine *engine, int64_t started, bool json, FILE *to)
+{
+    struct sample samples[SAMPLE_COUNT];
+    samples_take(engine, started, samples);
+    if (json)
+        json_print(samples, to);
+    else
+        metrics_print(samples, to);
 }
 
 static void page_print(const struct sample *samples, FILE *to)
@@ -158,7 +165,7 @@ static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Conne
     FILE *to = open_memstream(&body, &len);
     if (!to)
         return MHD_NO;
-    samples_take(stats, samples);
+    samples_take(stats->engine, stats->started, samples);
     resource->print(samples, to);
     if (fclose(to) != 0) {
         free(body);

@@ -2,6 +2,8 @@
 #pragma once
 #include "io/engine/engine.h"
 
+#include <stdio.h>
+
 // The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, and a page
 // at / that shows the counters. An HTTP server (libmicrohttpd) in a thread of its own, which only
 // reads what the workers count.
@@ -17,3 +19,6 @@ struct stats; // opaque
 [[nodiscard]] bool stats_start(struct stats *stats, const struct engine *engine,
                                char why[static STATS_WHY_SIZE]);
 void stats_close(struct stats *stats);
+
+// Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
+void stats_print(const struct engine *engine, int64_t started, bool json, FILE *to);

@@ -75,7 +75,7 @@ static const struct {
      "there is no section \"sever\": did you mean server?"},
     {"unknown section with none near", "\n\nresolver:\n  a: 1\n", 3,
      "there are server, forward, upstream, cache, access, limits, local, filter, dns64, stats, "
-     "log"},
+     "control, log"},
     {"option outside its section", "workers: 4\n", 1, "the key belongs in section server"},
     {"section twice", "cache:\n  size: 1M\nlog:\n  level: info\ncache:\n  ttl-min: 1s\n", 5,
      "section cache is given twice, first on line 1"},

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/edge/daemon.h"
+
+// The control socket: HTTP (libmicrohttpd) over a Unix socket, in a thread of its own. What
+// `ouzel ctl` says there anybody may who may open the socket:
+//
+//   curl --unix-socket PATH http://ouzel/upstreams?json
+//   curl --unix-socket PATH -X POST 'http://ouzel/flush?name=example.com&subtree'
+
+// An order, as `ouzel ctl` and the socket take it.
+struct order {
+    const char *name;
+    const char *arguments; // what follows the name, for the help
+    const char *summary;
+    // The words that have to follow, by the names that they have as parameters; then the options.
+    const char *words[2];
+    const char *options[3]; // a name that ends in `=` takes a value
+    bool changes;           // something: it is a POST
+};
+
+extern const struct order orders[]; // a row without a name ends them
+
+#define CONTROL_PATH "/run/ouzel/control.sock" // where `ouzel ctl` looks if it is told nothing
+
+struct control; // opaque
+
+// Takes the path: mode 0660. NULL: `why` is a sentence. A socket that nobody listens at is put
+// aside. Nothing is answered before control_start.
+#define CONTROL_WHY_SIZE 400
+[[nodiscard]] struct control *control_open(const char *path, char why[static CONTROL_WHY_SIZE]);
+[[nodiscard]] bool control_start(struct control *control, struct daemon *daemon,
+                                 char why[static CONTROL_WHY_SIZE]);
+void control_close(struct control *control);
