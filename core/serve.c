@@ -334,7 +334,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
         waiter = waiter_add(&f->pending, pending, share);
         item->verdict = SERVE_WAITING;
         if (waiter)
-            waiter_fill(waiter, &item->client, &lookup->query);
+            waiter_fill(waiter, &item->client, &lookup->query, now_us);
         else
             drop(s, item, COUNTER_drops_waiters_full);
         forward_adopt(pending, now_us);

@@ -44,6 +44,8 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
     struct upstream *upstream = &f->upstreams[attempt->upstream];
     f->revivals += upstream->health == UPSTREAM_DEAD;
     upstream_replied(upstream, attempt->sent_us, now_us, attempt->tcp);
+    if (!attempt->tcp)
+        histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
     if (attempt->tcp)
         upstream_tcp_worked(upstream);

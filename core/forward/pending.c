@@ -148,8 +148,10 @@ void waiters_move(struct pending *to, struct pending *from)
     from->waiter_count = 0;
 }
 
-void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query)
+void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query,
+                 uint64_t now_us)
 {
+    waiter->since_us = now_us;
     waiter->client = *client;
     waiter->id = query->id;
     waiter->udp_size = query->udp_size;

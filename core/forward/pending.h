@@ -29,6 +29,7 @@ struct client {
 
 struct waiter {
     struct waiter *next;
+    uint64_t since_us;
     struct client client;
     struct name_case spelling;
     uint16_t share; // of the client's network
@@ -180,7 +181,8 @@ void waiters_move(struct pending *to, struct pending *from);
 
 // Notes of a query what its reply needs, and gives it back as query_read would have read it; the
 // message is written to `message`.
-void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query);
+void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query,
+                 uint64_t now_us);
 [[nodiscard]] struct query waiter_query(const struct waiter *waiter, const struct key *key,
                                         uint8_t message[static UPSTREAM_QUERY_MAX]);
 

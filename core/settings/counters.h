@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/settings/histogram.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,8 +18,13 @@ enum counter {
     COUNTER_COUNT
 };
 
+// How long clients have waited for an answer that was made at once, that came from upstream, and
+// that is over; and upstreams for their replies to datagrams.
+enum timing { TIMING_AT_ONCE, TIMING_UPSTREAM, TIMING_STALE, TIMING_REPLY, TIMING_COUNT };
+
 struct counters {
     _Alignas(64) uint64_t values[COUNTER_COUNT];
+    struct histogram timings[TIMING_COUNT];
 };
 
 struct counter_description {

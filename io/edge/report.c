@@ -47,16 +47,9 @@ static bool upstreams_look(struct serve *serve, uint64_t now_us, uint32_t worker
     return false;
 }
 
-// What all workers together know of one: alive if any has found it so, as fast and as lossy as on
-// average of those that know.
-struct together {
-    struct serve_upstream all;
-    unsigned alive, dead, known;
-};
-
-static struct together together_of(const struct looking *looking, size_t index)
+static struct upstream_state state_of(const struct looking *looking, size_t index)
 {
-    struct together t = {.all = looking->upstreams[0][index]};
+    struct upstream_state t = {.all = looking->upstreams[0][index], .now_us = looking->now_us};
     uint64_t fast = 0, slow = 0, loss = 0;
     t.all.in_flight = t.all.connections = 0;
     for (unsigned i = 0; i < looking->worker_count; i++) {
@@ -83,15 +76,33 @@ static struct together together_of(const struct looking *looking, size_t index)
     return t;
 }
 
+struct upstream_state *report_states(struct engine *engine, size_t *count)
+{
+    struct looking looking = {.worker_count = engine_worker_count(engine)};
+    struct upstream_state *states = calloc(PLAN_UPSTREAMS_MAX, sizeof *states);
+    looking.upstreams = calloc(looking.worker_count, sizeof *looking.upstreams);
+    *count = 0;
+    if (!states || !looking.upstreams || !engine_do(engine, upstreams_look, &looking)) {
+        free(states);
+        states = NULL;
+    }
+    for (size_t i = 0; states && i < looking.count; i++) {
+        if (looking.upstreams[0][i].in_use)
+            states[(*count)++] = state_of(&looking, i);
+    }
+    free(looking.upstreams);
+    return states;
+}
+
 static const char *const healths[] = {
     [UPSTREAM_UNKNOWN] = "unknown", [UPSTREAM_ALIVE] = "alive", [UPSTREAM_DEAD] = "dead"};
 
-static void upstream_print(const struct together *t, uint64_t now_us, FILE *to)
+static void upstream_print(const struct upstream_state *t, FILE *to)
 {
     char address[ADDRESS_TEXT_MAX], heard[32] = "never";
     address_format(&t->all.address, address);
     if (t->all.heard_us > 0)
-        snprintf(heard, sizeof heard, "%.1f s ago", (double)(now_us - t->all.heard_us) / 1e6);
+        snprintf(heard, sizeof heard, "%.1f s ago", (double)(t->now_us - t->all.heard_us) / 1e6);
     fprintf(to, "%-28s %-8s %8.2f ms %8.2f ms %5.1f %% %9u %11u  %s%s%s%s\n", address,
             healths[t->all.health], t->all.fast_us / 1e3, t->all.slow_us / 1e3,
             t->all.loss_pm / 10.0, t->all.in_flight, t->all.connections, heard,
@@ -99,7 +110,7 @@ static void upstream_print(const struct together *t, uint64_t now_us, FILE *to)
             t->all.knows_cookies ? ", cookies" : "");
 }
 
-static void upstream_json(const struct together *t, uint64_t now_us, bool first, FILE *to)
+static void upstream_json(const struct upstream_state *t, bool first, FILE *to)
 {
     char address[ADDRESS_TEXT_MAX];
     address_format(&t->all.address, address);
@@ -110,7 +121,7 @@ static void upstream_json(const struct together *t, uint64_t now_us, bool first,
             first ? "" : ",", address, healths[t->all.health], t->alive, t->dead, t->all.fast_us,
             t->all.slow_us, t->all.loss_pm / 1e3, t->all.in_flight, t->all.connections);
     if (t->all.heard_us > 0)
-        fprintf(to, "%" PRIu64, now_us - t->all.heard_us);
+        fprintf(to, "%" PRIu64, t->now_us - t->all.heard_us);
     else
         fputs("null", to);
     fprintf(to, ", \"edns\": %s, \"spelling\": %s, \"cookies\": %s}",
@@ -118,34 +129,29 @@ static void upstream_json(const struct together *t, uint64_t now_us, bool first,
             t->all.knows_cookies ? "true" : "false");
 }
 
+void report_states_json(const struct upstream_state *states, size_t count, FILE *to)
+{
+    fputc('[', to);
+    for (size_t i = 0; i < count; i++)
+        upstream_json(&states[i], i == 0, to);
+    fputs("\n]\n", to);
+}
+
 bool report_upstreams(struct engine *engine, bool json, FILE *to)
 {
-    struct looking looking = {.worker_count = engine_worker_count(engine)};
-    looking.upstreams = calloc(looking.worker_count, sizeof *looking.upstreams);
-    if (!looking.upstreams)
-        return false;
-    bool done = engine_do(engine, upstreams_look, &looking), first = true;
-    if (!done)
-        worker_ended(to);
-    else if (json)
-        fputc('[', to);
+    size_t count;
+    struct upstream_state *states = report_states(engine, &count);
+    if (!states)
+        return worker_ended(to);
+    if (json)
+        report_states_json(states, count, to);
     else
         fprintf(to, "%-28s %-8s %11s %11s %7s %9s %11s  %s\n", "upstream", "health", "fast", "slow",
                 "loss", "in flight", "connections", "heard");
-    for (size_t i = 0; done && i < looking.count; i++) {
-        struct together t = together_of(&looking, i);
-        if (!t.all.in_use)
-            continue;
-        if (json)
-            upstream_json(&t, looking.now_us, first, to);
-        else
-            upstream_print(&t, looking.now_us, to);
-        first = false;
-    }
-    if (done && json)
-        fputs("\n]\n", to);
-    free(looking.upstreams);
-    return done;
+    for (size_t i = 0; !json && i < count; i++)
+        upstream_print(&states[i], to);
+    free(states);
+    return true;
 }
 
 // --- a question ----------------------------------------------------------------------------------

@@ -7,6 +7,20 @@
 // What the workers know, put together and told to a person (lines with columns) or to a program
 // (JSON). From one thread at a time. False: a worker has ended, and the report says so.
 
+// An upstream, as all workers together know it: alive if any has found it so, as fast and as lossy
+// as on average of those that know.
+struct upstream_state {
+    struct serve_upstream all;
+    unsigned alive, dead, known; // workers
+    uint64_t now_us;
+};
+
+// Those that a zone names. NULL: a worker has ended, or there is no memory; else to be freed.
+[[nodiscard]] struct upstream_state *report_states(struct engine *engine, size_t *count);
+
+// As a list of JSON.
+void report_states_json(const struct upstream_state *states, size_t count, FILE *to);
+
 [[nodiscard]] bool report_upstreams(struct engine *engine, bool json, FILE *to);
 
 // `client` may be NULL.

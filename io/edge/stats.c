@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/stats.h"
 
+#include "core/forward/upstream.h"
+#include "io/edge/report.h"
 #include "io/edge/stats_page.h"
 #include "io/engine/udp.h"
 
@@ -15,7 +17,7 @@
 enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15 };
 
 struct stats {
-    const struct engine *engine;
+    struct engine *engine;
     struct MHD_Daemon *daemon;
     int fd; // until the daemon has it
     time_t started;
@@ -27,14 +29,32 @@ struct sample {
     uint64_t value;
 };
 
-enum { EXTRA_COUNT = 5, SAMPLE_COUNT = COUNTER_COUNT + EXTRA_COUNT };
+enum extra {
+    EXTRA_ENTRIES,
+    EXTRA_USED,
+    EXTRA_CAPACITY,
+    EXTRA_KERNEL_DROPS,
+    EXTRA_WORKERS,
+    EXTRA_STARTED,
+    EXTRA_COUNT
+};
+
+enum { SAMPLE_COUNT = COUNTER_COUNT + EXTRA_COUNT };
 
 static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
-    {"ouzel_cache_entries", "", "Answers in the cache now.", true},
-    {"ouzel_cache_used_bytes", "", "Octets of the cache's logs that hold answers.", true},
-    {"ouzel_cache_capacity_bytes", "", "Octets that the cache's logs can hold.", true},
-    {"ouzel_workers", "", "Workers, each with a thread and a ring of its own.", true},
-    {"ouzel_start_time_seconds", "", "When this process started, in Unix time.", true},
+    [EXTRA_ENTRIES] = {"ouzel_cache_entries", "", "Answers in the cache now.", true},
+    [EXTRA_USED] = {"ouzel_cache_used_bytes", "", "Octets of the cache's logs that hold answers.",
+                    true},
+    [EXTRA_CAPACITY] = {"ouzel_cache_capacity_bytes", "", "Octets that the cache's logs can hold.",
+                        true},
+    [EXTRA_KERNEL_DROPS] = {"ouzel_kernel_drops_total", "",
+                            "Datagrams from clients that the kernel dropped, as a socket had no "
+                            "room.",
+                            false},
+    [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and a ring of its own.",
+                       true},
+    [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
+                       true},
 };
 
 static void samples_take(const struct engine *engine, int64_t started,
@@ -45,7 +65,12 @@ static void samples_take(const struct engine *engine, int64_t started,
     engine_counters(engine, &counters);
     engine_cache_use(engine, &use);
     const uint64_t extra[EXTRA_COUNT] = {
-        use.entries, use.used, use.capacity, engine_worker_count(engine), (uint64_t)started,
+        [EXTRA_ENTRIES] = use.entries,
+        [EXTRA_USED] = use.used,
+        [EXTRA_CAPACITY] = use.capacity,
+        [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
+        [EXTRA_WORKERS] = engine_worker_count(engine),
+        [EXTRA_STARTED] = (uint64_t)started,
     };
     for (unsigned i = 0; i < COUNTER_COUNT; i++)
         samples[i] = (struct sample){&counter_descriptions[i], counters.values[i]};
@@ -58,7 +83,145 @@ static bool same_metric(const struct sample *a, const struct sample *b)
     return strcmp(a->description->metric, b->description->metric) == 0;
 }
 
-static void metrics_print(const struct sample *samples, FILE *to)
+// --- times and upstreams -------------------------------------------------------------------------
+
+static const struct {
+    const char *metric, *labels, *word, *help;
+} timings[TIMING_COUNT] = {
+    [TIMING_AT_ONCE] = {"ouzel_answer_seconds", "source=\"memory\",", "memory",
+                        "How long queries that were answered have waited, from when a worker saw "
+                        "them: of what was answered at once, of what came from upstream, and of "
+                        "what is over."},
+    [TIMING_UPSTREAM] = {"ouzel_answer_seconds", "source=\"upstream\",", "upstream", ""},
+    [TIMING_STALE] = {"ouzel_answer_seconds", "source=\"stale\",", "stale", ""},
+    [TIMING_REPLY] = {"ouzel_upstream_reply_seconds", "", "all",
+                      "How long upstreams took to reply to datagrams."},
+};
+
+// One bucket for each doubling is told; ouzel itself keeps four.
+static void histogram_print(const char *metric, const char *labels, const struct histogram *h,
+                            FILE *to)
+{
+    uint64_t seen = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
+        uint64_t edge_us = histogram_edge_us(i);
+        seen += h->counts[i];
+        if ((edge_us & (edge_us + 1)) == 0 && edge_us > 0)
+            fprintf(to, "%s_bucket{%sle=\"%.6f\"} %llu\n", metric, labels,
+                    (double)(edge_us + 1) / 1e6, (unsigned long long)seen);
+    }
+    size_t len = strlen(labels);
+    seen += h->counts[HISTOGRAM_BUCKETS - 1];
+    fprintf(to, "%s_bucket{%sle=\"+Inf\"} %llu\n", metric, labels, (unsigned long long)seen);
+    fprintf(to, len ? "%s_sum{%.*s} %.6f\n" : "%s_sum%.*s %.6f\n", metric, (int)(len ? len - 1 : 0),
+            labels, (double)h->sum_us / 1e6);
+    fprintf(to, len ? "%s_count{%.*s} %llu\n" : "%s_count%.*s %llu\n", metric,
+            (int)(len ? len - 1 : 0), labels, (unsigned long long)seen);
+}
+
+static void timings_print(const struct engine *engine, FILE *to)
+{
+    struct histogram sums[TIMING_COUNT];
+    engine_timings(engine, sums);
+    for (unsigned i = 0; i < TIMING_COUNT; i++) {
+        if (*timings[i].help)
+            fprintf(to, "# HELP %s %s\n# TYPE %s histogram\n", timings[i].metric, timings[i].help,
+                    timings[i].metric);
+        histogram_print(timings[i].metric, timings[i].labels, &sums[i], to);
+    }
+}
+
+static void timings_json(const struct engine *engine, FILE *to)
+{
+    struct histogram sums[TIMING_COUNT];
+    engine_timings(engine, sums);
+    for (unsigned i = 0; i < TIMING_COUNT; i++) {
+        const struct histogram *h = &sums[i];
+        bool first = i == 0 || strcmp(timings[i].metric, timings[i - 1].metric) != 0;
+        bool last = i + 1 == TIMING_COUNT || strcmp(timings[i].metric, timings[i + 1].metric) != 0;
+        if (first)
+            fprintf(to, ",\n  \"%s\": {", timings[i].metric);
+        fprintf(to, "%s\"%s\": {\"count\": %llu, \"sum\": %.6f", first ? "" : ", ", timings[i].word,
+                (unsigned long long)histogram_count(h), (double)h->sum_us / 1e6);
+        fprintf(to, ", \"p50\": %.6f, \"p90\": %.6f, \"p99\": %.6f, \"p999\": %.6f}%s",
+                (double)histogram_share_us(h, 0.5) / 1e6, (double)histogram_share_us(h, 0.9) / 1e6,
+                (double)histogram_share_us(h, 0.99) / 1e6,
+                (double)histogram_share_us(h, 0.999) / 1e6, last ? "}" : "");
+    }
+}
+
+// A gauge of each upstream. `part` is a second label with its value and a comma, or empty.
+struct upstream_row {
+    const char *metric, *part, *help;
+    double (*value)(const struct upstream_state *state);
+};
+
+static double is_up(const struct upstream_state *s)
+{
+    return s->all.health != UPSTREAM_DEAD;
+}
+
+static double fast_s(const struct upstream_state *s)
+{
+    return s->all.fast_us / 1e6;
+}
+
+static double slow_s(const struct upstream_state *s)
+{
+    return s->all.slow_us / 1e6;
+}
+
+static double loss_ratio(const struct upstream_state *s)
+{
+    return s->all.loss_pm / 1e3;
+}
+
+static double in_flight(const struct upstream_state *s)
+{
+    return s->all.in_flight;
+}
+
+static const struct upstream_row upstream_rows[] = {
+    {"ouzel_upstream_up", "", "0 where an upstream is taken for dead.", is_up},
+    {"ouzel_upstream_latency_seconds", "mode=\"fast\",",
+     "How long it takes for what it knows (the middle), and for nearly all.", fast_s},
+    {"ouzel_upstream_latency_seconds", "mode=\"slow\",", "", slow_s},
+    {"ouzel_upstream_loss_ratio", "", "The share of datagrams to it that get no reply, smoothed.",
+     loss_ratio},
+    {"ouzel_upstream_in_flight", "", "Sends whose reply may still come.", in_flight},
+};
+
+static void upstreams_print(struct engine *engine, FILE *to)
+{
+    size_t count;
+    struct upstream_state *states = report_states(engine, &count);
+    for (size_t r = 0; states && r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
+        const struct upstream_row *row = &upstream_rows[r];
+        if (*row->help)
+            fprintf(to, "# HELP %s %s\n# TYPE %s gauge\n", row->metric, row->help, row->metric);
+        for (size_t i = 0; i < count; i++) {
+            char address[ADDRESS_TEXT_MAX];
+            address_format(&states[i].all.address, address);
+            fprintf(to, "%s{%supstream=\"%s\"} %g\n", row->metric, row->part, address,
+                    row->value(&states[i]));
+        }
+    }
+    free(states);
+}
+
+// What `ouzel ctl upstreams --json` tells.
+static void upstreams_json(struct engine *engine, FILE *to)
+{
+    size_t count;
+    struct upstream_state *states = report_states(engine, &count);
+    fputs(",\n  \"upstreams\": ", to);
+    report_states_json(states, count, to);
+    free(states);
+}
+
+// --- formats -------------------------------------------------------------------------------------
+
+static void metrics_print(struct engine *engine, const struct sample *samples, FILE *to)
 {
     for (unsigned i = 0; i < SAMPLE_COUNT; i++) {
         const struct counter_description *row = samples[i].description;
@@ -77,10 +240,12 @@ static void metrics_print(const struct sample *samples, FILE *to)
             "# TYPE ouzel_build_info gauge\n"
             "ouzel_build_info{version=\"%s\"} 1\n",
             OUZEL_VERSION);
+    timings_print(engine, to);
+    upstreams_print(engine, to);
 }
 
 // A metric with a label becomes an object with a member for each of the label's values.
-static void json_print(const struct sample *samples, FILE *to)
+static void json_print(struct engine *engine, const struct sample *samples, FILE *to)
 {
     fprintf(to, "{\n  \"ouzel_build_info\": {\"%s\": 1}", OUZEL_VERSION);
     for (unsigned i = 0; i < SAMPLE_COUNT; i++) {
@@ -97,27 +262,31 @@ static void json_print(const struct sample *samples, FILE *to)
         const char *label_value = strchr(row->labels, '"'); // with its quotes
         fprintf(to, "%s%s: %llu%s", first ? "{" : ", ", label_value, value, last ? "}" : "");
     }
-    fputs("\n}\n", to);
+    timings_json(engine, to);
+    upstreams_json(engine, to);
+    fputs("}\n", to);
 }
 
-void stats_print(const struct engine *engine, int64_t started, bool json, FILE *to)
+void stats_print(struct engine *engine, int64_t started, bool json, FILE *to)
 {
     struct sample samples[SAMPLE_COUNT];
     samples_take(engine, started, samples);
     if (json)
-        json_print(samples, to);
+        json_print(engine, samples, to);
     else
-        metrics_print(samples, to);
+        metrics_print(engine, samples, to);
 }
 
-static void page_print(const struct sample *samples, FILE *to)
+static void page_print(struct engine *engine, const struct sample *samples, FILE *to)
 {
+    (void)engine;
     (void)samples; // it fetches them itself
     fputs(stats_page, to);
 }
 
-static void health_print(const struct sample *samples, FILE *to)
+static void health_print(struct engine *engine, const struct sample *samples, FILE *to)
 {
+    (void)engine;
     (void)samples; // that this is answered is the news
     fputs("ok\n", to);
 }
@@ -125,7 +294,7 @@ static void health_print(const struct sample *samples, FILE *to)
 static const struct resource {
     const char *path;
     const char *type;
-    void (*print)(const struct sample *samples, FILE *to);
+    void (*print)(struct engine *engine, const struct sample *samples, FILE *to);
 } resources[] = {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_print},
     {"/stats.json", "application/json", json_print},
@@ -166,7 +335,7 @@ static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Conne
     if (!to)
         return MHD_NO;
     samples_take(stats->engine, stats->started, samples);
-    resource->print(samples, to);
+    resource->print(stats->engine, samples, to);
     if (fclose(to) != 0) {
         free(body);
         return MHD_NO;
@@ -236,7 +405,7 @@ struct stats *stats_open(const struct address *address, char why[static STATS_WH
     return stats;
 }
 
-bool stats_start(struct stats *stats, const struct engine *engine, char why[static STATS_WHY_SIZE])
+bool stats_start(struct stats *stats, struct engine *engine, char why[static STATS_WHY_SIZE])
 {
     stats->engine = engine;
     stats->daemon = MHD_start_daemon(

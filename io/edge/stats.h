@@ -16,9 +16,9 @@ struct stats; // opaque
 // stats_start, so that a taken port is found before the engine starts.
 [[nodiscard]] struct stats *stats_open(const struct address *address,
                                        char why[static STATS_WHY_SIZE]);
-[[nodiscard]] bool stats_start(struct stats *stats, const struct engine *engine,
+[[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine,
                                char why[static STATS_WHY_SIZE]);
 void stats_close(struct stats *stats);
 
 // Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
-void stats_print(const struct engine *engine, int64_t started, bool json, FILE *to);
+void stats_print(struct engine *engine, int64_t started, bool json, FILE *to);

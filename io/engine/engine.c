@@ -7,6 +7,7 @@
 #include "io/engine/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
+    pthread_mutex_t doing; // of those who have the workers do something
 };
 
 static uint64_t clock_us(clockid_t which)
@@ -324,6 +326,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
     if (!engine)
         return NULL;
+    pthread_mutex_init(&engine->doing, NULL);
     engine->settings = settings;
     engine->local = local;
     engine->worker_count =
@@ -389,6 +392,7 @@ void engine_close(struct engine *engine)
     free(engine->counters);
     free(engine->workers);
     rules_free(engine->rules);
+    pthread_mutex_destroy(&engine->doing);
     free(engine);
 }
 
@@ -411,10 +415,12 @@ bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint
                void *context)
 {
     bool done = true;
+    pthread_mutex_lock(&engine->doing);
     for (unsigned i = 0; i < engine->worker_count; i++)
         job_begin(worker_job(engine->workers[i]), run, context);
     for (unsigned i = 0; i < engine->worker_count; i++)
         done &= job_wait(worker_job(engine->workers[i]));
+    pthread_mutex_unlock(&engine->doing);
     return done;
 }
 
@@ -465,6 +471,23 @@ void engine_counters(const struct engine *engine, struct counters *sum)
         for (unsigned c = 0; c < COUNTER_COUNT; c++)
             sum->values[c] += counter_get(&engine->counters[i], (enum counter)c);
     }
+}
+
+void engine_timings(const struct engine *engine, struct histogram sums[TIMING_COUNT])
+{
+    memset(sums, 0, TIMING_COUNT * sizeof *sums);
+    for (unsigned i = 0; i < engine->worker_count; i++) {
+        for (unsigned t = 0; t < TIMING_COUNT; t++)
+            histogram_sum(&sums[t], &engine->counters[i].timings[t]);
+    }
+}
+
+uint64_t engine_kernel_drops(const struct engine *engine)
+{
+    uint64_t drops = 0;
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        drops += worker_kernel_drops(engine->workers[i]);
+    return drops;
 }
 
 void engine_cache_use(const struct engine *engine, struct cache_use *use)

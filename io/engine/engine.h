@@ -32,8 +32,8 @@ uint32_t engine_now_s(const struct engine *engine);
 unsigned engine_worker_count(const struct engine *engine);
 
 // Has each worker's thread call `run` between two batches until it returns false; returns when all
-// are done. What takes long is done in pieces, and the worker answers in between. From one thread
-// at a time. False: a worker has ended and did not do it.
+// are done. What takes long is done in pieces, and the worker answers in between. For any thread;
+// they take turns. False: a worker has ended and did not do it.
 [[nodiscard]] bool engine_do(struct engine *engine,
                              bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker,
                                          void *context),
@@ -47,6 +47,10 @@ unsigned engine_worker_count(const struct engine *engine);
 
 // Adds up what the workers have counted. For any thread.
 void engine_counters(const struct engine *engine, struct counters *sum);
+void engine_timings(const struct engine *engine, struct histogram sums[static TIMING_COUNT]);
+
+// Datagrams that the kernel dropped before a worker saw them, for want of room in its socket.
+uint64_t engine_kernel_drops(const struct engine *engine);
 void engine_cache_use(const struct engine *engine, struct cache_use *use);
 
 // A descriptor that becomes readable when a worker has failed.

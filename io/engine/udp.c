@@ -2,6 +2,7 @@
 #include "io/engine/udp.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -188,4 +189,11 @@ int tcp_probe(const struct address *address)
     if (fd >= 0)
         close(fd);
     return fd < 0 ? fd : 0;
+}
+
+uint64_t udp_drops(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof info;
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 ? info[SK_MEMINFO_DROPS] : 0;
 }

@@ -39,3 +39,6 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
 
 // As udp_probe, for TCP.
 [[nodiscard]] int tcp_probe(const struct address *address);
+
+// Datagrams that arrived at this socket and were dropped, as it was full.
+[[nodiscard]] uint64_t udp_drops(int fd);

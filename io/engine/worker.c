@@ -227,12 +227,22 @@ static void hand_over(struct worker *w, const struct serve_item *item)
     }
 }
 
+// How long those that were answered at once have waited here.
+static void at_once_note(const struct worker *w, uint64_t count)
+{
+    if (count > 0)
+        histogram_add(&w->serve_config.counters->timings[TIMING_AT_ONCE],
+                      w->config.now_us(w->config.clock) - w->now_us, count);
+}
+
 // A query over TCP, whose answer may be too long to be made beside others.
 static void stream_query_run(struct worker *w, struct serve_item *item)
 {
     serve_queries(w->serve, w->now_us, item, 1, w->stream_out);
-    if (item->verdict == SERVE_ANSWERED)
+    if (item->verdict == SERVE_ANSWERED) {
         reply_send(w, &item->client, item->out, item->out_len);
+        at_once_note(w, 1);
+    }
     bool own = item->client.worker == w->serve_config.worker;
     if (item->verdict == SERVE_DROPPED && own && item->noise)
         clients_noise(w->clients, &item->client);
@@ -244,6 +254,7 @@ static void stream_query_run(struct worker *w, struct serve_item *item)
 
 static void batch_run(struct worker *w)
 {
+    uint64_t answered = 0;
     if (w->batch_count == 0)
         return;
     uint8_t *out = out_room(w, w->batch_count * (w->room + ADDRESS_ROOM));
@@ -256,12 +267,14 @@ static void batch_run(struct worker *w)
     w->out_used = aligned(w->out_used);
     for (size_t i = 0; i < w->batch_count; i++) {
         const struct serve_item *item = &w->batch[i];
+        answered += item->verdict == SERVE_ANSWERED;
         if (item->verdict == SERVE_ANSWERED)
             reply_send(w, &item->client, item->out, item->out_len);
         if (item->verdict == SERVE_ELSEWHERE || (item->verdict == SERVE_ANSWERED && item->note))
             hand_over(w, item);
     }
     w->batch_count = 0;
+    at_once_note(w, answered);
 }
 
 // Queries out of receive buffers, which are given back when the batch is done.
@@ -706,6 +719,14 @@ void worker_ring_fds(struct worker *w, const int *fds)
 struct job *worker_job(struct worker *w)
 {
     return &w->job;
+}
+
+uint64_t worker_kernel_drops(const struct worker *w)
+{
+    uint64_t drops = 0;
+    for (size_t i = 0; i < w->config.listener_count; i++)
+        drops += udp_drops(w->listeners[i].fd);
+    return drops;
 }
 
 void worker_client_idle(struct worker *w, uint64_t idle_us)

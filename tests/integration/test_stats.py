@@ -2,7 +2,9 @@
 """The stats address: /metrics, /stats.json and /healthz, and that the counters balance."""
 
 import http.client
+import os
 import re
+import signal
 import threading
 
 import harness
@@ -38,12 +40,66 @@ class Stats(Case):
         self.assertEqual(status, 200)
         self.assertTrue(kind.startswith('application/json'), kind)
         text = str(self.process.stats_json())
-        for name in {name for name, _ in self.process.metrics()}:
-            if name.startswith('ouzel_'):
-                self.assertIn(name, text)
+        upstream = self.process.stats_json()['upstreams'][0]
+        self.assertEqual(upstream['address'], str(self.fake))
+        for name, labels in self.process.metrics():
+            base = re.sub('(?<=_seconds)_(bucket|sum|count)$', '', name)
+            if name.startswith('ouzel_') and 'upstream' not in dict(labels):
+                self.assertIn(base, text)
+
+    def test_times(self):
+        """A histogram grows by each answer, and tells what clients have waited."""
+        self.fake.script = lambda asked: asked.send(asked.reply(), delay=0.05)
+        for number in range(20):
+            for _ in range(3):
+                ask(self.process.server, f'n{number}.example')
+        rows = self.process.metrics()
+        count = {source: harness.metric_sum(rows, 'ouzel_answer_seconds_count', source=source)
+                 for source in ('memory', 'upstream', 'stale')}
+        self.assertEqual(count, {'memory': 40, 'upstream': 20, 'stale': 0})
+        total = harness.metric_sum(rows, 'ouzel_answer_seconds_sum', source='upstream')
+        self.assertGreater(total, 20 * 0.05)
+        self.assertLess(harness.metric_sum(rows, 'ouzel_answer_seconds_sum', source='memory'), 0.4)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answer_seconds_bucket',
+                                            source='upstream', le='0.032768'), 0)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answer_seconds_bucket',
+                                            source='upstream', le='+Inf'), 20)
+        before = 0
+        for (name, labels), value in rows.items():
+            if name == 'ouzel_upstream_reply_seconds_bucket':
+                self.assertGreaterEqual(value, before)
+                before = value
+        self.assertGreaterEqual(before, 20)
+        times = self.process.stats_json()['ouzel_answer_seconds']['upstream']
+        self.assertEqual(times['count'], 20)
+        self.assertGreater(times['p50'], 0.05)
+        self.assertGreaterEqual(times['p99'], times['p50'])
+
+    def test_upstreams(self):
+        for number in range(20):
+            ask(self.process.server, f'n{number}.example')
+        rows = self.process.metrics()
+        labels = {'upstream': str(self.fake)}
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_upstream_up', **labels), 1)
+        fast = harness.metric_sum(rows, 'ouzel_upstream_latency_seconds', mode='fast', **labels)
+        slow = harness.metric_sum(rows, 'ouzel_upstream_latency_seconds', mode='slow', **labels)
+        self.assertTrue(0 < fast <= slow < 1, (fast, slow))
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_upstream_loss_ratio', **labels), 0)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_kernel_drops_total'), 0)
 
     def test_healthz(self):
         self.assertEqual(self.process.http('/healthz')[0], 200)
+
+    def test_kernel_drops(self):
+        """What arrives while a worker does not run, and has no room to wait, is not forgotten."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.process.pid, signal.SIGCONT)
+        with harness.client_socket(self.process.server) as sock:
+            for _ in range(20000):
+                sock.send(b'\0' * 600)
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.assertGreater(self.process.total('ouzel_kernel_drops_total'), 1000)
+        self.assert_balance(self.process)
 
     def test_other_paths_and_methods(self):
         self.assertEqual(self.process.http('/nothing/here')[0], 404)
