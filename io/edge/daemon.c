@@ -6,6 +6,8 @@
 #include "io/edge/control.h"
 #include "io/edge/local_files.h"
 #include "io/edge/log.h"
+#include "io/edge/notify.h"
+#include "io/edge/privileges.h"
 #include "io/edge/report.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
@@ -294,7 +296,9 @@ static bool reload(struct daemon *d, FILE *report)
 bool daemon_reload(struct daemon *d, FILE *report)
 {
     pthread_mutex_lock(&d->turn);
+    notify_reloading();
     bool done = reload(d, report);
+    notify_ready();
     pthread_mutex_unlock(&d->turn);
     return done;
 }
@@ -386,7 +390,63 @@ static void do_silently(struct daemon *d, bool (*what)(struct daemon *d, FILE *r
     fclose(nowhere);
 }
 
-// Waits until the daemon is to end and writes snapshots meanwhile; returns the exit status that the
+static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    (void)serve;
+    (void)now_us;
+    (void)worker;
+    (void)context;
+    return false;
+}
+
+// What is done from time to time, and when next, in milliseconds of the clock that never goes back.
+struct calendar {
+    uint64_t snapshot_ms, snapshot_every_ms; // 0: never
+    uint64_t alive_ms, alive_every_ms;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct calendar calendar_make(const struct settings *settings)
+{
+    struct calendar calendar = {.alive_every_ms = notify_watchdog_us() / 2000};
+    if (*settings->cache_snapshot.text)
+        calendar.snapshot_every_ms = settings->cache_snapshot_interval;
+    calendar.snapshot_ms = now_ms() + calendar.snapshot_every_ms;
+    calendar.alive_ms = now_ms();
+    return calendar;
+}
+
+// Does what is due; returns how long to wait for the next, as poll takes it.
+static int calendar_do(struct daemon *d, struct calendar *calendar)
+{
+    uint64_t next_ms = UINT64_MAX;
+    if (calendar->snapshot_every_ms > 0 && now_ms() >= calendar->snapshot_ms) {
+        do_silently(d, daemon_snapshot);
+        calendar->snapshot_ms = now_ms() + calendar->snapshot_every_ms;
+    }
+    if (calendar->alive_every_ms > 0 && now_ms() >= calendar->alive_ms) {
+        // Only if every worker does what it is told within the time is the daemon alive.
+        if (engine_do(d->engine, nothing, NULL))
+            notify_alive();
+        calendar->alive_ms = now_ms() + calendar->alive_every_ms;
+    }
+    if (calendar->snapshot_every_ms > 0)
+        next_ms = calendar->snapshot_ms;
+    if (calendar->alive_every_ms > 0 && calendar->alive_ms < next_ms)
+        next_ms = calendar->alive_ms;
+    if (next_ms == UINT64_MAX)
+        return -1;
+    uint64_t now = now_ms();
+    return next_ms > now ? (int)(next_ms - now) : 0;
+}
+
+// Waits until the daemon is to end and does meanwhile what is due; returns the exit status that the
 // end means.
 static int wait_for_end(struct daemon *d)
 {
@@ -394,12 +454,9 @@ static int wait_for_end(struct daemon *d)
         {.fd = d->signal_fd, .events = POLLIN},
         {.fd = engine_failure_fd(d->engine), .events = POLLIN},
     };
-    bool snapshots = *settings_of(d)->cache_snapshot.text != '\0';
-    int interval_ms = snapshots ? (int)settings_of(d)->cache_snapshot_interval : -1;
+    struct calendar calendar = calendar_make(settings_of(d));
     for (;;) {
-        int ready = poll(fds, 2, interval_ms);
-        if (ready == 0)
-            do_silently(d, daemon_snapshot);
+        int ready = poll(fds, 2, calendar_do(d, &calendar));
         if (ready <= 0)
             continue;
         if (fds[1].revents)
@@ -437,6 +494,19 @@ static int start_fails(const struct daemon *d, const char *why)
     return STATUS_FAILED;
 }
 
+// All sockets are bound by now.
+static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SIZE])
+{
+    const char *user = settings_of(d)->server_user.text;
+    const char *control = settings_of(d)->control_socket.text;
+    if (*control && privileges_give(user, control) != 0) {
+        snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give the control socket to %s: %s", user,
+                 strerror(errno));
+        return -1;
+    }
+    return privileges_drop(user, why);
+}
+
 // Runs the engine until something ends it.
 static int engine_run(struct daemon *d)
 {
@@ -447,13 +517,18 @@ static int engine_run(struct daemon *d)
     int status = STATUS_FAILED;
     bool served = false; // or there is nothing worth a snapshot
     snapshot_load(d);
-    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why)) ||
-        (d->control && !control_start(d->control, d, why))) {
+    if (rights_drop(d, why) != 0) {
+        start_fails(d, why);
+    } else if (engine_start(d->engine, why) < 0 ||
+               (d->stats && !stats_start(d->stats, d->engine, why)) ||
+               (d->control && !control_start(d->control, d, why))) {
         start_fails(d, why);
     } else {
         served = true;
         ready_log(&d->log, settings_of(d), d->engine);
+        notify_ready();
         status = wait_for_end(d);
+        notify_stopping();
     }
     // They use the engine, so they end first.
     control_close(d->control);
@@ -472,7 +547,8 @@ static int engine_run(struct daemon *d)
 static int serve(struct daemon *d)
 {
     char why[LOCAL_WHY_SIZE > STATS_WHY_SIZE ? LOCAL_WHY_SIZE : STATS_WHY_SIZE];
-    if (files_read(&d->log, d->generation, why) != 0) {
+    if (privileges_check(settings_of(d)->server_user.text, why) != 0 ||
+        files_read(&d->log, d->generation, why) != 0) {
         start_fails(d, why);
         return STATUS_USAGE;
     }

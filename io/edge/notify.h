@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdint.h>
+
+// What a service manager wants to know (the protocol of sd_notify(3)): datagrams to the socket that
+// NOTIFY_SOCKET names. Without that variable nothing is sent.
+
+void notify_ready(void);
+void notify_reloading(void); // followed by notify_ready
+void notify_stopping(void);
+void notify_alive(void); // for the watchdog
+
+// How often the watchdog wants to hear of it, in microseconds; 0: there is none.
+[[nodiscard]] uint64_t notify_watchdog_us(void);

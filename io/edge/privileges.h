@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// What the daemon gives up once its sockets are bound.
+
+#define PRIVILEGES_WHY_SIZE 200
+
+// Becomes the user of that name, with his groups; "": stays who it is. In any case nothing that it
+// might start can ever have more rights. 0, or -1 with a sentence in `why`.
+[[nodiscard]] int privileges_drop(const char *user, char why[static PRIVILEGES_WHY_SIZE]);
+
+// Is there such a user? 0, or -1 with a sentence.
+[[nodiscard]] int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE]);
+
+// Gives a file to the user.
+[[nodiscard]] int privileges_give(const char *user, const char *path);

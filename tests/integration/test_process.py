@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""ouzel as a process among others: what it tells a service manager, and what it gives up."""
+
+import os
+import re
+import signal
+import socket
+import time
+import unittest
+
+import harness
+from case import Case
+from harness import ask, eventually
+
+
+class Notify(Case):
+    def listen(self, path):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(sock.close)
+        sock.bind('\0' + path[1:] if path.startswith('@') else path)
+        sock.settimeout(5 * harness.PATIENCE)
+        return sock
+
+    def heard(self, sock, word):
+        """Waits for a message that begins so and returns it."""
+        while True:
+            text = sock.recv(4096).decode()
+            if text.startswith(word):
+                return text
+
+    def start(self, path, **environment):
+        return self.ouzel(self.upstream(), settings={'log': {'level': 'debug'}},
+                          env={**os.environ, 'NOTIFY_SOCKET': path, **environment})
+
+    def test_life(self):
+        path = os.path.join(self.directory, 'notify')
+        sock = self.listen(path)
+        ouzel = self.start(path)
+        self.heard(sock, 'READY=1')
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        ouzel.child.send_signal(signal.SIGHUP)
+        text = self.heard(sock, 'RELOADING=1')
+        told = int(re.search(r'^MONOTONIC_USEC=(\d+)$', text, re.M).group(1))
+        self.assertLess(abs(time.monotonic() * 1e6 - told), 5e6)
+        self.heard(sock, 'READY=1')
+        self.assertEqual(ouzel.terminate(), 0)
+        self.heard(sock, 'STOPPING=1')
+
+    def test_abstract_socket(self):
+        path = f'@ouzel-test-{os.getpid()}'
+        sock = self.listen(path)
+        self.start(path)
+        self.heard(sock, 'READY=1')
+
+    def test_watchdog(self):
+        path = os.path.join(self.directory, 'notify')
+        sock = self.listen(path)
+        ouzel = self.start(path, WATCHDOG_USEC='400000')
+        start = time.monotonic()
+        for _ in range(5):
+            self.heard(sock, 'WATCHDOG=1')
+        self.assertLess(time.monotonic() - start, 3 * harness.PATIENCE)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+    def test_watchdog_of_another(self):
+        path = os.path.join(self.directory, 'notify')
+        sock = self.listen(path)
+        self.start(path, WATCHDOG_USEC='100000', WATCHDOG_PID='1')
+        self.heard(sock, 'READY=1')
+        sock.settimeout(0.5)
+        with self.assertRaises(socket.timeout):
+            self.heard(sock, 'WATCHDOG=1')
+
+    def test_nobody_listens(self):
+        for path in ('/nowhere/at/all', 'relative', '@', '/' + 'x' * 200):
+            ouzel = self.start(path)
+            self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+
+def status_of(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        return dict(re.findall(r'^(\w+):\s+(.*)$', file.read(), re.M))
+
+
+class Rights(Case):
+    def test_no_new_ones(self):
+        ouzel = self.ouzel(self.upstream())
+        self.assertEqual(status_of(ouzel.pid)['NoNewPrivs'], '1')
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    def test_becomes_a_user(self):
+        """With a port that root alone may bind, and every thread."""
+        control = os.path.join(self.directory, 'control.sock')
+        os.chmod(self.directory, 0o755)
+        ouzel = self.ouzel(self.upstream(), listen=[(harness.fresh_address(), 53)], workers=2,
+                           settings={'server': {'user': 'nobody'}, 'control': {'socket': control}})
+        for number in range(8):
+            self.assert_status(ask(ouzel.server, f'n{number}.example'), 'NOERROR')
+        for thread in os.listdir(f'/proc/{ouzel.pid}/task'):
+            status = status_of(f'{ouzel.pid}/task/{thread}')
+            self.assertEqual(status['Uid'].split(), [str(harness.NOBODY)] * 4)
+            self.assertEqual(status['CapEff'], '0' * 16)
+            self.assertEqual(status['CapPrm'], '0' * 16)
+        self.assertEqual(os.stat(control).st_uid, harness.NOBODY)
+        start = len(ouzel.output())
+        ouzel.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()[start:]))
+        self.assert_status(ask(ouzel.server, 'after.example'), 'NOERROR')
+        self.assert_balance(ouzel)
+
+    def test_unknown_user(self):
+        ouzel = self.ouzel(self.upstream(), settings={'server': {'user': 'no-such-user'}},
+                           wait=False)
+        self.assertEqual(ouzel.wait(5), 2)
+        self.assertIn('there is no user no-such-user', ouzel.output())
