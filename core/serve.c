@@ -267,6 +267,7 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
     if (!failure)
         return false;
     serve_count(s, COUNTER_failures_remembered);
+    serve_top_failed(s, now_us, &lookup->key);
     probe(s, now_us, zone);
     if (answered_stale(s, now_us, lookup, out))
         return true;
@@ -579,6 +580,8 @@ void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, s
     }
     for (size_t i = 0; i < lookup_count; i++)
         cache_prefetch_entry(cache, s->lookups[i].key.hash);
+    if (lookup_count > 0)
+        serve_top_note(s, now_us, lookup_count);
     for (size_t i = 0; i < lookup_count; i++)
         find(s, now_us, &s->lookups[i], &out);
 }

@@ -6,6 +6,7 @@
 #include "core/policy/access.h"
 #include "core/policy/local.h"
 #include "core/settings/counters.h"
+#include "core/top.h"
 
 // The verbs: all that a worker's loop, the simulator, the fuzzers and the benchmarks call.
 //
@@ -151,6 +152,12 @@ struct serve_upstream {
 // PLAN_UPSTREAMS_MAX).
 [[nodiscard]] size_t serve_upstreams(const struct serve *serve, uint64_t now_us,
                                      struct serve_upstream *upstreams);
+
+// What this worker has seen most of in the last minutes. A question's key is that of struct key
+// without flags; a client's a struct address without a port, cut to its network (/32 or /56).
+enum serve_top_kind { TOP_QUESTIONS, TOP_CLIENTS, TOP_FAILURES, TOP_KINDS };
+[[nodiscard]] const struct top *serve_top(struct serve *serve, uint64_t now_us,
+                                          enum serve_top_kind kind);
 
 // What this worker knows of a question, and what it would do with it now. What is kept and what is
 // under way is known at its home alone: where `home` is another worker, ask that one.

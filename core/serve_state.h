@@ -30,6 +30,8 @@ struct serve {
     struct budget refresh_budget;
     struct local_memo local_memo;
     struct guard guard;
+    struct top tops[TOP_KINDS];
+    uint32_t top_turn;
     struct pending *told; // by next_told
     struct pending **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
@@ -87,6 +89,10 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
 // Writes the answer to a question for all types of a name, which it must be. Returns its length; 0:
 // it is to be looked for like any other.
 [[nodiscard]] size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out);
+
+// Counts one of the `count` lookups of a batch for all of them; and a question that has failed.
+void serve_top_note(struct serve *s, uint64_t now_us, size_t count);
+void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key);
 
 // Keeps the forwarder's answer to a question that has ended with one.
 void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);

@@ -59,6 +59,11 @@ static bool order_upstreams(const struct request *r)
     return daemon_upstreams(r->daemon, r->json, r->report);
 }
 
+static bool order_top(const struct request *r)
+{
+    return daemon_top(r->daemon, r->json, r->report);
+}
+
 static bool order_flush(const struct request *r)
 {
     struct name name;
@@ -107,6 +112,7 @@ static bool order_log(const struct request *r)
 const struct order orders[] = {
     {"stats", "", "all counters and gauges", {NULL}, {NULL}, false},
     {"upstreams", "", "how fast, how lossy and how well each upstream is", {NULL}, {NULL}, false},
+    {"top", "", "what is asked for most, by whom, and what fails most", {NULL}, {NULL}, false},
     {"explain",
      "NAME [TYPE] [--client ADDR]",
      "what is known of a question, and what would come of it now",
@@ -131,8 +137,8 @@ const struct order orders[] = {
 };
 
 static bool (*const doers[])(const struct request *r) = {
-    order_stats,  order_upstreams, order_explain, order_flush,
-    order_reload, order_snapshot,  order_log,
+    order_stats, order_upstreams, order_top,      order_explain,
+    order_flush, order_reload,    order_snapshot, order_log,
 };
 
 // --- HTTP ----------------------------------------------------------------------------------------

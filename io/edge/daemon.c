@@ -369,6 +369,11 @@ bool daemon_upstreams(struct daemon *d, bool json, FILE *report)
     return done;
 }
 
+bool daemon_top(struct daemon *d, bool json, FILE *report)
+{
+    return report_top(d->engine, json, report);
+}
+
 bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
                     const struct address *client, bool json, FILE *report)
 {

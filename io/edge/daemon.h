@@ -38,6 +38,9 @@ bool daemon_stats(struct daemon *daemon, bool json, FILE *report);
 // What the workers together know of the upstreams.
 bool daemon_upstreams(struct daemon *daemon, bool json, FILE *report);
 
+// What is asked for most, by whom, and what fails most.
+bool daemon_top(struct daemon *daemon, bool json, FILE *report);
+
 // What is known of a question and what would come of it now; `client` may be NULL.
 bool daemon_explain(struct daemon *daemon, const struct name *name, uint16_t type,
                     const struct address *client, bool json, FILE *report);

@@ -4,6 +4,7 @@
 #include "core/forward/upstream.h"
 #include "core/policy/access.h"
 #include "core/serve.h"
+#include "core/wire/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -152,6 +153,151 @@ bool report_upstreams(struct engine *engine, bool json, FILE *to)
         upstream_print(&states[i], to);
     free(states);
     return true;
+}
+
+// --- what is most frequent -----------------------------------------------------------------------
+
+enum { TOP_TOLD = 20 };
+
+struct toplist {
+    struct top_entry *entries; // of all workers, then of all of them together
+    size_t count;
+    uint64_t total;
+};
+
+struct topping {
+    struct top *tops; // of each worker, TOP_KINDS at a time
+};
+
+static bool tops_look(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    const struct topping *topping = context;
+    for (unsigned kind = 0; kind < TOP_KINDS; kind++)
+        topping->tops[worker * TOP_KINDS + kind] =
+            *serve_top(serve, now_us, (enum serve_top_kind)kind);
+    return false;
+}
+
+static int key_compare(const void *a, const void *b)
+{
+    const struct top_entry *left = a, *right = b;
+    int order = (left->len > right->len) - (left->len < right->len);
+    return order ? order : memcmp(left->key, right->key, left->len);
+}
+
+static int count_compare(const void *a, const void *b)
+{
+    const struct top_entry *left = a, *right = b;
+    return (left->count < right->count) - (left->count > right->count);
+}
+
+// Puts together what the workers have of one kind, the most frequent first.
+static struct toplist together_of(const struct topping *topping, unsigned workers, unsigned kind)
+{
+    struct toplist list = {.entries = calloc((size_t)workers * TOP_SIZE, sizeof *list.entries)};
+    size_t all = 0;
+    for (unsigned i = 0; list.entries && i < workers; i++) {
+        const struct top *top = &topping->tops[i * TOP_KINDS + kind];
+        memcpy(list.entries + all, top->entries, top->used * sizeof *top->entries);
+        all += top->used;
+        list.total += top->total;
+    }
+    if (all == 0)
+        return list;
+    qsort(list.entries, all, sizeof *list.entries, key_compare);
+    list.count = 1;
+    for (size_t i = 1; i < all; i++) {
+        struct top_entry *last = &list.entries[list.count - 1];
+        if (key_compare(last, &list.entries[i]) == 0)
+            last->count += list.entries[i].count;
+        else
+            list.entries[list.count++] = list.entries[i];
+    }
+    qsort(list.entries, list.count, sizeof *list.entries, count_compare);
+    list.count = list.count < TOP_TOLD ? list.count : TOP_TOLD;
+    return list;
+}
+
+static const struct {
+    const char *word, *title;
+} top_kinds[TOP_KINDS] = {
+    [TOP_QUESTIONS] = {"questions", "asked for most"},
+    [TOP_CLIENTS] = {"clients", "ask most"},
+    [TOP_FAILURES] = {"failures", "fail most"},
+};
+
+// An address without its port; returns the length.
+static size_t client_text(const struct address *client, char text[static ADDRESS_TEXT_MAX])
+{
+    address_format(client, text);
+    char *colon = strrchr(text, ':');
+    if (text[0] == '[') { // [address]:port
+        size_t len = strcspn(text, "]") - 1;
+        memmove(text, text + 1, len);
+        return len;
+    }
+    return colon ? (size_t)(colon - text) : strlen(text);
+}
+
+static void top_text(unsigned kind, const struct top_entry *entry, char *text, size_t size)
+{
+    char name_text[NAME_TEXT_SIZE], type[TEXT_TYPE_SIZE];
+    struct address client;
+    struct name name = {0};
+    if (kind == TOP_CLIENTS) {
+        memcpy(&client, entry->key, sizeof client);
+        snprintf(text, size, "%.*s%s", (int)client_text(&client, name_text), name_text,
+                 client.family == ADDRESS_IPV4 ? "" : "/56");
+        return;
+    }
+    name.len = (uint8_t)(entry->len - KEY_HEAD_LEN);
+    memcpy(name.bytes, entry->key + KEY_HEAD_LEN, name.len);
+    name_format(&name, name_text);
+    text_type_write(load_be16(entry->key), type);
+    snprintf(text, size, "%s %s", name_text, type);
+}
+
+static void top_print(const struct toplist *list, unsigned kind, bool json, FILE *to)
+{
+    char text[NAME_TEXT_SIZE + TEXT_TYPE_SIZE + 8];
+    if (json)
+        fprintf(to, "%s\"%s\": [", kind ? ",\n " : "", top_kinds[kind].word);
+    else
+        fprintf(to, "%s%s\n", kind ? "\n" : "", top_kinds[kind].title);
+    for (size_t i = 0; i < list->count && list->entries[i].count > 0; i++) {
+        double share = (double)list->entries[i].count / (double)(list->total ? list->total : 1);
+        top_text(kind, &list->entries[i], text, sizeof text);
+        if (json) {
+            fprintf(to, "%s\n  {\"what\": ", i ? "," : "");
+            json_text(text, to);
+            fprintf(to, ", \"share\": %.4f, \"count\": %" PRIu64 "}", share,
+                    list->entries[i].count);
+        } else {
+            fprintf(to, "  %5.1f %%  %s\n", 100 * share, text);
+        }
+    }
+    if (json)
+        fputc(']', to);
+}
+
+bool report_top(struct engine *engine, bool json, FILE *to)
+{
+    unsigned workers = engine_worker_count(engine);
+    struct topping topping = {calloc(workers * (size_t)TOP_KINDS, sizeof *topping.tops)};
+    bool done = topping.tops && engine_do(engine, tops_look, &topping);
+    if (!done)
+        worker_ended(to);
+    else if (json)
+        fputc('{', to);
+    for (unsigned kind = 0; done && kind < TOP_KINDS; kind++) {
+        struct toplist list = together_of(&topping, workers, kind);
+        top_print(&list, kind, json, to);
+        free(list.entries);
+    }
+    if (done && json)
+        fputs("}\n", to);
+    free(topping.tops);
+    return done;
 }
 
 // --- a question ----------------------------------------------------------------------------------

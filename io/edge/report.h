@@ -23,6 +23,9 @@ void report_states_json(const struct upstream_state *states, size_t count, FILE 
 
 [[nodiscard]] bool report_upstreams(struct engine *engine, bool json, FILE *to);
 
+// What is asked for most, by whom, and what fails most, in the last minutes.
+[[nodiscard]] bool report_top(struct engine *engine, bool json, FILE *to);
+
 // `client` may be NULL.
 [[nodiscard]] bool report_question(struct engine *engine, const struct name *name, uint16_t type,
                                    const struct address *client, bool json, FILE *to);

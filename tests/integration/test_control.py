@@ -154,6 +154,26 @@ class Control(Case):
         for words in (('a.example', 'NOTYPE'), ('a.example', '--client', 'x'), ('..',)):
             self.ctl('explain', *words, status=1)
 
+    def test_top(self):
+        fake = self.upstream(lambda asked: asked.send(asked.reply(
+            rcode=2 if asked.name.startswith('fails') else 0)))
+        ouzel = self.start(fake)
+        for number in range(100):
+            name = f'n{number}.example' if number % 2 else 'Often.Example'
+            ask(ouzel.server, name, source='127.0.0.9' if number % 10 else '127.0.0.8')
+        for number in range(5):
+            ask(ouzel.server, 'fails.example', 'AAAA')
+        told = json.loads(self.ctl('top', '--json'))
+        first = told['questions'][0]
+        self.assertEqual(first['what'], 'often.example. A')
+        self.assertEqual(first['count'], 50)
+        self.assertAlmostEqual(first['share'], 50 / 105, places=2)
+        clients = {row['what']: row['count'] for row in told['clients']}
+        self.assertEqual(clients['127.0.0.9'], 90)
+        self.assertEqual(told['failures'], [{'what': 'fails.example. AAAA', 'share': 1.0,
+                                             'count': 5}])
+        self.assertRegex(self.ctl('top'), r'47\.6 %  often\.example\. A\n')
+
     def test_reload_snapshot_and_log(self):
         fake = self.upstream()
         snapshot = os.path.join(self.directory, 'snapshot')

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "core/serve_state.h"
+
+// Who asks most, what is asked for most, and what fails most. Of each batch one query is counted
+// for all of them: that costs next to nothing where there are many, and all are counted where there
+// are few.
+
+static void question_count(struct serve *s, uint64_t now_us, enum serve_top_kind kind,
+                           const struct key *key, uint64_t weight)
+{
+    uint8_t bytes[KEY_LEN_MAX];
+    memcpy(bytes, key->bytes, key->len);
+    bytes[KEY_HEAD_LEN - 1] = 0; // with DO or without, it is the same question
+    uint64_t hash = key->hash >> 32 << 32 | key_type(key); // the upper half is the name's
+    top_count(&s->tops[kind], now_us, hash, bytes, key->len, weight);
+}
+
+// A client is its network: an IPv4 address, an IPv6 /56.
+static void client_count(struct serve *s, uint64_t now_us, const struct address *from,
+                         uint64_t weight)
+{
+    struct address network = {.family = from->family};
+    memcpy(network.ip, from->ip, from->family == ADDRESS_IPV4 ? 4 : 7);
+    uint64_t bits;
+    memcpy(&bits, network.ip, sizeof bits);
+    bits ^= s->config.cache->seed;
+    unsigned __int128 product = (unsigned __int128)bits * 0x9e3779b97f4a7c15u;
+    uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64) ^ from->family;
+    top_count(&s->tops[TOP_CLIENTS], now_us, hash, &network, sizeof network, weight);
+}
+
+void serve_top_note(struct serve *s, uint64_t now_us, size_t count)
+{
+    s->top_turn =
+        s->top_turn * 747796405u + 2891336453u; // Knuth's way of drawing, good enough here
+    const struct lookup *lookup = &s->lookups[(uint64_t)s->top_turn * count >> 32];
+    if (lookup->item->handed_over)
+        return; // was counted where it arrived
+    question_count(s, now_us, TOP_QUESTIONS, &lookup->key, count);
+    client_count(s, now_us, &lookup->item->client.from, count);
+}
+
+void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key)
+{
+    question_count(s, now_us, TOP_FAILURES, key, 1);
+}
+
+const struct top *serve_top(struct serve *s, uint64_t now_us, enum serve_top_kind kind)
+{
+    top_age(&s->tops[kind], now_us);
+    return &s->tops[kind];
+}
