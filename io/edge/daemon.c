@@ -124,13 +124,12 @@ static bool snapshot_save(struct daemon *d, FILE *report)
 
 bool daemon_snapshot(struct daemon *d, FILE *report)
 {
-    if (*settings_of(d)->cache_snapshot.text == '\0') {
-        fprintf(report, "no file is set for snapshots (cache.snapshot)\n");
-        return false;
-    }
     pthread_mutex_lock(&d->turn);
-    bool written = snapshot_save(d, report);
+    bool set = *settings_of(d)->cache_snapshot.text != '\0';
+    bool written = set && snapshot_save(d, report);
     pthread_mutex_unlock(&d->turn);
+    if (!set)
+        fprintf(report, "no file is set for snapshots (cache.snapshot)\n");
     return written;
 }
 
@@ -203,8 +202,7 @@ static void generation_free(struct generation *generation)
 
 static void log_take(struct daemon *d, const struct settings *settings)
 {
-    d->log.level = settings->log_level;
-    d->log.format = settings->log_format;
+    log_set(&d->log, settings->log_level, settings->log_format);
 }
 
 struct telling {
@@ -349,7 +347,7 @@ bool daemon_log_level(struct daemon *d, const char *word, FILE *report)
         return false;
     }
     pthread_mutex_lock(&d->turn);
-    d->log.level = value.word;
+    log_set(&d->log, value.word, settings_of(d)->log_format);
     pthread_mutex_unlock(&d->turn);
     fprintf(report, "log level: %s\n", word);
     return true;

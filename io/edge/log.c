@@ -67,17 +67,24 @@ static void put_field(struct line *line, uint32_t format, const char *key, const
         put_quoted(line, value);
 }
 
+void log_set(struct log *log, uint32_t level, uint32_t format)
+{
+    __atomic_store_n(&log->level, level, __ATOMIC_RELAXED);
+    __atomic_store_n(&log->format, format, __ATOMIC_RELAXED);
+}
+
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields)
 {
-    if ((uint32_t)level > log->level)
+    uint32_t format = __atomic_load_n(&log->format, __ATOMIC_RELAXED);
+    if ((uint32_t)level > __atomic_load_n(&log->level, __ATOMIC_RELAXED))
         return;
     struct line line = {.len = 0};
-    put_field(&line, log->format, "level", level_names[level]);
-    put_field(&line, log->format, "msg", message);
+    put_field(&line, format, "level", level_names[level]);
+    put_field(&line, format, "msg", message);
     for (; fields && fields->key; fields++)
-        put_field(&line, log->format, fields->key, fields->value);
-    if (log->format == LOG_JSON)
+        put_field(&line, format, fields->key, fields->value);
+    if (format == LOG_JSON)
         put_text(&line, "}");
     line.text[line.len++] = '\n';
     ssize_t written = write(STDERR_FILENO, line.text, line.len);

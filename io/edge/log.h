@@ -10,10 +10,13 @@
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
+// Any thread may write and set.
 struct log {
     uint32_t level;
     uint32_t format;
 };
+
+void log_set(struct log *log, uint32_t level, uint32_t format);
 
 struct log_field {
     const char *key; // NULL ends a list
