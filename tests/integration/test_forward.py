@@ -229,6 +229,7 @@ class Cookies(Case):
         ouzel = self.ouzel(one, two)
         for number in range(5):
             ask(ouzel.server, f'n{number}.example')
+        self.assertTrue(harness.eventually(lambda: one.asked and two.asked))
         self.assertNotEqual(cookie_of(one.asked[0]), cookie_of(two.asked[0]))
 
     def test_wrong_cookie_is_a_forgery(self):
