@@ -52,6 +52,12 @@ void arguments_print(FILE *to)
                 arguments[i].value, arguments[i].help);
 }
 
+void arguments_names(FILE *to)
+{
+    for (size_t i = 0; i < ARGUMENTS; i++)
+        fprintf(to, "%s--%s", i ? " " : "", arguments[i].name);
+}
+
 static int next_argument(int argc, char **argv)
 {
     struct option options[ARGUMENTS + 1] = {0};

@@ -13,5 +13,6 @@
 // has been printed to `errors` and there is nothing to free.
 [[nodiscard]] int settings_load(struct settings *settings, int argc, char **argv, FILE *errors);
 
-// Prints the options, one to a line.
+// Prints the options, one to a line; or their names alone, on one.
 void arguments_print(FILE *to);
+void arguments_names(FILE *to);

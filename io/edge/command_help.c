@@ -7,7 +7,22 @@
 
 #define LINE_MAX_COLUMNS 96
 
-static const char *const topics[] = {"settings", "sample"};
+static const struct topic {
+    const char *name;
+    void (*print)(FILE *to);
+} topics[] = {
+    {"settings", help_settings},     {"sample", help_sample},
+    {"manual", help_manual},         {"manual-settings", help_manual_settings},
+    {"completion", help_completion},
+};
+
+#define TOPICS (sizeof topics / sizeof topics[0])
+
+void help_topics(FILE *to)
+{
+    for (size_t i = 0; i < TOPICS; i++)
+        fprintf(to, "%s%s", i ? " " : "", topics[i].name);
+}
 
 void command_unknown(const char *what, const char *name, FILE *to)
 {
@@ -15,8 +30,8 @@ void command_unknown(const char *what, const char *name, FILE *to)
     struct nearest nearest = nearest_to(name, strlen(name));
     for (const struct command *command = commands; command->name; command++)
         nearest_offer(&nearest, command->name);
-    for (size_t i = 0; i < sizeof topics / sizeof topics[0] && strcmp(what, "command") != 0; i++)
-        nearest_offer(&nearest, topics[i]);
+    for (size_t i = 0; i < TOPICS && strcmp(what, "command") != 0; i++)
+        nearest_offer(&nearest, topics[i].name);
     settings_quote(quoted, name, strlen(name));
     if (nearest.best)
         fprintf(to, "ouzel: there is no %s %s: did you mean %s?\n", what, quoted, nearest.best);
@@ -43,7 +58,7 @@ static void print_wrapped(const char *first, const char *more, const char *text,
 }
 
 // The default as it would stand in a file. False: there is none, it must be given.
-static bool default_text(const struct settings_option *option, char text[static YAML_TEXT_SIZE])
+bool help_default(const struct settings_option *option, char text[static YAML_TEXT_SIZE])
 {
     const char *at = option->fallback;
     const char *word;
@@ -63,7 +78,7 @@ static bool default_text(const struct settings_option *option, char text[static 
 }
 
 // What the option may be, as a sentence.
-static void takes_text(const struct settings_option *option, char *text, size_t size)
+void help_takes(const struct settings_option *option, char *text, size_t size)
 {
     char expected[SETTINGS_TEXT_SIZE];
     settings_expected(option, expected);
@@ -84,9 +99,9 @@ static void reference_option(const struct settings_option *option, FILE *to)
     fprintf(to, "\n### %s.%s\n\n", option->section, option->key);
     print_wrapped("", "", option->help, to);
     fputc('\n', to);
-    takes_text(option, text, sizeof text);
+    help_takes(option, text, sizeof text);
     print_wrapped("- ", "  ", text, to);
-    if (default_text(option, value)) {
+    if (help_default(option, value)) {
         fprintf(to, "- Default: `%s`\n", value);
     } else {
         fputs("- It must be given.\n", to);
@@ -141,9 +156,9 @@ static void sample_option(const struct settings_option *option, bool first, FILE
     char value[YAML_TEXT_SIZE];
     char start[64];
     print_wrapped("  # ", "  # ", option->help, to);
-    takes_text(option, text, sizeof text);
+    help_takes(option, text, sizeof text);
     print_wrapped("  # ", "  # ", text, to);
-    if (!default_text(option, value)) {
+    if (!help_default(option, value)) {
         fputs("  # It must be given; as an example:\n", to);
         snprintf(value, sizeof value, "[192.0.2.53, \"[2001:db8::53]:53\"]");
     }
@@ -212,13 +227,11 @@ int command_help(int argc, char **argv)
         fprintf(stderr, "ouzel: help takes one word; see `ouzel help`\n");
         return STATUS_USAGE;
     }
-    if (strcmp(argv[1], "settings") == 0) {
-        help_settings(stdout);
-        return STATUS_FINE;
-    }
-    if (strcmp(argv[1], "sample") == 0) {
-        help_sample(stdout);
-        return STATUS_FINE;
+    for (size_t i = 0; i < TOPICS; i++) {
+        if (strcmp(argv[1], topics[i].name) == 0) {
+            topics[i].print(stdout);
+            return STATUS_FINE;
+        }
     }
     for (const struct command *command = commands; command->name; command++) {
         if (strcmp(command->name, argv[1]) == 0) {

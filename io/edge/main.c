@@ -13,8 +13,8 @@ const struct command commands[] = {
      command_check},
     {"ctl", "have a running ouzel do something, or ask what it does",
      "[--control PATH] [--json] ORDER", command_ctl},
-    {"help", "explain a command, or print all settings or a sample file",
-     "[COMMAND | settings | sample]", command_help},
+    {"help", "explain a command, or print all settings, a sample file or the man pages",
+     "[COMMAND | settings | sample | manual | manual-settings | completion]", command_help},
     {"version", "print the version", "", command_version},
     {0},
 };

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/arguments.h"
+#include "io/edge/command.h"
+#include "io/edge/control.h"
+
+// The man pages and the completion of the shell, made from the same tables as the program's own
+// help. docs/ouzel.8, docs/ouzel.yaml.5 and packaging/ouzel.bash are what is printed here; a unit
+// test compares them.
+
+// Text as roff takes it: a backslash and a dash mean themselves, and no line begins with what is an
+// order to roff.
+static void text_print(const char *text, FILE *to)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", to);
+    for (; *text; text++) {
+        if (*text == '\\')
+            fputs("\\e", to);
+        else if (*text == '-')
+            fputs("\\-", to);
+        else
+            fputc(*text, to);
+    }
+}
+
+static void paragraph(const char *text, FILE *to)
+{
+    fputs(".PP\n", to);
+    text_print(text, to);
+    fputc('\n', to);
+}
+
+static void title(const char *name, const char *section, const char *what, FILE *to)
+{
+    fprintf(to,
+            ".\\\" SPDX-License-Identifier: MIT\n"
+            ".\\\" Made by `ouzel help`; do not change it by hand.\n"
+            ".TH \"%s\" \"%s\" \"\" \"ouzel %s\" \"ouzel\"\n.SH NAME\n%s \\- %s\n",
+            name, section, OUZEL_VERSION, name, what);
+}
+
+static void commands_print(FILE *to)
+{
+    for (const struct command *command = commands; command->name; command++) {
+        fprintf(to, ".TP\n.B %s\n", command->name);
+        if (*command->usage) {
+            text_print(command->usage, to);
+            fputs("\n.br\n", to);
+        }
+        text_print(command->summary, to);
+        fputs(".\n", to);
+    }
+}
+
+static void orders_print(FILE *to)
+{
+    for (const struct order *order = orders; order->name; order++) {
+        fprintf(to, ".TP\n.B %s\n", order->name);
+        if (*order->arguments) {
+            text_print(order->arguments, to);
+            fputs("\n.br\n", to);
+        }
+        text_print(order->summary, to);
+        fputs(".\n", to);
+    }
+}
+
+void help_manual(FILE *to)
+{
+    title("ouzel", "8", "a caching DNS forwarder", to);
+    fputs(".SH SYNOPSIS\n", to);
+    for (const struct command *command = commands; command->name; command++) {
+        fprintf(to, ".B ouzel %s\n", command->name);
+        text_print(command->usage, to);
+        fputs("\n.br\n", to);
+    }
+    fputs(".SH DESCRIPTION\n", to);
+    text_print(
+        "ouzel is the name server that a network gives its clients: it answers from memory what "
+        "it knows and forwards what it does not know to upstream resolvers, without making a "
+        "client wait for a lost packet. It answers over UDP and TCP.",
+        to);
+    fputs("\n", to);
+    paragraph(
+        "It runs in the foreground, writes its log to standard error, and speaks the protocol of "
+        "sd_notify(3).",
+        to);
+    fputs(".SH COMMANDS\n", to);
+    commands_print(to);
+    fputs(".SH OPTIONS\nOf serve and check; an option wins over the file:\n.PP\n.nf\n", to);
+    arguments_print(to);
+    fputs(".fi\n", to);
+    paragraph("ADDR is 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53. Without a file and options the "
+              "server listens on 127.0.0.1:5353 and asks the servers in /etc/resolv.conf.",
+              to);
+    fputs(".SH ORDERS\nOf \\fBouzel ctl\\fR:\n", to);
+    orders_print(to);
+    fputs(
+        ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read anew. If "
+        "anything is wrong the log says what, and all stays as it is.\n"
+        ".TP\n.B SIGTERM, SIGINT\nouzel ends; where cache.snapshot is set the answers are written "
+        "first.\n"
+        ".SH \"EXIT STATUS\"\n.TP\n.B 0\nfine\n.TP\n.B 1\nfailed at run time\n.TP\n.B 2\nwrong "
+        "usage or settings\n"
+        ".SH \"SEE ALSO\"\n.BR ouzel.yaml (5)\n",
+        to);
+}
+
+void help_manual_settings(FILE *to)
+{
+    char text[2 * SETTINGS_TEXT_SIZE], value[YAML_TEXT_SIZE];
+    const char *section = "";
+    title("ouzel.yaml", "5", "the settings of ouzel", to);
+    fputs(".SH DESCRIPTION\n", to);
+    text_print(
+        "A YAML file that --config names. Every section and every key may be left out. An unknown "
+        "key, a value out of bounds or a key given twice is an error with its line, and nothing "
+        "starts; ouzel check says so beforehand. A size takes K, M or G, powers of 1024; a "
+        "duration its unit: ms, s, m, h or d.",
+        to);
+    fputs("\n", to);
+    for (size_t i = 0; i < SETTINGS_ROWS; i++) {
+        const struct settings_option *option = &settings_options[i];
+        if (strcmp(section, option->section) != 0) {
+            section = option->section;
+            fprintf(to, ".SH \"SECTION %s\"\n", section);
+        }
+        fprintf(to, ".TP\n.B %s\n", option->key);
+        text_print(option->help, to);
+        fputc(' ', to);
+        help_takes(option, text, sizeof text);
+        text_print(text, to);
+        if (help_default(option, value)) {
+            fputs("\n.br\nDefault: ", to);
+            text_print(value, to);
+        } else {
+            fputs("\n.br\nIt must be given", to);
+        }
+        fputs(option->reloadable ? ".\n" : ". Changes with a restart only.\n", to);
+    }
+    fputs(".SH \"SEE ALSO\"\n.BR ouzel (8)\n", to);
+}
+
+void help_completion(FILE *to)
+{
+    fputs("# SPDX-License-Identifier: MIT\n"
+          "# Completion for bash, made by `ouzel help completion`; do not change it by hand.\n"
+          "_ouzel() {\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+          "    COMPREPLY=()\n"
+          "    case $before in\n"
+          "    --config | --control) mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n"
+          "    esac\n"
+          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+          "        mapfile -t COMPREPLY < <(compgen -W '",
+          to);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(to, "%s%s", command == commands ? "" : " ", command->name);
+    fputs("' -- \"$word\")\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n    serve | "
+          "check)\n"
+          "        mapfile -t COMPREPLY < <(compgen -W '",
+          to);
+    arguments_names(to);
+    fputs("' -- \"$word\") ;;\n    ctl)\n        mapfile -t COMPREPLY < <(compgen -W '--control "
+          "--json",
+          to);
+    for (const struct order *order = orders; order->name; order++)
+        fprintf(to, " %s", order->name);
+    fputs("' -- \"$word\") ;;\n    help)\n        mapfile -t COMPREPLY < <(compgen -W '", to);
+    for (const struct command *command = commands; command->name; command++)
+        fprintf(to, "%s ", command->name);
+    help_topics(to);
+    fputs("' -- \"$word\") ;;\n    esac\n}\ncomplete -F _ouzel ouzel\n", to);
+}
