@@ -2,6 +2,7 @@
 #include "io/edge/stats.h"
 
 #include "core/forward/upstream.h"
+#include "io/edge/process_stats.h"
 #include "io/edge/report.h"
 #include "io/edge/stats_page.h"
 #include "io/engine/udp.h"
@@ -242,6 +243,7 @@ static void metrics_print(struct engine *engine, const struct sample *samples, F
             OUZEL_VERSION);
     timings_print(engine, to);
     upstreams_print(engine, to);
+    process_stats_print(engine, to);
 }
 
 // A metric with a label becomes an object with a member for each of the label's values.
@@ -263,6 +265,8 @@ static void json_print(struct engine *engine, const struct sample *samples, FILE
         fprintf(to, "%s%s: %llu%s", first ? "{" : ", ", label_value, value, last ? "}" : "");
     }
     timings_json(engine, to);
+    fputs(",\n  \"ouzel_memory_bytes\": ", to);
+    process_stats_json(engine, to);
     upstreams_json(engine, to);
     fputs("}\n", to);
 }

@@ -59,7 +59,8 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
-    pthread_mutex_t doing; // of those who have the workers do something
+    uint64_t rules_octets, local_octets; // of those in force; atomic
+    pthread_mutex_t doing;               // of those who have the workers do something
 };
 
 static uint64_t clock_us(clockid_t which)
@@ -224,6 +225,15 @@ static struct rules *rules_make(const struct settings *settings, const struct pl
     return rules;
 }
 
+static void octets_note(struct engine *engine)
+{
+    const struct settings *settings = engine->settings;
+    uint64_t rules = plan_size(settings) + access_size(settings);
+    uint64_t local = engine->local ? local_counts(engine->local).octets : 0;
+    __atomic_store_n(&engine->rules_octets, rules, __ATOMIC_RELAXED);
+    __atomic_store_n(&engine->local_octets, local, __ATOMIC_RELAXED);
+}
+
 static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
@@ -257,6 +267,7 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
         }
     }
     engine->rules = rules_make(engine->settings, NULL, why);
+    octets_note(engine);
     return engine->rules ? 0 : -EINVAL;
 }
 
@@ -450,6 +461,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
         worker_client_idle(engine->workers[i], settings->server_tcp_idle_timeout * 1000);
     engine->settings = settings;
     engine->local = local;
+    octets_note(engine);
     // Of those before only the last may have anything under way, if it is long in force.
     if (now_us - engine->rules->made_us > SERVE_RELOAD_REST_US) {
         rules_free(engine->rules->before);
@@ -480,6 +492,15 @@ void engine_timings(const struct engine *engine, struct histogram sums[TIMING_CO
         for (unsigned t = 0; t < TIMING_COUNT; t++)
             histogram_sum(&sums[t], &engine->counters[i].timings[t]);
     }
+}
+
+void engine_memory(const struct engine *engine, struct engine_memory *memory)
+{
+    *memory = (struct engine_memory){.cache = engine->region_size};
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_memory(engine->workers[i], &memory->tables, &memory->buffers);
+    memory->rules = __atomic_load_n(&engine->rules_octets, __ATOMIC_RELAXED);
+    memory->local = __atomic_load_n(&engine->local_octets, __ATOMIC_RELAXED);
 }
 
 uint64_t engine_kernel_drops(const struct engine *engine)

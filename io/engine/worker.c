@@ -48,6 +48,7 @@ struct worker {
     struct worker_config config;
     struct serve_config serve_config;
     struct serve *serve;
+    size_t serve_size;
     struct ring *ring;
     pthread_t thread;
     bool running;
@@ -657,7 +658,8 @@ static int clients_prepare(struct worker *w)
 
 static int memory_take(struct worker *w)
 {
-    w->serve = aligned_alloc(64, aligned(serve_size(&w->serve_config)));
+    w->serve_size = aligned(serve_size(&w->serve_config));
+    w->serve = aligned_alloc(64, w->serve_size);
     w->listeners = calloc(w->config.listener_count, sizeof *w->listeners);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
     w->stream_out = aligned_alloc(64, aligned(SERVE_STREAM_ROOM));
@@ -719,6 +721,13 @@ void worker_ring_fds(struct worker *w, const int *fds)
 struct job *worker_job(struct worker *w)
 {
     return &w->job;
+}
+
+void worker_memory(const struct worker *w, uint64_t *tables, uint64_t *buffers)
+{
+    *tables += w->serve_size + sizeof *w;
+    *buffers += w->out_size + SERVE_STREAM_ROOM + QUERY_BUFFERS * QUERY_BUFFER_SIZE +
+                REPLY_BUFFERS * REPLY_BUFFER_SIZE;
 }
 
 uint64_t worker_kernel_drops(const struct worker *w)

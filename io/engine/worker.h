@@ -39,6 +39,9 @@ void worker_ring_fds(struct worker *worker, const int *fds);
 // Through which it is given something to do (job.h).
 struct job *worker_job(struct worker *worker);
 
+// Adds the octets of its tables and of its buffers.
+void worker_memory(const struct worker *worker, uint64_t *tables, uint64_t *buffers);
+
 // Datagrams of clients that the kernel dropped for want of room in a socket. For any thread.
 uint64_t worker_kernel_drops(const struct worker *worker);
 
