@@ -205,6 +205,17 @@ static void log_take(struct daemon *d, const struct settings *settings)
     log_set(&d->log, settings->log_level, settings->log_format);
 }
 
+// Gives up those that others took the place of so long ago that nothing goes by them any more.
+static void generations_prune(struct generation *generation)
+{
+    while (generation && now_s() - generation->since <= (time_t)(SERVE_RELOAD_REST_US / 1000000))
+        generation = generation->before;
+    if (!generation)
+        return;
+    generation_free(generation->before);
+    generation->before = NULL;
+}
+
 struct telling {
     struct daemon *daemon;
     FILE *report;
@@ -279,10 +290,7 @@ static bool reload(struct daemon *d, FILE *report)
     }
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
     log_take(d, &next->settings);
-    if (now_s() - before->since > (time_t)(SERVE_RELOAD_REST_US / 1000000)) {
-        generation_free(before->before);
-        before->before = NULL;
-    }
+    generations_prune(before);
     next->since = now_s();
     next->before = before;
     d->generation = next;

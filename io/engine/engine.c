@@ -200,6 +200,17 @@ static void rules_free(struct rules *rules)
     }
 }
 
+// Gives up those that others took the place of so long ago that nothing goes by them any more.
+static void rules_prune(struct rules *rules, uint64_t now_us)
+{
+    while (rules && now_us - rules->made_us <= SERVE_RELOAD_REST_US)
+        rules = rules->before;
+    if (!rules)
+        return;
+    rules_free(rules->before);
+    rules->before = NULL;
+}
+
 // NULL: `why` says what does not fit.
 static struct rules *rules_make(const struct settings *settings, const struct plan *before,
                                 char why[static ENGINE_WHY_SIZE])
@@ -462,11 +473,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     engine->settings = settings;
     engine->local = local;
     octets_note(engine);
-    // Of those before only the last may have anything under way, if it is long in force.
-    if (now_us - engine->rules->made_us > SERVE_RELOAD_REST_US) {
-        rules_free(engine->rules->before);
-        engine->rules->before = NULL;
-    }
+    rules_prune(engine->rules, now_us);
     rules->made_us = now_us;
     rules->before = engine->rules;
     engine->rules = rules;

@@ -155,3 +155,22 @@ class Reload(Case):
         self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
         self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
         self.assert_balance(ouzel)
+
+    def test_a_thousand_settings_take_no_more_memory_than_a_few(self):
+        """Those that others have taken the place of are given up, also where reloads never rest."""
+        fake = self.upstream()
+        control = os.path.join(self.directory, 'control')
+        ouzel = self.start({'forward': [{'zone': '.', 'to': [str(fake)]}],
+                            'control': {'socket': control}}, workers=1)
+
+        def reloads(seconds):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                subprocess.run([harness.BINARY, 'ctl', '--control', control, 'reload'], check=True,
+                               stdout=subprocess.DEVNULL, timeout=20)
+                time.sleep(0.05)
+            return ouzel.metrics()['process_resident_memory_bytes', ()]
+        early = reloads(11)
+        late = reloads(4)
+        self.assertLess(late, early * 1.1)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')

@@ -4,8 +4,11 @@
 import http.client
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
+import unittest
 
 import harness
 from case import Case
@@ -89,6 +92,29 @@ class Stats(Case):
 
     def test_healthz(self):
         self.assertEqual(self.process.http('/healthz')[0], 200)
+
+    def test_alerts_and_dashboard_ask_for_what_there_is(self):
+        """Each metric and each label's value that the files of packaging/ name is told."""
+        ask(self.process.server, 'a.example')
+        text = self.process.http('/metrics')[2]
+        names = {name for name, _ in harness.parse_metrics(text)}
+        for path in ('prometheus/alerts.yaml', 'grafana/ouzel.json'):
+            with open(os.path.join(harness.ROOT, 'packaging', path), encoding='utf-8') as file:
+                wanted = file.read().replace('\\"', '"')
+            for name in set(re.findall(r'\b((?:ouzel|process)_[a-z_]+[a-z])\b', wanted)):
+                self.assertIn(name, names, path)
+            for label in set(re.findall(r'\b((?:source|mode|verdict)="[a-z-]+")', wanted)):
+                self.assertIn(label, text, path)
+
+    @unittest.skipUnless(shutil.which('promtool'), 'promtool is not installed')
+    def test_promtool_is_content(self):
+        text = self.process.http('/metrics')[2]
+        done = subprocess.run(['promtool', 'check', 'metrics'], input=text, capture_output=True,
+                              text=True, check=False, timeout=30)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, '', ''))
+        rules = os.path.join(harness.ROOT, 'packaging', 'prometheus', 'alerts.yaml')
+        subprocess.run(['promtool', 'check', 'rules', rules], check=True, timeout=30,
+                       stdout=subprocess.DEVNULL)
 
     def test_kernel_drops(self):
         """What arrives while a worker does not run, and has no room to wait, is not forgotten."""
