@@ -70,16 +70,23 @@ static inline uint64_t lower_word(uint64_t word)
     return word | upper >> 2;
 }
 
+static void word_lower(uint8_t *to, const uint8_t *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof word);
+    word = lower_word(word);
+    memcpy(to, &word, sizeof word);
+}
+
 void name_lower(uint8_t *to, const uint8_t *from, size_t len)
 {
     size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t word;
-        memcpy(&word, from + i, 8);
-        word = lower_word(word);
-        memcpy(to + i, &word, 8);
-    }
-    for (; i < len; i++)
+    for (; i + 8 <= len; i += 8)
+        word_lower(to + i, from + i);
+    // What is left is done with octets before it, to which that does nothing more.
+    if (i < len && len >= 8)
+        word_lower(to + len - 8, from + len - 8);
+    for (; i < len && len < 8; i++)
         to[i] = lower(from[i]);
 }
 
