@@ -32,6 +32,8 @@ struct serve {
     struct guard guard;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
+    uint64_t top_weight;  // lookups since the last that was counted for them
+    uint64_t top_next_us; // when the next one is counted
     struct pending *told; // by next_told
     struct pending **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
@@ -90,7 +92,8 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
 // it is to be looked for like any other.
 [[nodiscard]] size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out);
 
-// Counts one of the `count` lookups of a batch for all of them; and a question that has failed.
+// Counts one of the `count` lookups of a batch for all since the one before, where it is time for
+// that; and a question that has failed.
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count);
 void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "core/serve_state.h"
 
-// Who asks most, what is asked for most, and what fails most. Of each batch one query is counted
-// for all of them: that costs next to nothing where there are many, and all are counted where there
-// are few.
+// Who asks most, what is asked for most, and what fails most. To count costs as much as an answer
+// from memory, so it is done a thousand times a second at most: a query of a batch is counted for
+// all that came since the last. Where there are few, all are counted.
+
+enum { PAUSE_US = 1000 };
 
 static void question_count(struct serve *s, uint64_t now_us, enum serve_top_kind kind,
                            const struct key *key, uint64_t weight)
@@ -31,13 +33,18 @@ static void client_count(struct serve *s, uint64_t now_us, const struct address 
 
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count)
 {
+    if (s->lookups[0].item->handed_over)
+        return; // were counted where they arrived; such come by themselves
+    s->top_weight += count;
+    if (now_us < s->top_next_us)
+        return;
     s->top_turn =
         s->top_turn * 747796405u + 2891336453u; // Knuth's way of drawing, good enough here
     const struct lookup *lookup = &s->lookups[(uint64_t)s->top_turn * count >> 32];
-    if (lookup->item->handed_over)
-        return; // was counted where it arrived
-    question_count(s, now_us, TOP_QUESTIONS, &lookup->key, count);
-    client_count(s, now_us, &lookup->item->client.from, count);
+    question_count(s, now_us, TOP_QUESTIONS, &lookup->key, s->top_weight);
+    client_count(s, now_us, &lookup->item->client.from, s->top_weight);
+    s->top_weight = 0;
+    s->top_next_us = now_us + PAUSE_US;
 }
 
 void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key)

@@ -18,7 +18,7 @@ void top_age(struct top *top, uint64_t now_us)
         top->halved_us += HALVING_US;
         top->total /= 2;
         for (uint32_t i = 0; i < top->used; i++) {
-            top->entries[i].count /= 2;
+            top->counts[i] /= 2;
             top->entries[i].error /= 2;
         }
     }
@@ -28,7 +28,7 @@ static uint32_t least_of(const struct top *top)
 {
     uint32_t least = 0;
     for (uint32_t i = 1; i < top->used; i++) {
-        if (top->entries[i].count < top->entries[least].count)
+        if (top->counts[i] < top->counts[least])
             least = i;
     }
     return least;
@@ -44,14 +44,15 @@ void top_count(struct top *top, uint64_t now_us, uint64_t hash, const void *key,
     while (at < top->used && top->hashes[at] != hash)
         at++;
     if (at < top->used) {
-        top->entries[at].count += weight;
+        top->counts[at] += weight;
         return;
     }
     bool room = top->used < TOP_SIZE;
     at = room ? top->used++ : least_of(top);
-    uint64_t before = room ? 0 : top->entries[at].count;
+    uint64_t before = room ? 0 : top->counts[at];
     top->hashes[at] = hash;
-    top->entries[at] =
-        (struct top_entry){.count = before + weight, .error = before, .len = (uint16_t)len};
+    top->counts[at] = before + weight;
+    top->entries[at].error = before;
+    top->entries[at].len = (uint16_t)len;
     memcpy(top->entries[at].key, key, len);
 }

@@ -15,16 +15,16 @@
 #define TOP_KEY_MAX 264 // octets of a key: that of a question, or an address
 
 struct top_entry {
-    uint64_t count;
     uint64_t error;
     uint16_t len;
     uint8_t key[TOP_KEY_MAX];
 };
 
 struct top {
-    uint64_t hashes[TOP_SIZE]; // beside the entries, as all are looked at
-    uint64_t total;            // of all that was counted, halved as well
-    uint64_t halved_us;        // when last
+    uint64_t hashes[TOP_SIZE]; // beside the entries, as all are looked at; the counts too
+    uint64_t counts[TOP_SIZE];
+    uint64_t total;     // of all that was counted, halved as well
+    uint64_t halved_us; // when last
     uint32_t used;
     struct top_entry entries[TOP_SIZE];
 };

@@ -159,8 +159,13 @@ bool report_upstreams(struct engine *engine, bool json, FILE *to)
 
 enum { TOP_TOLD = 20 };
 
+struct ranked {
+    struct top_entry entry;
+    uint64_t count;
+};
+
 struct toplist {
-    struct top_entry *entries; // of all workers, then of all of them together
+    struct ranked *entries; // of all workers, then of all of them together
     size_t count;
     uint64_t total;
 };
@@ -180,14 +185,15 @@ static bool tops_look(struct serve *serve, uint64_t now_us, uint32_t worker, voi
 
 static int key_compare(const void *a, const void *b)
 {
-    const struct top_entry *left = a, *right = b;
+    const struct top_entry *left = &((const struct ranked *)a)->entry;
+    const struct top_entry *right = &((const struct ranked *)b)->entry;
     int order = (left->len > right->len) - (left->len < right->len);
     return order ? order : memcmp(left->key, right->key, left->len);
 }
 
 static int count_compare(const void *a, const void *b)
 {
-    const struct top_entry *left = a, *right = b;
+    const struct ranked *left = a, *right = b;
     return (left->count < right->count) - (left->count > right->count);
 }
 
@@ -198,8 +204,8 @@ static struct toplist together_of(const struct topping *topping, unsigned worker
     size_t all = 0;
     for (unsigned i = 0; list.entries && i < workers; i++) {
         const struct top *top = &topping->tops[i * TOP_KINDS + kind];
-        memcpy(list.entries + all, top->entries, top->used * sizeof *top->entries);
-        all += top->used;
+        for (uint32_t k = 0; k < top->used; k++)
+            list.entries[all++] = (struct ranked){top->entries[k], top->counts[k]};
         list.total += top->total;
     }
     if (all == 0)
@@ -207,7 +213,7 @@ static struct toplist together_of(const struct topping *topping, unsigned worker
     qsort(list.entries, all, sizeof *list.entries, key_compare);
     list.count = 1;
     for (size_t i = 1; i < all; i++) {
-        struct top_entry *last = &list.entries[list.count - 1];
+        struct ranked *last = &list.entries[list.count - 1];
         if (key_compare(last, &list.entries[i]) == 0)
             last->count += list.entries[i].count;
         else
@@ -266,7 +272,7 @@ static void top_print(const struct toplist *list, unsigned kind, bool json, FILE
         fprintf(to, "%s%s\n", kind ? "\n" : "", top_kinds[kind].title);
     for (size_t i = 0; i < list->count && list->entries[i].count > 0; i++) {
         double share = (double)list->entries[i].count / (double)(list->total ? list->total : 1);
-        top_text(kind, &list->entries[i], text, sizeof text);
+        top_text(kind, &list->entries[i].entry, text, sizeof text);
         if (json) {
             fprintf(to, "%s\n  {\"what\": ", i ? "," : "");
             json_text(text, to);
