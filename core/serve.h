@@ -137,6 +137,7 @@ struct serve_flush {
 struct serve_upstream {
     struct address address;
     uint8_t health;       // enum upstream_health
+    bool fails;           // replies with failures where others have answers
     bool in_use;          // a zone names it
     bool knows_edns;      // or is not known not to
     bool keeps_spelling;  // of names (0x20); the same

@@ -48,6 +48,7 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
         upstreams[i] = (struct serve_upstream){
             .address = plan->upstreams[i],
             .health = u->health,
+            .fails = upstream_fails(u),
             .knows_edns = now_us >= u->plain_until_us,
             .keeps_spelling = !u->spelling_lost,
             .knows_cookies = u->cookie_server_len > 0,

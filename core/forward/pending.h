@@ -106,6 +106,7 @@ struct pending {
     bool stream_only;    // goes over TCP from now on
     bool idle;           // waits for an upstream to come back
     uint16_t plain;      // bits of upstreams that did not understand EDNS
+    uint16_t failed;     // and of those that said SERVFAIL, REFUSED or the like
     uint8_t near_misses; // replies that were nearly right
 
     // To each of the zone's upstreams.

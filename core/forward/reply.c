@@ -73,13 +73,20 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t 
         streams_only(f, now_us, missed);
 }
 
-// The reply to an orphan: it tells how long the upstream took and no more.
+static bool is_answer(unsigned rcode)
+{
+    return rcode == RCODE_NOERROR || rcode == RCODE_NXDOMAIN;
+}
+
+// The reply to an orphan: it tells how long the upstream took, and whether it has answers.
 static void orphan_reply(struct forward *f, uint64_t now_us, struct attempt *attempt,
                          const uint8_t *in)
 {
     if (in[2] & HEADER_QR) {
         forward_count(f, COUNTER_replies_late);
         attempt_answered(f, now_us, attempt);
+        if (is_answer(in[3] & HEADER_RCODE))
+            upstream_answered(&f->upstreams[attempt->upstream]);
     } else {
         forward_count(f, COUNTER_replies_garbage);
     }
@@ -166,7 +173,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
 
 // This upstream has nothing more to say to this question: the next one is asked at once, and only
 // when there is none and nothing is under way has it failed, with what this one said (RFC 5625).
-static void upstream_failed(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+static void upstream_is_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
     pending->rcode = f->answer.rcode;
     pending->heard_rcode = true;
@@ -198,7 +205,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct pending *pendin
         question_wait_until(f, pending,
                             now_us + (stream ? QUESTION_STREAM_US : upstream_early_us(u)));
     else
-        upstream_failed(f, now_us, pending, choice);
+        upstream_is_out(f, now_us, pending, choice);
 }
 
 // Does the reply say that it did not understand EDNS (RFC 6891 6.1.3 and 7)?
@@ -221,8 +228,16 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
         return WORD_COOKIE;
     if (answer->truncated)
         return WORD_TRUNCATED;
-    bool good = answer->rcode == RCODE_NOERROR || answer->rcode == RCODE_NXDOMAIN;
-    return good ? WORD_ANSWER : WORD_FAILURE;
+    return is_answer(answer->rcode) ? WORD_ANSWER : WORD_FAILURE;
+}
+
+// The question has its answer from one upstream: those that failed it should have known it.
+static void failures_note(struct forward *f, uint64_t now_us, const struct pending *pending)
+{
+    for (size_t i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending->failed >> i & 1)
+            upstream_failed(&f->upstreams[pending->zone->upstreams[i]], now_us);
+    }
 }
 
 // A slow upstream that wants the question again in another way is passed over for one that knows
@@ -261,11 +276,14 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
     case WORD_ANSWER:
         if (plain && pending->plain >> choice & 1)
             u->plain_until_us = now_us + PLAIN_FOR_US;
+        upstream_answered(u);
+        failures_note(f, now_us, pending);
         pending->rcode = f->answer.rcode;
         question_finish(f, now_us, pending, PENDING_ANSWERED);
         break;
     case WORD_FAILURE:
-        upstream_failed(f, now_us, pending, choice);
+        pending->failed |= (uint16_t)(1u << choice);
+        upstream_is_out(f, now_us, pending, choice);
         break;
     case WORD_TRUNCATED:
         f->answer.rcode = RCODE_SERVFAIL; // where it cannot be had whole

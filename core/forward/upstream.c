@@ -60,6 +60,20 @@ void upstream_lost(struct upstream *u)
     u->loss_pm = (uint16_t)(u->loss_pm + (1000 - u->loss_pm) / LOSS_SHARE);
 }
 
+void upstream_answered(struct upstream *u)
+{
+    u->failed = 0;
+}
+
+void upstream_failed(struct upstream *u, uint64_t now_us)
+{
+    if (upstream_fails(u))
+        return;
+    u->failed++;
+    if (upstream_fails(u) && u->health == UPSTREAM_ALIVE && u->overdue == 0)
+        u->silent_since_us = now_us; // the longer it lasts the rarer are the trials
+}
+
 static bool is_silent(const struct upstream *u, uint64_t now_us)
 {
     return u->overdue >= UPSTREAM_OVERDUE_DEAD && now_us - u->silent_since_us >= SILENCE_DEAD_US;
@@ -193,10 +207,10 @@ int upstream_choose(const struct plan_zone *zone, const struct upstream *upstrea
         const struct upstream *u = &upstreams[zone->upstreams[i]];
         if (sends[i] >= UPSTREAM_SENDS_MAX || u->health == UPSTREAM_DEAD)
             continue;
-        // A number of four parts, the first being the weightiest.
+        // A number of five parts, the first being the weightiest.
         uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, first, rng);
         r |= (uint64_t)sends[i] << 50 | (uint64_t)(u->health == UPSTREAM_UNKNOWN) << 49 |
-             (uint64_t)(u->overdue > 0) << 48;
+             (uint64_t)(u->overdue > 0) << 48 | (uint64_t)upstream_fails(u) << 47;
         if (r < best_rank) {
             best_rank = r;
             best = (int)i;

@@ -12,10 +12,13 @@
 // replied is dead with the first such send. Its first reply makes it alive again. Whoever is
 // unknown, dead, or owes a reply is not trusted with a question alone: it gets copies of questions
 // that another one is asked too, or single questions where there is no other, at a capped rate
-// (trials).
+// (trials). So it is with one that fails: several questions in a row to which it said SERVFAIL,
+// REFUSED or the like have been answered by another one. What nobody can answer (a zone whose
+// signatures are wrong) is held against nobody.
 
 #define UPSTREAM_SENDS_MAX    3 // of a question to one server and transport (RFC 9520 3.1)
 #define UPSTREAM_OVERDUE_DEAD 3 // sends in a row without a reply, with which one may be dead
+#define UPSTREAM_FAILED_FAILS 3 // questions in a row that it failed and another one answered
 
 enum upstream_health { UPSTREAM_UNKNOWN, UPSTREAM_ALIVE, UPSTREAM_DEAD };
 
@@ -24,6 +27,7 @@ struct upstream {
     uint8_t health;           // enum upstream_health
     bool gone;                // the last thing heard is that nobody is there
     uint8_t overdue;          // sends that are late, since the last reply
+    uint8_t failed;           // questions that another one answered, since it last answered one
     uint16_t loss_pm;         // share of sends that got no reply, smoothed, in thousandths
     uint32_t in_flight;       // sends whose reply may still come
     uint64_t reply_us;        // when the last reply came
@@ -55,6 +59,10 @@ void upstream_replied(struct upstream *upstream, uint64_t sent_us, uint64_t now_
 void upstream_lost(struct upstream *upstream);
 void upstream_forgotten(struct upstream *upstream);
 
+// It answered a question; or it failed one that another one has answered now.
+void upstream_answered(struct upstream *upstream);
+void upstream_failed(struct upstream *upstream, uint64_t now_us);
+
 // What was sent at `sent_us` should have been answered by now, and has not been.
 void upstream_overdue(struct upstream *upstream, uint64_t sent_us, uint64_t now_us);
 
@@ -80,8 +88,9 @@ void upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint64_t now_
 
 // Chooses the upstream that a question's next send goes to, among those that are not dead:
 // `sends[i]` counts those to the zone's i-th so far, UPSTREAM_SENDS_MAX or more: it is out. Those
-// with fewer sends come first, among them the known, among them those that owe nothing, and among
-// them the zone's strategy decides, as it would for the question's first send where `first` is set.
+// with fewer sends come first, among them the known, among them those that owe nothing, among them
+// those that do not fail, and among them the zone's strategy decides, as it would for the
+// question's first send where `first` is set.
 // Returns the place in the zone's list, or -1.
 [[nodiscard]] int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
                                   const uint8_t *sends, bool first, struct rng *rng);
@@ -91,10 +100,17 @@ void upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint64_t now_
 [[nodiscard]] int upstream_try(const struct plan_zone *zone, struct upstream *upstreams,
                                const uint8_t *sends, uint8_t sends_max, uint64_t now_us);
 
+// Does it reply, but with failures where others have answers?
+static inline bool upstream_fails(const struct upstream *upstream)
+{
+    return upstream->failed >= UPSTREAM_FAILED_FAILS;
+}
+
 // May this one be trusted with a question alone?
 static inline bool upstream_is_trusted(const struct upstream *upstream)
 {
-    return upstream->health == UPSTREAM_ALIVE && upstream->overdue == 0;
+    return upstream->health == UPSTREAM_ALIVE && upstream->overdue == 0 &&
+           !upstream_fails(upstream);
 }
 
 // When the next trial of any of the zone may be; UINT64_MAX: all of them are trusted.

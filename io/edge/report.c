@@ -57,6 +57,7 @@ static struct upstream_state state_of(const struct looking *looking, size_t inde
         const struct serve_upstream *u = &looking->upstreams[i][index];
         t.alive += u->health == UPSTREAM_ALIVE;
         t.dead += u->health == UPSTREAM_DEAD;
+        t.failing += u->health == UPSTREAM_ALIVE && u->fails;
         t.known += u->fast_us > 0;
         fast += u->fast_us;
         slow += u->slow_us;
@@ -73,6 +74,7 @@ static struct upstream_state state_of(const struct looking *looking, size_t inde
     t.all.fast_us = (uint32_t)(fast / known);
     t.all.slow_us = (uint32_t)(slow / known);
     t.all.loss_pm = (uint16_t)(loss / looking->worker_count);
+    t.all.fails = t.alive && t.failing == t.alive;
     t.all.health = (uint8_t)(t.alive ? UPSTREAM_ALIVE : t.dead ? UPSTREAM_DEAD : UPSTREAM_UNKNOWN);
     return t;
 }
@@ -98,6 +100,11 @@ struct upstream_state *report_states(struct engine *engine, size_t *count)
 static const char *const healths[] = {
     [UPSTREAM_UNKNOWN] = "unknown", [UPSTREAM_ALIVE] = "alive", [UPSTREAM_DEAD] = "dead"};
 
+static const char *health_word(const struct upstream_state *t)
+{
+    return t->all.fails ? "failing" : healths[t->all.health];
+}
+
 static void upstream_print(const struct upstream_state *t, FILE *to)
 {
     char address[ADDRESS_TEXT_MAX], heard[32] = "never";
@@ -105,10 +112,9 @@ static void upstream_print(const struct upstream_state *t, FILE *to)
     if (t->all.heard_us > 0)
         snprintf(heard, sizeof heard, "%.1f s ago", (double)(t->now_us - t->all.heard_us) / 1e6);
     fprintf(to, "%-28s %-8s %8.2f ms %8.2f ms %5.1f %% %9u %11u  %s%s%s%s\n", address,
-            healths[t->all.health], t->all.fast_us / 1e3, t->all.slow_us / 1e3,
-            t->all.loss_pm / 10.0, t->all.in_flight, t->all.connections, heard,
-            t->all.knows_edns ? "" : ", no EDNS", t->all.keeps_spelling ? "" : ", no 0x20",
-            t->all.knows_cookies ? ", cookies" : "");
+            health_word(t), t->all.fast_us / 1e3, t->all.slow_us / 1e3, t->all.loss_pm / 10.0,
+            t->all.in_flight, t->all.connections, heard, t->all.knows_edns ? "" : ", no EDNS",
+            t->all.keeps_spelling ? "" : ", no 0x20", t->all.knows_cookies ? ", cookies" : "");
 }
 
 static void upstream_json(const struct upstream_state *t, bool first, FILE *to)
@@ -117,10 +123,12 @@ static void upstream_json(const struct upstream_state *t, bool first, FILE *to)
     address_format(&t->all.address, address);
     fprintf(to,
             "%s\n  {\"address\": \"%s\", \"health\": \"%s\", \"workers_alive\": %u, "
-            "\"workers_dead\": %u, \"fast_us\": %u, \"slow_us\": %u, \"loss_ratio\": %.3f, "
+            "\"workers_dead\": %u, \"workers_failing\": %u, \"fast_us\": %u, \"slow_us\": %u, "
+            "\"loss_ratio\": %.3f, "
             "\"in_flight\": %u, \"connections\": %u, \"heard_us_ago\": ",
-            first ? "" : ",", address, healths[t->all.health], t->alive, t->dead, t->all.fast_us,
-            t->all.slow_us, t->all.loss_pm / 1e3, t->all.in_flight, t->all.connections);
+            first ? "" : ",", address, health_word(t), t->alive, t->dead, t->failing,
+            t->all.fast_us, t->all.slow_us, t->all.loss_pm / 1e3, t->all.in_flight,
+            t->all.connections);
     if (t->all.heard_us > 0)
         fprintf(to, "%" PRIu64, t->now_us - t->all.heard_us);
     else

@@ -7,11 +7,11 @@
 // What the workers know, put together and told to a person (lines with columns) or to a program
 // (JSON). From one thread at a time. False: a worker has ended, and the report says so.
 
-// An upstream, as all workers together know it: alive if any has found it so, as fast and as lossy
-// as on average of those that know.
+// An upstream, as all workers together know it: alive if any has found it so, failing if all those
+// see it fail, as fast and as lossy as on average of those that know.
 struct upstream_state {
     struct serve_upstream all;
-    unsigned alive, dead, known; // workers
+    unsigned alive, dead, failing, known; // workers
     uint64_t now_us;
 };
 

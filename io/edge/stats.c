@@ -162,6 +162,11 @@ static double is_up(const struct upstream_state *s)
     return s->all.health != UPSTREAM_DEAD;
 }
 
+static double is_failing(const struct upstream_state *s)
+{
+    return s->all.fails;
+}
+
 static double fast_s(const struct upstream_state *s)
 {
     return s->all.fast_us / 1e6;
@@ -184,6 +189,8 @@ static double in_flight(const struct upstream_state *s)
 
 static const struct upstream_row upstream_rows[] = {
     {"ouzel_upstream_up", "", "0 where an upstream is taken for dead.", is_up},
+    {"ouzel_upstream_failing", "", "1 where it replies with failures where others have answers.",
+     is_failing},
     {"ouzel_upstream_latency_seconds", "mode=\"fast\",",
      "How long it takes for what it knows (the middle), and for nearly all.", fast_s},
     {"ouzel_upstream_latency_seconds", "mode=\"slow\",", "", slow_s},

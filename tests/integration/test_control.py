@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The control socket: `ouzel ctl` and what a running ouzel does and tells because of it."""
 
+import itertools
 import json
 import os
 import socket
@@ -74,6 +75,26 @@ class Control(Case):
         lines = self.ctl('upstreams').splitlines()
         self.assertRegex(lines[1], rf'^{good} +alive ')
         self.assertRegex(lines[2], rf'^{dead} +dead .* never')
+
+    def test_upstream_that_fails_what_another_answers(self):
+        state = {'rcode': 2}
+        bad = self.upstream(lambda asked: asked.send(asked.reply(rcode=state['rcode'])))
+        good = self.upstream()
+        ouzel = self.start(settings={'forward': [
+            {'zone': '.', 'to': [str(bad), str(good)], 'strategy': 'ordered'}]})
+        bad_row = {'upstream': str(bad)}
+
+        def failing():
+            ask(ouzel.server, f'n{next(numbers)}.example')
+            return json.loads(self.ctl('upstreams', '--json'))[0]['health'] == 'failing'
+        numbers = itertools.count()
+        self.assertTrue(eventually(failing, 10))
+        self.assertRegex(self.ctl('upstreams'), rf'(?m)^{bad} +failing ')
+        self.assertEqual(ouzel.total('ouzel_upstream_failing', **bad_row), 1)
+        self.assertEqual(ouzel.total('ouzel_upstream_up', **bad_row), 1)
+        state['rcode'] = 0
+        self.assertTrue(eventually(lambda: not failing(), 10))
+        self.assertEqual(ouzel.total('ouzel_upstream_failing', **bad_row), 0)
 
     def test_flush(self):
         fake = self.upstream()

@@ -123,6 +123,26 @@ static void test_overdue_row(void **state)
     assert_int_equal(u.health, UPSTREAM_ALIVE);
 }
 
+// Questions that others answer, one after the other, cost it the trust; one answer gives it back.
+static void test_failing_is_not_trusted_until_it_answers(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    for (unsigned i = 0; i + 1 < UPSTREAM_FAILED_FAILS; i++)
+        upstream_failed(&u, NOW_US + i);
+    assert_true(upstream_is_trusted(&u) && !upstream_fails(&u));
+    upstream_answered(&u);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(upstream_fails(&u) == (i >= UPSTREAM_FAILED_FAILS));
+        upstream_failed(&u, NOW_US + i);
+    }
+    assert_false(upstream_is_trusted(&u));
+    assert_int_equal(u.health, UPSTREAM_ALIVE);
+    assert_true(u.silent_since_us == NOW_US + UPSTREAM_FAILED_FAILS - 1);
+    upstream_answered(&u);
+    assert_true(upstream_is_trusted(&u) && !upstream_fails(&u));
+}
+
 // What was sent later was answered: the network lost one, the server owes nothing.
 static void test_loss_among_replies_is_not_held_against_it(void **state)
 {
@@ -557,6 +577,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_unknown_one_is_dead_with_its_first_late_send),
     cmocka_unit_test(test_loss_among_replies_is_not_held_against_it),
     cmocka_unit_test(test_latest_send_that_was_answered_counts),
+    cmocka_unit_test(test_failing_is_not_trusted_until_it_answers),
     cmocka_unit_test(test_loss_is_smoothed),
     cmocka_unit_test(test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard),
     cmocka_unit_test(test_connections_that_fail_are_tried_ever_later),
