@@ -569,7 +569,8 @@ static int serve(struct daemon *d)
     const struct address *stats = &settings_of(d)->stats_listen;
     const char *control = settings_of(d)->control_socket.text;
     int status;
-    if ((stats->family != ADDRESS_NONE && !(d->stats = stats_open(stats, why))) ||
+    if ((stats->family != ADDRESS_NONE &&
+         !(d->stats = stats_open(stats, settings_of(d)->stats_top, why))) ||
         (*control && !(d->control = control_open(control, why))))
         status = start_fails(d, why);
     else

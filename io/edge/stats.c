@@ -20,7 +20,8 @@ enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15 };
 struct stats {
     struct engine *engine;
     struct MHD_Daemon *daemon;
-    int fd; // until the daemon has it
+    int fd;   // until the daemon has it
+    bool top; // who asks most is told
     time_t started;
 };
 
@@ -295,6 +296,12 @@ static void page_print(struct engine *engine, const struct sample *samples, FILE
     fputs(stats_page, to);
 }
 
+static void top_print(struct engine *engine, const struct sample *samples, FILE *to)
+{
+    (void)samples;
+    (void)report_top(engine, true, to);
+}
+
 static void health_print(struct engine *engine, const struct sample *samples, FILE *to)
 {
     (void)engine;
@@ -306,11 +313,13 @@ static const struct resource {
     const char *path;
     const char *type;
     void (*print)(struct engine *engine, const struct sample *samples, FILE *to);
+    bool of_top; // is there where who asks most is told
 } resources[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_print},
-    {"/stats.json", "application/json", json_print},
-    {"/healthz", "text/plain; charset=utf-8", health_print},
-    {"/", "text/html; charset=utf-8", page_print},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_print, false},
+    {"/stats.json", "application/json", json_print, false},
+    {"/top.json", "application/json", top_print, true},
+    {"/healthz", "text/plain; charset=utf-8", health_print, false},
+    {"/", "text/html; charset=utf-8", page_print, false},
 };
 
 static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type,
@@ -358,6 +367,7 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
                                const char *method, const char *version, const char *upload,
                                size_t *upload_len, void **state)
 {
+    const struct stats *stats = context;
     (void)version;
     (void)upload;
     // The first call has only the headers; answering in the second keeps the connection alive.
@@ -373,11 +383,14 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
-        if (strcmp(url, resources[i].path) == 0)
-            return resource_send(context, connection, &resources[i]);
+        const struct resource *resource = &resources[i];
+        if (strcmp(url, resource->path) == 0 && (stats->top || !resource->of_top))
+            return resource_send(stats, connection, resource);
     }
-    return respond_text(connection, MHD_HTTP_NOT_FOUND,
-                        "not here; there are /, /metrics, /stats.json and /healthz\n");
+    return respond_text(
+        connection, MHD_HTTP_NOT_FOUND,
+        "not here; there are /, /metrics, /stats.json, /top.json (with `stats.top`) and "
+        "/healthz\n");
 }
 
 static int listen_on(const struct address *address)
@@ -397,7 +410,7 @@ static int listen_on(const struct address *address)
     return fd;
 }
 
-struct stats *stats_open(const struct address *address, char why[static STATS_WHY_SIZE])
+struct stats *stats_open(const struct address *address, bool top, char why[static STATS_WHY_SIZE])
 {
     struct stats *stats = calloc(1, sizeof *stats);
     if (!stats) {
@@ -405,6 +418,7 @@ struct stats *stats_open(const struct address *address, char why[static STATS_WH
         return NULL;
     }
     stats->started = time(NULL);
+    stats->top = top;
     stats->fd = listen_on(address);
     if (stats->fd < 0) {
         char text[ADDRESS_TEXT_MAX];

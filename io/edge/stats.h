@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-// The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, and a page
-// at / that shows the counters. An HTTP server (libmicrohttpd) in a thread of its own, which only
-// reads what the workers count.
+// The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, and a page at /
+// that shows the counters; where `top` is set also /top.json: who asks most, and what for. An HTTP
+// server (libmicrohttpd) in a thread of its own, which only reads what the workers count.
 
 struct stats; // opaque
 
@@ -14,7 +14,7 @@ struct stats; // opaque
 
 // Binds the address. NULL: `why` is a sentence that names it. Nothing is answered before
 // stats_start, so that a taken port is found before the engine starts.
-[[nodiscard]] struct stats *stats_open(const struct address *address,
+[[nodiscard]] struct stats *stats_open(const struct address *address, bool top,
                                        char why[static STATS_WHY_SIZE]);
 [[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine,
                                char why[static STATS_WHY_SIZE]);

@@ -2,12 +2,14 @@
 """The stats address: /metrics, /stats.json and /healthz, and that the counters balance."""
 
 import http.client
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+import time
 import unittest
 
 import harness
@@ -89,6 +91,23 @@ class Stats(Case):
         self.assertTrue(0 < fast <= slow < 1, (fast, slow))
         self.assertEqual(harness.metric_sum(rows, 'ouzel_upstream_loss_ratio', **labels), 0)
         self.assertEqual(harness.metric_sum(rows, 'ouzel_kernel_drops_total'), 0)
+
+    def test_top(self):
+        for name in 'often.example', 'seldom.example', 'often.example':
+            ask(self.process.server, name)
+            time.sleep(0.0015)  # one of those within a millisecond is counted for all of them
+        status, kind, text = self.process.http('/top.json')
+        self.assertEqual((status, kind), (200, 'application/json'))
+        top = json.loads(text)
+        self.assertEqual(top['questions'][0]['what'], 'often.example. A')
+        self.assertEqual(top['clients'][0]['what'], '127.0.0.1')
+        self.assertEqual(top['failures'], [])
+
+    def test_top_is_not_told_where_that_is_set(self):
+        process = self.ouzel(self.fake, settings={'stats': {'top': 'false'}})
+        ask(process.server, 'a.example')
+        self.assertEqual(process.http('/top.json')[0], 404)
+        self.assertEqual(process.http('/stats.json')[0], 200)
 
     def test_healthz(self):
         self.assertEqual(self.process.http('/healthz')[0], 200)
