@@ -2,9 +2,9 @@
 #include "io/edge/control.h"
 
 #include "core/wire/text.h"
+#include "io/edge/http.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -143,25 +143,6 @@ static bool (*const doers[])(const struct request *r) = {
 
 // --- HTTP ----------------------------------------------------------------------------------------
 
-static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type,
-                               char *body, size_t len, enum MHD_ResponseMemoryMode mode)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, body, mode);
-    if (!response)
-        return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned status,
-                                    const char *text)
-{
-    return respond(connection, status, "text/plain; charset=utf-8", (char *)(uintptr_t)text,
-                   strlen(text), MHD_RESPMEM_PERSISTENT);
-}
-
 static enum MHD_Result order_do(const struct control *control, struct MHD_Connection *connection,
                                 size_t which)
 {
@@ -178,8 +159,7 @@ static enum MHD_Result order_do(const struct control *control, struct MHD_Connec
         return MHD_NO;
     }
     const char *type = good && request.json ? "application/json" : "text/plain; charset=utf-8";
-    return respond(connection, good ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST, type, body, len,
-                   MHD_RESPMEM_MUST_FREE);
+    return http_respond(connection, good ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST, type, body, len);
 }
 
 static enum MHD_Result take(void *context, struct MHD_Connection *connection, const char *url,
@@ -188,28 +168,20 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
 {
     (void)version;
     (void)upload;
-    // The first call has only the headers.
-    static const char seen;
-    if (!*state) {
-        *state = (void *)(uintptr_t)&seen;
+    if (!http_is_whole(upload_len, state))
         return MHD_YES;
-    }
-    if (*upload_len > 0) {
-        *upload_len = 0; // nothing here takes a body
-        return MHD_YES;
-    }
     for (size_t i = 0; orders[i].name; i++) {
         if (url[0] != '/' || strcmp(url + 1, orders[i].name) != 0)
             continue;
         const char *wanted = orders[i].changes ? MHD_HTTP_METHOD_POST : MHD_HTTP_METHOD_GET;
         if (strcmp(method, wanted) != 0)
-            return respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                                orders[i].changes ? "this changes something: use POST\n"
-                                                  : "this changes nothing: use GET\n");
+            return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                                     orders[i].changes ? "this changes something: use POST\n"
+                                                       : "this changes nothing: use GET\n");
         return order_do(context, connection, i);
     }
-    return respond_text(connection, MHD_HTTP_NOT_FOUND,
-                        "there is no such order; see `ouzel help ctl`\n");
+    return http_respond_text(connection, MHD_HTTP_NOT_FOUND,
+                             "there is no such order; see `ouzel help ctl`\n");
 }
 
 // --- the socket ----------------------------------------------------------------------------------
@@ -266,10 +238,7 @@ bool control_start(struct control *control, struct daemon *daemon,
                    char why[static CONTROL_WHY_SIZE])
 {
     control->daemon = daemon;
-    control->http = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, take, control, MHD_OPTION_LISTEN_SOCKET,
-        control->fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
+    control->http = http_start(control->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, take, control);
     if (!control->http) {
         snprintf(why, CONTROL_WHY_SIZE, "cannot start the control server");
         return false;

@@ -2,13 +2,13 @@
 #include "io/edge/stats.h"
 
 #include "core/forward/upstream.h"
+#include "io/edge/http.h"
 #include "io/edge/process_stats.h"
 #include "io/edge/report.h"
 #include "io/edge/stats_page.h"
 #include "io/engine/udp.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -289,78 +289,60 @@ void stats_print(struct engine *engine, int64_t started, bool json, FILE *to)
         metrics_print(engine, samples, to);
 }
 
-static void page_print(struct engine *engine, const struct sample *samples, FILE *to)
+static void metrics_resource(const struct stats *stats, FILE *to)
 {
-    (void)engine;
-    (void)samples; // it fetches them itself
-    fputs(stats_page, to);
+    stats_print(stats->engine, stats->started, false, to);
 }
 
-static void top_print(struct engine *engine, const struct sample *samples, FILE *to)
+static void json_resource(const struct stats *stats, FILE *to)
 {
-    (void)samples;
-    (void)report_top(engine, true, to);
+    stats_print(stats->engine, stats->started, true, to);
 }
 
-static void health_print(struct engine *engine, const struct sample *samples, FILE *to)
+static void top_resource(const struct stats *stats, FILE *to)
 {
-    (void)engine;
-    (void)samples; // that this is answered is the news
+    (void)report_top(stats->engine, true, to);
+}
+
+static void health_resource(const struct stats *stats, FILE *to)
+{
+    (void)stats; // that this is answered is the news
     fputs("ok\n", to);
+}
+
+static void page_resource(const struct stats *stats, FILE *to)
+{
+    (void)stats; // it fetches them itself
+    fputs(stats_page, to);
 }
 
 static const struct resource {
     const char *path;
     const char *type;
-    void (*print)(struct engine *engine, const struct sample *samples, FILE *to);
+    void (*print)(const struct stats *stats, FILE *to);
     bool of_top; // is there where who asks most is told
 } resources[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_print, false},
-    {"/stats.json", "application/json", json_print, false},
-    {"/top.json", "application/json", top_print, true},
-    {"/healthz", "text/plain; charset=utf-8", health_print, false},
-    {"/", "text/html; charset=utf-8", page_print, false},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_resource, false},
+    {"/stats.json", "application/json", json_resource, false},
+    {"/top.json", "application/json", top_resource, true},
+    {"/healthz", "text/plain; charset=utf-8", health_resource, false},
+    {"/", "text/html; charset=utf-8", page_resource, false},
 };
-
-static enum MHD_Result respond(struct MHD_Connection *connection, unsigned status, const char *type,
-                               char *body, size_t len, enum MHD_ResponseMemoryMode mode)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, body, mode);
-    if (!response) {
-        if (mode == MHD_RESPMEM_MUST_FREE)
-            free(body);
-        return MHD_NO;
-    }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static enum MHD_Result respond_text(struct MHD_Connection *connection, unsigned status,
-                                    const char *text)
-{
-    return respond(connection, status, "text/plain; charset=utf-8", (char *)(uintptr_t)text,
-                   strlen(text), MHD_RESPMEM_PERSISTENT);
-}
 
 static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Connection *connection,
                                      const struct resource *resource)
 {
-    struct sample samples[SAMPLE_COUNT];
     char *body = NULL;
     size_t len = 0;
     FILE *to = open_memstream(&body, &len);
     if (!to)
         return MHD_NO;
-    samples_take(stats->engine, stats->started, samples);
-    resource->print(stats->engine, samples, to);
+    resource->print(stats, to);
     if (fclose(to) != 0) {
         free(body);
         return MHD_NO;
     }
-    return respond(connection, MHD_HTTP_OK, resource->type, body, len, MHD_RESPMEM_MUST_FREE);
+    return http_respond(connection, MHD_HTTP_OK, resource->type, body, len);
 }
 
 static enum MHD_Result request(void *context, struct MHD_Connection *connection, const char *url,
@@ -370,24 +352,16 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
     const struct stats *stats = context;
     (void)version;
     (void)upload;
-    // The first call has only the headers; answering in the second keeps the connection alive.
-    static const char seen;
-    if (!*state) {
-        *state = (void *)(uintptr_t)&seen;
+    if (!http_is_whole(upload_len, state))
         return MHD_YES;
-    }
-    if (*upload_len > 0) {
-        *upload_len = 0; // nothing here takes a body
-        return MHD_YES;
-    }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
         const struct resource *resource = &resources[i];
         if (strcmp(url, resource->path) == 0 && (stats->top || !resource->of_top))
             return resource_send(stats, connection, resource);
     }
-    return respond_text(
+    return http_respond_text(
         connection, MHD_HTTP_NOT_FOUND,
         "not here; there are /, /metrics, /stats.json, /top.json (with `stats.top`) and "
         "/healthz\n");
@@ -433,10 +407,7 @@ struct stats *stats_open(const struct address *address, bool top, char why[stati
 bool stats_start(struct stats *stats, struct engine *engine, char why[static STATS_WHY_SIZE])
 {
     stats->engine = engine;
-    stats->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, request, stats, MHD_OPTION_LISTEN_SOCKET,
-        stats->fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
+    stats->daemon = http_start(stats->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, request, stats);
     if (!stats->daemon) {
         snprintf(why, STATS_WHY_SIZE, "cannot start the stats server");
         return false;
