@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 
+import process
 from cables import (SERVER, ZONE, Cleaner, Namespaces, Server, Trouble, results_write, run, shoot,
                     tools_check, warm, write_files)
 from peers import harness
@@ -57,9 +58,7 @@ class Alone:
         self.upstream.stop()
 
     def cpu_us(self):
-        with open(f'/proc/{self.ouzel.pid}/stat', encoding='ascii') as file:
-            fields = file.read().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf('SC_CLK_TCK')
+        return process.cpu_us(self.ouzel.pid)
 
     def resident_kib(self):
         with open(f'/proc/{self.ouzel.pid}/status', encoding='ascii') as file:

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+import process
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, 'build')
 ZONE = 'bench.example'
@@ -107,13 +109,7 @@ class Server:
         cleaner.add(self.stop)
 
     def stop(self):
-        if self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait(5)
+        process.stop(self.child)
 
     def check(self):
         if self.child.poll() is not None:
@@ -121,10 +117,7 @@ class Server:
                 raise Trouble(f'a server ended by itself and says:\n{log.read()}')
 
     def cpu_us(self):
-        """User and system time of all its threads so far."""
-        with open(f'/proc/{self.child.pid}/stat', encoding='ascii') as file:
-            fields = file.read().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf('SC_CLK_TCK')
+        return process.cpu_us(self.child.pid)
 
 
 def write_files(directory, count):

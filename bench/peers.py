@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import process
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'integration'))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
@@ -84,19 +86,11 @@ class Peer:
                 raise RuntimeError(f'{self.name} ended by itself and says:\n{log.read()}')
 
     def stop(self):
-        if self.child and self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait(5)
+        if self.child:
+            process.stop(self.child)
 
     def cpu_us(self):
-        """User and system time of all its threads so far."""
-        with open(f'/proc/{self.child.pid}/stat', encoding='ascii') as file:
-            fields = file.read().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf('SC_CLK_TCK')
+        return process.cpu_us(self.child.pid)
 
 
 class Ouzel(Peer):
