@@ -39,30 +39,28 @@ static void title(const char *name, const char *section, const char *what, FILE 
             name, section, OUZEL_VERSION, name, what);
 }
 
+// A command or an order: its name, what it takes, and what it does.
+static void entry_print(const char *name, const char *arguments, const char *summary, FILE *to)
+{
+    fprintf(to, ".TP\n.B %s\n", name);
+    if (*arguments) {
+        text_print(arguments, to);
+        fputs("\n.br\n", to);
+    }
+    text_print(summary, to);
+    fputs(".\n", to);
+}
+
 static void commands_print(FILE *to)
 {
-    for (const struct command *command = commands; command->name; command++) {
-        fprintf(to, ".TP\n.B %s\n", command->name);
-        if (*command->usage) {
-            text_print(command->usage, to);
-            fputs("\n.br\n", to);
-        }
-        text_print(command->summary, to);
-        fputs(".\n", to);
-    }
+    for (const struct command *command = commands; command->name; command++)
+        entry_print(command->name, command->usage, command->summary, to);
 }
 
 static void orders_print(FILE *to)
 {
-    for (const struct order *order = orders; order->name; order++) {
-        fprintf(to, ".TP\n.B %s\n", order->name);
-        if (*order->arguments) {
-            text_print(order->arguments, to);
-            fputs("\n.br\n", to);
-        }
-        text_print(order->summary, to);
-        fputs(".\n", to);
-    }
+    for (const struct order *order = orders; order->name; order++)
+        entry_print(order->name, order->arguments, order->summary, to);
 }
 
 void help_manual(FILE *to)
