@@ -256,6 +256,9 @@ static struct generation *generation_read(struct daemon *d, FILE *report)
     FILE *to = open_memstream(&faults, &len);
     if (!next || !to) {
         reload_fails(d, "no memory", report);
+        if (to)
+            fclose(to);
+        free(faults);
         free(next);
         return NULL;
     }
@@ -369,10 +372,7 @@ bool daemon_stats(struct daemon *d, bool json, FILE *report)
 
 bool daemon_upstreams(struct daemon *d, bool json, FILE *report)
 {
-    pthread_mutex_lock(&d->turn);
-    bool done = report_upstreams(d->engine, json, report);
-    pthread_mutex_unlock(&d->turn);
-    return done;
+    return report_upstreams(d->engine, json, report);
 }
 
 bool daemon_top(struct daemon *d, bool json, FILE *report)

@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 // What the workers know, put together and told to a person (lines with columns) or to a program
-// (JSON). From one thread at a time. False: a worker has ended, and the report says so.
+// (JSON). From any thread, as the workers are asked one look after the other; report_question only
+// while no reload goes on, as it reads the settings. False: a worker has ended, and the report says
+// so.
 
 // An upstream, as all workers together know it: alive if any has found it so, failing if all those
 // see it fail, as fast and as lossy as on average of those that know.
