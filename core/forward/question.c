@@ -14,6 +14,7 @@ enum {
     TRIAL_WAIT_US = 100000, // for a reply to one, before others are looked for
     PROBE_US = 90000,       // for which a probe waits; a later reply counts all the same
     WAKE_SPREAD_US = 50000, // over which questions spread that wait for the same moment
+    HOPE_US = 2000000,      // how long the answer to the last of all sends may take
 };
 
 void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
@@ -83,14 +84,26 @@ static bool has_sends_left(const struct pending *pending)
     return false;
 }
 
+// The latest send that the question waits for: a copy only where there is nothing else.
+static const struct attempt *latest_of(const struct pending *pending)
+{
+    const struct attempt *latest = pending->attempts;
+    while (latest && latest->beside)
+        latest = latest->next;
+    return latest ? latest : pending->attempts;
+}
+
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
 static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
-    // What was spent on somebody who was dead then is asked anew when a client comes again.
+    const struct attempt *latest = latest_of(pending);
+    uint64_t hope_us = latest ? latest->sent_us + HOPE_US : 0;
+    // What was spent on somebody who was dead then is asked anew when a client comes again. But he
+    // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && pending->era != f->revivals;
-    if (back || (!pending->attempts && (nobody || spent))) {
+    if ((back && now_us >= hope_us) || (!pending->attempts && (nobody || spent))) {
         pending->unreachable = nobody;
         fail(f, now_us, pending);
         return;
@@ -100,7 +113,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     // Those that wait for the same moment are spread a little, or they all come at once.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
-    question_wait_until(f, pending, next_us);
+    question_wait_until(f, pending, back && hope_us < next_us ? hope_us : next_us);
     pending->idle = true;
 }
 
@@ -154,15 +167,6 @@ void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, i
     uint64_t wait_us = sent ? patience_us(f, pending, choice) : QUESTION_EXHAUSTED_US;
     // Things may change meanwhile: another one comes back.
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
-}
-
-// The latest send that the question waits for: a copy only where there is nothing else.
-static const struct attempt *latest_of(const struct pending *pending)
-{
-    const struct attempt *latest = pending->attempts;
-    while (latest && latest->beside)
-        latest = latest->next;
-    return latest ? latest : pending->attempts;
 }
 
 // Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
