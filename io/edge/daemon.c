@@ -286,10 +286,16 @@ static bool reload(struct daemon *d, FILE *report)
     struct generation *before = d->generation, *next = generation_read(d, report);
     if (!next)
         return false;
-    if (settings_keep(&next->settings, &before->settings, kept_tell, &telling) != 0 ||
-        engine_reload(d->engine, &next->settings, next->files.local, why) != 0) {
+    int error = settings_keep(&next->settings, &before->settings, kept_tell, &telling);
+    if (error == 0)
+        error = engine_reload(d->engine, &next->settings, next->files.local, why);
+    if (error < 0) {
         generation_free(next);
         return reload_fails(d, why, report);
+    }
+    if (error == ENGINE_RELOAD_PARTLY) {
+        log_writef(&d->log, LOG_ERROR, "reloaded, but not by all", "reason", "%s", why);
+        fprintf(report, "%s\n", why);
     }
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
     log_take(d, &next->settings);

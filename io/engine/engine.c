@@ -4,6 +4,7 @@
 #include "core/forward/plan.h"
 #include "core/policy/access.h"
 #include "io/engine/cookie_file.h"
+#include "io/engine/listening.h"
 #include "io/engine/worker.h"
 
 #include <errno.h>
@@ -53,6 +54,7 @@ struct engine {
     unsigned worker_count;
     uint16_t ports_max; // source ports of a worker
     struct worker **workers;
+    struct listening listening;
     struct counters *counters;    // of each worker
     struct handover *handovers;   // worker_count * worker_count, from the row to the column
     uint8_t *handover_bytes;      // of all of them
@@ -88,8 +90,8 @@ static unsigned cpu_count(void)
 // all. Sets engine->ports_max.
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    rlim_t own =
-        engine->settings->server_listen.count + WORKER_UPSTREAM_STREAMS + DESCRIPTORS_PER_WORKER;
+    rlim_t own = 2 * engine->settings->server_listen.count + WORKER_UPSTREAM_STREAMS +
+                 DESCRIPTORS_PER_WORKER;
     rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -109,27 +111,6 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
     }
     rlim_t ports = (limit.rlim_cur - DESCRIPTORS_SPARE) / engine->worker_count - own;
     engine->ports_max = (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
-    return 0;
-}
-
-static int addresses_probe(const struct settings *settings, char why[static ENGINE_WHY_SIZE])
-{
-    for (size_t i = 0; i < settings->server_listen.count; i++) {
-        int error = udp_probe(&settings->server_listen.items[i]);
-        if (error == 0)
-            continue;
-        char text[ADDRESS_TEXT_MAX];
-        address_format(&settings->server_listen.items[i], text);
-        const char *reason = strerror(-error);
-        if (error == -EADDRINUSE)
-            reason = "another program has this address and port";
-        else if (error == -EADDRNOTAVAIL)
-            reason = "this address is not one of this machine's";
-        else if (error == -EACCES)
-            reason = "ports below 1024 need root or CAP_NET_BIND_SERVICE";
-        snprintf(why, ENGINE_WHY_SIZE, "cannot listen on %s: %s", text, reason);
-        return error;
-    }
     return 0;
 }
 
@@ -316,8 +297,6 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         return -EIO;
     struct worker_config config = {
         .serve = &serve,
-        .listeners = engine->settings->server_listen.items,
-        .listener_count = engine->settings->server_listen.count,
         .now_us = engine_now_us,
         .clock = &engine->clock,
         .failure_fd = engine->failure_fd,
@@ -333,9 +312,14 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
 
 static int workers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    int error = 0;
+    int error = listening_plan(&engine->listening, &engine->settings->server_listen,
+                               engine_now_us(&engine->clock), NULL, 0, why);
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         error = worker_make(engine, i, why);
+    for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
+        error = listening_put(&engine->listening, i, worker_listeners(engine->workers[i]));
+    if (error == 0)
+        listening_done(&engine->listening, engine_now_us(&engine->clock));
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         worker_ring_fds(engine->workers[i], engine->ring_fds);
     return error;
@@ -356,9 +340,9 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->clock.offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
     engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    int error = descriptors_allow(engine, why);
+    int error = listening_init(&engine->listening, engine->worker_count);
     if (error == 0)
-        error = addresses_probe(settings, why);
+        error = descriptors_allow(engine, why);
     if (error == 0)
         error = region_take(engine, why);
     if (error == 0)
@@ -403,6 +387,7 @@ void engine_close(struct engine *engine)
         if (engine->workers[i])
             worker_close(engine->workers[i]);
     }
+    listening_free(&engine->listening);
     if (engine->region)
         munmap(engine->region, engine->region_size);
     if (engine->failure_fd >= 0)
@@ -446,26 +431,75 @@ bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint
     return done;
 }
 
+// What all workers are told to do.
+struct change {
+    struct engine *engine;
+    struct serve_update update;
+    int error; // the first; atomic
+};
+
 static bool update_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
 {
-    (void)worker;
-    serve_reload(serve, now_us, context);
+    struct change *change = context;
+    struct engine *engine = change->engine;
+    int none = 0, error = listening_put(&engine->listening, worker,
+                                        worker_listeners(engine->workers[worker]));
+    if (error < 0)
+        __atomic_compare_exchange_n(&change->error, &none, error, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+    serve_reload(serve, now_us, &change->update);
     return false;
+}
+
+static bool listeners_switch(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    struct change *change = context;
+    (void)serve;
+    listening_switch(&change->engine->listening, now_us,
+                     worker_listeners(change->engine->workers[worker]));
+    return false;
+}
+
+// All workers have the new sockets before the first hears of one, as any of them may have to reply.
+static int change_do(struct change *change, char why[static ENGINE_WHY_SIZE])
+{
+    struct engine *engine = change->engine;
+    bool done = engine_do(engine, update_take, change);
+    if (change->error < 0)
+        listening_regret(&engine->listening);
+    if (listening_changes(&engine->listening))
+        done &= engine_do(engine, listeners_switch, change);
+    listening_done(&engine->listening, engine_now_us(&engine->clock));
+    if (!done)
+        snprintf(why, ENGINE_WHY_SIZE, "a worker has ended");
+    else if (change->error < 0)
+        snprintf(why, ENGINE_WHY_SIZE, "a worker cannot listen: %s", strerror(-change->error));
+    return done && change->error == 0 ? 0 : ENGINE_RELOAD_PARTLY;
 }
 
 int engine_reload(struct engine *engine, const struct settings *settings, const struct local *local,
                   char why[static ENGINE_WHY_SIZE])
 {
-    struct rules *rules = rules_make(settings, &engine->rules->plan, why);
     uint64_t now_us = engine_now_us(&engine->clock);
-    if (!rules)
+    int error =
+        listening_plan(&engine->listening, &settings->server_listen, now_us, NULL, 0, why);
+    if (error < 0)
+        return error;
+    struct rules *rules = rules_make(settings, &engine->rules->plan, why);
+    if (!rules) {
+        listening_undo(&engine->listening);
         return -EINVAL;
-    struct serve_update update = {
-        .settings = settings,
-        .plan = &rules->plan,
-        .access = &rules->access,
-        .local = local,
-        .cookies = settings->server_cookies ? &engine->cookies : NULL,
+    }
+    struct change change = {
+        .engine = engine,
+        .update =
+            {
+                .settings = settings,
+                .plan = &rules->plan,
+                .access = &rules->access,
+                .local = local,
+                .cookies = settings->server_cookies ? &engine->cookies : NULL,
+            },
     };
     stale_set(engine, settings);
     for (unsigned i = 0; i < engine->worker_count; i++)
@@ -477,10 +511,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     rules->made_us = now_us;
     rules->before = engine->rules;
     engine->rules = rules;
-    if (engine_do(engine, update_take, &update))
-        return 0;
-    snprintf(why, ENGINE_WHY_SIZE, "a worker has ended");
-    return -EIO;
+    return change_do(&change, why);
 }
 
 void engine_counters(const struct engine *engine, struct counters *sum)

@@ -41,7 +41,9 @@ unsigned engine_worker_count(const struct engine *engine);
 
 // Puts other settings and local names in force, between two batches of each worker. Those before
 // must live on for SERVE_RELOAD_REST_US. What cannot change while the engine runs is not looked at.
-// 0; or a negative errno with one sentence in `why`, and nothing has changed.
+// 0; a negative errno with one sentence in `why`, and nothing has changed; or ENGINE_RELOAD_PARTLY:
+// they are in force, but `why` says what a worker could not do.
+#define ENGINE_RELOAD_PARTLY 1
 [[nodiscard]] int engine_reload(struct engine *engine, const struct settings *settings,
                                 const struct local *local, char why[static ENGINE_WHY_SIZE]);
 

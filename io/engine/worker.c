@@ -2,6 +2,7 @@
 #include "io/engine/worker.h"
 
 #include "io/engine/clients.h"
+#include "io/engine/listener.h"
 #include "io/engine/op.h"
 #include "io/engine/stream.h"
 
@@ -27,7 +28,6 @@ enum {
     REPLY_BUFFERS = 256,
     REPLY_BUFFER_SIZE = 4096,
     OUT_BATCHES = 2,
-    ACCEPT_PAUSE_US = 100000,
     STREAM_UNSENT_MAX = 256 * 1024,     // to an upstream
     ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
 };
@@ -35,13 +35,6 @@ enum {
 struct upstream_socket {
     int fd; // -1: none
     uint32_t generation;
-};
-
-struct listener {
-    int fd;
-    int tcp_fd;
-    bool wildcard;      // its replies say where they leave from
-    uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
 };
 
 struct worker {
@@ -56,7 +49,7 @@ struct worker {
     int result;
     struct job job;
     const int *ring_fds;
-    struct listener *listeners;
+    struct listeners listeners;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
     struct streams *streams;
     struct clients *clients; // over TCP
@@ -120,7 +113,7 @@ static void reply_send(struct worker *w, const struct client *client, const void
     struct sockaddr_in6 *to = (void *)(w->out + w->out_used);
     w->out_used += aligned(sizeof *to);
     udp_address_give(to, &client->from);
-    if (!w->listeners[client->listener].wildcard) {
+    if (!w->listeners.slots[client->listener].wildcard) {
         ring_send_to(w->ring, client->listener, bytes, len, (const struct sockaddr *)to, tag);
         return;
     }
@@ -287,12 +280,6 @@ static void query_batch_run(struct worker *w)
         ring_buffer_return(w->ring, QUERY_GROUP, w->batch_buffers[i]);
 }
 
-static void listener_receive(struct worker *w, uint32_t listener)
-{
-    ring_receive_from(w->ring, listener, QUERY_GROUP, w->listeners[listener].wildcard,
-                      op_pack(OP_QUERY, listener, 0));
-}
-
 static void query_arrived(struct worker *w, const struct ring_event *event)
 {
     uint32_t listener = op_slot(event->tag);
@@ -300,7 +287,7 @@ static void query_arrived(struct worker *w, const struct ring_event *event)
     struct datagram datagram;
     if (event->has_buffer) {
         *item = (struct serve_item){.client.listener = (uint16_t)listener};
-        bool wildcard = w->listeners[listener].wildcard;
+        bool wildcard = w->listeners.slots[listener].wildcard;
         if (ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) &&
             udp_address_take(&item->client.from, datagram.from)) {
             if (wildcard)
@@ -320,7 +307,7 @@ static void query_arrived(struct worker *w, const struct ring_event *event)
         // Most often the buffers ran out: those of the batch are given back first.
         query_batch_run(w);
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
-        listener_receive(w, listener);
+        listeners_receive_again(&w->listeners, listener);
     }
 }
 
@@ -378,11 +365,6 @@ static void stream_happened(struct worker *w, const struct ring_event *event)
     drain(w);
 }
 
-static void accept_on(struct worker *w, uint32_t listener)
-{
-    ring_accept(w->ring, w->listeners[listener].tcp_fd, op_pack(OP_ACCEPT, listener, 0));
-}
-
 static void client_connected(struct worker *w, const struct ring_event *event)
 {
     static const enum counter counters[] = {
@@ -397,29 +379,8 @@ static void client_connected(struct worker *w, const struct ring_event *event)
             clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
         counter_add(w->serve_config.counters, counters[verdict], 1);
     }
-    if (event->more)
-        return;
-    // For want of descriptors, most likely: not at once again, or the worker does nothing else.
-    if (event->result < 0)
-        w->listeners[listener].accept_us = w->now_us + ACCEPT_PAUSE_US;
-    else
-        accept_on(w, listener);
-}
-
-// Accepts again where that had to pause. Returns when it wants to be called next.
-static uint64_t accept_again(struct worker *w)
-{
-    uint64_t next_us = UINT64_MAX;
-    for (uint32_t i = 0; i < w->config.listener_count; i++) {
-        struct listener *listener = &w->listeners[i];
-        if (listener->accept_us != 0 && w->now_us >= listener->accept_us) {
-            listener->accept_us = 0;
-            accept_on(w, i);
-        } else if (listener->accept_us != 0 && listener->accept_us < next_us) {
-            next_us = listener->accept_us;
-        }
-    }
-    return next_us;
+    if (!event->more)
+        listeners_accept_again(&w->listeners, listener, event->result, w->now_us);
 }
 
 static void client_happened(struct worker *w, const struct ring_event *event)
@@ -534,9 +495,9 @@ static uint64_t wait_us(struct worker *w)
 {
     uint64_t deadline_us = serve_deadline(w->serve);
     uint64_t clients_us = clients_expire(w->clients, w->now_us);
-    uint64_t accept_us = accept_again(w);
+    uint64_t listeners_us = listeners_expire(&w->listeners, w->now_us);
     deadline_us = clients_us < deadline_us ? clients_us : deadline_us;
-    deadline_us = accept_us < deadline_us ? accept_us : deadline_us;
+    deadline_us = listeners_us < deadline_us ? listeners_us : deadline_us;
     if (job_is_there(&w->job))
         return 0; // there is more of it
     if (deadline_us == UINT64_MAX)
@@ -547,10 +508,8 @@ static uint64_t wait_us(struct worker *w)
 
 static int loop(struct worker *w)
 {
-    for (uint32_t i = 0; i < w->config.listener_count; i++) {
-        listener_receive(w, i);
-        accept_on(w, i);
-    }
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        listeners_hear(&w->listeners, i);
     ring_watch(w->ring, w->stop_fd, op_pack(OP_STOP, 0, 0));
     job_watch(w);
 
@@ -597,29 +556,9 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-static int listeners_open(struct worker *w, char why[static WORKER_WHY_SIZE])
-{
-    for (size_t i = 0; i < w->config.listener_count; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        address_format(&w->config.listeners[i], text);
-        int error = udp_listen(&w->config.listeners[i]);
-        w->listeners[i].fd = error;
-        w->listeners[i].wildcard = udp_is_wildcard(&w->config.listeners[i]);
-        if (error >= 0)
-            error = ring_file(w->ring, (unsigned)i, w->listeners[i].fd);
-        if (error >= 0)
-            error = w->listeners[i].tcp_fd = tcp_listen(&w->config.listeners[i]);
-        if (error < 0) {
-            snprintf(why, WORKER_WHY_SIZE, "cannot listen on %s: %s", text, strerror(-error));
-            return error;
-        }
-    }
-    return 0;
-}
-
 static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
 {
-    int error = ring_open(&w->ring, RING_ENTRIES, (unsigned)w->config.listener_count);
+    int error = ring_open(&w->ring, RING_ENTRIES, LISTENERS_MAX);
     if (error == 0)
         error = ring_buffers(w->ring, QUERY_GROUP, QUERY_BUFFERS, QUERY_BUFFER_SIZE);
     if (error == 0)
@@ -660,13 +599,10 @@ static int memory_take(struct worker *w)
 {
     w->serve_size = aligned(serve_size(&w->serve_config));
     w->serve = aligned_alloc(64, w->serve_size);
-    w->listeners = calloc(w->config.listener_count, sizeof *w->listeners);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
     w->stream_out = aligned_alloc(64, aligned(SERVE_STREAM_ROOM));
-    if (!w->serve || !w->listeners || !w->wakes || !w->stream_out)
+    if (!w->serve || !w->wakes || !w->stream_out)
         return -ENOMEM;
-    for (size_t i = 0; i < w->config.listener_count; i++)
-        w->listeners[i].fd = w->listeners[i].tcp_fd = -1;
     w->serve = serve_init(w->serve, &w->serve_config, w->config.now_us(w->config.clock));
     w->room = aligned(serve_reply_room(w->serve));
     w->out_size =
@@ -688,6 +624,7 @@ int worker_open(struct worker **out, const struct worker_config *config,
     w->serve_config = *config->serve;
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++)
         w->upstream[i].fd = -1;
+    listeners_init(&w->listeners, NULL, QUERY_GROUP);
     w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = job_open(&w->job);
     if (error == 0)
@@ -698,8 +635,7 @@ int worker_open(struct worker **out, const struct worker_config *config,
         error = ring_prepare(w, why);
     if (error == 0)
         error = clients_prepare(w);
-    if (error == 0)
-        error = listeners_open(w, why);
+    w->listeners.ring = w->ring;
     if (error < 0) {
         worker_close(w);
         return error;
@@ -732,10 +668,12 @@ void worker_memory(const struct worker *w, uint64_t *tables, uint64_t *buffers)
 
 uint64_t worker_kernel_drops(const struct worker *w)
 {
-    uint64_t drops = 0;
-    for (size_t i = 0; i < w->config.listener_count; i++)
-        drops += udp_drops(w->listeners[i].fd);
-    return drops;
+    return listeners_drops(&w->listeners);
+}
+
+struct listeners *worker_listeners(struct worker *w)
+{
+    return &w->listeners;
 }
 
 void worker_client_idle(struct worker *w, uint64_t idle_us)
@@ -770,12 +708,7 @@ void worker_close(struct worker *w)
 {
     if (w->ring)
         ring_close(w->ring);
-    for (size_t i = 0; w->listeners && i < w->config.listener_count; i++) {
-        if (w->listeners[i].fd >= 0)
-            close(w->listeners[i].fd);
-        if (w->listeners[i].tcp_fd >= 0)
-            close(w->listeners[i].tcp_fd);
-    }
+    listeners_close(&w->listeners);
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++) {
         if (w->upstream[i].fd >= 0)
             close(w->upstream[i].fd);
@@ -787,7 +720,6 @@ void worker_close(struct worker *w)
     clients_free(w->clients);
     free(w->stream_out);
     free(w->serve);
-    free(w->listeners);
     free(w->wakes);
     free(w->out);
     free(w);

@@ -3,8 +3,8 @@
 #include "core/serve.h"
 #include "io/engine/handover.h"
 #include "io/engine/job.h"
+#include "io/engine/listener.h"
 #include "io/engine/ring.h"
-#include "io/engine/udp.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
 // hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
@@ -14,8 +14,6 @@
 
 struct worker_config {
     const struct serve_config *serve; // copied; worker, counters and seed are this worker's
-    const struct address *listeners;
-    size_t listener_count;
     uint64_t (*now_us)(const void *clock);
     const void *clock;
     int failure_fd; // an eventfd, written when the thread ends by a failure
@@ -26,7 +24,7 @@ struct worker_config {
 
 struct worker; // opaque
 
-// Makes the worker's ring, buffers and sockets; nothing is received yet. On failure returns a
+// Makes the worker's ring, buffers and tables; it has no listeners yet. On failure returns a
 // negative errno and `why` names what could not be had.
 #define WORKER_WHY_SIZE 512
 [[nodiscard]] int worker_open(struct worker **worker, const struct worker_config *config,
@@ -44,6 +42,10 @@ void worker_memory(const struct worker *worker, uint64_t *tables, uint64_t *buff
 
 // Datagrams of clients that the kernel dropped for want of room in a socket. For any thread.
 uint64_t worker_kernel_drops(const struct worker *worker);
+
+// The sockets at which its clients are heard: filled before it starts, and used in its own thread
+// after that (a job).
+struct listeners *worker_listeners(struct worker *worker);
 
 // After how long clients' connections are closed, from now on.
 void worker_client_idle(struct worker *worker, uint64_t idle_us);

@@ -409,7 +409,8 @@ def yaml_settings(settings):
 
 class Ouzel(Process):
     """ouzel, started and ready: `server` is (address, port) of its first listener. `listen` has
-    addresses, for which a port is chosen, or such pairs."""
+    addresses, for which a port is chosen, or such pairs; where the settings have server.listen, the
+    first of those pairs is only to say where that is."""
 
     def __init__(self, directory, upstreams=(), settings=None, listen=None, workers=1,
                  arguments=(), wait=True, binary=None, stats=None, **options):
@@ -421,7 +422,8 @@ class Ouzel(Process):
         self.stats = stats or (stats_address, free_port(stats_address))
         command = [binary or BINARY, 'serve', '--workers', str(workers),
                    '--stats', join(*self.stats)]
-        for address, port in self.listen:
+        in_file = isinstance(settings, dict) and 'listen' in settings.get('server', {})
+        for address, port in [] if in_file else self.listen:
             command += ['--listen', join(address, port)]
         for upstream in upstreams:
             command += ['--upstream', str(upstream)]

@@ -4,9 +4,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
+
+import dns.query
 
 import harness
 from case import Case
@@ -128,6 +131,101 @@ class Reload(Case):
         replies = harness.ask_many(ouzel.server, [harness.plain_query('a.example')] * 200)
         self.assertNotIn(None, replies)
 
+    def places(self, count):
+        """Free addresses and ports, and settings that listen on the first `n` or any of them."""
+        fake = self.upstream(lambda asked: asked.send(
+            asked.reply(), delay=1.0 if asked.name.startswith('slow') else 0))
+        found = []
+        for _ in range(count):
+            address = harness.fresh_address()
+            found.append((address, harness.free_port(address)))
+        return found, lambda *which: {
+            'server': {'listen': [harness.join(*place) for place in which]},
+            'forward': [{'zone': '.', 'to': [str(fake)]}]}
+
+    def assert_heard(self, place, tag):
+        """Over UDP, by whichever worker the kernel chooses, and over TCP."""
+        for number in range(8):
+            self.assert_status(ask(place, f'{tag}{number}.example'), 'NOERROR')
+        self.assert_status(dns.query.tcp(harness.query(f'{tag}.example'), place[0], 3,
+                                         port=place[1]), 'NOERROR')
+
+    def assert_not_heard(self, place):
+        with self.assertRaises(OSError):
+            socket.create_connection(place, timeout=1).close()
+        self.assertIsNone(ask(place, 'n.example', timeout=0.3))
+
+    def test_listeners_change(self):
+        (first, second), settings = self.places(2)
+        ouzel = self.ouzel(listen=[first], workers=2, settings=settings(first))
+        self.assert_heard(first, 'a')
+        descriptors = ouzel.descriptors()
+        said = self.reload(ouzel, settings(first, second))
+        self.assertIn('setting=server.listen', said)
+        self.assert_heard(first, 'b')
+        self.assert_heard(second, 'c')
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(
+            ask(first, 'slow.example', timeout=5)))
+        thread.start()
+        time.sleep(0.3)
+        self.reload(ouzel, settings(second))
+        self.assert_heard(second, 'd')
+        self.assert_not_heard(first)
+        thread.join()
+        self.assert_status(replies[0], 'NOERROR')  # it was asked in time
+        self.reload(ouzel, settings(second, first))
+        self.assert_heard(first, 'e')
+        self.reload(ouzel, settings(first))
+        self.assert_heard(first, 'f')
+        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors, 15))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(second)  # given back
+        self.assert_heard(first, 'g')
+        self.assert_balance(ouzel)
+
+    def test_listener_that_cannot_be_had(self):
+        (first, second, third), settings = self.places(3)
+        ouzel = self.ouzel(listen=[first], workers=2, settings=settings(first))
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(socket.AF_INET, kind) as other:
+                other.bind(third)
+                if kind == socket.SOCK_STREAM:
+                    other.listen()
+                said = self.reload(ouzel, settings(second, third), good=False)
+            self.assertIn(f'cannot listen on {harness.join(*third)}: another program has', said)
+            self.assert_not_heard(second)
+            self.assert_heard(first, 'a')
+        self.reload(ouzel, settings(second, third))
+        self.assert_heard(third, 'b')
+
+    def test_listeners_come_and_go_under_load(self):
+        """What is asked at an address that stays is never lost."""
+        (first, second, third), settings = self.places(3)
+        ouzel = self.ouzel(listen=[first], workers=2, settings=settings(first))
+        with self.load(first) as load:
+            time.sleep(0.5)
+            for number in range(30):
+                self.reload(ouzel, settings(first, (second, third)[number % 2]))
+            load.send_signal(signal.SIGINT)
+            self.assert_nothing_lost(load.communicate(timeout=30)[0])
+        self.assert_heard(third, 'a')
+        self.assert_balance(ouzel)
+
+    def load(self, server):
+        """dnsperf asking for names that soon are all known, until a SIGINT."""
+        questions = os.path.join(self.directory, 'questions')
+        with open(questions, 'w', encoding='ascii') as file:
+            file.writelines(f'n{i}.example A\n' for i in range(500))
+        return subprocess.Popen(
+            ['dnsperf', '-s', server[0], '-p', str(server[1]), '-d', questions, '-l', '60', '-q',
+             '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True)
+
+    def assert_nothing_lost(self, said):
+        self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)
+        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
+
     def test_a_hundred_times_under_load(self):
         """Not one query is lost, and what is kept is kept."""
         first, second = self.upstream(), self.upstream()
@@ -136,22 +234,13 @@ class Reload(Case):
                   'cache': {'ttl-max': ttl}, 'limits': {'client-qps': qps}}
                  for one, ttl, qps in ((first, '1h', 0), (second, '2h', 1000000))]
         ouzel = self.start(turns[0])
-        questions = os.path.join(self.directory, 'questions')
-        with open(questions, 'w', encoding='ascii') as file:
-            file.writelines(f'n{i}.example A\n' for i in range(500))
-        with subprocess.Popen(
-                ['dnsperf', '-s', ouzel.server[0], '-p', str(ouzel.server[1]), '-d', questions,
-                 '-l', '60', '-q', '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True) as load:
+        with self.load(ouzel.server) as load:
             time.sleep(1)
             descriptors = ouzel.descriptors()
             for number in range(100):
                 self.reload(ouzel, turns[(number + 1) % 2])
             load.send_signal(signal.SIGINT)
-            said = load.communicate(timeout=30)[0]
-        lost = int(re.search(r'Queries lost:\s+(\d+)', said).group(1))
-        self.assertEqual(lost, 0, said)
-        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
+            self.assert_nothing_lost(load.communicate(timeout=30)[0])
         self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
         self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
         self.assert_balance(ouzel)

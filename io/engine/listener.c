@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/listener.h"
+
+#include "io/engine/op.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { ACCEPT_PAUSE_US = 100000 };
+
+void listeners_init(struct listeners *l, struct ring *ring, unsigned group)
+{
+    l->ring = ring;
+    l->group = group;
+    l->due_us = UINT64_MAX;
+    l->drops_gone = 0;
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        l->slots[i] = (struct listener){.fd = -1, .tcp_fd = -1};
+}
+
+// Others may be reading it (listeners_drops).
+static void fd_set_to(struct listener *listener, int fd)
+{
+    __atomic_store_n(&listener->fd, fd, __ATOMIC_RELAXED);
+}
+
+static void datagrams_close(struct listeners *l, unsigned slot)
+{
+    int fd = l->slots[slot].fd;
+    if (fd < 0)
+        return;
+    __atomic_store_n(&l->drops_gone, l->drops_gone + udp_drops(fd), __ATOMIC_RELAXED);
+    fd_set_to(&l->slots[slot], -1);
+    close(fd);
+}
+
+static void connections_close(struct listener *listener)
+{
+    if (listener->tcp_fd >= 0)
+        close(listener->tcp_fd);
+    listener->tcp_fd = -1;
+}
+
+void listeners_close(struct listeners *l)
+{
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        datagrams_close(l, i);
+        connections_close(&l->slots[i]);
+    }
+}
+
+int listener_open(const struct address *address, int *fd, int *tcp_fd)
+{
+    *fd = udp_listen(address);
+    if (*fd < 0)
+        return *fd;
+    *tcp_fd = tcp_listen(address);
+    if (*tcp_fd >= 0)
+        return 0;
+    close(*fd);
+    return *tcp_fd;
+}
+
+// Two sockets of ours with one address share its datagrams, and who has given it up reads none. So
+// the older socket goes at once, and what still has to leave from there leaves from the new one.
+static int others_replace(struct listeners *l, unsigned slot)
+{
+    const struct listener *new = &l->slots[slot];
+    int error = 0;
+    for (unsigned i = 0; i < LISTENERS_MAX && error == 0; i++) {
+        struct listener *old = &l->slots[i];
+        if (old->gone_us == 0 || !address_equal(&old->address, &new->address))
+            continue;
+        error = ring_file(l->ring, i, new->fd);
+        if (error == 0)
+            datagrams_close(l, i);
+    }
+    return error;
+}
+
+int listeners_put(struct listeners *l, unsigned slot, const struct address *address, int fd,
+                  int tcp_fd)
+{
+    struct listener *listener = &l->slots[slot];
+    listener->address = *address;
+    listener->tcp_fd = tcp_fd;
+    listener->wildcard = udp_is_wildcard(address);
+    fd_set_to(listener, fd);
+    int error = ring_file(l->ring, slot, fd);
+    return error < 0 ? error : others_replace(l, slot);
+}
+
+static void receive(struct listeners *l, unsigned slot)
+{
+    ring_receive_from(l->ring, slot, l->group, l->slots[slot].wildcard,
+                      op_pack(OP_QUERY, slot, 0));
+}
+
+static void accept_on(struct listeners *l, unsigned slot)
+{
+    ring_accept(l->ring, l->slots[slot].tcp_fd, op_pack(OP_ACCEPT, slot, 0));
+}
+
+void listeners_hear(struct listeners *l, unsigned slot)
+{
+    if (l->slots[slot].fd < 0 || l->slots[slot].gone_us != 0 || l->slots[slot].hears)
+        return;
+    l->slots[slot].hears = true;
+    receive(l, slot);
+    accept_on(l, slot);
+}
+
+void listeners_ignore(struct listeners *l, unsigned slot)
+{
+    struct listener *listener = &l->slots[slot];
+    if (!listener->hears)
+        return;
+    listener->hears = false;
+    listener->accept_us = 0;
+    ring_cancel(l->ring, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
+    ring_cancel(l->ring, op_pack(OP_ACCEPT, slot, 0), op_pack(OP_CANCEL, slot, 0));
+}
+
+static void due_at(struct listeners *l, uint64_t due_us)
+{
+    l->due_us = due_us < l->due_us ? due_us : l->due_us;
+}
+
+void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
+{
+    listeners_ignore(l, slot);
+    connections_close(&l->slots[slot]);
+    l->slots[slot].gone_us = gone_us;
+    due_at(l, gone_us);
+}
+
+void listeners_receive_again(struct listeners *l, unsigned slot)
+{
+    if (l->slots[slot].hears)
+        receive(l, slot);
+}
+
+void listeners_accept_again(struct listeners *l, unsigned slot, int error, uint64_t now_us)
+{
+    struct listener *listener = &l->slots[slot];
+    if (!listener->hears)
+        return;
+    // For want of descriptors, most likely: not at once again, or the worker does nothing else.
+    if (error < 0) {
+        listener->accept_us = now_us + ACCEPT_PAUSE_US;
+        due_at(l, listener->accept_us);
+    } else {
+        accept_on(l, slot);
+    }
+}
+
+static void slot_expire(struct listeners *l, unsigned slot, uint64_t now_us)
+{
+    struct listener *listener = &l->slots[slot];
+    if (listener->accept_us != 0 && now_us >= listener->accept_us) {
+        listener->accept_us = 0;
+        accept_on(l, slot);
+    }
+    if (listener->gone_us != 0 && now_us >= listener->gone_us) {
+        // A place that cannot be emptied is filled again by the next socket that comes here.
+        int error = ring_file(l->ring, slot, -1);
+        (void)error;
+        datagrams_close(l, slot);
+        listener->gone_us = 0;
+    }
+    if (listener->accept_us != 0)
+        due_at(l, listener->accept_us);
+    if (listener->gone_us != 0)
+        due_at(l, listener->gone_us);
+}
+
+uint64_t listeners_expire(struct listeners *l, uint64_t now_us)
+{
+    if (now_us < l->due_us)
+        return l->due_us;
+    l->due_us = UINT64_MAX;
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        slot_expire(l, i, now_us);
+    return l->due_us;
+}
+
+uint64_t listeners_drops(const struct listeners *l)
+{
+    uint64_t drops = __atomic_load_n(&l->drops_gone, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        int fd = __atomic_load_n(&l->slots[i].fd, __ATOMIC_RELAXED);
+        drops += fd >= 0 ? udp_drops(fd) : 0;
+    }
+    return drops;
+}

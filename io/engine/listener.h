@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/ring.h"
+#include "io/engine/udp.h"
+
+// The sockets of one worker at which clients are heard: for each address one for datagrams and one
+// that accepts connections. A slot is one address; its number stands in every client (struct
+// client), so that a reply finds the socket that the query came to. All workers have the same
+// address in the same slot.
+//
+// Used by the worker's thread alone, or while that does not run; two exceptions are marked.
+
+#define LISTENERS_MAX 128 // of those given up lately too; server.listen takes 64
+
+struct listener {
+    struct address address;
+    int fd;        // for datagrams; -1: the slot is free, or another one's socket serves it
+    int tcp_fd;    // -1: none
+    bool wildcard; // replies say where they leave from
+    bool hears;
+    uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
+    uint64_t gone_us;   // when the socket is closed; 0: it is in use
+};
+
+struct listeners {
+    struct ring *ring;
+    unsigned group;      // of the ring's buffers, for datagrams
+    uint64_t due_us;     // when there is something to do
+    uint64_t drops_gone; // of sockets that are closed
+    struct listener slots[LISTENERS_MAX];
+};
+
+void listeners_init(struct listeners *listeners, struct ring *ring, unsigned group);
+void listeners_close(struct listeners *listeners);
+
+// Opens the two sockets of an address, which others of ours may have as well (SO_REUSEPORT).
+// Returns 0 or a negative errno. For any thread.
+[[nodiscard]] int listener_open(const struct address *address, int *fd, int *tcp_fd);
+
+// Puts two sockets in a free slot, whose they are from then on. Replies to clients of an earlier
+// slot with the same address leave from here as well. Nothing is heard yet. 0 or a negative errno.
+[[nodiscard]] int listeners_put(struct listeners *listeners, unsigned slot,
+                                const struct address *address, int fd, int tcp_fd);
+
+// Begins to take datagrams and connections (events OP_QUERY and OP_ACCEPT), and no longer does.
+void listeners_hear(struct listeners *listeners, unsigned slot);
+void listeners_ignore(struct listeners *listeners, unsigned slot);
+
+// The address is no longer ours: nothing is heard, and at `gone_us`, when all that were heard have
+// their replies, the slot is free again.
+void listeners_give_up(struct listeners *listeners, unsigned slot, uint64_t gone_us);
+
+// A receive of the slot's socket has ended: goes on hearing, if it is to.
+void listeners_receive_again(struct listeners *listeners, unsigned slot);
+
+// Accepting has ended, with a failure if `error` is negative: then it rests for a moment.
+void listeners_accept_again(struct listeners *listeners, unsigned slot, int error, uint64_t now_us);
+
+// Does what is due. Returns when it wants to be called next; UINT64_MAX: never.
+[[nodiscard]] uint64_t listeners_expire(struct listeners *listeners, uint64_t now_us);
+
+// Datagrams that the kernel dropped for want of room in these sockets. For any thread.
+[[nodiscard]] uint64_t listeners_drops(const struct listeners *listeners);

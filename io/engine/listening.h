@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/settings/settings.h"
+#include "io/engine/listener.h"
+
+// The addresses that the engine listens on: which slot each has in all workers, and how they become
+// others while the workers run. Every socket of a change is open before the first worker hears of
+// it, so a change happens as a whole or not at all.
+//
+//   listening_plan    opens what is new and marks what goes  | undone by listening_undo
+//   listening_put     each worker takes the new sockets      | in its thread, or before that runs;
+//   listening_switch  ... hears them, gives up what goes     | not before all have put theirs
+//   listening_done    the table is as it was planned
+//
+// One thread at a time changes the table. A socket is the worker's that has put it.
+
+// How long replies may still have to leave from an address that was given up, in microseconds.
+#define LISTENING_REST_US 10000000u
+
+enum listening_state {
+    LISTENING_FREE,
+    LISTENING_NEW, // opened, for the change that is going on
+    LISTENING_USED,
+    LISTENING_LEAVING, // to be given up by the change that is going on
+    LISTENING_GONE,    // until its time is over
+};
+
+// The sockets of one address: for each worker one for datagrams and one that accepts connections.
+struct listening_sockets {
+    struct address address;
+    int *fds; // 2 * worker_count; -1: none
+};
+
+struct listening {
+    unsigned worker_count;
+    bool *put; // for each worker: it has put what is new
+    struct {
+        struct listening_sockets sockets;
+        enum listening_state state;
+        uint64_t gone_us;
+    } slots[LISTENERS_MAX];
+};
+
+// 0 or -ENOMEM. listening_free closes what no worker has taken.
+[[nodiscard]] int listening_init(struct listening *listening, unsigned worker_count);
+void listening_free(struct listening *listening);
+
+// Plans to listen on these addresses and no others. Sockets that `inherited` (up to `count`; NULL:
+// none) has for an address are used, and taken out there. 0, or a negative errno and a sentence in
+// `why`: nothing has changed.
+#define LISTENING_WHY_SIZE 256
+[[nodiscard]] int listening_plan(struct listening *listening, const struct address_list *addresses,
+                                 uint64_t now_us, struct listening_sockets *inherited, size_t count,
+                                 char why[static LISTENING_WHY_SIZE]);
+void listening_undo(struct listening *listening);
+
+// Is there anything to do for the workers?
+[[nodiscard]] bool listening_changes(const struct listening *listening);
+
+// 0 or a negative errno: then listening_regret has the switch give up what is new instead.
+void listening_regret(struct listening *listening);
+[[nodiscard]] int listening_put(struct listening *listening, unsigned worker,
+                                struct listeners *listeners);
+void listening_switch(const struct listening *listening, uint64_t now_us,
+                      struct listeners *listeners);
+void listening_done(struct listening *listening, uint64_t now_us);
