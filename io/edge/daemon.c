@@ -533,12 +533,13 @@ static int engine_run(struct daemon *d)
         return start_fails(d, why);
     int status = STATUS_FAILED;
     bool served = false; // or there is nothing worth a snapshot
-    snapshot_load(d);
-    if (rights_drop(d, why) != 0) {
-        start_fails(d, why);
-    } else if (engine_start(d->engine, why) < 0 ||
-               (d->stats && !stats_start(d->stats, d->engine, why)) ||
-               (d->control && !control_start(d->control, d, why))) {
+    bool dropped = rights_drop(d, why) == 0;
+    // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
+    if (dropped)
+        snapshot_load(d);
+    if (!dropped || engine_start(d->engine, why) < 0 ||
+        (d->stats && !stats_start(d->stats, d->engine, why)) ||
+        (d->control && !control_start(d->control, d, why))) {
         start_fails(d, why);
     } else {
         served = true;

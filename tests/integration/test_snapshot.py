@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+import unittest
 
 import dns.message
 import dns.rrset
@@ -172,6 +173,26 @@ class Snapshot(Case):
         self.assertIsNotNone(ouzel.wait(STOP_SECONDS))
         self.assertIn(self.path, ouzel.output())
         self.assertIn('cannot be written', ouzel.output())
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    def test_of_another_user(self):
+        """Under systemd root has no right to read what others keep to themselves."""
+        os.chmod(self.directory, 0o755)
+        home = os.path.join(self.directory, 'state')
+        os.mkdir(home, 0o700)
+        os.chown(home, harness.NOBODY, harness.NOBODY)
+        self.path = os.path.join(home, 'cache')
+        wrapper = os.path.join(self.directory, 'ouzel')
+        with open(wrapper, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexec setpriv --bounding-set -all,+setuid,+setgid '
+                       f'{harness.BINARY} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        settings = {'cache': {'snapshot': self.path}, 'server': {'user': 'nobody'}}
+        for upstream in (self.upstream(), self.upstream(refuse)):
+            ouzel = self.ouzel(upstream, settings=settings, binary=wrapper)
+            self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+            self.stop(ouzel)
+        self.assertIn('msg="snapshot read"', ouzel.output())
 
     def test_none_without_the_option(self):
         before = set(os.listdir(self.directory))
