@@ -67,6 +67,11 @@ enum cache_verdict { CACHE_MISS, CACHE_HIT };
 [[nodiscard]] int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
                                uint64_t seed);
 
+// Opens a cache that another process has formatted in this region, as it is. Returns 0, or -1 where
+// it is none of this size and of this form. Whoever opens it may look up; who writes each shard is
+// for the processes to agree upon.
+[[nodiscard]] int cache_open(struct cache *cache, void *region, size_t size);
+
 // Which shard a key lives in: 0 .. shard_count - 1.
 static inline uint32_t cache_shard_of(const struct cache *cache, uint64_t hash)
 {

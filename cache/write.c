@@ -107,12 +107,12 @@ size_t cache_size_max(uint32_t shard_count)
     return (size_t)shard_count * (LAYOUT_SHARD_SIZE_MAX + LAYOUT_STRIDE_STEP) - 1;
 }
 
-int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
-                 uint64_t seed)
+// What each shard's header says in a region of `size` octets. False: there can be none such.
+static bool geometry(struct layout_header *header, size_t size, uint32_t shard_count, uint64_t seed)
 {
     if (shard_count == 0 || shard_count > CACHE_SHARDS_MAX || size < cache_size_min(shard_count) ||
-        size > cache_size_max(shard_count) || (uintptr_t)region % 64 != 0)
-        return -1;
+        size > cache_size_max(shard_count))
+        return false;
     uint64_t stride = size / shard_count / LAYOUT_STRIDE_STEP * LAYOUT_STRIDE_STEP;
     // With e entries of the usual size: 64 octets of index for as many as fill the slots of a
     // bucket to the load, 4 of ghost, and the entry itself.
@@ -120,7 +120,7 @@ int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_
     uint64_t entries = (stride - LAYOUT_HEADER_LEN) * 100 /
                        (ENTRY_MEAN * 100 + sizeof(uint32_t) * 100 + index_per_entry_x100);
     uint64_t buckets = entries * index_per_entry_x100 / 100 / sizeof(struct layout_bucket);
-    struct layout_header header = {
+    *header = (struct layout_header){
         .magic = LAYOUT_MAGIC,
         .version = LAYOUT_VERSION,
         .shard_count = shard_count,
@@ -130,16 +130,41 @@ int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_
         .bucket_count = (uint32_t)buckets,
         .ghost_count = (uint32_t)entries,
     };
-    header.ghost_start = LAYOUT_HEADER_LEN + header.bucket_count * sizeof(struct layout_bucket);
-    header.small_start =
-        down_to_line(header.ghost_start + header.ghost_count * sizeof(uint32_t) + 63);
-    uint64_t logs = stride - header.small_start;
-    header.small_size = down_to_line(logs / SMALL_SHARE);
-    header.main_start = header.small_start + header.small_size;
-    header.main_size = stride - header.main_start;
+    header->ghost_start = LAYOUT_HEADER_LEN + header->bucket_count * sizeof(struct layout_bucket);
+    header->small_start =
+        down_to_line(header->ghost_start + header->ghost_count * sizeof(uint32_t) + 63);
+    uint64_t logs = stride - header->small_start;
+    header->small_size = down_to_line(logs / SMALL_SHARE);
+    header->main_start = header->small_start + header->small_size;
+    header->main_size = stride - header->main_start;
+    return true;
+}
+
+int cache_format(struct cache *cache, void *region, size_t size, uint32_t shard_count,
+                 uint64_t seed)
+{
+    struct layout_header header;
+    if ((uintptr_t)region % 64 != 0 || !geometry(&header, size, shard_count, seed))
+        return -1;
     view(cache, region, &header);
     for (; header.shard_index < shard_count; header.shard_index++)
         shard_at(cache, header.shard_index)->header = header;
+    return 0;
+}
+
+int cache_open(struct cache *cache, void *region, size_t size)
+{
+    struct layout_header first, header;
+    if ((uintptr_t)region % 64 != 0 || size < sizeof first)
+        return -1;
+    memcpy(&first, region, sizeof first);
+    if (!geometry(&header, size, first.shard_count, first.seed))
+        return -1;
+    view(cache, region, &header);
+    for (; header.shard_index < header.shard_count; header.shard_index++) {
+        if (memcmp(&shard_at(cache, header.shard_index)->header, &header, sizeof header) != 0)
+            return -1;
+    }
     return 0;
 }
 

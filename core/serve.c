@@ -655,7 +655,8 @@ static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refres
     const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
     bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
                 hit.expiry_s == expiry_s;
-    if (!same || !zone || pending_find(&f->pending, &key) || forward_is_down(f, now_us, zone) ||
+    if (!same || !zone || s->keeps_none || pending_find(&f->pending, &key) ||
+        forward_is_down(f, now_us, zone) ||
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;
     struct pending *pending = NULL;

@@ -99,6 +99,10 @@ struct serve_update {
 };
 void serve_reload(struct serve *serve, uint64_t now_us, const struct serve_update *update);
 
+// From now on somebody else writes this worker's shards (false), or it does so again: answers go to
+// those who wait and are not kept, and nothing is refreshed. Looking up goes on.
+void serve_keeps(struct serve *serve, bool keeps);
+
 // The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
 void serve_handover_failed(struct serve *serve);
 

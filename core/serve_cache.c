@@ -53,6 +53,8 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct answer *answer = &s->forward.answer;
     struct key denial;
+    if (s->keeps_none)
+        return;
     key_make_denial(&denial, &pending->key);
     struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
     struct cache_inserted inserted;

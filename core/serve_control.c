@@ -29,6 +29,11 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     guard_reload(&s->guard, &guard);
 }
 
+void serve_keeps(struct serve *s, bool keeps)
+{
+    s->keeps_none = !keeps;
+}
+
 // --- looks ---------------------------------------------------------------------------------------
 
 static void in_use_mark(const struct plan *plan, struct serve_upstream *upstreams)

@@ -24,7 +24,8 @@ struct serve {
     size_t reply_room;
     uint32_t stale_max_s;
     uint64_t stale_after_us;
-    uint32_t turn; // for answers with several addresses
+    uint32_t turn;   // for answers with several addresses
+    bool keeps_none; // somebody else writes the cache
     struct failure_table failures;
     struct refresh_table refreshes;
     struct budget refresh_budget;

@@ -42,8 +42,8 @@ void histogram_add(struct histogram *h, uint64_t us, uint64_t count)
 void histogram_sum(struct histogram *sum, const struct histogram *h)
 {
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-        sum->counts[i] += __atomic_load_n(&h->counts[i], __ATOMIC_RELAXED);
-    sum->sum_us += __atomic_load_n(&h->sum_us, __ATOMIC_RELAXED);
+        word_add(&sum->counts[i], __atomic_load_n(&h->counts[i], __ATOMIC_RELAXED));
+    word_add(&sum->sum_us, __atomic_load_n(&h->sum_us, __ATOMIC_RELAXED));
 }
 
 uint64_t histogram_count(const struct histogram *h)

@@ -17,7 +17,8 @@ enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 60 };
 struct control {
     struct daemon *daemon;
     struct MHD_Daemon *http;
-    int fd; // until the HTTP server has it
+    int fd;
+    bool yielded; // the path is another process's
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -98,6 +99,11 @@ static bool order_reload(const struct request *r)
     return daemon_reload(r->daemon, r->report);
 }
 
+static bool order_upgrade(const struct request *r)
+{
+    return daemon_upgrade(r->daemon, r->report);
+}
+
 static bool order_snapshot(const struct request *r)
 {
     return daemon_snapshot(r->daemon, r->report);
@@ -126,6 +132,12 @@ const struct order orders[] = {
      {"subtree", "all"},
      true},
     {"reload", "", "read the settings and the files that they name anew", {NULL}, {NULL}, true},
+    {"upgrade",
+     "",
+     "have the program as it is on the disk now take over, without a pause",
+     {NULL},
+     {NULL},
+     true},
     {"snapshot", "", "write the answers to the file of cache.snapshot", {NULL}, {NULL}, true},
     {"log",
      "LEVEL",
@@ -137,8 +149,8 @@ const struct order orders[] = {
 };
 
 static bool (*const doers[])(const struct request *r) = {
-    order_stats, order_upstreams, order_top,      order_explain,
-    order_flush, order_reload,    order_snapshot, order_log,
+    order_stats,  order_upstreams, order_top,      order_explain, order_flush,
+    order_reload, order_upgrade,   order_snapshot, order_log,
 };
 
 // --- HTTP ----------------------------------------------------------------------------------------
@@ -209,7 +221,18 @@ static int bind_at(int fd, const struct sockaddr_un *address)
     return error;
 }
 
-struct control *control_open(const char *path, char why[static CONTROL_WHY_SIZE])
+static int listen_at(const struct sockaddr_un *address, int *fd)
+{
+    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error = *fd < 0 ? -errno : bind_at(*fd, address);
+    if (error == 0 && listen(*fd, CONNECTIONS_MAX) != 0)
+        error = -errno;
+    if (error < 0 && *fd >= 0)
+        close(*fd);
+    return error;
+}
+
+struct control *control_open(const char *path, int *fd, char why[static CONTROL_WHY_SIZE])
 {
     struct control *control = calloc(1, sizeof *control);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -219,12 +242,9 @@ struct control *control_open(const char *path, char why[static CONTROL_WHY_SIZE]
     if (error == 0) {
         memcpy(address.sun_path, path, strlen(path) + 1);
         memcpy(control->path, path, strlen(path) + 1);
-        control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        error = control->fd < 0 ? -errno : bind_at(control->fd, &address);
-        if (error == 0 && listen(control->fd, CONNECTIONS_MAX) != 0)
-            error = -errno;
-        if (error < 0 && control->fd >= 0)
-            close(control->fd);
+        control->fd = *fd;
+        error = *fd >= 0 ? 0 : listen_at(&address, &control->fd);
+        *fd = -1;
     }
     if (error == 0)
         return control;
@@ -243,7 +263,6 @@ bool control_start(struct control *control, struct daemon *daemon,
         snprintf(why, CONTROL_WHY_SIZE, "cannot start the control server");
         return false;
     }
-    control->fd = -1; // the HTTP server closes it
     return true;
 }
 
@@ -252,10 +271,19 @@ void control_close(struct control *control)
     if (!control)
         return;
     // Nobody is to connect to what ends.
-    (void)unlink(control->path);
-    if (control->http)
-        MHD_stop_daemon(control->http);
-    if (control->fd >= 0)
-        close(control->fd);
+    if (!control->yielded)
+        (void)unlink(control->path);
+    http_stop(control->http, control->fd);
     free(control);
+}
+
+int control_fd(const struct control *control)
+{
+    return control->fd;
+}
+
+void control_yield(struct control *control)
+{
+    control->yielded = true;
+    (void)MHD_quiesce_daemon(control->http);
 }

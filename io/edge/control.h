@@ -26,9 +26,15 @@ extern const struct order orders[]; // a row without a name ends them
 struct control; // opaque
 
 // Takes the path: mode 0660. NULL: `why` is a sentence. A socket that nobody listens at is put
-// aside. Nothing is answered before control_start.
+// aside. Where `*fd` is a socket that listens there (-1: none) it is taken instead. Nothing is
+// answered before control_start.
 #define CONTROL_WHY_SIZE 400
-[[nodiscard]] struct control *control_open(const char *path, char why[static CONTROL_WHY_SIZE]);
+[[nodiscard]] struct control *control_open(const char *path, int *fd,
+                                           char why[static CONTROL_WHY_SIZE]);
 [[nodiscard]] bool control_start(struct control *control, struct daemon *daemon,
                                  char why[static CONTROL_WHY_SIZE]);
 void control_close(struct control *control);
+
+// The socket, which stays the server's; and takes no more connections, and leaves the path there.
+[[nodiscard]] int control_fd(const struct control *control);
+void control_yield(struct control *control);

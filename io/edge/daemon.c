@@ -1,62 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/daemon.h"
+#include "io/edge/daemon_state.h"
 
 #include "io/edge/arguments.h"
 #include "io/edge/command.h"
-#include "io/edge/control.h"
-#include "io/edge/local_files.h"
-#include "io/edge/log.h"
 #include "io/edge/notify.h"
 #include "io/edge/privileges.h"
 #include "io/edge/report.h"
-#include "io/edge/settings_diff.h"
-#include "io/edge/settings_file.h"
 #include "io/edge/snapshot.h"
-#include "io/edge/stats.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
-
-// Settings, with what was read from the files that they name. Those that others have taken the
-// place of live on for a while (serve_reload).
-struct generation {
-    struct generation *before;
-    time_t since; // when it took the place of that
-    struct settings settings;
-    struct local_files files;
-};
-
-struct daemon {
-    int argc;
-    char **argv;
-    pthread_mutex_t turn; // of those who would change something
-    struct generation *generation;
-    struct engine *engine;
-    struct stats *stats;
-    struct control *control;
-    struct log log;
-    int signal_fd;
-    time_t started; // Unix time
-};
-
-static const struct settings *settings_of(const struct daemon *d)
-{
-    return &d->generation->settings;
-}
-
-static time_t now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
 
 // Blocks the signals that end the daemon or mean something to it, here and in every thread started
 // later; they are read from the descriptor returned. -1: it could not be had.
@@ -126,196 +85,11 @@ bool daemon_snapshot(struct daemon *d, FILE *report)
 {
     pthread_mutex_lock(&d->turn);
     bool set = *settings_of(d)->cache_snapshot.text != '\0';
-    bool written = set && snapshot_save(d, report);
+    bool written = set && is_in_charge(d, report) && snapshot_save(d, report);
     pthread_mutex_unlock(&d->turn);
     if (!set)
         fprintf(report, "no file is set for snapshots (cache.snapshot)\n");
     return written;
-}
-
-// --- settings ------------------------------------------------------------------------------------
-
-static void bad_line_log(void *context, const char *path, uint32_t line, const char *why)
-{
-    char number[16];
-    snprintf(number, sizeof number, "%u", line);
-    log_write(
-        context, LOG_WARNING, "a line is left out",
-        (struct log_field[]){{"path", path}, {"line", number}, {"reason", why}, {NULL, NULL}});
-}
-
-static void file_read_log(void *context, const char *path, const struct local_file_counts *counts)
-{
-    char names[24], skipped[24], bad[24];
-    snprintf(names, sizeof names, "%zu", counts->names);
-    snprintf(skipped, sizeof skipped, "%zu", counts->skipped);
-    snprintf(bad, sizeof bad, "%zu", counts->bad);
-    log_write(context, LOG_INFO, "names read",
-              (struct log_field[]){{"path", path},
-                                   {"names", names},
-                                   {"lines_skipped", skipped},
-                                   {"lines_bad", bad},
-                                   {NULL, NULL}});
-}
-
-static void local_log(const struct log *log, const struct local *local)
-{
-    struct local_counts counts = local_counts(local);
-    char names[24], blocked[24], left_out[24], octets[24];
-    snprintf(names, sizeof names, "%zu", counts.names);
-    snprintf(blocked, sizeof blocked, "%zu", counts.blocked);
-    snprintf(left_out, sizeof left_out, "%zu", counts.left_out);
-    snprintf(octets, sizeof octets, "%zu", counts.octets);
-    log_write(log, LOG_INFO, "local names",
-              (struct log_field[]){{"names", names},
-                                   {"blocked", blocked},
-                                   {"left_out", left_out},
-                                   {"octets", octets},
-                                   {NULL, NULL}});
-}
-
-// Reads the files that the settings name. 0, or a negative errno with a sentence in `why`.
-static int files_read(const struct log *log, struct generation *generation,
-                      char why[static LOCAL_WHY_SIZE])
-{
-    union {
-        const struct log *given;
-        void *context; // given back to the two above, which take it as const
-    } to = {log};
-    struct local_listener listener = {bad_line_log, file_read_log, to.context};
-    int error = local_files_read(&generation->files, &generation->settings, &listener, why);
-    if (error == 0)
-        local_log(log, generation->files.local);
-    return error;
-}
-
-static void generation_free(struct generation *generation)
-{
-    while (generation) {
-        struct generation *before = generation->before;
-        local_files_free(&generation->files);
-        settings_free(&generation->settings);
-        free(generation);
-        generation = before;
-    }
-}
-
-static void log_take(struct daemon *d, const struct settings *settings)
-{
-    log_set(&d->log, settings->log_level, settings->log_format);
-}
-
-// Gives up those that others took the place of so long ago that nothing goes by them any more.
-static void generations_prune(struct generation *generation)
-{
-    while (generation && now_s() - generation->since <= (time_t)(SERVE_RELOAD_REST_US / 1000000))
-        generation = generation->before;
-    if (!generation)
-        return;
-    generation_free(generation->before);
-    generation->before = NULL;
-}
-
-struct telling {
-    struct daemon *daemon;
-    FILE *report;
-    size_t count;
-};
-
-static void changed_tell(void *context, const char *name, const char *from, const char *to)
-{
-    struct telling *telling = context;
-    log_write(&telling->daemon->log, LOG_INFO, "setting changed",
-              (struct log_field[]){{"setting", name}, {"from", from}, {"to", to}, {NULL, NULL}});
-    fprintf(telling->report, "%s: %s, was %s\n", name, to, from);
-    telling->count++;
-}
-
-static void kept_tell(void *context, const char *name, const char *from, const char *to)
-{
-    struct telling *telling = context;
-    log_write(&telling->daemon->log, LOG_WARNING, "setting changes with a restart only",
-              (struct log_field[]){{"setting", name}, {"is", from}, {"file", to}, {NULL, NULL}});
-    fprintf(telling->report, "%s: stays %s, and is %s only after a restart\n", name, from, to);
-}
-
-static bool reload_fails(struct daemon *d, const char *why, FILE *report)
-{
-    log_writef(&d->log, LOG_ERROR, "settings not reloaded, those before stay in force", "reason",
-               "%s", why);
-    fprintf(report, "not reloaded: %s\n", why);
-    return false;
-}
-
-// Reads settings and files; NULL: the report says what is wrong with them.
-static struct generation *generation_read(struct daemon *d, FILE *report)
-{
-    struct generation *next = calloc(1, sizeof *next);
-    char *faults = NULL, why[LOCAL_WHY_SIZE];
-    size_t len = 0;
-    FILE *to = open_memstream(&faults, &len);
-    if (!next || !to) {
-        reload_fails(d, "no memory", report);
-        if (to)
-            fclose(to);
-        free(faults);
-        free(next);
-        return NULL;
-    }
-    int status = settings_load(&next->settings, d->argc, d->argv, to);
-    fclose(to);
-    if (status != STATUS_FINE) {
-        // A line of the log for each line of it.
-        for (char *line = strtok(faults, "\n"); line; line = strtok(NULL, "\n"))
-            reload_fails(d, line, report);
-        free(next);
-        next = NULL;
-    } else if (files_read(&d->log, next, why) != 0) {
-        reload_fails(d, why, report);
-        generation_free(next);
-        next = NULL;
-    }
-    free(faults);
-    return next;
-}
-
-static bool reload(struct daemon *d, FILE *report)
-{
-    char why[ENGINE_WHY_SIZE] = "no memory";
-    struct telling telling = {d, report, 0};
-    struct generation *before = d->generation, *next = generation_read(d, report);
-    if (!next)
-        return false;
-    int error = settings_keep(&next->settings, &before->settings, kept_tell, &telling);
-    if (error == 0)
-        error = engine_reload(d->engine, &next->settings, next->files.local, why);
-    if (error < 0) {
-        generation_free(next);
-        return reload_fails(d, why, report);
-    }
-    if (error == ENGINE_RELOAD_PARTLY) {
-        log_writef(&d->log, LOG_ERROR, "reloaded, but not by all", "reason", "%s", why);
-        fprintf(report, "%s\n", why);
-    }
-    settings_diff(&before->settings, &next->settings, changed_tell, &telling);
-    log_take(d, &next->settings);
-    generations_prune(before);
-    next->since = now_s();
-    next->before = before;
-    d->generation = next;
-    log_writef(&d->log, LOG_INFO, "reloaded", "changed", "%zu", telling.count);
-    fprintf(report, "reloaded: %zu settings have changed\n", telling.count);
-    return true;
-}
-
-bool daemon_reload(struct daemon *d, FILE *report)
-{
-    pthread_mutex_lock(&d->turn);
-    notify_reloading();
-    bool done = reload(d, report);
-    notify_ready();
-    pthread_mutex_unlock(&d->turn);
-    return done;
 }
 
 // --- orders --------------------------------------------------------------------------------------
@@ -341,12 +115,13 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
     for (unsigned i = 0; i < count; i++)
         flushes[i] = (struct serve_flush){.what = what, .name = name ? *name : (struct name){0}};
     pthread_mutex_lock(&d->turn);
-    bool done = engine_do(d->engine, flush_do, flushes);
+    bool charged = is_in_charge(d, report);
+    bool done = charged && engine_do(d->engine, flush_do, flushes);
     for (unsigned i = 0; i < count; i++)
         removed += flushes[i].sweep.removed;
     if (done)
         fprintf(report, "flushed: %llu answers\n", (unsigned long long)removed);
-    else
+    else if (charged)
         fprintf(report, "not flushed: a worker has ended\n");
     log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
     pthread_mutex_unlock(&d->turn);
@@ -470,16 +245,26 @@ static int wait_for_end(struct daemon *d)
     struct pollfd fds[] = {
         {.fd = d->signal_fd, .events = POLLIN},
         {.fd = engine_failure_fd(d->engine), .events = POLLIN},
+        {.fd = d->heir_fd, .events = POLLIN},
+        {.fd = d->before_fd, .events = POLLIN},
     };
     struct calendar calendar = calendar_make(settings_of(d));
     for (;;) {
-        int ready = poll(fds, 2, calendar_do(d, &calendar));
+        int ready = poll(fds, 4, calendar_do(d, &calendar));
         if (ready <= 0)
             continue;
         if (fds[1].revents)
             return STATUS_FAILED;
+        if (fds[2].revents) {
+            finish(d);
+            return STATUS_FINE;
+        }
+        if (fds[3].revents) {
+            before_heard(d);
+            fds[3].fd = d->before_fd;
+        }
         struct signalfd_siginfo info;
-        if (read(d->signal_fd, &info, sizeof info) != sizeof info)
+        if (!fds[0].revents || read(d->signal_fd, &info, sizeof info) != sizeof info)
             continue;
         if (info.ssi_signo != SIGHUP) {
             log_writef(&d->log, LOG_INFO, "ending", "signal", "%s", strsignal((int)info.ssi_signo));
@@ -507,6 +292,8 @@ static void ready_log(const struct log *log, const struct settings *settings,
 
 static int start_fails(const struct daemon *d, const char *why)
 {
+    if (d->before_fd >= 0)
+        upgrade_refuse(d->before_fd, why);
     log_writef(&d->log, LOG_ERROR, "cannot start", "reason", "%s", why);
     return STATUS_FAILED;
 }
@@ -524,67 +311,112 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
     return privileges_drop(user, why);
 }
 
-// Runs the engine until something ends it.
-static int engine_run(struct daemon *d)
+// Starts all threads. What is taken over from another process is so at the end of this.
+static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
 {
-    char why[ENGINE_WHY_SIZE];
-    d->engine = engine_open(settings_of(d), d->generation->files.local, why);
-    if (!d->engine)
-        return start_fails(d, why);
-    int status = STATUS_FAILED;
-    bool served = false; // or there is nothing worth a snapshot
-    bool dropped = rights_drop(d, why) == 0;
+    if (rights_drop(d, why) != 0)
+        return false;
     // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
-    if (dropped)
+    if (!engine_has_cache(d->engine))
         snapshot_load(d);
-    if (!dropped || engine_start(d->engine, why) < 0 ||
-        (d->stats && !stats_start(d->stats, d->engine, why)) ||
-        (d->control && !control_start(d->control, d, why))) {
-        start_fails(d, why);
-    } else {
-        served = true;
-        ready_log(&d->log, settings_of(d), d->engine);
-        notify_ready();
-        status = wait_for_end(d);
-        notify_stopping();
+    if (d->before_fd >= 0 && !before_gives_way(d)) {
+        snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
+        return false;
     }
-    // They use the engine, so they end first.
+    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why)) ||
+        (d->control && !control_start(d->control, d, why)))
+        return false;
+    if (d->before_fd >= 0)
+        before_replaced(d);
+    return true;
+}
+
+static void servers_close(struct daemon *d)
+{
     control_close(d->control);
     stats_close(d->stats);
     d->control = NULL;
     d->stats = NULL;
+}
+
+// Runs the engine until something ends it.
+static int engine_run(struct daemon *d)
+{
+    char why[DAEMON_WHY_SIZE];
+    struct estate *estate = d->before_fd >= 0 ? &d->inheritance->estate : NULL;
+    d->engine = engine_open(settings_of(d), d->generation->files.local, estate, why);
+    before_drop(d);
+    if (!d->engine)
+        return start_fails(d, why);
+    int status = STATUS_FAILED;
+    bool served = all_start(d, why); // or there is nothing worth a snapshot
+    if (served) {
+        ready_log(&d->log, settings_of(d), d->engine);
+        notify_ready();
+        status = wait_for_end(d);
+        if (!d->heir)
+            notify_stopping();
+    } else {
+        start_fails(d, why);
+    }
+    servers_close(d); // they use the engine, so they end first
     int error = engine_stop(d->engine);
     if (error < 0)
         log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
-    else if (served && *settings_of(d)->cache_snapshot.text)
+    else if (served && !d->heir && *settings_of(d)->cache_snapshot.text)
         do_silently(d, daemon_snapshot);
+    if (d->heir)
+        upgrade_last(d->heir, d->engine);
     engine_close(d->engine);
     return error < 0 ? STATUS_FAILED : status;
 }
 
+// Opens the sockets of the two HTTP servers, or takes them over.
+static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
+{
+    const struct address *stats = &settings_of(d)->stats_listen;
+    const char *control = settings_of(d)->control_socket.text;
+    struct inheritance *in = d->inheritance;
+    int none = -1;
+    int *from_stats = in && address_equal(stats, &in->stats) ? &in->stats_fd : &none;
+    int *from_control = in && strcmp(control, in->control) == 0 ? &in->control_fd : &none;
+    if (stats->family != ADDRESS_NONE &&
+        !(d->stats = stats_open(stats, from_stats, settings_of(d)->stats_top, why)))
+        return false;
+    return !*control || (d->control = control_open(control, from_control, why));
+}
+
 static int serve(struct daemon *d)
 {
-    char why[LOCAL_WHY_SIZE > STATS_WHY_SIZE ? LOCAL_WHY_SIZE : STATS_WHY_SIZE];
+    char why[DAEMON_WHY_SIZE];
     if (privileges_check(settings_of(d)->server_user.text, why) != 0 ||
-        files_read(&d->log, d->generation, why) != 0) {
+        generation_files(&d->log, d->generation, why) != 0) {
         start_fails(d, why);
         return STATUS_USAGE;
     }
     d->signal_fd = signals_take();
     if (d->signal_fd < 0)
         return start_fails(d, "signals cannot be taken");
-    const struct address *stats = &settings_of(d)->stats_listen;
-    const char *control = settings_of(d)->control_socket.text;
-    int status;
-    if ((stats->family != ADDRESS_NONE &&
-         !(d->stats = stats_open(stats, settings_of(d)->stats_top, why))) ||
-        (*control && !(d->control = control_open(control, why))))
-        status = start_fails(d, why);
-    else
-        status = engine_run(d);
-    control_close(d->control);
-    stats_close(d->stats);
+    int status = servers_open(d, why) ? engine_run(d) : start_fails(d, why);
+    servers_close(d);
     close(d->signal_fd);
+    return status;
+}
+
+// Reads the settings; what is wrong with them is printed, and told to the process before.
+static int settings_take(struct daemon *d)
+{
+    char *faults = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&faults, &len);
+    if (!to)
+        return STATUS_FAILED;
+    int status = settings_load(&d->generation->settings, d->argc, d->argv, to);
+    fclose(to);
+    fputs(faults, stderr);
+    if (status != STATUS_FINE && d->before_fd >= 0)
+        upgrade_refuse(d->before_fd, faults);
+    free(faults);
     return status;
 }
 
@@ -593,15 +425,21 @@ int daemon_run(int argc, char **argv)
     struct daemon d = {
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
     d.generation = calloc(1, sizeof *d.generation);
-    if (!d.generation)
-        return STATUS_FAILED;
-    int status = settings_load(&d.generation->settings, argc, argv, stderr);
-    if (status != STATUS_FINE) {
+    d.heir_fd = eventfd(0, EFD_CLOEXEC);
+    program_find(&d);
+    int status = STATUS_FAILED;
+    if (d.generation && d.heir_fd >= 0 && before_take(&d))
+        status = settings_take(&d);
+    if (status == STATUS_FINE) {
+        log_take(&d, &d.generation->settings);
+        status = serve(&d);
+        generation_free(d.generation);
+    } else {
         free(d.generation);
-        return status;
     }
-    log_take(&d, &d.generation->settings);
-    status = serve(&d);
-    generation_free(d.generation);
+    before_drop(&d);
+    free(d.inheritance);
+    free(d.heir);
+    close(d.heir_fd);
     return status;
 }

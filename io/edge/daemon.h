@@ -20,6 +20,10 @@ int daemon_run(int argc, char **argv);
 // Reads the settings and all files that they name anew, and puts them in force.
 bool daemon_reload(struct daemon *daemon, FILE *report);
 
+// Has another process of the program, as its file is now, take over with the same command line
+// (upgrade.h); this one ends when it has answered what it was asked.
+bool daemon_upgrade(struct daemon *daemon, FILE *report);
+
 // Writes the answers to the file that cache.snapshot names.
 bool daemon_snapshot(struct daemon *daemon, FILE *report);
 

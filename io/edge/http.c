@@ -3,13 +3,24 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct MHD_Daemon *http_start(int fd, unsigned connections_max, unsigned idle_s,
                               MHD_AccessHandlerCallback take, void *context)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, take, context,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, take,
+                            context, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
                             connections_max, MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_END);
+}
+
+void http_stop(struct MHD_Daemon *http, int fd)
+{
+    // A socket that the library has let go of is not closed by it.
+    if (http) {
+        (void)MHD_quiesce_daemon(http);
+        MHD_stop_daemon(http);
+    }
+    close(fd);
 }
 
 bool http_is_whole(size_t *upload_len, void **state)

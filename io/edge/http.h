@@ -6,10 +6,12 @@
 // What the servers of ouzel that speak HTTP share, the stats address and the control socket: each
 // is a libmicrohttpd with a thread of its own that answers one request after the other.
 
-// Has `take` called for what comes to the listening socket, which is the server's from then on.
-// NULL: there is no memory or no thread, and the socket stays the caller's.
+// Has `take` called for what comes to the listening socket. NULL: there is no memory or no thread.
+// http_stop ends it, where it was started (not NULL), and closes the socket.
 [[nodiscard]] struct MHD_Daemon *http_start(int fd, unsigned connections_max, unsigned idle_s,
                                             MHD_AccessHandlerCallback take, void *context);
+
+void http_stop(struct MHD_Daemon *http, int fd);
 
 // For the head of `take`, with its own arguments: true once the request is there as a whole. What
 // came in its body is passed over, as nothing here takes one. Until then `take` returns MHD_YES;

@@ -36,6 +36,13 @@ void notify_ready(void)
     say("READY=1\nSTATUS=answering");
 }
 
+void notify_heir(int pid)
+{
+    char text[64];
+    snprintf(text, sizeof text, "MAINPID=%d\nREADY=1\nSTATUS=answering", pid);
+    say(text);
+}
+
 void notify_reloading(void)
 {
     struct timespec now;

@@ -10,5 +10,8 @@ void notify_reloading(void); // followed by notify_ready
 void notify_stopping(void);
 void notify_alive(void); // for the watchdog
 
+// Another process is the daemon from now on, and is ready.
+void notify_heir(int pid);
+
 // How often the watchdog wants to hear of it, in microseconds; 0: there is none.
 [[nodiscard]] uint64_t notify_watchdog_us(void);

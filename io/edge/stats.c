@@ -384,7 +384,8 @@ static int listen_on(const struct address *address)
     return fd;
 }
 
-struct stats *stats_open(const struct address *address, bool top, char why[static STATS_WHY_SIZE])
+struct stats *stats_open(const struct address *address, int *fd, bool top,
+                         char why[static STATS_WHY_SIZE])
 {
     struct stats *stats = calloc(1, sizeof *stats);
     if (!stats) {
@@ -393,7 +394,8 @@ struct stats *stats_open(const struct address *address, bool top, char why[stati
     }
     stats->started = time(NULL);
     stats->top = top;
-    stats->fd = listen_on(address);
+    stats->fd = *fd >= 0 ? *fd : listen_on(address);
+    *fd = -1;
     if (stats->fd < 0) {
         char text[ADDRESS_TEXT_MAX];
         address_format(address, text);
@@ -412,7 +414,6 @@ bool stats_start(struct stats *stats, struct engine *engine, char why[static STA
         snprintf(why, STATS_WHY_SIZE, "cannot start the stats server");
         return false;
     }
-    stats->fd = -1; // the daemon closes it
     return true;
 }
 
@@ -420,9 +421,16 @@ void stats_close(struct stats *stats)
 {
     if (!stats)
         return;
-    if (stats->daemon)
-        MHD_stop_daemon(stats->daemon);
-    if (stats->fd >= 0)
-        close(stats->fd);
+    http_stop(stats->daemon, stats->fd);
     free(stats);
+}
+
+int stats_fd(const struct stats *stats)
+{
+    return stats->fd;
+}
+
+void stats_yield(struct stats *stats)
+{
+    (void)MHD_quiesce_daemon(stats->daemon);
 }

@@ -12,13 +12,18 @@ struct stats; // opaque
 
 #define STATS_WHY_SIZE 256
 
-// Binds the address. NULL: `why` is a sentence that names it. Nothing is answered before
-// stats_start, so that a taken port is found before the engine starts.
-[[nodiscard]] struct stats *stats_open(const struct address *address, bool top,
+// Binds the address, unless `*fd` is a socket that listens there (-1: none), which is taken then.
+// NULL: `why` is a sentence that names it. Nothing is answered before stats_start, so that a taken
+// port is found before the engine starts.
+[[nodiscard]] struct stats *stats_open(const struct address *address, int *fd, bool top,
                                        char why[static STATS_WHY_SIZE]);
 [[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine,
                                char why[static STATS_WHY_SIZE]);
 void stats_close(struct stats *stats);
+
+// The socket, which stays the server's; and takes no more connections from it.
+[[nodiscard]] int stats_fd(const struct stats *stats);
+void stats_yield(struct stats *stats);
 
 // Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
 void stats_print(struct engine *engine, int64_t started, bool json, FILE *to);

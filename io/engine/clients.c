@@ -231,10 +231,13 @@ void clients_idle(struct clients *c, uint64_t idle_us)
 uint64_t clients_expire(struct clients *c, uint64_t now_us)
 {
     uint64_t idle_us = __atomic_load_n(&c->config.idle_us, __ATOMIC_RELAXED);
+    uint64_t waiting_us = idle_us > CLIENTS_WAITING_US ? idle_us : CLIENTS_WAITING_US;
     if (now_us < c->due_us)
         return c->due_us;
     for (uint32_t i = 0; i < c->config.count && c->open_count > 0; i++) {
-        if (c->connections[i].open && now_us - c->connections[i].used_us >= idle_us)
+        const struct connection *connection = &c->connections[i];
+        uint64_t silent_us = now_us - connection->used_us;
+        if (connection->open && silent_us >= (connection->waiting > 0 ? waiting_us : idle_us))
             slot_close(c, i);
     }
     c->due_us = c->open_count > 0 ? now_us + CLIENTS_TICK_US : UINT64_MAX;

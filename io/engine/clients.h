@@ -12,6 +12,7 @@
 
 #define CLIENTS_QUERY_MAX  4096         // octets of a query; a longer one ends the connection
 #define CLIENTS_UNSENT_MAX (256u << 10) // octets that may wait for a client to read them
+#define CLIENTS_WAITING_US 10000000u    // nobody who waits for an answer is idle before this
 #define CLIENTS_TICK_US    1000000u     // between two looks for those that have been idle
 
 struct clients; // opaque

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ enum {
     STREAMS_PER_WORKER = WORKER_UPSTREAM_STREAMS,
     PORTS_MIN = 32,             // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER = 5, // its ring, its eventfds and what they need for a moment
+    REST_IDLE_US = 1000000,     // of clients' connections, when another engine takes over
     DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
 };
 
@@ -50,6 +52,8 @@ struct engine {
     struct cache cache;
     void *region;
     size_t region_size;
+    int region_fd;
+    bool has_cache; // of another engine, which still writes it
     struct engine_clock clock;
     unsigned worker_count;
     uint16_t ports_max; // source ports of a worker
@@ -61,6 +65,7 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
+    struct counters carried;             // of those before this one; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something
 };
@@ -129,44 +134,88 @@ static void stale_set(struct engine *engine, const struct settings *settings)
                      __ATOMIC_RELAXED);
 }
 
-static int region_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+// Its size, in shards; 0: `why` says why there can be no cache of that size.
+static uint32_t shards_decide(const struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    uint64_t seed;
     size_t size = engine->settings->cache_size;
-    uint32_t shard_count = engine_shard_count(size, engine->worker_count);
-    if (shard_count == 0) {
+    uint32_t count = engine_shard_count(size, engine->worker_count);
+    if (count == 0) {
         uint32_t most = CACHE_SHARDS_MAX / engine->worker_count * engine->worker_count;
         snprintf(why, ENGINE_WHY_SIZE,
                  "cache.size is too large for %u workers: give at most %zu octets",
                  engine->worker_count, cache_size_max(most));
-        return -EINVAL;
+        return 0;
     }
-    if (size < cache_size_min(shard_count)) {
+    if (size < cache_size_min(count)) {
         snprintf(why, ENGINE_WHY_SIZE,
                  "cache.size is too small for %u workers: give at least %zu octets",
-                 engine->worker_count, cache_size_min(shard_count));
-        return -EINVAL;
+                 engine->worker_count, cache_size_min(count));
+        return 0;
     }
+    return count;
+}
+
+static int region_map(struct engine *engine, int fd, size_t size)
+{
+    void *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (region == MAP_FAILED)
+        return -errno;
+    (void)madvise(region, size, MADV_HUGEPAGE);
+    engine->region = region;
+    engine->region_size = size;
+    engine->region_fd = fd;
+    return 0;
+}
+
+// The other engine's cache, where it is what the settings ask for.
+static bool region_inherit(struct engine *engine, struct estate *estate, uint32_t shard_count)
+{
+    size_t size = engine->settings->cache_size;
+    struct stat stat;
+    if (!estate || estate->region_fd < 0 || fstat(estate->region_fd, &stat) != 0 ||
+        (uint64_t)stat.st_size != size || region_map(engine, estate->region_fd, size) != 0)
+        return false;
+    if (cache_open(&engine->cache, engine->region, size) == 0 &&
+        engine->cache.shard_count == shard_count) {
+        estate->region_fd = -1;
+        engine->has_cache = true;
+        return true;
+    }
+    munmap(engine->region, size);
+    engine->region = NULL;
+    engine->region_fd = -1;
+    return false;
+}
+
+static int region_take(struct engine *engine, struct estate *estate,
+                       char why[static ENGINE_WHY_SIZE])
+{
+    uint64_t seed;
+    size_t size = engine->settings->cache_size;
+    uint32_t shard_count = shards_decide(engine, why);
+    if (shard_count == 0)
+        return -EINVAL;
+    bool inherited = region_inherit(engine, estate, shard_count);
+    stale_set(engine, engine->settings);
+    if (inherited)
+        return 0;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return -EIO;
     // A memfd: another process can take it over by its descriptor. The pages come as they are used.
     int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);
-    void *region = MAP_FAILED;
-    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
-        region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    int error = -errno;
-    if (fd >= 0)
-        close(fd);
-    if (region == MAP_FAILED) {
+    int error = fd < 0 || ftruncate(fd, (off_t)size) != 0 ? -errno : region_map(engine, fd, size);
+    if (error < 0) {
+        if (fd >= 0)
+            close(fd);
         snprintf(why, ENGINE_WHY_SIZE, "cannot take %zu octets for the cache: %s", size,
                  strerror(-error));
         return error;
     }
-    (void)madvise(region, size, MADV_HUGEPAGE);
-    engine->region = region;
-    engine->region_size = size;
-    error = cache_format(&engine->cache, region, size, shard_count, seed);
+    error = cache_format(&engine->cache, engine->region, size, shard_count, seed);
     stale_set(engine, engine->settings);
+    if (error == 0 && estate)
+        engine->has_cache =
+            estate_copy(&engine->cache, estate->region_fd, engine_now_s(engine)) > 0;
     return error;
 }
 
@@ -263,10 +312,15 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     return engine->rules ? 0 : -EINVAL;
 }
 
-static int cookies_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int cookies_take(struct engine *engine, const struct estate *estate,
+                        char why[static ENGINE_WHY_SIZE])
 {
     const char *path = engine->settings->server_cookie_secrets.text;
     char file_why[COOKIE_FILE_WHY_SIZE];
+    if (*path == '\0' && estate && estate->cookies.period_s > 0) {
+        engine->cookies = estate->cookies;
+        return 0;
+    }
     if (*path == '\0')
         return cookie_source_draw(&engine->cookies);
     int error = cookie_file_read(path, &engine->cookies, file_why);
@@ -310,10 +364,12 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     return error;
 }
 
-static int workers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int workers_make(struct engine *engine, struct estate *estate,
+                        char why[static ENGINE_WHY_SIZE])
 {
     int error = listening_plan(&engine->listening, &engine->settings->server_listen,
-                               engine_now_us(&engine->clock), NULL, 0, why);
+                               engine_now_us(&engine->clock), estate ? estate->sockets : NULL,
+                               estate ? estate->count : 0, why);
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         error = worker_make(engine, i, why);
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
@@ -325,8 +381,19 @@ static int workers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     return error;
 }
 
+// The sockets share their port by the worker, so there must be equally many.
+static int estate_fits(const struct engine *engine, const struct estate *estate,
+                       char why[static ENGINE_WHY_SIZE])
+{
+    if (!estate || estate->worker_count == engine->worker_count)
+        return 0;
+    snprintf(why, ENGINE_WHY_SIZE, "%u workers cannot take the place of %u: that needs a restart",
+             engine->worker_count, estate->worker_count);
+    return -EINVAL;
+}
+
 struct engine *engine_open(const struct settings *settings, const struct local *local,
-                           char why[static ENGINE_WHY_SIZE])
+                           struct estate *estate, char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = calloc(1, sizeof *engine);
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
@@ -337,20 +404,24 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->local = local;
     engine->worker_count =
         settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
-    engine->clock.offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
+    engine->clock.offset_us =
+        estate ? estate->clock_offset_us : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
+    engine->region_fd = -1;
     engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     int error = listening_init(&engine->listening, engine->worker_count);
     if (error == 0)
+        error = estate_fits(engine, estate, why);
+    if (error == 0)
         error = descriptors_allow(engine, why);
     if (error == 0)
-        error = region_take(engine, why);
+        error = region_take(engine, estate, why);
     if (error == 0)
         error = tables_take(engine, why);
     if (error == 0)
-        error = cookies_take(engine, why);
+        error = cookies_take(engine, estate, why);
     if (error == 0)
-        error = workers_make(engine, why);
+        error = workers_make(engine, estate, why);
     if (error < 0) {
         engine_close(engine);
         return NULL;
@@ -390,6 +461,8 @@ void engine_close(struct engine *engine)
     listening_free(&engine->listening);
     if (engine->region)
         munmap(engine->region, engine->region_size);
+    if (engine->region_fd >= 0)
+        close(engine->region_fd);
     if (engine->failure_fd >= 0)
         close(engine->failure_fd);
     free(engine->ring_fds);
@@ -481,8 +554,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
                   char why[static ENGINE_WHY_SIZE])
 {
     uint64_t now_us = engine_now_us(&engine->clock);
-    int error =
-        listening_plan(&engine->listening, &settings->server_listen, now_us, NULL, 0, why);
+    int error = listening_plan(&engine->listening, &settings->server_listen, now_us, NULL, 0, why);
     if (error < 0)
         return error;
     struct rules *rules = rules_make(settings, &engine->rules->plan, why);
@@ -514,9 +586,21 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     return change_do(&change, why);
 }
 
+void engine_carry(struct engine *engine, const struct counters *counted)
+{
+    for (unsigned c = 0; c < COUNTER_COUNT; c++) {
+        if (!counter_descriptions[c].gauge)
+            counter_add(&engine->carried, (enum counter)c, counted->values[c]);
+    }
+    for (unsigned t = 0; t < TIMING_COUNT; t++)
+        histogram_sum(&engine->carried.timings[t], &counted->timings[t]);
+}
+
 void engine_counters(const struct engine *engine, struct counters *sum)
 {
     memset(sum, 0, sizeof *sum);
+    for (unsigned c = 0; c < COUNTER_COUNT; c++)
+        sum->values[c] = counter_get(&engine->carried, (enum counter)c);
     for (unsigned i = 0; i < engine->worker_count; i++) {
         for (unsigned c = 0; c < COUNTER_COUNT; c++)
             sum->values[c] += counter_get(&engine->counters[i], (enum counter)c);
@@ -526,11 +610,94 @@ void engine_counters(const struct engine *engine, struct counters *sum)
 void engine_timings(const struct engine *engine, struct histogram sums[TIMING_COUNT])
 {
     memset(sums, 0, TIMING_COUNT * sizeof *sums);
+    for (unsigned t = 0; t < TIMING_COUNT; t++)
+        histogram_sum(&sums[t], &engine->carried.timings[t]);
     for (unsigned i = 0; i < engine->worker_count; i++) {
         for (unsigned t = 0; t < TIMING_COUNT; t++)
             histogram_sum(&sums[t], &engine->counters[i].timings[t]);
     }
 }
+
+// --- another engine takes the place of this one --------------------------------------------------
+
+int engine_estate(const struct engine *engine, struct estate *estate)
+{
+    estate_init(estate, engine->worker_count);
+    estate->clock_offset_us = engine->clock.offset_us;
+    estate->cookies = engine->cookies;
+    estate->region_fd = engine->region_fd;
+    estate->sockets = calloc(LISTENERS_MAX, sizeof *estate->sockets);
+    for (unsigned i = 0; estate->sockets && i < LISTENERS_MAX; i++) {
+        if (engine->listening.slots[i].state == LISTENING_USED)
+            estate->sockets[estate->count++] = engine->listening.slots[i].sockets;
+    }
+    return estate->sockets ? 0 : -ENOMEM;
+}
+
+struct resting {
+    struct engine *engine;
+    bool rests;
+};
+
+static bool rest_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    const struct resting *resting = context;
+    struct listeners *listeners = worker_listeners(resting->engine->workers[worker]);
+    (void)now_us;
+    serve_keeps(serve, !resting->rests);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        if (resting->rests)
+            listeners_ignore(listeners, i);
+        else
+            listeners_hear(listeners, i);
+    }
+    return false;
+}
+
+static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    (void)serve;
+    (void)now_us;
+    (void)worker;
+    (void)context;
+    return false;
+}
+
+bool engine_rest(struct engine *engine)
+{
+    struct resting resting = {engine, true};
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_client_idle(engine->workers[i], REST_IDLE_US);
+    // The first job asks the kernel to hear no more; by the second it has been told.
+    return engine_do(engine, rest_take, &resting) && engine_do(engine, nothing, NULL);
+}
+
+bool engine_resume(struct engine *engine)
+{
+    struct resting resting = {engine, false};
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_client_idle(engine->workers[i], engine->settings->server_tcp_idle_timeout * 1000);
+    return engine_do(engine, rest_take, &resting);
+}
+
+bool engine_is_done(const struct engine *engine)
+{
+    static const enum counter busy[] = {COUNTER_pending, COUNTER_waiters, COUNTER_tcp_open};
+    struct counters sum;
+    engine_counters(engine, &sum);
+    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
+        if (sum.values[busy[i]] > 0)
+            return false;
+    }
+    return true;
+}
+
+bool engine_has_cache(const struct engine *engine)
+{
+    return engine->has_cache;
+}
+
+// --- figures -------------------------------------------------------------------------------------
 
 void engine_memory(const struct engine *engine, struct engine_memory *memory)
 {

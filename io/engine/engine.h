@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/serve.h"
+#include "io/engine/estate.h"
 
 // The engine: all workers, the cache's memory and the clock they share.
 
 struct engine; // opaque
 
-// Takes all memory and opens all sockets and rings. The settings and the local names (NULL: none)
-// must live as long as the engine.
+// Takes all memory and opens all sockets and rings; what the estate of another engine (NULL: none)
+// has of them is used, and taken out there. The settings and the local names (NULL: none) must live
+// as long as the engine.
 // NULL: `why` is one sentence that names what could not be had, and nothing is left behind.
 #define ENGINE_WHY_SIZE 640
 [[nodiscard]] struct engine *engine_open(const struct settings *settings, const struct local *local,
-                                         char why[static ENGINE_WHY_SIZE]);
+                                         struct estate *estate, char why[static ENGINE_WHY_SIZE]);
 
 // Starts the workers. Returns 0 or a negative errno, with a sentence in `why`.
 [[nodiscard]] int engine_start(struct engine *engine, char why[static ENGINE_WHY_SIZE]);
@@ -47,7 +49,25 @@ unsigned engine_worker_count(const struct engine *engine);
 [[nodiscard]] int engine_reload(struct engine *engine, const struct settings *settings,
                                 const struct local *local, char why[static ENGINE_WHY_SIZE]);
 
-// Adds up what the workers have counted. For any thread.
+// What another process needs to take this engine's place. The descriptors stay the engine's, and
+// the estate's owner frees its memory alone (free of `sockets`). 0 or -ENOMEM.
+[[nodiscard]] int engine_estate(const struct engine *engine, struct estate *estate);
+
+// Nobody is heard any more and the cache is not written; what was asked is still answered, and
+// connections that say nothing are closed. engine_resume undoes it. False: a worker has ended.
+[[nodiscard]] bool engine_rest(struct engine *engine);
+[[nodiscard]] bool engine_resume(struct engine *engine);
+
+// Has an engine at rest answered everything, and is no client connected?
+[[nodiscard]] bool engine_is_done(const struct engine *engine);
+
+// Did it begin with the answers of another engine?
+[[nodiscard]] bool engine_has_cache(const struct engine *engine);
+
+// What was counted by the one before this engine; adds up. One thread at a time.
+void engine_carry(struct engine *engine, const struct counters *counted);
+
+// Adds up what the workers have counted, and what was carried. For any thread.
 void engine_counters(const struct engine *engine, struct counters *sum);
 void engine_timings(const struct engine *engine, struct histogram sums[static TIMING_COUNT]);
 

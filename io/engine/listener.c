@@ -92,8 +92,7 @@ int listeners_put(struct listeners *l, unsigned slot, const struct address *addr
 
 static void receive(struct listeners *l, unsigned slot)
 {
-    ring_receive_from(l->ring, slot, l->group, l->slots[slot].wildcard,
-                      op_pack(OP_QUERY, slot, 0));
+    ring_receive_from(l->ring, slot, l->group, l->slots[slot].wildcard, op_pack(OP_QUERY, slot, 0));
 }
 
 static void accept_on(struct listeners *l, unsigned slot)

@@ -420,8 +420,9 @@ class Ouzel(Process):
         self.server = self.listen[0]
         stats_address = fresh_address()
         self.stats = stats or (stats_address, free_port(stats_address))
-        command = [binary or BINARY, 'serve', '--workers', str(workers),
-                   '--stats', join(*self.stats)]
+        command = [binary or BINARY, 'serve', '--stats', join(*self.stats)]
+        if workers:
+            command += ['--workers', str(workers)]
         in_file = isinstance(settings, dict) and 'listen' in settings.get('server', {})
         for address, port in [] if in_file else self.listen:
             command += ['--listen', join(address, port)]

@@ -188,6 +188,16 @@ class Tcp(Case):
             sock.close()
         busy.close()
 
+    def test_who_waits_is_not_idle(self):
+        """An answer that takes longer than the idle timeout still finds its connection."""
+        ouzel = self.ouzel(self.upstream(lambda asked: asked.send(asked.reply(), delay=2.5)),
+                           settings={'server': {'tcp-idle-timeout': '1s'}})
+        with connect(ouzel.server) as sock:
+            sock.sendall(framed(harness.plain_query('slow.example')))
+            self.assertEqual(read_message(sock)[3] & 15, 0)
+            sock.settimeout(4 * harness.PATIENCE)
+            self.assertTrue(is_closed(sock))
+
     def test_limit_of_all(self):
         """Where the table is full, the one that was idle for the longest makes room."""
         ouzel = self.start(workers=1, **{'tcp-connections-max': 8})

@@ -352,6 +352,33 @@ static void test_format_takes_only_what_is_enough(void **state)
     region_free(&r);
 }
 
+// What another process has formatted is opened as it is, and what differs in one octet of any
+// shard's header is not.
+static void test_open_takes_only_what_was_formatted(void **state)
+{
+    (void)state;
+    static struct cache cache, again;
+    size_t size = cache_size_min(3) + 4096;
+    struct region r = region_of(size);
+    assert_int_equal(cache_open(&again, r.bytes, size), -1);
+    assert_int_equal(cache_format(&cache, r.bytes, size, 3, 7), 0);
+    assert_int_equal(cache_open(&again, r.bytes, size), 0);
+    assert_memory_equal(&again, &cache, sizeof cache);
+    assert_int_equal(cache_open(&again, r.bytes, size - 4096), -1);
+    assert_int_equal(cache_open(&again, r.bytes, 16), -1);
+    assert_int_equal(cache_open(&again, r.bytes + 8, size - 64), -1);
+    for (uint32_t shard = 0; shard < 3; shard++) {
+        for (size_t at = 0; at < sizeof(struct layout_header); at++) {
+            uint8_t *octet = r.bytes + shard * cache.shard_stride + at;
+            *octet ^= 0x10;
+            assert_int_equal(cache_open(&again, r.bytes, size), -1);
+            *octet ^= 0x10;
+        }
+    }
+    assert_int_equal(cache_open(&again, r.bytes, size), 0);
+    region_free(&r);
+}
+
 // A shard is a multiple of 4096 octets, and what that leaves over is never touched. At the largest
 // size for so many shards each is as large as a shard may be.
 static void test_every_shard_describes_itself(void **state)
@@ -517,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_batch_finds_what_single_lookups_find),
         cmocka_unit_test(test_shards_are_used_evenly_and_keep_to_themselves),
         cmocka_unit_test(test_format_takes_only_what_is_enough),
+        cmocka_unit_test(test_open_takes_only_what_was_formatted),
         cmocka_unit_test(test_every_shard_describes_itself),
         cmocka_unit_test(test_shard_can_be_carried_elsewhere),
         cmocka_unit_test(test_no_size_is_left),

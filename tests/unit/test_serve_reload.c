@@ -65,6 +65,30 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     end(t);
 }
 
+// Where another process writes the cache, who waits has the answer and nobody else.
+static void test_what_others_write_is_not_written(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    serve_keeps(t->serve, false);
+    for (unsigned round = 0; round < 2; round++) {
+        ask_waiting(t, 1, QUERY);
+        struct sent query = query_sent(t);
+        reply_from(t, &query, GOOD);
+        assert_int_equal(drain(t), 1);
+        assert_reply(&t->sent[0], 1, ANSWER);
+    }
+    serve_keeps(t->serve, true);
+    ask_waiting(t, 1, QUERY);
+    struct sent query = query_sent(t);
+    reply_from(t, &query, GOOD);
+    assert_int_equal(drain(t), 1);
+    ask_answered(t, 1, QUERY, ANSWER);
+    serve_keeps(t->serve, false);
+    ask_answered(t, 1, QUERY, ANSWER);
+    end(t);
+}
+
 static void test_failures_are_forgotten(void **state)
 {
     (void)state;
@@ -161,6 +185,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions_that_wait_go_on_and_new_ones_go_elsewhere),
+        cmocka_unit_test(test_what_others_write_is_not_written),
         cmocka_unit_test(test_failures_are_forgotten),
         cmocka_unit_test(test_access_and_bounds_of_answers_change_at_once),
         cmocka_unit_test(test_room_for_replies_grows),

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/daemon_state.h"
+#include "io/edge/notify.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50 };
+
+// --- the process that is replaced ----------------------------------------------------------------
+
+// Where the program is. As it was called, if that leads there from anywhere: a link may lead to
+// another file by the time of an upgrade.
+void program_find(struct daemon *d)
+{
+    FILE *called = fopen("/proc/self/cmdline", "r");
+    char *end = called ? fgets(d->program, sizeof d->program, called) : NULL;
+    if (called)
+        fclose(called);
+    if (end && d->program[0] == '/')
+        return;
+    ssize_t len = readlink("/proc/self/exe", d->program, sizeof d->program - 1);
+    d->program[len > 0 ? len : 0] = '\0';
+}
+
+static char **command_line(struct daemon *d)
+{
+    char **argv = calloc((size_t)d->argc + 2, sizeof *argv);
+    if (!argv)
+        return NULL;
+    argv[0] = d->program;
+    memcpy(argv + 1, d->argv, (size_t)d->argc * sizeof *argv);
+    return argv;
+}
+
+static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
+{
+    struct inheritance inheritance = {.stats_fd = -1, .control_fd = -1};
+    int error = engine_estate(d->engine, &inheritance.estate);
+    if (d->stats) {
+        inheritance.stats = settings_of(d)->stats_listen;
+        inheritance.stats_fd = stats_fd(d->stats);
+    }
+    if (d->control) {
+        snprintf(inheritance.control, sizeof inheritance.control, "%s",
+                 settings_of(d)->control_socket.text);
+        inheritance.control_fd = control_fd(d->control);
+    }
+    if (error == 0)
+        error = upgrade_give(upgrade, &inheritance);
+    free(inheritance.estate.sockets);
+    return error;
+}
+
+// From the engine's rest on nobody is heard until the other one starts, some milliseconds later;
+// what arrives waits in the sockets.
+static int give_way(struct daemon *d, struct upgrade *upgrade)
+{
+    int error = inheritance_give(d, upgrade);
+    if (error < 0)
+        return error;
+    error = engine_rest(d->engine) ? upgrade_go(upgrade, d->engine) : -EIO;
+    if (error == 0)
+        error = upgrade_wait_started(upgrade);
+    if (error == 0)
+        return 0;
+    // It must be gone before anybody else writes the cache again.
+    upgrade_end(upgrade);
+    (void)engine_resume(d->engine);
+    return error;
+}
+
+static bool upgrade_do(struct daemon *d, FILE *report)
+{
+    struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
+    char **argv = command_line(d);
+    int error = upgrade && argv ? upgrade_begin(upgrade, d->program, argv) : -ENOMEM;
+    if (error == 0)
+        error = give_way(d, upgrade);
+    free(argv);
+    if (error == 0) {
+        d->heir = upgrade;
+        log_writef(&d->log, LOG_INFO, "another process has taken over", "pid", "%d", upgrade->pid);
+        fprintf(report, "process %d has taken over\n", upgrade->pid);
+        notify_heir(upgrade->pid);
+        ssize_t written = write(d->heir_fd, &(uint64_t){1}, sizeof(uint64_t));
+        (void)written; // an eventfd takes it
+        return true;
+    }
+    const char *why = upgrade && upgrade->why[0] ? upgrade->why : strerror(-error);
+    log_writef(&d->log, LOG_ERROR, "no other process has taken over", "reason", "%s", why);
+    fprintf(report, "not upgraded: %s\n", why);
+    if (upgrade)
+        upgrade_end(upgrade);
+    free(upgrade);
+    return false;
+}
+
+bool daemon_upgrade(struct daemon *d, FILE *report)
+{
+    pthread_mutex_lock(&d->turn);
+    bool done = is_in_charge(d, report) && upgrade_do(d, report);
+    pthread_mutex_unlock(&d->turn);
+    return done;
+}
+
+void finish(struct daemon *d)
+{
+    struct pollfd fds[] = {{.fd = d->signal_fd, .events = POLLIN}};
+    if (d->stats)
+        stats_yield(d->stats);
+    if (d->control)
+        control_yield(d->control);
+    // At least once around, as what one worker hands to another is nowhere counted meanwhile.
+    for (unsigned i = 0; i < FINISH_MAX_MS / FINISH_STEP_MS; i++) {
+        if (poll(fds, 1, FINISH_STEP_MS) != 0 || (i > 2 && engine_is_done(d->engine)))
+            return;
+    }
+    log_write(&d->log, LOG_WARNING, "ending with connections open", NULL);
+}
+
+// --- the process that takes its place ------------------------------------------------------------
+
+bool before_take(struct daemon *d)
+{
+    d->before_fd = upgrade_find();
+    if (d->before_fd < 0)
+        return true;
+    d->inheritance = calloc(1, sizeof *d->inheritance);
+    if (d->inheritance && upgrade_take(d->before_fd, d->inheritance) == 0)
+        return true;
+    upgrade_refuse(d->before_fd, d->inheritance ? d->inheritance->why : "no memory");
+    return false;
+}
+
+void before_drop(struct daemon *d)
+{
+    if (d->inheritance)
+        inheritance_free(d->inheritance);
+}
+
+void before_replaced(struct daemon *d)
+{
+    upgrade_started(d->before_fd);
+    const char *path = d->inheritance->control;
+    if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0)
+        (void)unlink(path); // nobody listens there any more
+}
+
+void before_heard(struct daemon *d)
+{
+    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    bool more = counted && upgrade_counted(d->before_fd, counted);
+    if (counted)
+        engine_carry(d->engine, counted);
+    free(counted);
+    if (more)
+        return;
+    close(d->before_fd);
+    d->before_fd = -1;
+}
+
+bool before_gives_way(struct daemon *d)
+{
+    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    bool good = counted;
+    if (good) {
+        upgrade_ready(d->before_fd);
+        good = upgrade_wait(d->before_fd, counted);
+        engine_carry(d->engine, counted);
+    }
+    free(counted);
+    return good;
+}

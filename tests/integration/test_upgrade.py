@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""Another process of the program takes the place of a running one: `ouzel ctl upgrade`."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import dns.edns
+import dns.query
+
+import harness
+from case import Case
+from harness import ask, eventually, rdata_texts
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Adopted:
+    """A process that another one of ours has started and left to us, as a subprocess.Popen."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, seconds):
+        if not eventually(lambda: self.poll() is not None, seconds):
+            raise subprocess.TimeoutExpired('ouzel', seconds)
+        return self.returncode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+class Upgrade(Case):
+    @classmethod
+    def setUpClass(cls):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    @classmethod
+    def tearDownClass(cls):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+    def start(self, *upstreams, settings=None, **options):
+        self.control = os.path.join(self.directory, 'control.sock')
+        self.settings = {**(settings or {}), 'control': {'socket': self.control}}
+        return self.ouzel(*upstreams, settings=self.settings, workers=2, **options)
+
+    def order(self, status=0):
+        result = subprocess.run([harness.BINARY, 'ctl', '--control', self.control, 'upgrade'],
+                                capture_output=True, text=True, check=False,
+                                timeout=20 * harness.PATIENCE)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        return result.stdout + result.stderr
+
+    def upgrade(self, ouzel, seconds=12):
+        """Has another process take over; returns when the one before has ended."""
+        said = self.order()
+        old = ouzel.child
+        ouzel.child = Adopted(int(re.search(r'process (\d+) has taken over', said).group(1)))
+        self.assertEqual(old.wait(seconds * harness.PATIENCE), 0, ouzel.output())
+        ouzel.pid = ouzel.child.pid
+        self.assertTrue(ouzel.running(), ouzel.output())
+
+    def assert_refused(self, ouzel, why):
+        """And the one that runs goes on as if nothing had been."""
+        pid = ouzel.pid
+        self.assertRegex(self.order(status=1), why)
+        self.assertTrue(ouzel.running())
+        children = subprocess.run(['ps', '--no-headers', '--ppid', str(pid)], capture_output=True,
+                                  text=True, check=False).stdout
+        self.assertEqual(children, '')
+        for number in range(8):
+            self.assert_status(ask(ouzel.server, f'after{number}.example'), 'NOERROR')
+        self.assert_balance(ouzel)
+
+    def test_under_load(self):
+        """Nothing that is asked is lost, what is known stays known, and no total goes back."""
+        fake = self.upstream()
+        ouzel = self.start(fake)
+        questions = os.path.join(self.directory, 'questions')
+        with open(questions, 'w', encoding='ascii') as file:
+            file.writelines(f'n{i}.example A\n' for i in range(500))
+        with subprocess.Popen(
+                ['dnsperf', '-s', ouzel.server[0], '-p', str(ouzel.server[1]), '-d', questions,
+                 '-l', '60', '-q', '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True) as load:
+            time.sleep(1)
+            descriptors = ouzel.descriptors()
+            before = ouzel.total('ouzel_queries_total')
+            for _ in range(15):
+                self.upgrade(ouzel)
+                now = ouzel.total('ouzel_queries_total')
+                self.assertGreater(now, before)
+                before = now
+            load.send_signal(signal.SIGINT)
+            said = load.communicate(timeout=30)[0]
+        self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)
+        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
+        self.assertLessEqual(len(fake.asked), 600)  # resends at most
+        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
+        self.assert_balance(ouzel)
+        completed = int(re.search(r'Queries completed:\s+(\d+)', said).group(1))
+        self.assertGreaterEqual(ouzel.total('ouzel_queries_total'), completed)
+        seconds = ouzel.total('ouzel_answer_seconds_count')
+        self.assertEqual(seconds, ouzel.total('ouzel_answers_total'))
+
+    def test_questions_that_wait_are_answered(self):
+        fake = self.upstream(lambda asked: asked.send(
+            asked.reply(), delay=1.5 if asked.name.startswith('slow') else 0))
+        ouzel = self.start(fake)
+        replies = []
+
+        def wait(name, over_tcp):
+            message = harness.query(name)
+            how = dns.query.tcp if over_tcp else dns.query.udp
+            replies.append(how(message, ouzel.server[0], 5, port=ouzel.server[1]))
+        threads = [threading.Thread(target=wait, args=(f'slow{i}.example', i % 2))
+                   for i in range(8)]
+        for thread in threads:
+            thread.start()
+        self.assertTrue(eventually(lambda: len({asked.name for asked in fake.asked}) == 8))
+        self.upgrade(ouzel)
+        for thread in threads:
+            thread.join()
+        self.assertEqual([reply.rcode() for reply in replies], [0] * 8)
+        self.assertEqual(ouzel.total('ouzel_answers_total', source='upstream'), 8)
+        self.assert_balance(ouzel)
+
+    def test_connections_of_clients(self):
+        """One that is idle is closed; one that was made before and not yet accepted is heard."""
+        ouzel = self.start(self.upstream())
+        with socket.create_connection(ouzel.server, 5) as idle:
+            idle.settimeout(5 * harness.PATIENCE)
+            message = harness.plain_query('a.example')
+            idle.sendall(struct.pack('>H', len(message)) + message)
+            self.assertTrue(idle.recv(2))
+            self.upgrade(ouzel)
+            while idle.recv(512):
+                pass
+        for number in range(8):
+            reply = dns.query.tcp(harness.query(f'b{number}.example'), ouzel.server[0], 5,
+                                  port=ouzel.server[1])
+            self.assert_status(reply, 'NOERROR')
+        self.assert_balance(ouzel)
+
+    def test_settings_as_they_are_now(self):
+        """The new process reads the file; a cache of another size is filled from the old one."""
+        fake = self.upstream()
+        ouzel = self.start(fake)
+        for number in range(300):
+            ask(ouzel.server, f'n{number}.example')
+        asked = len(fake.asked)
+        for size in ('8M', '64M'):
+            self.write(ouzel, {**self.settings, 'cache': {'size': size},
+                               'local': {'records': [f'size.test. 60 TXT "{size}"']}})
+            self.upgrade(ouzel)
+            self.assertEqual(rdata_texts(ask(ouzel.server, 'size.test', 'TXT')), [f'"{size}"'])
+            for number in range(300):
+                self.assert_status(ask(ouzel.server, f'n{number}.example'), 'NOERROR')
+        self.assertLessEqual(len(fake.asked), asked + 20)  # refreshes
+        self.assertGreaterEqual(ouzel.total('ouzel_answers_total', source='cache'), 590)
+        self.assert_balance(ouzel)
+
+    def test_other_addresses(self):
+        first, second = [(address, harness.free_port(address))
+                         for address in (harness.fresh_address(), harness.fresh_address())]
+        settings = {'server': {'listen': [harness.join(*first)]}}
+        ouzel = self.start(self.upstream(), settings=settings, listen=[first])
+        self.assert_status(ask(first, 'a.example'), 'NOERROR')
+        self.write(ouzel, {**self.settings, 'server': {'listen': [harness.join(*second)]}})
+        self.upgrade(ouzel)
+        self.assert_status(ask(second, 'a.example'), 'NOERROR')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(first)  # given back
+
+    def test_another_control_socket(self):
+        ouzel = self.start(self.upstream())
+        before, self.control = self.control, self.control + '.new'
+        self.write(ouzel, {'control': {'socket': self.control}})
+        after, self.control = self.control, before
+        self.upgrade(ouzel)
+        self.control = after
+        self.assertFalse(os.path.exists(before))
+        self.upgrade(ouzel)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        self.assertEqual(ouzel.terminate(), 0)
+        self.assertFalse(os.path.exists(after))
+
+    def test_cookies_stay_valid(self):
+        ouzel = self.start(self.upstream())
+
+        def asked(cookie):
+            reply = ask(ouzel.server, 'a.example', use_edns=0,
+                        options=[dns.edns.GenericOption(10, cookie)])
+            return harness.option_of(reply, 10)
+        cookie = asked(b'12345678')
+        self.upgrade(ouzel)
+        self.assertEqual(asked(cookie), cookie)
+        self.assertEqual(ouzel.total('ouzel_cookies_total', verdict='valid'), 1)
+
+    def test_wrong_settings_are_refused(self):
+        fake = self.upstream()
+        ouzel = self.start(fake)
+        for text, why in (('cache:\n  ttl-max: 9d\n', r'\.yaml:2: .*too large'),
+                          ('local:\n  hosts: [/nowhere/at/all]\n', r'/nowhere/at/all'),
+                          ('server:\n  user: nobody-of-that-name\n', r'no user nobody-of-that')):
+            with self.subTest(text=text):
+                self.write(ouzel, text)
+                self.assert_refused(ouzel, f'(?s)not upgraded: the new program cannot.*{why}')
+        self.write(ouzel, self.settings)
+        self.upgrade(ouzel)
+
+    def test_another_number_of_workers_is_refused(self):
+        fake = self.upstream()
+        control = os.path.join(self.directory, 'control.sock')
+        self.control = control
+        address = harness.fresh_address()
+        place = (address, harness.free_port(address))
+        settings = {'server': {'listen': [harness.join(*place)], 'workers': 2},
+                    'forward': [{'zone': '.', 'to': [str(fake)]}],
+                    'control': {'socket': control}}
+        ouzel = self.ouzel(settings=settings, listen=[place], workers=None)
+        self.write(ouzel, {**settings, 'server': {'listen': [harness.join(*place)], 'workers': 1}})
+        self.assert_refused(ouzel, '1 workers cannot take the place of 2: that needs a restart')
+
+    def test_program_that_fails(self):
+        """Whatever stands in the program's place, or however it ends."""
+        program = os.path.join(self.directory, 'ouzel')
+        shutil.copy(harness.BINARY, program)
+        ouzel = self.start(self.upstream(), binary=program)
+        ends = r'not upgraded: the new program ended before it got ready'
+        for content, why in (
+                ('#!/bin/sh\nexit 0\n', ends), ('#!/bin/sh\nkill -9 $$\n', ends),
+                ('#!/bin/sh\nprintf nonsense >&3\nsleep 5\n', 'what is not understood'),
+                ('no program at all', 'cannot start .*: Exec format error'),
+                (None, 'cannot start .*: No such file')):
+            with self.subTest(content=content):
+                self.replace(program, content)
+                self.assert_refused(ouzel, why)
+        shutil.copy(harness.BINARY, program)
+        self.upgrade(ouzel)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+    @staticmethod
+    def replace(path, content):
+        os.unlink(path)
+        if content is None:
+            return
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(content)
+        os.chmod(path, 0o755)
+
+    def write(self, ouzel, settings):
+        with open(ouzel.settings_path, 'w', encoding='utf-8') as file:
+            file.write(settings if isinstance(settings, str) else harness.yaml_settings(settings))
