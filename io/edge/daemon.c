@@ -9,6 +9,7 @@
 #include "io/edge/notify.h"
 #include "io/edge/privileges.h"
 #include "io/edge/report.h"
+#include "io/edge/sandbox.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
 #include "io/edge/snapshot.h"
@@ -518,6 +519,30 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
     return privileges_drop(user, why);
 }
 
+// A kernel that has no filters is no reason not to serve.
+static void calls_limit(const struct daemon *d)
+{
+    char why[SANDBOX_WHY_SIZE];
+    if (!settings_of(d)->server_sandbox)
+        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "off");
+    else if (sandbox_enter(why) == 0)
+        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "on");
+    else
+        log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
+}
+
+// Gives up what running does not need and starts all threads: in this order, as each gets the
+// rights of the one that starts it.
+static bool threads_start(struct daemon *d, char why[static ENGINE_WHY_SIZE])
+{
+    if (rights_drop(d, why) != 0)
+        return false;
+    calls_limit(d);
+    return engine_start(d->engine, why) == 0 &&
+           (!d->stats || stats_start(d->stats, d->engine, why)) &&
+           (!d->control || control_start(d->control, d, why));
+}
+
 // Runs the engine until something ends it.
 static int engine_run(struct daemon *d)
 {
@@ -528,11 +553,7 @@ static int engine_run(struct daemon *d)
     int status = STATUS_FAILED;
     bool served = false; // or there is nothing worth a snapshot
     snapshot_load(d);
-    if (rights_drop(d, why) != 0) {
-        start_fails(d, why);
-    } else if (engine_start(d->engine, why) < 0 ||
-               (d->stats && !stats_start(d->stats, d->engine, why)) ||
-               (d->control && !control_start(d->control, d, why))) {
+    if (!threads_start(d, why)) {
         start_fails(d, why);
     } else {
         served = true;
