@@ -6,6 +6,7 @@
 #include "io/edge/notify.h"
 #include "io/edge/privileges.h"
 #include "io/edge/report.h"
+#include "io/edge/sandbox.h"
 #include "io/edge/snapshot.h"
 
 #include <errno.h>
@@ -311,11 +312,25 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
     return privileges_drop(user, why);
 }
 
-// Starts all threads. What is taken over from another process is so at the end of this.
+// A kernel that has no filters is no reason not to serve.
+static void calls_limit(const struct daemon *d)
+{
+    char why[SANDBOX_WHY_SIZE];
+    if (!settings_of(d)->server_sandbox)
+        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "off");
+    else if (sandbox_enter(why) == 0)
+        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "on");
+    else
+        log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
+}
+
+// Gives up what running does not need and starts all threads: in this order, as each gets the
+// rights of the one that starts it. What is taken over from another process is so at the end.
 static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
 {
     if (rights_drop(d, why) != 0)
         return false;
+    calls_limit(d);
     // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
     if (!engine_has_cache(d->engine))
         snapshot_load(d);

@@ -3,12 +3,26 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+// The order matters. The bounding set is cut while the process has CAP_SETPCAP, which it loses with
+// its user. Changing the user would take every capability along, so they are kept until the one
+// that is to stay has been chosen. No thread has been started by then: capabilities are a thread's
+// own, and later ones get those of the one that starts them.
+//
+// The kernel's own calls do this in a few lines, so libcap is not needed.
+
+enum { CAPABILITIES_MAX = 64 };
+
+static const uint64_t low_ports = (uint64_t)1 << CAP_NET_BIND_SERVICE;
 
 int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE])
 {
@@ -24,26 +38,65 @@ int privileges_give(const char *user, const char *path)
     return entry ? chown(path, entry->pw_uid, entry->pw_gid) : 0;
 }
 
-int privileges_drop(const char *user, char why[static PRIVILEGES_WHY_SIZE])
+static int fails(char why[static PRIVILEGES_WHY_SIZE], const char *what, const char *user)
+{
+    snprintf(why, PRIVILEGES_WHY_SIZE, "%s%s: %s", what, user, strerror(errno));
+    return -1;
+}
+
+// Whoever has not the right to do this keeps the set as it is. That harms nobody: the set says what
+// a program that is started can gain, which PR_SET_NO_NEW_PRIVS forbids altogether.
+static void bounding_set_cut(void)
+{
+    for (int i = 0; i < CAPABILITIES_MAX && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++) {
+        if (i != CAP_NET_BIND_SERVICE)
+            (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+    }
+}
+
+static int user_become(const char *user, char why[static PRIVILEGES_WHY_SIZE])
 {
     const struct passwd *entry = *user ? getpwnam(user) : NULL;
-    bool same = entry && entry->pw_uid == geteuid();
+    if (!entry || entry->pw_uid == geteuid())
+        return 0;
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || initgroups(user, entry->pw_gid) != 0 ||
+        setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0)
+        return fails(why, "cannot become ", user);
+    return 0;
+}
+
+// Keeps of the process' capabilities the one for low ports, where it has it, and gives it to what
+// takes the process' place.
+static int capabilities_cut(char why[static PRIVILEGES_WHY_SIZE])
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &header, sets) != 0)
+        return fails(why, "cannot read the capabilities", "");
+    uint32_t kept = sets[0].permitted & (uint32_t)low_ports;
+    memset(sets, 0, sizeof sets);
+    sets[0].permitted = sets[0].effective = sets[0].inheritable = kept;
+    if (syscall(SYS_capset, &header, sets) != 0)
+        return fails(why, "cannot give up capabilities", "");
+    // A program that is started has only what is ambient. It can do without.
+    if (kept)
+        (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);
+    return 0;
+}
+
+int privileges_drop(const char *user, char why[static PRIVILEGES_WHY_SIZE])
+{
     if (privileges_check(user, why) != 0)
         return -1;
-    if (entry && !same &&
-        (initgroups(user, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
-         setuid(entry->pw_uid) != 0)) {
-        snprintf(why, PRIVILEGES_WHY_SIZE, "cannot become %s: %s", user, strerror(errno));
+    bounding_set_cut();
+    if (user_become(user, why) != 0 || capabilities_cut(why) != 0)
         return -1;
-    }
     // Whoever is root no more must not be able to be it again.
-    if (entry && entry->pw_uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+    if (geteuid() != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
         snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give up the rights of root");
         return -1;
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give up new rights: %s", strerror(errno));
-        return -1;
-    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fails(why, "cannot give up new rights", "");
     return 0;
 }

@@ -311,6 +311,9 @@ static int expect(struct upgrade *u, enum kind kind, const char *what)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     int error = packet ? packet_receive(u->fd, packet) : -ENOMEM;
+    // It ended without taking all, which is told before what it said.
+    if (error == -ECONNRESET)
+        error = packet_receive(u->fd, packet);
     if (error == 0)
         packet_drop(packet);
     if (error == 0 && packet->kind == PACKET_REFUSED)
@@ -346,7 +349,8 @@ int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
                             sizeof inheritance->control, &inheritance->control_fd, 1);
     if (error == 0)
         error = packet_send(u->fd, PACKET_END, NULL, 0, NULL, 0);
-    if (error < 0)
+    // Where nobody takes it, what was said last says why.
+    if (error < 0 && error != -EPIPE && error != -ECONNRESET)
         return fails(u->why, error, "cannot hand over: %s", strerror(-error));
     return expect(u, PACKET_READY, "got ready");
 }

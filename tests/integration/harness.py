@@ -604,8 +604,14 @@ def numbered_names(count):
 
 # --- what a test may forbid the program --------------------------------------------------------
 
-def forbid_io_uring(errno_value):
-    """For preexec_fn: from here on io_uring_setup fails with this errno, by a seccomp filter."""
+IO_URING_SETUP = 425  # the same on all architectures
+SECCOMP, PRCTL = (277, 167) if os.uname().machine == 'aarch64' else (317, 157)
+SET_NO_NEW_PRIVS, SET_SECCOMP = 38, 22  # what prctl is asked for
+
+
+def forbid_calls(errno_value, *calls):
+    """For preexec_fn: from here on these system calls fail with this errno, by a seccomp filter.
+    Each is a number, or a number and the first argument that it is forbidden with."""
     class Filter(ctypes.Structure):
         _fields_ = [('code', ctypes.c_ushort), ('jt', ctypes.c_ubyte), ('jf', ctypes.c_ubyte),
                     ('k', ctypes.c_uint32)]
@@ -615,18 +621,23 @@ def forbid_io_uring(errno_value):
 
     load_word, jump_equal, give_back = 0x20, 0x15, 0x06
     allow, fail = 0x7fff0000, 0x00050000
-    io_uring_setup = 425  # the same on all architectures
-    rules = (Filter * 4)(
-        Filter(load_word, 0, 0, 0), Filter(jump_equal, 0, 1, io_uring_setup),
-        Filter(give_back, 0, 0, fail | errno_value), Filter(give_back, 0, 0, allow))
-    program = Program(4, rules)
+    number_at, argument_at = 0, 16
+    rules = []
+    for call in calls:
+        number, *argument = call if isinstance(call, tuple) else (call,)
+        rules += [(load_word, 0, 0, number_at), (jump_equal, 0, 1 + 2 * len(argument), number)]
+        for value in argument:
+            rules += [(load_word, 0, 0, argument_at), (jump_equal, 0, 1, value)]
+        rules.append((give_back, 0, 0, fail | errno_value))
+    rules.append((give_back, 0, 0, allow))
+    program = Program(len(rules), (Filter * len(rules))(*(Filter(*rule) for rule in rules)))
     libc = ctypes.CDLL(None, use_errno=True)
-    set_no_new_privs, set_seccomp, mode_filter = 38, 22, 2
+    mode_filter = 2
 
     def install():
-        if libc.prctl(set_no_new_privs, 1, 0, 0, 0) != 0:
+        if libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), 'no_new_privs')
-        if libc.prctl(set_seccomp, mode_filter, ctypes.byref(program), 0, 0) != 0:
+        if libc.prctl(SET_SECCOMP, mode_filter, ctypes.byref(program), 0, 0) != 0:
             raise OSError(ctypes.get_errno(), 'seccomp')
     return install
 

@@ -162,7 +162,7 @@ class Refusal(Case):
     def test_io_uring_refused(self):
         for value in (errno.EPERM, errno.ENOSYS):
             with self.subTest(errno=errno.errorcode[value]):
-                process = self.start(preexec_fn=harness.forbid_io_uring(value))
+                process = self.start(preexec_fn=harness.forbid_calls(value, harness.IO_URING_SETUP))
                 self.assert_refuses(process, 1, 'io_uring')
 
     def test_bad_settings(self):

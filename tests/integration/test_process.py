@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """ouzel as a process among others: what it tells a service manager, and what it gives up."""
 
+import errno
 import os
 import re
 import signal
@@ -82,31 +83,93 @@ def status_of(pid):
         return dict(re.findall(r'^(\w+):\s+(.*)$', file.read(), re.M))
 
 
+LOW_PORTS, CUT_BOUNDING = 1 << 10, 1 << 8  # CAP_NET_BIND_SERVICE, CAP_SETPCAP
+
+
+def is_sanitized():
+    """Such a build has no filter of system calls."""
+    with open(harness.BINARY, 'rb') as file:
+        return re.search(rb'__(asan|tsan)_init', file.read()) is not None
+
+
 class Rights(Case):
-    def test_no_new_ones(self):
+    def statuses(self, ouzel):
+        """Of all threads: those of the rings are the kernel's, and have what the others have."""
+        return [status_of(f'{ouzel.pid}/task/{thread}')
+                for thread in os.listdir(f'/proc/{ouzel.pid}/task')]
+
+    def assert_limited(self, ouzel, own):
+        """To what it may keep, which was started with these capabilities."""
+        capabilities = own & LOW_PORTS
+        bounding = int(status_of('self')['CapBnd'], 16)
+        if own & CUT_BOUNDING:
+            bounding &= LOW_PORTS
+        for status in self.statuses(ouzel):
+            self.assertEqual(status['NoNewPrivs'], '1')
+            if not is_sanitized():
+                self.assertEqual(status['Seccomp'], '2')
+            for kind in ('CapPrm', 'CapEff', 'CapInh', 'CapAmb'):
+                self.assertEqual(int(status[kind], 16), capabilities, kind)
+            self.assertEqual(int(status['CapBnd'], 16), bounding)
+
+    def test_given_up(self):
+        ouzel = self.ouzel(self.upstream(), workers=2)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        self.assert_limited(ouzel, int(status_of('self')['CapPrm'], 16))
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    def test_given_up_by_an_ordinary_user(self):
+        """Who has no right gets none, and may not cut the bounding set."""
+        os.chmod(self.directory, 0o755)
+        ouzel = self.ouzel(self.upstream(), workers=2, preexec_fn=harness.become_nobody)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        self.assert_limited(ouzel, 0)
+
+    def test_system_calls(self):
+        """The log says whether they are limited."""
         ouzel = self.ouzel(self.upstream())
-        self.assertEqual(status_of(ouzel.pid)['NoNewPrivs'], '1')
+        self.assertIn('msg="no sandbox"' if is_sanitized() else 'msg=sandbox state=on',
+                      ouzel.output())
+        ouzel = self.ouzel(self.upstream(), settings={'server': {'sandbox': False}})
+        self.assertIn('msg=sandbox state=off', ouzel.output())
+        for status in self.statuses(ouzel):
+            self.assertEqual(status['Seccomp'], status_of('self')['Seccomp'])
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+    @unittest.skipIf(is_sanitized(), 'built without a filter')
+    def test_kernel_without_filters(self):
+        """Then it serves without one, and says so."""
+        ouzel = self.ouzel(self.upstream(), preexec_fn=harness.forbid_calls(
+            errno.EINVAL, harness.SECCOMP, (harness.PRCTL, harness.SET_SECCOMP)))
+        self.assertIn('level=warning msg="no sandbox"', ouzel.output())
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
 
     @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
     def test_becomes_a_user(self):
-        """With a port that root alone may bind, and every thread."""
+        """With a port that root alone may bind, and every thread; and what it does from then on
+        needs no more."""
         control = os.path.join(self.directory, 'control.sock')
         os.chmod(self.directory, 0o755)
+        kept = os.path.join(self.directory, 'kept')
+        os.mkdir(kept)
+        os.chown(kept, harness.NOBODY, harness.NOBODY)
         ouzel = self.ouzel(self.upstream(), listen=[(harness.fresh_address(), 53)], workers=2,
-                           settings={'server': {'user': 'nobody'}, 'control': {'socket': control}})
+                           settings={'server': {'user': 'nobody'}, 'control': {'socket': control},
+                                     'cache': {'snapshot': os.path.join(kept, 'cache')}})
         for number in range(8):
             self.assert_status(ask(ouzel.server, f'n{number}.example'), 'NOERROR')
-        for thread in os.listdir(f'/proc/{ouzel.pid}/task'):
-            status = status_of(f'{ouzel.pid}/task/{thread}')
+        self.assert_limited(ouzel, int(status_of('self')['CapPrm'], 16))
+        for status in self.statuses(ouzel):
             self.assertEqual(status['Uid'].split(), [str(harness.NOBODY)] * 4)
-            self.assertEqual(status['CapEff'], '0' * 16)
-            self.assertEqual(status['CapPrm'], '0' * 16)
         self.assertEqual(os.stat(control).st_uid, harness.NOBODY)
         start = len(ouzel.output())
         ouzel.child.send_signal(signal.SIGHUP)
         self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()[start:]))
         self.assert_status(ask(ouzel.server, 'after.example'), 'NOERROR')
+        self.assertEqual(ouzel.http('/top.json')[0], 200)
         self.assert_balance(ouzel)
+        self.assertEqual(ouzel.terminate(), 0)
+        self.assertEqual(os.listdir(kept), ['cache'])
 
     def test_unknown_user(self):
         ouzel = self.ouzel(self.upstream(), settings={'server': {'user': 'no-such-user'}},

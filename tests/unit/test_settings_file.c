@@ -223,6 +223,8 @@ static const struct {
      "server:\n  identity: a123456789b123456789c123456789d123456789e123456789f123456789g123\n", 2,
      "give up to 63 printable"},
     {"identity in another script", "server:\n  identity: größe\n", 2, "give up to 63 printable"},
+    {"no yes or no", "server:\n  workers: 1\n  sandbox: ja\n", 3,
+     "server.sandbox: \"ja\" is not valid: give true or false"},
     {"no answer to ANY", "server:\n  any: hinof\n", 2, "did you mean hinfo?"},
     // Filters.
     {"name that is none", "filter:\n  rebind-allow: [a..b]\n", 2,
