@@ -128,6 +128,7 @@ static void answered(struct serve *s, struct serve_item *item, uint8_t **out, si
         return;
     }
     item->verdict = SERVE_ANSWERED;
+    item->source = (uint8_t)source;
     item->out = *out;
     item->out_len = (uint16_t)len;
     *out += (len + 15) & ~(size_t)15;

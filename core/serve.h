@@ -59,6 +59,7 @@ struct serve_item {
     bool noise; // out, where SERVE_DROPPED: it was no query at all, or is not to be heard
     // Filled in by serve_queries:
     uint8_t verdict; // enum serve_verdict
+    uint8_t source;  // enum counter, where SERVE_ANSWERED: the one that it was counted under
     uint16_t owner;
     uint16_t out_len;
     uint8_t *out;

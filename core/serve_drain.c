@@ -45,6 +45,8 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
         outgoing->len = guard_answer(&s->guard, &waiter->client.from, &query, pending->key.hash,
                                      outgoing->bytes, outgoing->len, &source);
     serve_count(s, source);
+    outgoing->since_us = waiter->since_us;
+    outgoing->source = (uint8_t)source;
     if (outgoing->len > 0 && source != COUNTER_answers_failure)
         histogram_add(&s->config.counters->timings[giving.stale ? TIMING_STALE : TIMING_UPSTREAM],
                       now_us - waiter->since_us, 1);

@@ -20,7 +20,9 @@ struct outgoing {
                     // TCP; else serve_reply_room
     size_t len;     // out
     enum outgoing_kind kind;
-    struct client client; // OUTGOING_REPLY
+    struct client client; // OUTGOING_REPLY, as the next two
+    uint64_t since_us;    // when the query came
+    uint8_t source;       // enum counter: the one that it was counted under
     uint16_t port;
     uint16_t number;
     const struct address *upstream;

@@ -17,6 +17,7 @@ enum counter {
 #undef GAUGE
     COUNTER_COUNT
 };
+_Static_assert(COUNTER_COUNT <= 256, "some places keep one in an octet");
 
 // How long clients have waited for an answer that was made at once, that came from upstream, and
 // that is over; and upstreams for their replies to datagrams.

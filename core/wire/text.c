@@ -81,6 +81,16 @@ size_t text_type_write(uint16_t type, char text[static TEXT_TYPE_SIZE])
     return (size_t)snprintf(text, TEXT_TYPE_SIZE, "TYPE%u", type);
 }
 
+const char *text_rcode(uint16_t rcode)
+{
+    static const char *const texts[] = {
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",  "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",  "RCODE11",  "RCODE12", "RCODE13", "RCODE14",  "RCODE15",
+        "BADVERS", "RCODE17", "RCODE18",  "RCODE19",  "RCODE20", "RCODE21", "RCODE22",  "BADCOOKIE",
+    };
+    return rcode < sizeof texts / sizeof *texts ? texts[rcode] : "another RCODE";
+}
+
 static bool scan_address(struct scan *s, bool ipv6)
 {
     struct word word = scan_word(s);

@@ -33,5 +33,8 @@ struct text_record {
 // Reads a type's name, or TYPEn. 0: there is no such type, or none that a record can have.
 [[nodiscard]] uint16_t text_type_read(const char *text, size_t len);
 
+// An RCODE's name, or RCODEn; beyond BADCOOKIE "another RCODE".
+[[nodiscard]] const char *text_rcode(uint16_t rcode);
+
 // Writes a type's name, or TYPEn; returns its length.
 size_t text_type_write(uint16_t type, char text[static TEXT_TYPE_SIZE]);

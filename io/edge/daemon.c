@@ -338,7 +338,13 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
         return false;
     }
-    if (engine_start(d->engine, why) < 0 || (d->stats && !stats_start(d->stats, d->engine, why)) ||
+    d->query_log = query_log_open(d->engine, &d->log);
+    if (!d->query_log) {
+        snprintf(why, DAEMON_WHY_SIZE, "no thread for the log of queries");
+        return false;
+    }
+    if (query_log_set(d->query_log, settings_of(d), why) < 0 || engine_start(d->engine, why) < 0 ||
+        (d->stats && !stats_start(d->stats, d->engine, why)) ||
         (d->control && !control_start(d->control, d, why)))
         return false;
     if (d->before_fd >= 0)
@@ -376,6 +382,7 @@ static int engine_run(struct daemon *d)
     }
     servers_close(d); // they use the engine, so they end first
     int error = engine_stop(d->engine);
+    query_log_close(d->query_log);
     if (error < 0)
         log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
     else if (served && !d->heir && *settings_of(d)->cache_snapshot.text)

@@ -159,6 +159,12 @@ static struct generation *generation_read(struct daemon *d, FILE *report)
     return next;
 }
 
+static void partly_tell(const struct daemon *d, const char *why, FILE *report)
+{
+    log_writef(&d->log, LOG_ERROR, "reloaded, but not all of it", "reason", "%s", why);
+    fprintf(report, "%s\n", why);
+}
+
 static bool reload(struct daemon *d, FILE *report)
 {
     char why[ENGINE_WHY_SIZE] = "no memory";
@@ -173,10 +179,10 @@ static bool reload(struct daemon *d, FILE *report)
         generation_free(next);
         return reload_fails(d, why, report);
     }
-    if (error == ENGINE_RELOAD_PARTLY) {
-        log_writef(&d->log, LOG_ERROR, "reloaded, but not by all", "reason", "%s", why);
-        fprintf(report, "%s\n", why);
-    }
+    if (error == ENGINE_RELOAD_PARTLY)
+        partly_tell(d, why, report);
+    if (query_log_set(d->query_log, &next->settings, why) < 0)
+        partly_tell(d, why, report);
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
     log_take(d, &next->settings);
     generations_prune(before);

@@ -4,6 +4,7 @@
 #include "io/edge/daemon.h"
 #include "io/edge/local_files.h"
 #include "io/edge/log.h"
+#include "io/edge/query_log.h"
 #include "io/edge/stats.h"
 #include "io/edge/upgrade.h"
 
@@ -33,6 +34,7 @@ struct daemon {
     struct engine *engine;
     struct stats *stats;
     struct control *control;
+    struct query_log *query_log;
     struct log log;
     int signal_fd;
     time_t started; // Unix time

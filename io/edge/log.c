@@ -73,12 +73,10 @@ void log_set(struct log *log, uint32_t level, uint32_t format)
     __atomic_store_n(&log->format, format, __ATOMIC_RELAXED);
 }
 
-void log_write(const struct log *log, enum log_level level, const char *message,
-               const struct log_field *fields)
+static void write_out(const struct log *log, enum log_level level, const char *message,
+                      const struct log_field *fields)
 {
     uint32_t format = __atomic_load_n(&log->format, __ATOMIC_RELAXED);
-    if ((uint32_t)level > __atomic_load_n(&log->level, __ATOMIC_RELAXED))
-        return;
     struct line line = {.len = 0};
     put_field(&line, format, "level", level_names[level]);
     put_field(&line, format, "msg", message);
@@ -89,6 +87,18 @@ void log_write(const struct log *log, enum log_level level, const char *message,
     line.text[line.len++] = '\n';
     ssize_t written = write(STDERR_FILENO, line.text, line.len);
     (void)written; // there is nobody to tell
+}
+
+void log_write(const struct log *log, enum log_level level, const char *message,
+               const struct log_field *fields)
+{
+    if ((uint32_t)level <= __atomic_load_n(&log->level, __ATOMIC_RELAXED))
+        write_out(log, level, message, fields);
+}
+
+void log_always(const struct log *log, const char *message, const struct log_field *fields)
+{
+    write_out(log, LOG_INFO, message, fields);
 }
 
 void log_writef(const struct log *log, enum log_level level, const char *message, const char *key,

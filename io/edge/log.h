@@ -4,7 +4,8 @@
 #include <stdint.h>
 
 // What the daemon says of itself, on stderr: one line an event, as logfmt or JSON. The service
-// manager keeps it and adds the time. Nothing is said per packet.
+// manager keeps it and adds the time. Nothing is said per packet, but where the settings ask for
+// the answers to clients (query_log.h).
 
 // In the order of the words of log.level and log.format in options.def.
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -27,6 +28,9 @@ struct log_field {
 // threads stay whole. A line ends after 4 KiB.
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields);
+
+// The same, whatever the log's level.
+void log_always(const struct log *log, const char *message, const struct log_field *fields);
 
 // log_write with one field whose value is formatted.
 void log_writef(const struct log *log, enum log_level level, const char *message, const char *key,

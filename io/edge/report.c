@@ -352,18 +352,11 @@ static const struct {
     [OUTCOME_UPSTREAM] = {"upstream", "it is asked upstream"},
 };
 
-static const char *rcode_text(uint16_t rcode)
-{
-    static const char *const texts[] = {"NOERROR",  "FORMERR", "SERVFAIL",
-                                        "NXDOMAIN", "NOTIMP",  "REFUSED"};
-    return rcode < sizeof texts / sizeof *texts ? texts[rcode] : "another error";
-}
-
 static void kept_print(const char *what, const struct serve_kept *kept, uint32_t now_s, FILE *to)
 {
     if (!kept->there)
         return;
-    fprintf(to, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, rcode_text(kept->rcode),
+    fprintf(to, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, text_rcode(kept->rcode),
             kept->records, kept->len, now_s - kept->birth_s);
     if (now_s < kept->expiry_s)
         fprintf(to, "lives for another %u s", kept->expiry_s - now_s);
@@ -396,7 +389,7 @@ static void question_print(const struct asking *asking, FILE *to)
     uint32_t now_s = (uint32_t)(asking->now_us / 1000000);
     fprintf(to, "now       %s", outcomes[e->outcome].sentence);
     if (e->outcome == OUTCOME_LOCAL || e->outcome == OUTCOME_BLOCKED)
-        fprintf(to, " (%s)", rcode_text(e->local_rcode));
+        fprintf(to, " (%s)", text_rcode(e->local_rcode));
     fputc('\n', to);
     if (asking->client)
         fprintf(to, "client    %s\n",
@@ -412,7 +405,7 @@ static void question_print(const struct asking *asking, FILE *to)
         fprintf(to, "asked     for %.3f s, %u sends, %u clients wait\n",
                 (double)(asking->now_us - e->asked_us) / 1e6, e->sends, e->waiting);
     if (e->failed_until_us > 0)
-        fprintf(to, "failed    %s, not asked again for %.1f s\n", rcode_text(e->failed_rcode),
+        fprintf(to, "failed    %s, not asked again for %.1f s\n", text_rcode(e->failed_rcode),
                 (double)(e->failed_until_us - asking->now_us) / 1e6);
     fprintf(to, "key       %016" PRIx64 ", worker %u\n", e->key.hash, e->home);
 }
@@ -426,7 +419,7 @@ static void kept_json(const char *what, const struct serve_kept *kept, uint32_t 
     fprintf(to,
             ", \"%s\": {\"rcode\": \"%s\", \"records\": %u, \"octets\": %u, \"age_s\": %u, "
             "\"ttl_s\": %" PRId64 ", \"hits\": %u, \"refreshed\": %s}",
-            what, rcode_text(kept->rcode), kept->records, kept->len, now_s - kept->birth_s,
+            what, text_rcode(kept->rcode), kept->records, kept->len, now_s - kept->birth_s,
             (int64_t)kept->expiry_s - (int64_t)now_s, kept->hits,
             kept->refreshed ? "true" : "false");
 }

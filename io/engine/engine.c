@@ -65,6 +65,7 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
+    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted
     struct counters carried;             // of those before this one; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something
@@ -470,6 +471,7 @@ void engine_close(struct engine *engine)
     free(engine->handovers);
     free(engine->handover_bytes);
     free(engine->counters);
+    free(engine->tap_bytes);
     free(engine->workers);
     rules_free(engine->rules);
     pthread_mutex_destroy(&engine->doing);
@@ -695,6 +697,48 @@ bool engine_is_done(const struct engine *engine)
 bool engine_has_cache(const struct engine *engine)
 {
     return engine->has_cache;
+}
+
+// --- what is told of answers ---------------------------------------------------------------------
+
+int engine_tap(struct engine *engine, uint32_t every)
+{
+    // Taken once, when it is first wanted; kept to the end.
+    if (every > 0 && !engine->tap_bytes)
+        engine->tap_bytes = malloc((size_t)engine->worker_count * TAP_SIZE);
+    if (every > 0 && !engine->tap_bytes)
+        return -ENOMEM;
+    for (unsigned i = 0; i < engine->worker_count; i++) {
+        struct tap *tap = worker_tap(engine->workers[i]);
+        if (every > 0 && !tap->ring.bytes)
+            handover_init(&tap->ring, engine->tap_bytes + (size_t)i * TAP_SIZE, TAP_SIZE);
+        __atomic_store_n(&tap->every, every, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
+bool engine_tapped(struct engine *engine,
+                   bool (*take)(void *, const struct tapped *, const struct client *,
+                                const uint8_t *, size_t),
+                   void *context)
+{
+    bool any = false, more = true;
+    for (unsigned i = 0; i < engine->worker_count && more && engine->tap_bytes; i++) {
+        struct handover *ring = &worker_tap(engine->workers[i])->ring;
+        struct handover_cursor cursor = handover_begin(ring), before = cursor;
+        const struct handed *handed;
+        while (more && (handed = handover_next(ring, &cursor))) {
+            struct tapped tapped;
+            memcpy(&tapped, handed->bytes, sizeof tapped);
+            more = take(context, &tapped, &handed->client, handed->bytes + sizeof tapped,
+                        handed->len - sizeof tapped);
+            if (more)
+                before = cursor;
+        }
+        any |= before.at != handover_begin(ring).at;
+        handover_take(ring, &before);
+    }
+    return any;
 }
 
 // --- figures -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/serve.h"
 #include "io/engine/estate.h"
+#include "io/engine/tap.h"
 
 // The engine: all workers, the cache's memory and the clock they share.
 
@@ -60,6 +61,17 @@ unsigned engine_worker_count(const struct engine *engine);
 
 // Has an engine at rest answered everything, and is no client connected?
 [[nodiscard]] bool engine_is_done(const struct engine *engine);
+
+// Has the workers tell of one answer in so many from now on; 0: of none. 0 or -ENOMEM.
+[[nodiscard]] int engine_tap(struct engine *engine, uint32_t every);
+
+// Takes what they have told; `take` is called for each, and nothing of it stays. `take` returns
+// false to leave this one and all others for the next time. For one thread at a time. Returns
+// whether anything was taken.
+bool engine_tapped(struct engine *engine,
+                   bool (*take)(void *context, const struct tapped *tapped,
+                                const struct client *client, const uint8_t *reply, size_t len),
+                   void *context);
 
 // Did it begin with the answers of another engine?
 [[nodiscard]] bool engine_has_cache(const struct engine *engine);

@@ -5,7 +5,8 @@
 // A bounded ring by which one worker hands to one other: queries to the home of their questions,
 // and answers to clients whose TCP connections the other one holds. Exactly one thread puts and
 // exactly one takes; neither waits for the other (Lamport 1983). They lie one behind the other,
-// each as long as it is, so that a burst of thousands fits.
+// each as long as it is, so that a burst of thousands fits. What is told of answers (tap.h) goes
+// the same way, to a thread that is no worker.
 
 #define HANDOVER_SIZE     (1u << 20) // octets that a worker's rings have together
 #define HANDOVER_SIZE_MIN (1u << 17) // and one at least: the longest answer fits
@@ -17,7 +18,7 @@ struct handover {
     uint32_t size; // a power of two
 };
 
-enum handed_kind { HANDED_QUERY, HANDED_NOTE, HANDED_ANSWER };
+enum handed_kind { HANDED_QUERY, HANDED_NOTE, HANDED_ANSWER, HANDED_TAPPED };
 
 struct handed {
     struct client client;
@@ -41,10 +42,8 @@ static inline struct handed *handed_at(const struct handover *ring, uint32_t cou
     return (struct handed *)(void *)(ring->bytes + (count & (ring->size - 1)));
 }
 
-// Copies something into the ring; false when it is full.
-[[nodiscard]] static inline bool handover_put(struct handover *ring, enum handed_kind kind,
-                                              const struct client *client, const uint8_t *bytes,
-                                              uint16_t len)
+// Room in the ring for so many octets, to be filled and then shown; NULL when it is full.
+static inline struct handed *handover_room(struct handover *ring, uint16_t len)
 {
     uint32_t put = __atomic_load_n(&ring->put, __ATOMIC_RELAXED);
     uint32_t room = ring->size - (put - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE));
@@ -52,15 +51,33 @@ static inline struct handed *handed_at(const struct handover *ring, uint32_t cou
     uint32_t need = handed_size(len);
     uint32_t skip = to_end < need ? to_end : 0;
     if (room < need + skip)
-        return false;
+        return NULL;
     if (skip >= sizeof(struct handed))
         handed_at(ring, put)->len = 0;
     struct handed *handed = handed_at(ring, put + skip);
-    handed->client = *client;
     handed->len = len;
+    return handed;
+}
+
+static inline void handover_show(struct handover *ring, const struct handed *handed)
+{
+    uint32_t put = __atomic_load_n(&ring->put, __ATOMIC_RELAXED);
+    uint32_t skip = ((uint32_t)((const uint8_t *)handed - ring->bytes) - put) & (ring->size - 1);
+    __atomic_store_n(&ring->put, put + skip + handed_size(handed->len), __ATOMIC_RELEASE);
+}
+
+// Copies something into the ring; false when it is full.
+[[nodiscard]] static inline bool handover_put(struct handover *ring, enum handed_kind kind,
+                                              const struct client *client, const uint8_t *bytes,
+                                              uint16_t len)
+{
+    struct handed *handed = handover_room(ring, len);
+    if (!handed)
+        return false;
+    handed->client = *client;
     handed->kind = (uint8_t)kind;
     memcpy(handed->bytes, bytes, len);
-    __atomic_store_n(&ring->put, put + skip + need, __ATOMIC_RELEASE);
+    handover_show(ring, handed);
     return true;
 }
 

@@ -50,6 +50,7 @@ struct worker {
     struct job job;
     const int *ring_fds;
     struct listeners listeners;
+    struct tap tap;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
     struct streams *streams;
     struct clients *clients; // over TCP
@@ -123,6 +124,26 @@ static void reply_send(struct worker *w, const struct client *client, const void
                    client->local, form, tag);
 }
 
+// Tells of an answer, where somebody wants to know.
+static void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
+                        uint8_t source, const uint8_t *bytes, size_t len)
+{
+    if (!tap_wants(&w->tap))
+        return;
+    const struct listener *listener = &w->listeners.slots[client->listener];
+    struct tapped tapped = {
+        .since_us = since_us, .now_us = w->now_us, .at = listener->address, .source = source};
+    if (listener->wildcard && !client->tcp)
+        memcpy(tapped.at.ip, client->local, sizeof tapped.at.ip);
+    bool put = tap_put(&w->tap, &tapped, client, bytes, len);
+    counter_add(w->serve_config.counters, put ? COUNTER_tapped : COUNTER_tap_full, 1);
+}
+
+static void item_tell(struct worker *w, const struct serve_item *item)
+{
+    answer_tell(w, &item->client, w->now_us, item->source, item->out, item->out_len);
+}
+
 static void upstream_receive(struct worker *w, uint16_t port)
 {
     struct upstream_socket *socket = &w->upstream[port];
@@ -174,6 +195,8 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
         w->out_used += aligned(outgoing->len);
+        answer_tell(w, &outgoing->client, outgoing->since_us, outgoing->source, outgoing->bytes,
+                    outgoing->len);
         reply_send(w, &outgoing->client, outgoing->bytes, outgoing->len);
         break;
     case OUTGOING_OPEN:
@@ -234,6 +257,7 @@ static void stream_query_run(struct worker *w, struct serve_item *item)
 {
     serve_queries(w->serve, w->now_us, item, 1, w->stream_out);
     if (item->verdict == SERVE_ANSWERED) {
+        item_tell(w, item);
         reply_send(w, &item->client, item->out, item->out_len);
         at_once_note(w, 1);
     }
@@ -262,8 +286,10 @@ static void batch_run(struct worker *w)
     for (size_t i = 0; i < w->batch_count; i++) {
         const struct serve_item *item = &w->batch[i];
         answered += item->verdict == SERVE_ANSWERED;
-        if (item->verdict == SERVE_ANSWERED)
+        if (item->verdict == SERVE_ANSWERED) {
+            item_tell(w, item);
             reply_send(w, &item->client, item->out, item->out_len);
+        }
         if (item->verdict == SERVE_ELSEWHERE || (item->verdict == SERVE_ANSWERED && item->note))
             hand_over(w, item);
     }
@@ -674,6 +700,11 @@ uint64_t worker_kernel_drops(const struct worker *w)
 struct listeners *worker_listeners(struct worker *w)
 {
     return &w->listeners;
+}
+
+struct tap *worker_tap(struct worker *w)
+{
+    return &w->tap;
 }
 
 void worker_client_idle(struct worker *w, uint64_t idle_us)

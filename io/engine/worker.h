@@ -5,6 +5,7 @@
 #include "io/engine/job.h"
 #include "io/engine/listener.h"
 #include "io/engine/ring.h"
+#include "io/engine/tap.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
 // hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
@@ -46,6 +47,9 @@ uint64_t worker_kernel_drops(const struct worker *worker);
 // The sockets at which its clients are heard: filled before it starts, and used in its own thread
 // after that (a job).
 struct listeners *worker_listeners(struct worker *worker);
+
+// What it tells of its answers.
+struct tap *worker_tap(struct worker *worker);
 
 // After how long clients' connections are closed, from now on.
 void worker_client_idle(struct worker *worker, uint64_t idle_us);

@@ -218,6 +218,11 @@ static void test_types_have_names(void **state)
     assert_int_equal(text_type_write(65, text), 5);
     assert_string_equal(text, "HTTPS");
     assert_int_equal(text_type_write(65535, text), 9);
+    assert_string_equal(text_rcode(RCODE_NXDOMAIN), "NXDOMAIN");
+    assert_string_equal(text_rcode(11), "RCODE11");
+    assert_string_equal(text_rcode(RCODE_BADVERS), "BADVERS");
+    assert_string_equal(text_rcode(RCODE_BADCOOKIE), "BADCOOKIE");
+    assert_string_equal(text_rcode(24), "another RCODE");
     assert_string_equal(text, "TYPE65535");
     assert_int_equal(text_type_read("aaaa", 4), 28);
     assert_int_equal(text_type_read("type28", 6), 28);

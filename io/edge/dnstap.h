@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/tap.h"
+
+// Answers to clients in the form of dnstap (dnstap.info), CLIENT_RESPONSE messages in Frame Streams
+// over a Unix socket at which somebody listens. The libraries are fstrm, which has a thread of its
+// own and connects again where the listener goes and comes, and protobuf-c; built without them,
+// dnstap_open says so.
+//
+// While nobody listens, what is told is thrown away by fstrm.
+
+struct dnstap; // opaque
+
+// `identity` says who tells it; "": nobody. NULL: `why` is a sentence.
+#define DNSTAP_WHY_SIZE 400
+[[nodiscard]] struct dnstap *dnstap_open(const char *path, const char *identity,
+                                         char why[static DNSTAP_WHY_SIZE]);
+
+// False: the queue is full, as who listens is slow; later perhaps. For one thread.
+[[nodiscard]] bool dnstap_tell(struct dnstap *dnstap, const struct tapped *tapped,
+                               const struct client *client, const uint8_t *reply, size_t len);
+
+// What was told is written first, if who listens takes it within two seconds.
+void dnstap_close(struct dnstap *dnstap);
