@@ -241,7 +241,7 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
 
 // Waits until the daemon is to end and does meanwhile what is due; returns the exit status that the
 // end means.
-static int wait_for_end(struct daemon *d)
+static int wait_for_end(struct daemon *d, struct calendar *calendar)
 {
     struct pollfd fds[] = {
         {.fd = d->signal_fd, .events = POLLIN},
@@ -249,9 +249,8 @@ static int wait_for_end(struct daemon *d)
         {.fd = d->heir_fd, .events = POLLIN},
         {.fd = d->before_fd, .events = POLLIN},
     };
-    struct calendar calendar = calendar_make(settings_of(d));
     for (;;) {
-        int ready = poll(fds, 4, calendar_do(d, &calendar));
+        int ready = poll(fds, 4, calendar_do(d, calendar));
         if (ready <= 0)
             continue;
         if (fds[1].revents)
@@ -360,6 +359,14 @@ static void servers_close(struct daemon *d)
     d->stats = NULL;
 }
 
+static bool has_heir(struct daemon *d)
+{
+    pthread_mutex_lock(&d->turn);
+    bool has = d->heir;
+    pthread_mutex_unlock(&d->turn);
+    return has;
+}
+
 // Runs the engine until something ends it.
 static int engine_run(struct daemon *d)
 {
@@ -370,15 +377,20 @@ static int engine_run(struct daemon *d)
     if (!d->engine)
         return start_fails(d, why);
     int status = STATUS_FAILED;
+    // Who gives orders as soon as that is possible waits for his turn.
+    pthread_mutex_lock(&d->turn);
     bool served = all_start(d, why); // or there is nothing worth a snapshot
-    if (served) {
+    if (served)
         ready_log(&d->log, settings_of(d), d->engine);
-        notify_ready();
-        status = wait_for_end(d);
-        if (!d->heir)
-            notify_stopping();
-    } else {
+    else
         start_fails(d, why);
+    struct calendar calendar = calendar_make(settings_of(d));
+    pthread_mutex_unlock(&d->turn);
+    if (served) {
+        notify_ready();
+        status = wait_for_end(d, &calendar);
+        if (!has_heir(d))
+            notify_stopping();
     }
     servers_close(d); // they use the engine, so they end first
     int error = engine_stop(d->engine);
