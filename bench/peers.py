@@ -4,6 +4,7 @@ loopback. Each is set up as its documents advise for a forwarder; what differs f
 stands here."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import harness  # noqa: E402  pylint: disable=wrong-import-position
 UNBOUND = '''server:
  interface: {address}@{port}
  access-control: 127.0.0.0/8 allow
+ access-control: 10.53.0.0/24 allow
  do-daemonize: no
  use-syslog: no
  username: ""
@@ -42,21 +44,73 @@ forward-zone:
 '''
 
 DNSDIST = '''setLocal("{address}:{port}")
-setACL({{"127.0.0.0/8"}})
+setACL({{"127.0.0.0/8", "10.53.0.0/24"}})
 setVerboseHealthChecks(false)
-getPool(""):setCache(newPacketCache(2000000, {{maxTTL=86400}}))
+{more}getPool(""):setCache(newPacketCache(2000000, {{maxTTL=86400}}))
+'''
+
+
+BIND = '''options {{
+ directory "{directory}";
+ listen-on port {port} {{ {address}; }};
+ listen-on-v6 {{ none; }};
+ pid-file none;
+ session-keyfile none;
+ allow-query {{ any; }};
+ allow-recursion {{ any; }};
+ allow-query-cache {{ any; }};
+ dnssec-validation no;
+ minimal-responses yes;
+ max-cache-size 512m;
+ forward only;
+ forwarders {{ {upstreams} }};
+}};
+controls {{ }};
+'''
+
+KNOT = '''net.listen("{address}", {port}, {{ kind = "dns" }})
+trust_anchors.remove(".")
+cache.size = 512 * MB
+modules.unload("priming")
+modules.unload("detect_time_skew")
+modules.unload("detect_time_jump")
+policy.add(policy.all(policy.STUB({{ {upstreams} }})))
+'''
+
+SMARTDNS = '''bind {address}:{port}
+cache-size 2000000
+cache-persist no
+prefetch-domain no
+serve-expired no
+speed-check-mode none
+dualstack-ip-selection no
+log-level error
+log-file {directory}/log.smartdns
+audit-enable no
 '''
 
 
 class Peer:
-    """One server: `start` runs it, `stop` ends it by its pid; `address`, `port`, `child`."""
+    """One server: `start` runs it, `stop` ends it by its pid; `address`, `port`, `child`.
+    `where` is an address and a port other than one on loopback, `prefix` words in front of the
+    command."""
 
     name = program = None
 
-    def __init__(self, directory):
+    def __init__(self, directory, where=None, prefix=()):
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory, exist_ok=True)
-        self.address, self.port, self.child = '127.0.0.1', harness.free_port(), None
+        self.address, self.port = where or ('127.0.0.1', harness.free_port())
+        self.prefix, self.child = list(prefix), None
+
+    @classmethod
+    def version(cls):
+        """What it says of itself."""
+        done = subprocess.run([cls.program, cls.version_word], capture_output=True, text=True,
+                              check=False, timeout=10)
+        return re.search(r'\d+(\.\d+)+|\d+\+\S+', done.stdout + done.stderr)[0]
+
+    version_word = '--version'
 
     @classmethod
     def installed(cls):
@@ -71,19 +125,28 @@ class Peer:
             file.write(text)
         return path
 
-    def start(self, upstreams):
-        """`upstreams` are pairs of address and port. Waits until something answers."""
+    def launch(self, upstreams):
+        """`upstreams` are pairs of address and port."""
         with open(os.path.join(self.directory, 'log'), 'wb') as log:
-            self.child = subprocess.Popen(self.command(upstreams), stdin=subprocess.DEVNULL,
-                                          stdout=log, stderr=subprocess.STDOUT)
+            self.child = subprocess.Popen(self.prefix + self.command(upstreams),
+                                          stdin=subprocess.DEVNULL, stdout=log,
+                                          stderr=subprocess.STDOUT)
+
+    def check(self):
+        if self.child.poll() is not None:
+            with open(os.path.join(self.directory, 'log'), encoding='utf-8',
+                      errors='replace') as log:
+                raise RuntimeError(f'{self.name} ended by itself and says:\n{log.read()}')
+
+    def start(self, upstreams):
+        """Launches it and waits until something answers."""
+        self.launch(upstreams)
         # A query that every server answers by itself, so that no upstream is asked.
         refused = harness.plain_query('x')[:2] + b'\x20' + harness.plain_query('x')[3:]
         if not harness.eventually(lambda: self.child.poll() is not None or
                                   harness.ask_raw((self.address, self.port), refused, 0.2), 10):
             time.sleep(1)  # some say nothing to an unknown opcode
-        if self.child.poll() is not None:
-            with open(os.path.join(self.directory, 'log'), encoding='utf-8') as log:
-                raise RuntimeError(f'{self.name} ended by itself and says:\n{log.read()}')
+        self.check()
 
     def stop(self):
         if self.child:
@@ -94,7 +157,7 @@ class Peer:
 
 
 class Ouzel(Peer):
-    name = 'ouzel'
+    name, version_word = 'ouzel', 'version'
     program = os.environ.get('OUZEL_BINARY') or os.path.join(ROOT, 'build', 'ouzel')
 
     def command(self, upstreams):
@@ -108,6 +171,7 @@ class Ouzel(Peer):
 
 class Unbound(Peer):
     name = program = 'unbound'
+    version_word = '-V'
     caps = 'no'
 
     def command(self, upstreams):
@@ -119,13 +183,61 @@ class Unbound(Peer):
 
 class Dnsdist(Peer):
     name = program = 'dnsdist'
+    more = ''
 
     def command(self, upstreams):
-        text = DNSDIST.format(address=self.address, port=self.port)
+        text = DNSDIST.format(address=self.address, port=self.port, more=self.more)
         text += ''.join(f'newServer({{address="{address}:{port}", sockets=8}})\n'
                         for address, port in upstreams)
         return [self.program, '--supervised', '--disable-syslog', '-C',
                 self.write('dnsdist.conf', text)]
+
+
+class DnsdistVector(Dnsdist):
+    """With many datagrams to a system call, its fastest setting."""
+
+    name = 'dnsdist-vector'
+    more = 'setUDPMultipleMessagesVectorSize(64)\n'
+
+
+class Recursor(Peer):
+    name, program = 'recursor', 'pdns_recursor'
+
+    def command(self, upstreams):
+        return [self.program, f'--config-dir={self.directory}', '--daemon=no', '--write-pid=no',
+                f'--socket-dir={self.directory}', f'--local-address={self.address}',
+                f'--local-port={self.port}', '--allow-from=127.0.0.0/8,10.53.0.0/24', '--threads=1',
+                '--pdns-distributes-queries=no', '--reuseport=yes', '--dnssec=off', '--loglevel=3',
+                '--security-poll-suffix=', '--max-cache-entries=2000000',
+                '--max-packetcache-entries=2000000', '--dont-query=', '--packetcache-ttl=86400',
+                '--forward-zones-recurse=.=' + ';'.join(f'{a}:{p}' for a, p in upstreams)]
+
+
+class Knot(Peer):
+    name, program = 'knot-resolver', 'kresd'
+
+    def command(self, upstreams):
+        text = KNOT.format(address=self.address, port=self.port, upstreams=', '.join(
+            f'"{address}@{port}"' for address, port in upstreams))
+        return [self.program, '-n', '-c', self.write('kresd.conf', text), self.directory]
+
+
+class Bind(Peer):
+    name, program, version_word = 'bind', 'named', '-v'
+
+    def command(self, upstreams):
+        text = BIND.format(address=self.address, port=self.port, directory=self.directory,
+                           upstreams=' '.join(f'{a} port {p};' for a, p in upstreams))
+        return [self.program, '-f', '-n', '1', '-U', '1', '-c', self.write('named.conf', text)]
+
+
+class SmartDns(Peer):
+    name, program, version_word = 'smartdns', 'smartdns', '-v'
+
+    def command(self, upstreams):
+        text = SMARTDNS.format(address=self.address, port=self.port, directory=self.directory)
+        text += ''.join(f'server {address}:{port}\n' for address, port in upstreams)
+        return [self.program, '-f', '-p', '-', '-c', self.write('smartdns.conf', text)]
 
 
 class Dnsmasq(Peer):
@@ -140,11 +252,12 @@ class Dnsmasq(Peer):
 
 
 ALL = (Ouzel, Unbound, Dnsdist, Dnsmasq)
+CACHES = (Ouzel, Unbound, Dnsdist, DnsdistVector, Recursor, Knot, Bind, Dnsmasq, SmartDns)
 
 
-def chosen(names):
+def chosen(names, among=ALL):
     """The classes of these names, or of all that are installed."""
-    known = {peer.name: peer for peer in ALL}
+    known = {peer.name: peer for peer in among}
     if names:
         return [known[name] for name in names]
-    return [peer for peer in ALL if peer.installed()]
+    return [peer for peer in among if peer.installed()]

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The other floor: a UDP server that does nothing but send each datagram back, by io_uring exactly
+// as ouzel uses it: its own ring (io/engine/ring.h), its own kind of socket, buffers of its size,
+// one send for each reply, submitted with the wait for what comes next. It sets QR, as echo_mmsg
+// does.
+//
+//   echo_ring ADDRESS:PORT
+//
+// Runs until a signal ends it.
+#include "core/address.h"
+#include "io/engine/ring.h"
+#include "io/engine/udp.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ENTRIES = 512,
+    EVENTS = 256,
+    BUFFERS = 1024,
+    BUFFER_SIZE = 640,
+    TAG_DATAGRAM = 1,
+    TAG_SENT = 2,
+};
+
+// The buffers of the datagrams that were sent back last: sends read them when they are submitted,
+// with the next wait.
+struct sending {
+    uint16_t buffers[EVENTS];
+    unsigned count;
+};
+
+static void send_back(struct ring *ring, const struct ring_event *event, struct sending *sending)
+{
+    struct datagram datagram;
+    uint8_t *buffer = ring_buffer(ring, 0, event->buffer);
+    sending->buffers[sending->count++] = event->buffer;
+    if (!ring_datagram(ring, event, 0, false, &datagram) || datagram.len < 3)
+        return;
+    buffer[datagram.bytes - buffer + 2] |= 0x80; // QR
+    ring_send_to(ring, 0, datagram.bytes, datagram.len, datagram.from, TAG_SENT);
+}
+
+static void round_do(struct ring *ring, const struct ring_event *events, int count,
+                     struct sending *sending)
+{
+    bool armed = true;
+    for (unsigned i = 0; i < sending->count; i++)
+        ring_buffer_return(ring, 0, sending->buffers[i]);
+    sending->count = 0;
+    for (int i = 0; i < count; i++) {
+        if (events[i].tag != TAG_DATAGRAM)
+            continue;
+        armed &= events[i].more;
+        if (events[i].has_buffer)
+            send_back(ring, &events[i], sending);
+    }
+    if (!armed)
+        ring_receive_from(ring, 0, 0, false, TAG_DATAGRAM);
+}
+
+static int serve(int fd)
+{
+    static struct ring_event events[EVENTS];
+    static struct sending sending;
+    struct ring *ring;
+    int error = ring_open(&ring, ENTRIES, 1);
+    if (error < 0)
+        return error;
+    error = ring_buffers(ring, 0, BUFFERS, BUFFER_SIZE);
+    if (error == 0)
+        error = ring_file(ring, 0, fd);
+    if (error == 0)
+        error = ring_start(ring);
+    if (error == 0)
+        ring_receive_from(ring, 0, 0, false, TAG_DATAGRAM);
+    while (error == 0) {
+        int count = ring_wait(ring, UINT64_MAX, events, EVENTS);
+        if (count < 0)
+            error = count;
+        else
+            round_do(ring, events, count, &sending);
+    }
+    ring_close(ring);
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    struct address address;
+    if (argc != 2 || !address_parse(&address, argv[1], strlen(argv[1]), 53)) {
+        fprintf(stderr, "usage: %s ADDRESS:PORT\n", argv[0]);
+        return 2;
+    }
+    int fd = udp_listen(&address);
+    int error = fd < 0 ? fd : serve(fd);
+    fprintf(stderr, "echo_ring: %s\n", strerror(-error));
+    return 1;
+}
