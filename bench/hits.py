@@ -118,12 +118,16 @@ def publish(options, text):
     print(f'written: {os.path.relpath(PAGE, ROOT)}')
 
 
-def measure(options):
+def needs_check(what):
     if os.geteuid() != 0:
-        raise Trouble('hits makes network namespaces: run it as root')
+        raise Trouble(f'{what} makes network namespaces: run it as root')
     tools_check('ip', 'kxdpgun', 'dnsperf', 'nsd', 'taskset')
     if len(os.sched_getaffinity(0)) < 2:
-        raise Trouble('hits needs two CPUs: one for the servers, one for the generator')
+        raise Trouble(f'{what} needs two CPUs: one for the servers, one for the generator')
+
+
+def measure(options):
+    needs_check('hits')
     cleaner = Cleaner()
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     cleaner.add(shutil.rmtree, directory, True)
