@@ -311,16 +311,20 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
     return privileges_drop(user, why);
 }
 
-// A kernel that has no filters is no reason not to serve.
-static void calls_limit(const struct daemon *d)
+// A kernel that has no filters is no reason not to serve. The filter of the process before, where
+// it had one, is ours as well, and each one more would be asked at every call.
+static void calls_limit(struct daemon *d)
 {
     char why[SANDBOX_WHY_SIZE];
-    if (!settings_of(d)->server_sandbox)
-        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "off");
-    else if (sandbox_enter(why) == 0)
-        log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", "on");
-    else
-        log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
+    d->sandboxed = d->inheritance && d->inheritance->sandboxed;
+    if (!d->sandboxed && settings_of(d)->server_sandbox) {
+        d->sandboxed = sandbox_enter(why) == 0;
+        if (!d->sandboxed) {
+            log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
+            return;
+        }
+    }
+    log_writef(&d->log, LOG_INFO, "sandbox", "state", "%s", d->sandboxed ? "on" : "off");
 }
 
 // Gives up what running does not need and starts all threads: in this order, as each gets the

@@ -37,6 +37,7 @@ struct daemon {
     struct query_log *query_log;
     struct log log;
     int signal_fd;
+    bool sandboxed; // the filter of system calls is in force
     time_t started; // Unix time
     char program[PATH_MAX];
     struct upgrade *heir; // the process that has taken over from this one

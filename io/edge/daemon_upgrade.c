@@ -38,7 +38,7 @@ static char **command_line(struct daemon *d)
 
 static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
 {
-    struct inheritance inheritance = {.stats_fd = -1, .control_fd = -1};
+    struct inheritance inheritance = {.stats_fd = -1, .control_fd = -1, .sandboxed = d->sandboxed};
     int error = engine_estate(d->engine, &inheritance.estate);
     if (d->stats) {
         inheritance.stats = settings_of(d)->stats_listen;

@@ -55,6 +55,8 @@ struct head {
     uint32_t worker_count;
     uint64_t clock_offset_us;
     struct cookie_source cookies;
+    uint32_t sandboxed;
+    uint32_t unused;
 };
 
 // Descriptors `first` and on of an address.
@@ -337,6 +339,7 @@ int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
         .worker_count = estate->worker_count,
         .clock_offset_us = estate->clock_offset_us,
         .cookies = estate->cookies,
+        .sandboxed = inheritance->sandboxed,
     };
     int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &estate->region_fd, 1);
     for (size_t i = 0; i < estate->count && error == 0; i++)
@@ -420,6 +423,7 @@ static int head_take(struct inheritance *in, const struct packet *packet)
     estate_init(&in->estate, head.worker_count);
     in->estate.clock_offset_us = head.clock_offset_us;
     in->estate.cookies = head.cookies;
+    in->sandboxed = head.sandboxed;
     in->estate.region_fd = packet->fd_count == 1 ? packet->fds[0] : -1;
     return 0;
 }

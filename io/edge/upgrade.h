@@ -26,6 +26,7 @@ struct inheritance {
     int stats_fd;
     char control[108]; // a path
     int control_fd;
+    bool sandboxed; // the filter of system calls is in force, and stays so
     char why[UPGRADE_WHY_SIZE];
 };
 

@@ -214,6 +214,18 @@ class Upgrade(Case):
         self.assertEqual(asked(cookie), cookie)
         self.assertEqual(ouzel.total('ouzel_cookies_total', verdict='valid'), 1)
 
+    def test_one_filter_of_system_calls(self):
+        """However often a new process takes over."""
+        ouzel = self.start(self.upstream())
+
+        def filters():
+            with open(f'/proc/{ouzel.pid}/status', encoding='ascii') as file:
+                return re.search(r'^Seccomp_filters:\s+(\d+)', file.read(), re.M)[1]
+        before = filters()
+        for _ in range(3):
+            self.upgrade(ouzel)
+        self.assertEqual(filters(), before)
+
     def test_wrong_settings_are_refused(self):
         fake = self.upstream()
         ouzel = self.start(fake)
