@@ -14,7 +14,7 @@ _ouzel() {
     serve | check)
         mapfile -t COMPREPLY < <(compgen -W '--config --listen --upstream --workers --stats --control' -- "$word") ;;
     ctl)
-        mapfile -t COMPREPLY < <(compgen -W '--control --json stats upstreams top explain flush reload upgrade snapshot log' -- "$word") ;;
+        mapfile -t COMPREPLY < <(compgen -W '--control --json stats upstreams top explain flush reload upgrade drain snapshot log' -- "$word") ;;
     help)
         mapfile -t COMPREPLY < <(compgen -W 'serve check ctl help version settings sample manual manual-settings completion' -- "$word") ;;
     esac

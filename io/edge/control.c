@@ -104,6 +104,11 @@ static bool order_upgrade(const struct request *r)
     return daemon_upgrade(r->daemon, r->report);
 }
 
+static bool order_drain(const struct request *r)
+{
+    return daemon_drain(r->daemon, r->report);
+}
+
 static bool order_snapshot(const struct request *r)
 {
     return daemon_snapshot(r->daemon, r->report);
@@ -138,6 +143,12 @@ const struct order orders[] = {
      {NULL},
      {NULL},
      true},
+    {"drain",
+     "",
+     "say at /readyz that nobody should come, and end when nobody asks any more",
+     {NULL},
+     {NULL},
+     true},
     {"snapshot", "", "write the answers to the file of cache.snapshot", {NULL}, {NULL}, true},
     {"log",
      "LEVEL",
@@ -149,8 +160,8 @@ const struct order orders[] = {
 };
 
 static bool (*const doers[])(const struct request *r) = {
-    order_stats,  order_upstreams, order_top,      order_explain, order_flush,
-    order_reload, order_upgrade,   order_snapshot, order_log,
+    order_stats,  order_upstreams, order_top,   order_explain,  order_flush,
+    order_reload, order_upgrade,   order_drain, order_snapshot, order_log,
 };
 
 // --- HTTP ----------------------------------------------------------------------------------------

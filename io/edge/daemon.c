@@ -130,6 +130,23 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
     return done;
 }
 
+bool daemon_drain(struct daemon *d, FILE *report)
+{
+    pthread_mutex_lock(&d->turn);
+    bool done = is_in_charge(d, report) && !d->draining;
+    if (done) {
+        d->draining = true;
+        if (d->stats)
+            stats_unready(d->stats);
+        log_write(&d->log, LOG_INFO, "draining", NULL);
+        main_wake(d);
+    }
+    pthread_mutex_unlock(&d->turn);
+    fprintf(report,
+            done ? "draining: it ends when nobody asks any more\n" : "it drains or ends already\n");
+    return done;
+}
+
 bool daemon_log_level(struct daemon *d, const char *word, FILE *report)
 {
     const struct settings_option *option = settings_find("log", "level", strlen("level"));
@@ -196,7 +213,12 @@ static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void 
 struct calendar {
     uint64_t snapshot_ms, snapshot_every_ms; // 0: never
     uint64_t alive_ms, alive_every_ms;
+    uint64_t drain_ms, drain_end_ms; // while it drains
+    uint64_t asked, quiet_since_ms;  // queries so far, and since when there were no more
+    bool drained;
 };
+
+enum { DRAIN_EVERY_MS = 500, DRAIN_QUIET_MS = 3000, DRAIN_MAX_MS = 300000 };
 
 static uint64_t now_ms(void)
 {
@@ -215,6 +237,31 @@ static struct calendar calendar_make(const struct settings *settings)
     return calendar;
 }
 
+static uint64_t asked_count(const struct daemon *d)
+{
+    struct counters sum;
+    engine_counters(d->engine, &sum);
+    return sum.values[COUNTER_queries] + sum.values[COUNTER_queries_tcp];
+}
+
+static void drain_begin(struct daemon *d, struct calendar *calendar)
+{
+    calendar->drain_ms = calendar->quiet_since_ms = now_ms();
+    calendar->drain_end_ms = now_ms() + DRAIN_MAX_MS;
+    calendar->asked = asked_count(d);
+}
+
+static void drain_look(struct daemon *d, struct calendar *calendar)
+{
+    uint64_t asked = asked_count(d);
+    if (asked != calendar->asked)
+        calendar->quiet_since_ms = now_ms();
+    calendar->asked = asked;
+    bool quiet = now_ms() - calendar->quiet_since_ms >= DRAIN_QUIET_MS && engine_is_done(d->engine);
+    calendar->drained = quiet || now_ms() >= calendar->drain_end_ms;
+    calendar->drain_ms = now_ms() + DRAIN_EVERY_MS;
+}
+
 // Does what is due; returns how long to wait for the next, as poll takes it.
 static int calendar_do(struct daemon *d, struct calendar *calendar)
 {
@@ -229,14 +276,35 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
             notify_alive();
         calendar->alive_ms = now_ms() + calendar->alive_every_ms;
     }
+    if (calendar->drain_ms > 0 && now_ms() >= calendar->drain_ms)
+        drain_look(d, calendar);
     if (calendar->snapshot_every_ms > 0)
         next_ms = calendar->snapshot_ms;
+    if (calendar->drain_ms > 0 && calendar->drain_ms < next_ms)
+        next_ms = calendar->drain_ms;
     if (calendar->alive_every_ms > 0 && calendar->alive_ms < next_ms)
         next_ms = calendar->alive_ms;
     if (next_ms == UINT64_MAX)
         return -1;
     uint64_t now = now_ms();
     return next_ms > now ? (int)(next_ms - now) : 0;
+}
+
+static bool has_heir(struct daemon *d)
+{
+    pthread_mutex_lock(&d->turn);
+    bool has = d->heir;
+    pthread_mutex_unlock(&d->turn);
+    return has;
+}
+
+// Something has changed: is it that there is an heir?
+static bool heir_is_there(struct daemon *d)
+{
+    uint64_t count;
+    ssize_t taken = read(d->wake_fd, &count, sizeof count);
+    (void)taken; // poll has seen it
+    return has_heir(d);
 }
 
 // Waits until the daemon is to end and does meanwhile what is due; returns the exit status that the
@@ -246,19 +314,25 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
     struct pollfd fds[] = {
         {.fd = d->signal_fd, .events = POLLIN},
         {.fd = engine_failure_fd(d->engine), .events = POLLIN},
-        {.fd = d->heir_fd, .events = POLLIN},
+        {.fd = d->wake_fd, .events = POLLIN},
         {.fd = d->before_fd, .events = POLLIN},
     };
     for (;;) {
         int ready = poll(fds, 4, calendar_do(d, calendar));
+        if (calendar->drained) {
+            log_write(&d->log, LOG_INFO, "drained, ending", NULL);
+            return STATUS_FINE;
+        }
         if (ready <= 0)
             continue;
         if (fds[1].revents)
             return STATUS_FAILED;
-        if (fds[2].revents) {
+        if (fds[2].revents && heir_is_there(d)) {
             finish(d);
             return STATUS_FINE;
         }
+        if (fds[2].revents)
+            drain_begin(d, calendar);
         if (fds[3].revents) {
             before_heard(d);
             fds[3].fd = d->before_fd;
@@ -363,14 +437,6 @@ static void servers_close(struct daemon *d)
     d->stats = NULL;
 }
 
-static bool has_heir(struct daemon *d)
-{
-    pthread_mutex_lock(&d->turn);
-    bool has = d->heir;
-    pthread_mutex_unlock(&d->turn);
-    return has;
-}
-
 // Runs the engine until something ends it.
 static int engine_run(struct daemon *d)
 {
@@ -463,10 +529,10 @@ int daemon_run(int argc, char **argv)
     struct daemon d = {
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
     d.generation = calloc(1, sizeof *d.generation);
-    d.heir_fd = eventfd(0, EFD_CLOEXEC);
+    d.wake_fd = eventfd(0, EFD_CLOEXEC);
     program_find(&d);
     int status = STATUS_FAILED;
-    if (d.generation && d.heir_fd >= 0 && before_take(&d))
+    if (d.generation && d.wake_fd >= 0 && before_take(&d))
         status = settings_take(&d);
     if (status == STATUS_FINE) {
         log_take(&d, &d.generation->settings);
@@ -478,6 +544,6 @@ int daemon_run(int argc, char **argv)
     before_drop(&d);
     free(d.inheritance);
     free(d.heir);
-    close(d.heir_fd);
+    close(d.wake_fd);
     return status;
 }

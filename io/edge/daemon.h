@@ -24,6 +24,10 @@ bool daemon_reload(struct daemon *daemon, FILE *report);
 // (upgrade.h); this one ends when it has answered what it was asked.
 bool daemon_upgrade(struct daemon *daemon, FILE *report);
 
+// Says at /readyz that nobody should come any more, goes on answering, and ends when nobody has
+// asked anything for three seconds and all have their answers, or after five minutes.
+bool daemon_drain(struct daemon *daemon, FILE *report);
+
 // Writes the answers to the file that cache.snapshot names.
 bool daemon_snapshot(struct daemon *daemon, FILE *report);
 

@@ -41,7 +41,8 @@ struct daemon {
     time_t started; // Unix time
     char program[PATH_MAX];
     struct upgrade *heir; // the process that has taken over from this one
-    int heir_fd;          // an eventfd, written then
+    bool draining;        // it is to end when nobody asks any more
+    int wake_fd;          // an eventfd, written when one of these two has changed
     int before_fd;        // to the process that this one takes over from; -1: none
     struct inheritance *inheritance;
 };
@@ -90,6 +91,9 @@ void before_replaced(struct daemon *daemon);
 
 // It tells what it has counted meanwhile.
 void before_heard(struct daemon *daemon);
+
+// Tells the main thread that there is an heir, or that this is to drain.
+void main_wake(struct daemon *daemon);
 
 // Answers what was asked of this process, while the heir hears what is asked from now on.
 void finish(struct daemon *daemon);

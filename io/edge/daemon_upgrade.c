@@ -73,6 +73,12 @@ static int give_way(struct daemon *d, struct upgrade *upgrade)
     return error;
 }
 
+void main_wake(struct daemon *d)
+{
+    ssize_t written = write(d->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+    (void)written; // an eventfd takes it
+}
+
 static bool upgrade_do(struct daemon *d, FILE *report)
 {
     struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
@@ -86,8 +92,7 @@ static bool upgrade_do(struct daemon *d, FILE *report)
         log_writef(&d->log, LOG_INFO, "another process has taken over", "pid", "%d", upgrade->pid);
         fprintf(report, "process %d has taken over\n", upgrade->pid);
         notify_heir(upgrade->pid);
-        ssize_t written = write(d->heir_fd, &(uint64_t){1}, sizeof(uint64_t));
-        (void)written; // an eventfd takes it
+        main_wake(d);
         return true;
     }
     const char *why = upgrade && upgrade->why[0] ? upgrade->why : strerror(-error);

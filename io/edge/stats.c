@@ -20,8 +20,9 @@ enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15 };
 struct stats {
     struct engine *engine;
     struct MHD_Daemon *daemon;
-    int fd;   // until the daemon has it
-    bool top; // who asks most is told
+    int fd;
+    bool top;     // who asks most is told
+    bool unready; // nobody should come; atomic
     time_t started;
 };
 
@@ -304,10 +305,20 @@ static void top_resource(const struct stats *stats, FILE *to)
     (void)report_top(stats->engine, true, to);
 }
 
+static bool is_unready(const struct stats *stats)
+{
+    return __atomic_load_n(&stats->unready, __ATOMIC_RELAXED);
+}
+
 static void health_resource(const struct stats *stats, FILE *to)
 {
     (void)stats; // that this is answered is the news
     fputs("ok\n", to);
+}
+
+static void ready_resource(const struct stats *stats, FILE *to)
+{
+    fputs(is_unready(stats) ? "draining\n" : "ok\n", to);
 }
 
 static void page_resource(const struct stats *stats, FILE *to)
@@ -320,13 +331,15 @@ static const struct resource {
     const char *path;
     const char *type;
     void (*print)(const struct stats *stats, FILE *to);
-    bool of_top; // is there where who asks most is told
+    bool of_top;   // is there where who asks most is told
+    bool of_ready; // fails where nobody should come
 } resources[] = {
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_resource, false},
-    {"/stats.json", "application/json", json_resource, false},
-    {"/top.json", "application/json", top_resource, true},
-    {"/healthz", "text/plain; charset=utf-8", health_resource, false},
-    {"/", "text/html; charset=utf-8", page_resource, false},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_resource, false, false},
+    {"/stats.json", "application/json", json_resource, false, false},
+    {"/top.json", "application/json", top_resource, true, false},
+    {"/healthz", "text/plain; charset=utf-8", health_resource, false, false},
+    {"/readyz", "text/plain; charset=utf-8", ready_resource, false, true},
+    {"/", "text/html; charset=utf-8", page_resource, false, false},
 };
 
 static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Connection *connection,
@@ -342,7 +355,9 @@ static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Conne
         free(body);
         return MHD_NO;
     }
-    return http_respond(connection, MHD_HTTP_OK, resource->type, body, len);
+    bool fails = resource->of_ready && is_unready(stats);
+    return http_respond(connection, fails ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+                        resource->type, body, len);
 }
 
 static enum MHD_Result request(void *context, struct MHD_Connection *connection, const char *url,
@@ -363,8 +378,8 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
     }
     return http_respond_text(
         connection, MHD_HTTP_NOT_FOUND,
-        "not here; there are /, /metrics, /stats.json, /top.json (with `stats.top`) and "
-        "/healthz\n");
+        "not here; there are /, /metrics, /stats.json, /top.json (with `stats.top`), "
+        "/healthz, /readyz\n");
 }
 
 static int listen_on(const struct address *address)
@@ -428,6 +443,11 @@ void stats_close(struct stats *stats)
 int stats_fd(const struct stats *stats)
 {
     return stats->fd;
+}
+
+void stats_unready(struct stats *stats)
+{
+    __atomic_store_n(&stats->unready, true, __ATOMIC_RELAXED);
 }
 
 void stats_yield(struct stats *stats)

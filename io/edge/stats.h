@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 
-// The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, and a page at /
-// that shows the counters; where `top` is set also /top.json: who asks most, and what for. An HTTP
-// server (libmicrohttpd) in a thread of its own, which only reads what the workers count.
+// The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, /readyz, and a
+// page at / that shows the counters; where `top` is set also /top.json: who asks most, and what
+// for. An HTTP server (libmicrohttpd) in a thread of its own, which only reads what the workers
+// count.
 
 struct stats; // opaque
 
@@ -24,6 +25,9 @@ void stats_close(struct stats *stats);
 // The socket, which stays the server's; and takes no more connections from it.
 [[nodiscard]] int stats_fd(const struct stats *stats);
 void stats_yield(struct stats *stats);
+
+// From now on /readyz says that nobody should come.
+void stats_unready(struct stats *stats);
 
 // Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
 void stats_print(struct engine *engine, int64_t started, bool json, FILE *to);

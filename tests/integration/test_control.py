@@ -57,6 +57,25 @@ class Control(Case):
                                             'ouzel_queries_total'),
                          ouzel.total('ouzel_queries_total'))
 
+    def test_drain(self):
+        """Whoever looks at /readyz sends nobody any more; who still comes has his answer."""
+        ouzel = self.start(self.upstream())
+        ask(ouzel.server, 'a.example')
+        self.assertEqual(ouzel.http('/readyz')[0], 200)
+        self.assertIn('draining', self.ctl('drain'))
+        self.assertEqual(ouzel.http('/readyz')[::2], (503, 'draining\n'))
+        self.assertEqual(ouzel.http('/healthz')[0], 200)
+        self.assertIn('already', self.ctl('drain', status=1))
+        end = time.monotonic() + 5  # longer than it waits for somebody to ask
+        while time.monotonic() < end:
+            self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+            time.sleep(0.3)
+        quiet = time.monotonic()
+        self.assertEqual(ouzel.wait(10), 0, ouzel.output())
+        self.assertGreater(time.monotonic() - quiet, 2)
+        self.assertIn('drained, ending', ouzel.output())
+        self.assertFalse(os.path.exists(self.path))
+
     def test_upstreams(self):
         good, dead = self.upstream(), self.upstream(lambda asked: None)
         ouzel = self.start(good, dead)
