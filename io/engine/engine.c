@@ -65,7 +65,7 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
-    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted
+    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted; atomic
     struct counters carried;             // of those before this one; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something
@@ -704,10 +704,12 @@ bool engine_has_cache(const struct engine *engine)
 int engine_tap(struct engine *engine, uint32_t every)
 {
     // Taken once, when it is first wanted; kept to the end.
-    if (every > 0 && !engine->tap_bytes)
-        engine->tap_bytes = malloc((size_t)engine->worker_count * TAP_SIZE);
-    if (every > 0 && !engine->tap_bytes)
-        return -ENOMEM;
+    if (every > 0 && !engine->tap_bytes) {
+        uint8_t *bytes = malloc((size_t)engine->worker_count * TAP_SIZE);
+        if (!bytes)
+            return -ENOMEM;
+        __atomic_store_n(&engine->tap_bytes, bytes, __ATOMIC_RELAXED);
+    }
     for (unsigned i = 0; i < engine->worker_count; i++) {
         struct tap *tap = worker_tap(engine->workers[i]);
         if (every > 0 && !tap->ring.bytes)
@@ -748,6 +750,8 @@ void engine_memory(const struct engine *engine, struct engine_memory *memory)
     *memory = (struct engine_memory){.cache = engine->region_size};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_memory(engine->workers[i], &memory->tables, &memory->buffers);
+    if (__atomic_load_n(&engine->tap_bytes, __ATOMIC_RELAXED))
+        memory->buffers += (uint64_t)engine->worker_count * TAP_SIZE;
     memory->rules = __atomic_load_n(&engine->rules_octets, __ATOMIC_RELAXED);
     memory->local = __atomic_load_n(&engine->local_octets, __ATOMIC_RELAXED);
 }
