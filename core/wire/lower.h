@@ -47,6 +47,13 @@ static inline void lower_few(uint8_t *to, const uint8_t *from, size_t len)
     lower_eight(to + len - 8, from + len - 8);
 }
 
+// Whole blocks, up to the one that holds the last octet: reads and writes up to fifteen behind it.
+static inline void lower_blocks(uint8_t *to, const uint8_t *from, size_t len)
+{
+    for (size_t i = 0; i < len; i += sizeof(lower_block))
+        lower_sixteen(to + i, from + i);
+}
+
 // What is left at the end is done with octets before it, to which that does nothing more.
 static inline void lower_octets(uint8_t *to, const uint8_t *from, size_t len)
 {
