@@ -81,18 +81,16 @@ static uint64_t key_word(const uint8_t *from)
     return word;
 }
 
-// Compares a key with one that nobody writes to.
+// Compares a key of a word or more with one that nobody writes to. What is left at the end is
+// compared with octets before it.
 static inline bool key_equal(const uint8_t *bytes, const struct cache_key *key)
 {
-    if (key->len < 2 * LAYOUT_WORD)
-        return memcmp(bytes, key->bytes, key->len) == 0;
-    // What is left at the end is compared with octets before it. Two words at once.
-    size_t last = key->len - 2 * LAYOUT_WORD;
-    for (size_t at = 0; at < last; at += 2 * LAYOUT_WORD) {
-        if (memcmp(bytes + at, key->bytes + at, 2 * LAYOUT_WORD) != 0)
+    size_t last = key->len - LAYOUT_WORD;
+    for (size_t at = 0; at < last; at += LAYOUT_WORD) {
+        if (key_word(bytes + at) != key_word(key->bytes + at))
             return false;
     }
-    return memcmp(bytes + last, key->bytes + last, 2 * LAYOUT_WORD) == 0;
+    return key_word(bytes + last) == key_word(key->bytes + last);
 }
 
 // Compares a key of less than a word, `down` bits above the beginning of a word.
@@ -165,15 +163,13 @@ bool entry_is(const struct cache *cache, const struct layout_shard *shard, uint6
 }
 
 // What a lookup gives of an entry, which begins with `word`, but for its value.
-static inline void entry_tell(const struct layout_shard *shard, const uint64_t *entry,
-                              uint64_t word, struct cache_hit *hit)
+static inline void entry_tell(const uint64_t *entry, uint64_t word, struct cache_hit *hit)
 {
     uint64_t times = load(&entry[1]);
     hit->value_len = (uint32_t)layout_value_len(word);
     hit->birth_s = (uint32_t)times;
     hit->expiry_s = (uint32_t)(times >> 32);
     hit->asked = (uint8_t)layout_asked(word);
-    hit->offset = offset_of(shard, entry);
 }
 
 static inline void hit_mark(uint64_t *entry, uint64_t word)
@@ -210,7 +206,8 @@ static inline enum outcome bucket_read(const struct cache *cache, const struct l
     uint64_t word;
     uint64_t *entry = bucket_find(cache, shard, bucket, key, &word);
     if (entry) {
-        entry_tell(shard, entry, word, hit);
+        entry_tell(entry, word, hit);
+        hit->offset = offset_of(shard, entry);
         racy_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
                   hit->value_len < value_size ? hit->value_len : value_size);
     }
@@ -306,26 +303,28 @@ void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_see
 
 // R1 and R2 were done by cache_seek_entry. The key lies right behind the value: it is copied as
 // well and compared in the copy, which takes less than to compare it where a writer may be at work.
+// What `seek` holds is read again at the end, as there are too few registers to keep it.
 bool cache_seek_end(const struct cache *cache, const struct cache_seek *seek,
                     const struct cache_key *key, void *value, size_t value_size,
                     struct cache_hit *hit)
 {
-    const struct layout_bucket *bucket = seek->bucket;
-    const struct layout_shard *shard = seek->shard;
     uint64_t word;
-    if (seek->offset == 0 || !entry_resembles(cache, shard, seek->offset, key, &word))
+    if (seek->offset == 0 || key->len < LAYOUT_WORD ||
+        !entry_resembles(cache, seek->shard, seek->offset, key, &word))
         return false;
-    uint64_t *entry = entry_at(shard, seek->offset);
+    uint64_t *entry = entry_at(seek->shard, seek->offset);
     size_t value_len = layout_value_len(word);
     size_t words = (value_len + key->len + LAYOUT_WORD - 1) / LAYOUT_WORD;
     if (words > value_size / LAYOUT_WORD)
         return false;
+    entry_tell(entry, word, hit);
     words_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, words);
-    entry_tell(shard, entry, word, hit);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    const struct layout_bucket *bucket = seek->bucket;
     if (load(&bucket->sequence) != seek->sequence ||
         !key_equal((const uint8_t *)value + value_len, key))
         return false;
+    hit->offset = seek->offset;
     hit_mark(entry, word);
     return true;
 }
