@@ -49,8 +49,7 @@ struct cache_hit {
     uint32_t birth_s;
     uint32_t expiry_s; // the caller decides whether it has passed and what that means
     uint8_t asked;     // hits before this one since this value was stored, up to CACHE_HITS_MAX
-    uint64_t word;     // for the cache's own use, as the next
-    uint64_t offset;
+    uint64_t offset;   // of the entry in its shard, for tests
 };
 
 enum cache_verdict { CACHE_MISS, CACHE_HIT };
@@ -89,10 +88,26 @@ static inline uint32_t cache_shard_of(const struct cache *cache, uint64_t hash)
 [[nodiscard]] enum cache_verdict cache_peek(const struct cache *cache, const struct cache_key *key,
                                             void *value, size_t value_size, struct cache_hit *hit);
 
-// For callers that work in stages of their own: begin to fetch what the lookup of `hash` will touch
-// first (its bucket), and then, when that has had time to arrive, the entry. Both only hint.
+// A lookup in three stages, for callers that make many at once: between them what the next one
+// touches (the bucket, then the entry) has time to arrive from memory. What the first two find out
+// is kept in `seek`, for the cache's own use. The last one is cache_lookup in short: true, and
+// it is a hit; false, and only cache_lookup can tell. It does so whatever has happened meanwhile.
+// It may write to all of `value`, and nearly always finds what is there if that and its key, which
+// it copies as well, have room.
+struct cache_seek {
+    const void *shard;
+    const void *bucket;
+    uint64_t sequence;
+    uint64_t offset;
+};
+void cache_seek_bucket(const struct cache *cache, uint64_t hash, struct cache_seek *seek);
+void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_seek *seek);
+[[nodiscard]] bool cache_seek_end(const struct cache *cache, const struct cache_seek *seek,
+                                  const struct cache_key *key, void *value, size_t value_size,
+                                  struct cache_hit *hit);
+
+// Begins to fetch what an insertion will touch first.
 void cache_prefetch_bucket(const struct cache *cache, uint64_t hash);
-void cache_prefetch_entry(const struct cache *cache, uint64_t hash);
 
 // Many lookups at once: all buckets are fetched, then all entries, then all are copied, so that the
 // waits for memory overlap. 16 to 64 at a time are best.
@@ -102,6 +117,7 @@ struct cache_request {
     size_t value_size;
     enum cache_verdict verdict; // filled in, as the next
     struct cache_hit hit;
+    struct cache_seek seek; // for the cache's own use
 };
 void cache_lookup_batch(const struct cache *cache, struct cache_request *requests, size_t count);
 

@@ -43,20 +43,35 @@ _Static_assert(LAYOUT_HITS_MASK == CACHE_HITS_MAX && LAYOUT_ASKED_MASK == CACHE_
                                          LAYOUT_ASKED_MASK << LAYOUT_ASKED_SHIFT),
                "both count equally far");
 
-// The one place where words are read that a writer may be overwriting. Each is one relaxed atomic
+// The places where words are read that a writer may be overwriting. Each is one relaxed atomic
 // load, so what comes out may be a mixture of old and new but is never undefined.
+
+static inline void word_copy(uint8_t *to, const uint64_t *from)
+{
+    uint64_t word = load(from);
+    memcpy(to, &word, sizeof word);
+}
+
+static inline void words_copy(uint8_t *to, const uint64_t *from, size_t count)
+{
+    for (; count % 4 != 0; count--, from++, to += LAYOUT_WORD)
+        word_copy(to, from);
+    for (; count > 0; count -= 4, from += 4, to += (size_t)4 * LAYOUT_WORD) {
+        word_copy(to, from);
+        word_copy(to + LAYOUT_WORD, from + 1);
+        word_copy(to + (size_t)2 * LAYOUT_WORD, from + 2);
+        word_copy(to + (size_t)3 * LAYOUT_WORD, from + 3);
+    }
+}
+
 void racy_copy(void *to, const uint64_t *from, size_t len)
 {
-    uint8_t *out = to;
-    for (; len >= LAYOUT_WORD; len -= LAYOUT_WORD, out += LAYOUT_WORD, from++) {
-        uint64_t word = load(from);
-        memcpy(out, &word, LAYOUT_WORD);
-    }
-    if (len > 0) {
-        uint64_t word = load(from);
-        for (size_t i = 0; i < len; i++)
-            out[i] = (uint8_t)(word >> 8 * i);
-    }
+    size_t whole = len & ~(size_t)(LAYOUT_WORD - 1);
+    words_copy(to, from, whole / LAYOUT_WORD);
+    if (len == whole)
+        return;
+    uint64_t word = load(from + whole / LAYOUT_WORD);
+    memcpy((uint8_t *)to + whole, &word, len - whole);
 }
 
 static uint64_t key_word(const uint8_t *from)
@@ -66,46 +81,78 @@ static uint64_t key_word(const uint8_t *from)
     return word;
 }
 
-// Compares a key that begins `at` octets behind a word. It reads the words that hold the key, each
-// once, and no other.
-static bool racy_equal(const uint64_t *from, size_t at, const struct cache_key *key)
+// Compares a key of a word or more with one that nobody writes to. What is left at the end is
+// compared with octets before it.
+static inline bool key_equal(const uint8_t *bytes, const struct cache_key *key)
 {
-    const uint8_t *bytes = key->bytes;
-    size_t left = key->len, skip = at % LAYOUT_WORD;
-    unsigned down = 8 * (unsigned)skip;
-    from += at / LAYOUT_WORD;
-    uint64_t word = load(from) >> down;
-    for (; left > LAYOUT_WORD; left -= LAYOUT_WORD, bytes += LAYOUT_WORD) {
-        // There are more octets than in this word, so the next one is the key's as well. To shift
-        // twice is to shift by 64 where `down` is 0.
-        uint64_t next = load(++from);
-        if ((word | next << 1 << (63 - down)) != key_word(bytes))
+    size_t last = key->len - LAYOUT_WORD;
+    for (size_t at = 0; at < last; at += LAYOUT_WORD) {
+        if (key_word(bytes + at) != key_word(key->bytes + at))
             return false;
-        word = next >> down;
     }
-    // One to eight octets.
-    if (skip + left > LAYOUT_WORD)
-        word |= load(++from) << (64 - down);
-    uint64_t wanted = 0;
-    if (key->len >= LAYOUT_WORD)
-        wanted = key_word(bytes + left - LAYOUT_WORD) >> (64 - 8 * left);
-    else
-        memcpy(&wanted, bytes, left);
-    return (word ^ wanted) << (64 - 8 * left) == 0;
+    return key_word(bytes + last) == key_word(key->bytes + last);
 }
 
-// Finds out whether the entry at `offset` is the key's and if so, gives its first word.
-static bool entry_match(const struct cache *cache, const struct layout_shard *shard,
-                        uint64_t offset, const struct cache_key *key, uint64_t *word)
+// Compares a key of less than a word, `down` bits above the beginning of a word.
+[[gnu::noinline]] static bool short_equal(const uint64_t *from, unsigned down,
+                                          const struct cache_key *key)
 {
+    uint64_t word = load(from) >> down, wanted = 0;
+    unsigned bits = 8 * key->len;
+    if (down + bits > 64)
+        word |= load(from + 1) << (64 - down);
+    memcpy(&wanted, key->bytes, key->len);
+    return (word ^ wanted) << (64 - bits) == 0;
+}
+
+// Compares a key that begins `at` octets behind a word. It reads the words that hold the key, each
+// once, and no other: in the first there are other octets in front of the key's, in the last behind
+// them.
+static inline bool racy_equal(const uint64_t *from, size_t at, const struct cache_key *key)
+{
+    const uint8_t *bytes = key->bytes;
+    size_t skip = at % LAYOUT_WORD, len = key->len;
+    unsigned down = 8 * (unsigned)skip;
+    from += at / LAYOUT_WORD;
+    if (len < LAYOUT_WORD)
+        return short_equal(from, down, key);
+    if ((load(from) ^ key_word(bytes) << down) >> down != 0)
+        return false;
+    size_t done = LAYOUT_WORD - skip;
+    for (from++; done + LAYOUT_WORD <= len; done += LAYOUT_WORD) {
+        if (load(from++) != key_word(bytes + done))
+            return false;
+    }
+    if (done == len)
+        return true;
+    unsigned up = 8 * (unsigned)(done + LAYOUT_WORD - len);
+    return (load(from) ^ key_word(bytes + len - LAYOUT_WORD) >> up) << up == 0;
+}
+
+// Finds out whether the entry at `offset` may be the key's: it lies in the shard, and its hash and
+// the key's length are the same. Gives its first word.
+static inline bool entry_resembles(const struct cache *cache, const struct layout_shard *shard,
+                                   uint64_t offset, const struct cache_key *key, uint64_t *word)
+{
+    const uint64_t mask = (uint64_t)UINT32_MAX << LAYOUT_HASH_SHIFT | LAYOUT_KEY_LEN_MASK
+                                                                          << LAYOUT_KEY_LEN_SHIFT;
+    uint64_t wanted = key->hash << LAYOUT_HASH_SHIFT | (uint64_t)key->len << LAYOUT_KEY_LEN_SHIFT;
     if (offset + LAYOUT_ENTRY_HEADER_LEN > cache->shard_stride || offset % LAYOUT_WORD != 0)
         return false;
-    const uint64_t *entry = entry_at(shard, offset);
-    *word = load(&entry[0]);
-    if (hash_low(*word) != (uint32_t)key->hash || layout_key_len(*word) != key->len ||
-        layout_entry_len(*word) > cache->shard_stride - offset)
-        return false;
-    return racy_equal(entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, layout_value_len(*word), key);
+    *word = load(entry_at(shard, offset));
+    // Shard and offset are multiples of a word, so what fits without padding fits with it.
+    return ((*word ^ wanted) & mask) == 0 &&
+           LAYOUT_ENTRY_HEADER_LEN + layout_value_len(*word) + key->len <=
+               cache->shard_stride - offset;
+}
+
+// And whether it is.
+static inline bool entry_match(const struct cache *cache, const struct layout_shard *shard,
+                               uint64_t offset, const struct cache_key *key, uint64_t *word)
+{
+    return entry_resembles(cache, shard, offset, key, word) &&
+           racy_equal(entry_at(shard, offset) + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
+                      layout_value_len(*word), key);
 }
 
 bool entry_is(const struct cache *cache, const struct layout_shard *shard, uint64_t offset,
@@ -115,62 +162,69 @@ bool entry_is(const struct cache *cache, const struct layout_shard *shard, uint6
     return entry_match(cache, shard, offset, key, &word);
 }
 
-// Copies what a lookup gives of the entry at `offset`, which begins with `word`.
-static void entry_copy(const struct layout_shard *shard, uint64_t offset, uint64_t word,
-                       void *value, size_t value_size, struct cache_hit *hit)
+// What a lookup gives of an entry, which begins with `word`, but for its value.
+static inline void entry_tell(const uint64_t *entry, uint64_t word, struct cache_hit *hit)
 {
-    const uint64_t *entry = entry_at(shard, offset);
     uint64_t times = load(&entry[1]);
-    uint32_t value_len = (uint32_t)layout_value_len(word);
-    hit->value_len = value_len;
+    hit->value_len = (uint32_t)layout_value_len(word);
     hit->birth_s = (uint32_t)times;
     hit->expiry_s = (uint32_t)(times >> 32);
     hit->asked = (uint8_t)layout_asked(word);
-    hit->word = word;
-    hit->offset = offset;
-    racy_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
-              value_len < value_size ? value_len : value_size);
 }
 
-static void hit_mark(const struct layout_shard *shard, const struct cache_hit *hit)
+static inline void hit_mark(uint64_t *entry, uint64_t word)
 {
-    if ((hit->word & LAYOUT_MARKS_FULL) == LAYOUT_MARKS_FULL)
+    if ((word & LAYOUT_MARKS_FULL) == LAYOUT_MARKS_FULL)
         return;
-    uint64_t expected = hit->word, marked = layout_marked(hit->word);
-    (void)__atomic_compare_exchange_n(entry_at(shard, hit->offset), &expected, marked, false,
-                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    (void)__atomic_compare_exchange_n(entry, &word, layout_marked(word), false, __ATOMIC_RELAXED,
+                                      __ATOMIC_RELAXED);
 }
 
 enum outcome { FOUND, NOT_HERE, CHANGED };
 
-// Looks in one bucket and gives the sequence word that it had all the while. Inlined, as to call it
-// would cost a tenth of it.
-__attribute__((always_inline)) static inline enum outcome bucket_read(
-    const struct cache *cache, const struct layout_shard *shard, const struct layout_bucket *bucket,
-    const struct cache_key *key, void *value, size_t value_size, struct cache_hit *hit,
-    uint64_t *sequence)
+// The entry of a key in one bucket, and its first word; NULL: it is not there.
+static inline uint64_t *bucket_find(const struct cache *cache, const struct layout_shard *shard,
+                                    const struct layout_bucket *bucket, const struct cache_key *key,
+                                    uint64_t *word)
 {
     uint64_t tag = layout_tag(key->hash);
-    uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
-    bool found = false;
-    for (unsigned i = 0; i < LAYOUT_SLOTS && !found; i++) {
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
         uint64_t slot = __atomic_load_n(&bucket->slots[i], __ATOMIC_ACQUIRE);
-        uint64_t word;
-        if (!slot_matches(slot, tag) || !entry_match(cache, shard, slot_offset(slot), key, &word))
-            continue;
-        entry_copy(shard, slot_offset(slot), word, value, value_size, hit);
-        found = true;
+        if (slot_matches(slot, tag) && entry_match(cache, shard, slot_offset(slot), key, word))
+            return entry_at(shard, slot_offset(slot));
+    }
+    return NULL;
+}
+
+// Looks in one bucket and gives the sequence word that it had all the while.
+static inline enum outcome bucket_read(const struct cache *cache, const struct layout_shard *shard,
+                                       const struct layout_bucket *bucket,
+                                       const struct cache_key *key, void *value, size_t value_size,
+                                       struct cache_hit *hit, bool mark, uint64_t *sequence)
+{
+    uint64_t before = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
+    uint64_t word;
+    uint64_t *entry = bucket_find(cache, shard, bucket, key, &word);
+    if (entry) {
+        entry_tell(entry, word, hit);
+        hit->offset = offset_of(shard, entry);
+        racy_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD,
+                  hit->value_len < value_size ? hit->value_len : value_size);
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     *sequence = before;
     if (load(&bucket->sequence) != before)
         return CHANGED;
-    return found ? FOUND : NOT_HERE;
+    if (entry && mark)
+        hit_mark(entry, word);
+    return entry ? FOUND : NOT_HERE;
 }
 
-__attribute__((always_inline)) static inline enum cache_verdict look_up(
-    const struct cache *cache, const struct cache_key *key, void *value, size_t value_size,
-    struct cache_hit *hit, bool mark)
+// A whole lookup. Apart, as most end with what cache_seek_entry has found.
+[[gnu::noinline]] static enum cache_verdict look_up(const struct cache *cache,
+                                                    const struct cache_key *key, void *value,
+                                                    size_t value_size, struct cache_hit *hit,
+                                                    bool mark)
 {
     const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, key->hash));
     const struct layout_bucket *first = first_bucket(cache, shard, (uint32_t)key->hash);
@@ -180,10 +234,8 @@ __attribute__((always_inline)) static inline enum cache_verdict look_up(
 
     for (unsigned try = 0; try < READ_TRIES; try++) {
         uint64_t sequence;
-        switch (bucket_read(cache, shard, bucket, key, value, value_size, hit, &sequence)) {
+        switch (bucket_read(cache, shard, bucket, key, value, value_size, hit, mark, &sequence)) {
         case FOUND:
-            if (mark)
-                hit_mark(shard, hit);
             return CACHE_HIT;
         case NOT_HERE:
             // The second bucket's own overflow is not this key's. An entry that has gone from there
@@ -219,41 +271,77 @@ void cache_prefetch_bucket(const struct cache *cache, uint64_t hash)
     __builtin_prefetch(first_bucket(cache, shard, (uint32_t)hash));
 }
 
-static bool entry_prefetch(const struct layout_shard *shard, const struct layout_bucket *bucket,
-                           uint64_t tag)
-{
-    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
-        uint64_t slot = load(&bucket->slots[i]);
-        if (slot_matches(slot, tag)) {
-            const uint8_t *entry = (const uint8_t *)entry_at(shard, slot_offset(slot));
-            __builtin_prefetch(entry);
-            __builtin_prefetch(entry + 64);
-            __builtin_prefetch(entry + 128);
-            return true;
-        }
-    }
-    return false;
-}
-
-void cache_prefetch_entry(const struct cache *cache, uint64_t hash)
+void cache_seek_bucket(const struct cache *cache, uint64_t hash, struct cache_seek *seek)
 {
     const struct layout_shard *shard = shard_at(cache, cache_shard_of(cache, hash));
     const struct layout_bucket *bucket = first_bucket(cache, shard, (uint32_t)hash);
-    if (!entry_prefetch(shard, bucket, layout_tag(hash)) &&
-        load(&bucket->sequence) & LAYOUT_OVERFLOW_MASK)
-        __builtin_prefetch(second_bucket(cache, shard, (uint32_t)hash));
+    seek->shard = shard;
+    seek->bucket = bucket;
+    __builtin_prefetch(bucket);
+}
+
+void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_seek *seek)
+{
+    const struct layout_bucket *bucket = seek->bucket;
+    uint64_t tag = layout_tag(hash);
+    seek->offset = 0;
+    seek->sequence = __atomic_load_n(&bucket->sequence, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        uint64_t slot = __atomic_load_n(&bucket->slots[i], __ATOMIC_ACQUIRE);
+        if (slot_matches(slot, tag)) {
+            const uint8_t *entry = (const uint8_t *)entry_at(seek->shard, slot_offset(slot));
+            seek->offset = slot_offset(slot);
+            __builtin_prefetch(entry);
+            __builtin_prefetch(entry + 64);
+            __builtin_prefetch(entry + 128);
+            return;
+        }
+    }
+    if (seek->sequence & LAYOUT_OVERFLOW_MASK)
+        __builtin_prefetch(second_bucket(cache, seek->shard, (uint32_t)hash));
+}
+
+// R1 and R2 were done by cache_seek_entry. The key lies right behind the value: it is copied as
+// well and compared in the copy, which takes less than to compare it where a writer may be at work.
+// What `seek` holds is read again at the end, as there are too few registers to keep it.
+bool cache_seek_end(const struct cache *cache, const struct cache_seek *seek,
+                    const struct cache_key *key, void *value, size_t value_size,
+                    struct cache_hit *hit)
+{
+    uint64_t word;
+    if (seek->offset == 0 || key->len < LAYOUT_WORD ||
+        !entry_resembles(cache, seek->shard, seek->offset, key, &word))
+        return false;
+    uint64_t *entry = entry_at(seek->shard, seek->offset);
+    size_t value_len = layout_value_len(word);
+    size_t words = (value_len + key->len + LAYOUT_WORD - 1) / LAYOUT_WORD;
+    if (words > value_size / LAYOUT_WORD)
+        return false;
+    entry_tell(entry, word, hit);
+    words_copy(value, entry + LAYOUT_ENTRY_HEADER_LEN / LAYOUT_WORD, words);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    const struct layout_bucket *bucket = seek->bucket;
+    if (load(&bucket->sequence) != seek->sequence ||
+        !key_equal((const uint8_t *)value + value_len, key))
+        return false;
+    hit->offset = seek->offset;
+    hit_mark(entry, word);
+    return true;
 }
 
 void cache_lookup_batch(const struct cache *cache, struct cache_request *requests, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        cache_prefetch_bucket(cache, requests[i].key.hash);
+        cache_seek_bucket(cache, requests[i].key.hash, &requests[i].seek);
     for (size_t i = 0; i < count; i++)
-        cache_prefetch_entry(cache, requests[i].key.hash);
+        cache_seek_entry(cache, requests[i].key.hash, &requests[i].seek);
     for (size_t i = 0; i < count; i++) {
         struct cache_request *request = &requests[i];
-        request->verdict =
-            cache_lookup(cache, &request->key, request->value, request->value_size, &request->hit);
+        bool found = cache_seek_end(cache, &request->seek, &request->key, request->value,
+                                    request->value_size, &request->hit);
+        request->verdict = found ? CACHE_HIT
+                                 : cache_lookup(cache, &request->key, request->value,
+                                                request->value_size, &request->hit);
     }
 }
 

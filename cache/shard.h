@@ -48,9 +48,10 @@ static inline uint64_t slot_offset(uint64_t slot)
     return slot & LAYOUT_OFFSET_MASK;
 }
 
+// Where the tag is the same there remains the offset, which is never 0; else a larger number.
 static inline bool slot_matches(uint64_t slot, uint64_t tag)
 {
-    return slot != 0 && (slot & ~LAYOUT_OFFSET_MASK) == tag;
+    return (slot ^ tag) - 1 < LAYOUT_OFFSET_MASK;
 }
 
 static inline uint64_t *entry_at(const struct layout_shard *shard, uint64_t offset)

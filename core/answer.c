@@ -271,16 +271,24 @@ static void addresses_rotate(uint8_t *out, const struct answer_trailer *trailer,
 }
 
 // Lessens every TTL by the age. They were at least the entry's lifetime when it was kept, so what
-// is still alive cannot fall below 0. What is over gets the one TTL of stale answers.
-static void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count,
-                        const struct answer_giving *giving, uint32_t ttl_stale_s)
+// is still alive cannot fall below 0.
+static inline void ttls_lessen(uint8_t *out, const uint8_t *places, unsigned count, uint32_t age_s)
 {
     for (unsigned i = 0; i < count; i++) {
         uint16_t place;
         memcpy(&place, places + 2 * i, sizeof place);
         uint32_t ttl = load_be32(out + place);
-        ttl = ttl > giving->age_s ? ttl - giving->age_s : 0;
-        store_be32(out + place, giving->stale ? ttl_stale_s : ttl);
+        store_be32(out + place, ttl > age_s ? ttl - age_s : 0);
+    }
+}
+
+// What is over gets the one TTL of stale answers.
+static void ttls_set(uint8_t *out, const uint8_t *places, unsigned count, uint32_t ttl_s)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint16_t place;
+        memcpy(&place, places + 2 * i, sizeof place);
+        store_be32(out + place, ttl_s);
     }
 }
 
@@ -331,39 +339,49 @@ static int ede_of(const uint8_t *out, bool emptied, bool stale)
     return (out[3] & HEADER_RCODE) == RCODE_NXDOMAIN ? EDE_STALE_NXDOMAIN : EDE_STALE;
 }
 
+// Finishes what has more to it than most: several addresses, options, an EDE, or being over.
+[[gnu::noinline]] static size_t answer_give_more(uint8_t *out, size_t message_len,
+                                                 struct answer_trailer trailer,
+                                                 const struct query *query,
+                                                 const struct answer_giving *giving,
+                                                 const struct answer_limits *limits)
+{
+    if (trailer.rotate_count > 1 && limits->rotate)
+        addresses_rotate(out, &trailer, giving->turn);
+    if (giving->stale)
+        ttls_set(out, out + message_len, trailer.ttl_count, limits->ttl_stale_s);
+    size_t room = query_reply_max(query, limits->udp_payload_max) - message_len;
+    int ede = ede_of(out, trailer.emptied, giving->stale);
+    if (query_opt_len(query) + EDE_LEN > room)
+        ede = EDE_NONE;
+    return message_len +
+           reply_opt_write(out + message_len, query, RCODE_NOERROR, limits->udp_payload_max, ede);
+}
+
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
                    const struct answer_giving *giving, const struct answer_limits *limits)
 {
-    size_t reply_max = query_reply_max(query, limits->udp_payload_max);
-    size_t opt_len = query_opt_len(query);
     struct answer_trailer trailer = {0};
-
     if (value_len <= out_size)
         memcpy(&trailer, out + value_len - sizeof trailer, sizeof trailer);
     size_t message_len = trailer.message_len;
-    if (message_len == 0 || message_len + opt_len > reply_max || out[2] & HEADER_TC)
+    if (message_len == 0 || out[2] & HEADER_TC ||
+        message_len + query_opt_len(query) > query_reply_max(query, limits->udp_payload_max))
         return reply_empty(out, query, out[3] & HEADER_RCODE, HEADER_TC, true,
                            limits->udp_payload_max, EDE_NONE);
 
-    ttls_lessen(out, out + message_len, trailer.ttl_count, giving, limits->ttl_stale_s);
-    if (trailer.rotate_count > 1 && limits->rotate)
-        addresses_rotate(out, &trailer, giving->turn);
+    ttls_lessen(out, out + message_len, trailer.ttl_count, giving->age_s);
     store_be16(out, query->id);
     out[2] |= query->flags & HEADER_RD;
     out[3] |= query->checking_disabled ? HEADER_CD : 0;
-    memcpy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len + 4u);
+    store_be16(out + 10, (uint16_t)(load_be16(out + 10) + query->edns));
+    octets_copy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len + 4u);
+    if (trailer.rotate_count > 1 || trailer.emptied || giving->stale || query->options)
+        return answer_give_more(out, message_len, trailer, query, giving, limits);
     if (!query->edns)
         return message_len;
-    store_be16(out + 10, (uint16_t)(load_be16(out + 10) + 1));
-    uint8_t *opt = out + message_len;
-    opt_write(opt, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
-    message_len += OPT_LEN;
-    if (query->options)
-        message_len += opt_options_write(opt, query->options);
-    int ede = ede_of(out, trailer.emptied, giving->stale);
-    if (ede == EDE_NONE || message_len + EDE_LEN > reply_max)
-        return message_len;
-    return message_len + opt_ede_write(opt, (enum ede)ede);
+    opt_write(out + message_len, limits->udp_payload_max, RCODE_NOERROR, query->dnssec_ok);
+    return message_len + OPT_LEN;
 }
 
 // Does what the trailer says of addresses stay within the message?

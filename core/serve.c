@@ -170,16 +170,17 @@ static inline void lookup_answered(struct serve *s, const struct lookup *lookup,
     limited_answered(s, lookup->item, &lookup->query, lookup->key.hash, out, len, source);
 }
 
-static void denied(struct serve *s, struct serve_item *item, const struct query *query,
-                   uint8_t **out, bool flood)
+[[gnu::noinline]] static void denied(struct serve *s, struct serve_item *item,
+                                     const struct query *query, uint8_t **out, bool flood)
 {
     enum counter as;
     size_t len = guard_deny(&s->guard, *out, query, flood, &as);
     answered(s, item, out, len, as);
 }
 
-static void answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
-                           const struct query *query, uint16_t rcode, bool ra, int ede)
+[[gnu::noinline]] static void answered_empty(struct serve *s, struct serve_item *item,
+                                             uint8_t **out, const struct query *query,
+                                             uint16_t rcode, bool ra, int ede)
 {
     size_t len = reply_empty(*out, query, rcode, 0, ra, s->limits.udp_payload_max, ede);
     limited_answered(s, item, query, 0, out, len, source_of(rcode));
@@ -399,7 +400,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 
 // Another worker says that an answer whose home is here is popular. What it speaks of may be gone
 // by now, and a newer one in its place.
-static void note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out)
+[[gnu::noinline]] static void note_take(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                        uint8_t *out)
 {
     struct cache_hit hit;
     size_t room = serve_room_for(s, &lookup->item->client);
@@ -411,8 +413,8 @@ static void note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, u
 
 // Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
 // third of any, that it is popular; the latter its home has to know.
-static void hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
-                      const struct cache_hit *hit)
+[[gnu::noinline]] static void hit_learn(struct serve *s, struct lookup *lookup,
+                                        const uint8_t *value, const struct cache_hit *hit)
 {
     struct serve_item *item = lookup->item;
     if (hit->asked == 0 && hit->value_len <= serve_room_for(s, &item->client) &&
@@ -428,15 +430,13 @@ static void hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *val
         item->note = true;
 }
 
-// Answers a name that is answered here, whatever the cache or an upstream would say.
-static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **out)
+// The same where it is not known to be nobody's here.
+[[gnu::noinline]] static bool answered_by_local(struct serve *s, struct lookup *lookup,
+                                                uint8_t **out)
 {
-    const struct local *local = s->config.local;
-    if (!local || local_memo_holds(&s->local_memo, lookup->key.hash))
-        return false;
     enum local_source source;
-    size_t len =
-        local_answer(local, &lookup->query, &lookup->key, s->turn, &s->limits, *out, &source);
+    size_t len = local_answer(s->config.local, &lookup->query, &lookup->key, s->turn, &s->limits,
+                              *out, &source);
     if (source == LOCAL_NOWHERE) {
         local_memo_keep(&s->local_memo, lookup->key.hash);
         return false;
@@ -447,10 +447,17 @@ static bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **o
     return true;
 }
 
-// Answers a question for all types with little, where that is wanted.
-static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
+// Answers a name that is answered here, whatever the cache or an upstream would say.
+static inline bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **out)
 {
-    size_t len = lookup->query.type == TYPE_ANY ? serve_any(s, &lookup->query, *out) : 0;
+    return s->config.local && !local_memo_holds(&s->local_memo, lookup->key.hash) &&
+           answered_by_local(s, lookup, out);
+}
+
+// Answers a question for all types with little, where that is wanted.
+[[gnu::noinline]] static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
+{
+    size_t len = serve_any(s, &lookup->query, *out);
     if (len == 0)
         return false;
     lookup_answered(s, lookup, out, len, COUNTER_answers_local);
@@ -458,42 +465,63 @@ static bool answered_any(struct serve *s, struct lookup *lookup, uint8_t **out)
 }
 
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
-static void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+static inline void give(struct serve *s, uint32_t now_s, struct lookup *lookup,
+                        const struct cache_hit *hit, uint8_t **out)
+{
+    size_t room = serve_room_for(s, &lookup->item->client);
+    // Its worker's clock may have been read a moment later than ours.
+    struct answer_giving giving = {
+        .age_s = now_s > hit->birth_s ? now_s - hit->birth_s : 0,
+        .turn = s->turn++,
+    };
+    size_t len = answer_give(*out, room, hit->value_len, &lookup->query, &giving, &s->limits);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
+}
+
+// Where there is no answer to the question itself, or it is over (`own` tells of it): perhaps its
+// name is known not to exist. Apart, as are the other ways that few queries go.
+[[gnu::noinline]] static void find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                          const struct cache_hit *own, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = serve_room_for(s, &lookup->item->client);
-    struct cache_hit hit, denial;
+    struct cache_hit denial;
+    bool denied = serve_recall_denial(s, &lookup->key, *out, room, &denial);
+    lookup->stale =
+        (own && serve_is_stale(s, now_s, own)) || (denied && serve_is_stale(s, now_s, &denial));
+    if (denied && now_s < denial.expiry_s)
+        give(s, now_s, lookup, &denial, out);
+    else
+        miss(s, now_us, lookup, out);
+}
+
+static inline void find(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+{
+    uint32_t now_s = (uint32_t)(now_us / 1000000);
+    size_t room = serve_room_for(s, &lookup->item->client);
+    struct cache_hit hit;
     if (lookup->item->note) {
         note_take(s, now_us, lookup, *out);
         return;
     }
-    if (answered_locally(s, lookup, out) || answered_any(s, lookup, out))
+    if (answered_locally(s, lookup, out) ||
+        (lookup->query.type == TYPE_ANY && answered_any(s, lookup, out)))
         return;
-    bool own = serve_recall(s, &lookup->key, *out, room, &hit);
-    bool alive = own && now_s < hit.expiry_s;
-    if (!alive) {
-        bool denied = serve_recall_denial(s, &lookup->key, *out, room, &denial);
-        lookup->stale = (own && serve_is_stale(s, now_s, &hit)) ||
-                        (denied && serve_is_stale(s, now_s, &denial));
-        if (!denied || now_s >= denial.expiry_s) {
-            miss(s, now_us, lookup, out);
-            return;
-        }
-        hit = denial;
+    struct cache_key key = key_for_cache(&lookup->key);
+    bool own = cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) ||
+               serve_recall(s, &lookup->key, *out, room, &hit);
+    if (!own || now_s >= hit.expiry_s) {
+        find_denial(s, now_us, lookup, own ? &hit : NULL, out);
+        return;
     }
-    if (alive && hit.asked < REFRESH_HITS)
+    if (hit.asked < REFRESH_HITS)
         hit_learn(s, lookup, *out, &hit);
-    // Its worker's clock may have been read a moment later than ours.
-    struct answer_giving giving = {
-        .age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0,
-        .turn = s->turn++,
-    };
-    size_t len = answer_give(*out, room, hit.value_len, &lookup->query, &giving, &s->limits);
-    lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
+    give(s, now_s, lookup, &hit, out);
 }
 
 // Looks at the options that a query asks for; false: that is an error already.
-static bool options_admit(struct serve *s, const struct serve_item *item, struct lookup *lookup)
+[[gnu::noinline]] static bool options_admit(struct serve *s, const struct serve_item *item,
+                                            struct lookup *lookup)
 {
     struct query *query = &lookup->query;
     struct reply_options *options = &lookup->options;
@@ -504,8 +532,8 @@ static bool options_admit(struct serve *s, const struct serve_item *item, struct
     return good;
 }
 
-static void answered_error(struct serve *s, struct serve_item *item, const struct query *query,
-                           uint8_t **out)
+[[gnu::noinline]] static void answered_error(struct serve *s, struct serve_item *item,
+                                             const struct query *query, uint8_t **out)
 {
     size_t len = serve_chaos(s, query, *out);
     if (len > 0)
@@ -514,44 +542,44 @@ static void answered_error(struct serve *s, struct serve_item *item, const struc
         answered_empty(s, item, out, query, query->rcode, true, EDE_NONE);
 }
 
-// Reads a datagram and decides whether an answer is to be looked for; if not, the item is done.
-static bool admit(struct serve *s, struct serve_item *item, struct lookup *lookup, uint8_t **out)
+// What is not read at all: it comes from where nobody may ask (RFC 768 calls port 0 "none": nothing
+// can be sent there), or it is cut.
+[[gnu::noinline]] static bool unheard(struct serve *s, struct serve_item *item,
+                                      enum access_verdict access)
+{
+    item->noise = access == ACCESS_DROP;
+    if (access == ACCESS_DROP)
+        drop(s, item, COUNTER_drops_access);
+    else
+        drop(s, item, item->cut ? COUNTER_drops_too_large : COUNTER_drops_source);
+    return false;
+}
+
+static bool quota_admit(struct serve *s, struct serve_item *item, struct lookup *lookup,
+                        uint8_t **out)
+{
+    enum quota_verdict quota = guard_query(&s->guard, &item->client.from, &lookup->query);
+    lookup->hits_only = quota == QUOTA_HITS_ONLY;
+    if (quota == QUOTA_FLOOD)
+        denied(s, item, &lookup->query, out, true);
+    return quota != QUOTA_FLOOD;
+}
+
+// Decides about what is no plain query of somebody who may ask.
+[[gnu::noinline]] static bool unusual_admit(struct serve *s, struct serve_item *item,
+                                            struct lookup *lookup, enum access_verdict access,
+                                            enum query_verdict verdict, uint8_t **out)
 {
     struct query *query = &lookup->query;
-    enum access_verdict access = ACCESS_ALLOW;
-    if (!item->handed_over) {
-        serve_count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
-        access = access_check(s->config.access, &item->client.from);
-    }
-    if (access == ACCESS_DROP) {
-        item->noise = true;
-        drop(s, item, COUNTER_drops_access);
-        return false;
-    }
-    // Nothing can be sent to port 0 (RFC 768 calls it "none"), and a cut query cannot be read.
-    if (item->client.from.port == 0 || item->cut) {
-        drop(s, item, item->cut ? COUNTER_drops_too_large : COUNTER_drops_source);
-        return false;
-    }
-    enum query_verdict verdict = query_read(query, item->in, item->in_len);
-    query->tcp = item->client.tcp;
     if (verdict == QUERY_SHORT || verdict == QUERY_RESPONSE) {
         item->noise = true;
         drop(s, item, verdict == QUERY_SHORT ? COUNTER_drops_short : COUNTER_drops_response);
         return false;
     }
-    query->proven = item->client.tcp;
     if (query->asks && !options_admit(s, item, lookup))
         verdict = QUERY_ERROR;
-    lookup->hits_only = false;
-    if (s->guard.limits_queries && !item->handed_over) {
-        enum quota_verdict quota = guard_query(&s->guard, &item->client.from, query);
-        lookup->hits_only = quota == QUOTA_HITS_ONLY;
-        if (quota == QUOTA_FLOOD) {
-            denied(s, item, query, out, true);
-            return false;
-        }
-    }
+    if (s->guard.limits_queries && !item->handed_over && !quota_admit(s, item, lookup, out))
+        return false;
     if (access == ACCESS_REFUSE) {
         answered_empty(s, item, out, query, RCODE_REFUSED, false, EDE_PROHIBITED);
         return false;
@@ -561,30 +589,52 @@ static bool admit(struct serve *s, struct serve_item *item, struct lookup *looku
     return verdict == QUERY_GOOD;
 }
 
+// Reads a datagram and decides whether an answer is to be looked for; if not, the item is done.
+static inline bool admit(struct serve *s, struct serve_item *item, struct lookup *lookup,
+                         uint8_t **out)
+{
+    struct query *query = &lookup->query;
+    enum access_verdict access = ACCESS_ALLOW;
+    if (!item->handed_over) {
+        serve_count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
+        access = access_check(s->config.access, &item->client.from);
+    }
+    if (access == ACCESS_DROP || item->client.from.port == 0 || item->cut)
+        return unheard(s, item, access);
+    enum query_verdict verdict = query_read(query, item->in, item->in_len);
+    query->tcp = item->client.tcp;
+    query->proven = item->client.tcp;
+    lookup->hits_only = false;
+    if (verdict != QUERY_GOOD || access != ACCESS_ALLOW || query->asks)
+        return unusual_admit(s, item, lookup, access, verdict, out);
+    return !s->guard.limits_queries || item->handed_over || quota_admit(s, item, lookup, out);
+}
+
 void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, size_t item_count,
                    uint8_t *out)
 {
     assert(item_count <= SERVE_BATCH_MAX);
     const struct cache *cache = s->config.cache;
-    size_t lookup_count = 0;
+    struct lookup *lookup = s->lookups;
+    uint64_t seed = cache->seed;
 
     guard_time(&s->guard, now_us);
-    for (size_t i = 0; i < item_count; i++) {
-        struct lookup *lookup = &s->lookups[lookup_count];
-        if (!admit(s, &items[i], lookup, &out))
+    for (struct serve_item *item = items; item < items + item_count; item++) {
+        if (!admit(s, item, lookup, &out))
             continue;
-        lookup->item = &items[i];
+        lookup->item = item;
         lookup->stale = false;
-        key_make(&lookup->key, &lookup->query, cache->seed);
-        cache_prefetch_bucket(cache, lookup->key.hash);
-        lookup_count++;
+        key_make(&lookup->key, &lookup->query, seed);
+        cache_seek_bucket(cache, lookup->key.hash, &lookup->seek);
+        lookup++;
     }
-    for (size_t i = 0; i < lookup_count; i++)
-        cache_prefetch_entry(cache, s->lookups[i].key.hash);
-    if (lookup_count > 0)
-        serve_top_note(s, now_us, lookup_count);
-    for (size_t i = 0; i < lookup_count; i++)
-        find(s, now_us, &s->lookups[i], &out);
+    const struct lookup *end = lookup;
+    for (lookup = s->lookups; lookup < end; lookup++)
+        cache_seek_entry(cache, lookup->key.hash, &lookup->seek);
+    if (end > s->lookups)
+        serve_top_note(s, now_us, (size_t)(end - s->lookups));
+    for (lookup = s->lookups; lookup < end; lookup++)
+        find(s, now_us, lookup, &out);
 }
 
 void serve_handover_failed(struct serve *s)

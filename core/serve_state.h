@@ -13,6 +13,7 @@ struct lookup {
     struct serve_item *item;
     struct query query;
     struct key key;
+    struct cache_seek seek;
     struct reply_options options;
     bool stale;     // there is an answer that is over, but not for too long
     bool hits_only; // the client is above its quota

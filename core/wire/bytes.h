@@ -37,6 +37,13 @@ static inline uint32_t load_be32(const uint8_t *p)
     return __builtin_bswap32(v);
 }
 
+static inline uint64_t load_be64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap64(v);
+}
+
 static inline void store_be16(uint8_t *p, uint16_t v)
 {
     v = __builtin_bswap16(v);
@@ -47,6 +54,20 @@ static inline void store_be32(uint8_t *p, uint32_t v)
 {
     v = __builtin_bswap32(v);
     memcpy(p, &v, sizeof v);
+}
+
+// Copies what has some dozens of octets mostly, such as a question: the compiler would make of
+// memcpy an instruction that takes longer to begin than that to end.
+static inline void octets_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+    size_t at = 0;
+    if (len < 16) {
+        memcpy(to, from, len);
+        return;
+    }
+    for (; at < len - 16; at += 16)
+        memcpy(to + at, from + at, 16);
+    memcpy(to + len - 16, from + len - 16, 16);
 }
 
 static inline struct reader reader_over(const uint8_t *bytes, size_t len)

@@ -26,7 +26,7 @@ enum {
 struct key {
     uint64_t hash;
     uint16_t len;
-    uint8_t bytes[KEY_LEN_MAX];
+    uint8_t bytes[KEY_LEN_MAX + 1]; // what is behind the first `len` means nothing
 };
 
 // The key of a query that query_read found good. `seed` is secret and makes the hash unguessable

@@ -127,7 +127,9 @@ static bool counts_good(const struct query *query, const uint8_t *message)
            (authority == 0 || query->type == TYPE_IXFR);
 }
 
-enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len)
+// Reads any datagram.
+[[gnu::noinline]] static enum query_verdict any_read(struct query *query, const uint8_t *message,
+                                                     size_t len)
 {
     *query = (struct query){.message = message, .len = (uint16_t)len, .udp_size = MESSAGE_UDP_MIN};
     if (len < MESSAGE_HEADER_LEN)
@@ -157,6 +159,54 @@ enum query_verdict query_read(struct query *query, const uint8_t *message, size_
     if (query->rcode == RCODE_NOERROR)
         query->rcode = question_rcode(query->type, query->class);
     return query->rcode == RCODE_NOERROR ? QUERY_GOOD : QUERY_ERROR;
+}
+
+// Takes an OPT record of version 0 without options; false: it is none.
+static inline bool usual_opt_take(struct query *query, const uint8_t *opt)
+{
+    uint64_t behind_type = load_be64(opt + 3); // size, extended rcode, version, flags, length
+    uint16_t size = (uint16_t)(behind_type >> 48);
+    query->edns = true;
+    query->udp_size = size < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : size;
+    query->dnssec_ok = behind_type >> 16 & OPT_TTL_DO;
+    return load_be32(opt) >> 8 == TYPE_OPT && (behind_type & 0xff0000ffff) == EDNS_VERSION;
+}
+
+// Reads what nearly every datagram is: one question that is to be answered, and behind it nothing
+// or an OPT record without options. False: it is another, and what *query holds means nothing.
+static inline bool usual_read(struct query *query, const uint8_t *message, size_t len)
+{
+    enum { UNUSUAL = (HEADER_QR | HEADER_OPCODE | HEADER_TC) << 8 }; // in octets 2 and 3
+    if (len < MESSAGE_HEADER_LEN)
+        return false;
+    uint64_t front = load_be64(message); // up to ANCOUNT
+    uint32_t records = load_be32(message + 8);
+    uint16_t flags = (uint16_t)(front >> 32);
+    if (flags & UNUSUAL || (uint32_t)front != 1 << 16 || records > 1)
+        return false;
+    *query = (struct query){
+        .message = message,
+        .len = (uint16_t)len,
+        .id = (uint16_t)(front >> 48),
+        .flags = (uint8_t)(flags >> 8),
+        .checking_disabled = flags & HEADER_CD,
+        .udp_size = MESSAGE_UDP_MIN,
+    };
+    size_t name_len = name_length(message + MESSAGE_HEADER_LEN, len - MESSAGE_HEADER_LEN);
+    const uint8_t *behind = message + MESSAGE_HEADER_LEN + name_len;
+    if (name_len == 0 || len < MESSAGE_HEADER_LEN + name_len + 4 + records * OPT_LEN)
+        return false;
+    query->name_len = (uint8_t)name_len;
+    query->type = load_be16(behind);
+    query->class = load_be16(behind + 2);
+    return question_rcode(query->type, query->class) == RCODE_NOERROR &&
+           (records == 0 || usual_opt_take(query, behind + 4));
+}
+
+[[gnu::noinline]] enum query_verdict query_read(struct query *query, const uint8_t *message,
+                                                size_t len)
+{
+    return usual_read(query, message, len) ? QUERY_GOOD : any_read(query, message, len);
 }
 
 void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok)

@@ -105,17 +105,18 @@ struct query {
     uint16_t id;
     uint16_t type;
     uint16_t class;
-    uint8_t name_len; // the name stands at message + 12; 0: no question could be read
-    uint8_t flags;    // the header's third octet
+    uint16_t udp_size; // what the client takes: its OPT's size, at least 512
+    uint8_t name_len;  // the name stands at message + 12; 0: no question could be read
+    uint8_t flags;     // the header's third octet
     bool edns;
     bool dnssec_ok;         // DO
     bool checking_disabled; // CD
-    uint16_t udp_size;      // what the client takes: its OPT's size, at least 512
-    uint16_t rcode;         // what to answer at once; RCODE_NOERROR: go on
-    uint16_t cookie_len;
+    // Nearly always zero from here on, and written as one.
     uint8_t asks; // enum query_asks
-    bool tcp;     // set by the caller: the answer goes over a connection
-    bool proven;  // it comes from where it says (policy/guard.h)
+    uint16_t cookie_len;
+    uint16_t rcode; // what to answer at once; RCODE_NOERROR: go on
+    bool tcp;       // set by the caller: the answer goes over a connection
+    bool proven;    // it comes from where it says (policy/guard.h)
     bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
 };
 

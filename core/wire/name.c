@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/wire/name.h"
 
+#include "core/wire/lower.h"
+
 enum { POINTER_MARK = 0xc0 };
 
 bool name_read(struct reader *r, struct name *name)
@@ -43,65 +45,34 @@ bool name_read(struct reader *r, struct name *name)
 
 size_t name_length(const uint8_t *bytes, size_t len)
 {
-    size_t at = 0;
-    while (at < len && at < NAME_MAX_LEN) {
-        uint8_t label = bytes[at];
-        if (label > LABEL_MAX_LEN)
-            return 0;
-        at += 1u + label;
-        if (label == 0)
-            return at;
+    size_t at = 0, end = len < NAME_MAX_LEN ? len : NAME_MAX_LEN;
+    while (at < end) {
+        uint8_t label = bytes[at++];
+        // One comparison for both: the root has no octets, and more than 63 is no label.
+        if (label - 1u >= LABEL_MAX_LEN)
+            return label == 0 ? at : 0;
+        at += label;
     }
     return 0;
 }
 
-static inline uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-// Eight octets at once: an octet is an upper-case letter if adding 0x3f carries into its top bit
-// ('A' and above) while adding 0x25 does not (above 'Z'), and its own top bit is clear.
-static inline uint64_t lower_word(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t low = word & (ones * 0x7f);
-    uint64_t upper = (low + ones * 0x3f) & ~(low + ones * 0x25) & ~word & (ones * 0x80);
-    return word | upper >> 2;
-}
-
-static void word_lower(uint8_t *to, const uint8_t *from)
-{
-    uint64_t word;
-    memcpy(&word, from, sizeof word);
-    word = lower_word(word);
-    memcpy(to, &word, sizeof word);
-}
-
 void name_lower(uint8_t *to, const uint8_t *from, size_t len)
 {
-    size_t i = 0;
-    for (; i + 8 <= len; i += 8)
-        word_lower(to + i, from + i);
-    // What is left is done with octets before it, to which that does nothing more.
-    if (i < len && len >= 8)
-        word_lower(to + len - 8, from + len - 8);
-    for (; i < len && len < 8; i++)
-        to[i] = lower(from[i]);
+    lower_octets(to, from, len);
 }
 
 uint32_t name_hash(const uint8_t *bytes, size_t len)
 {
     uint32_t hash = 2166136261u; // FNV-1a
     for (size_t i = 0; i < len; i++)
-        hash = (hash ^ lower(bytes[i])) * 16777619u;
+        hash = (hash ^ lower_octet(bytes[i])) * 16777619u;
     return hash ^ hash >> 15;
 }
 
 static bool equal_nocase(const uint8_t *a, const uint8_t *b, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (lower(a[i]) != lower(b[i]))
+        if (lower_octet(a[i]) != lower_octet(b[i]))
             return false;
     }
     return true;

@@ -137,14 +137,29 @@ static void value_make(uint8_t *to, uint32_t number, uint64_t version, size_t le
         memcpy(to + i, &word, len - i < 8 ? len - i : 8);
 }
 
-static bool look_up(struct run *run, uint32_t number, bool must_be_there)
+// In one stage or in three, of which the first two may have been long ago (`seek`) or are now.
+static bool cache_finds(struct run *run, const struct cache_key *key, size_t size,
+                        const struct cache_seek *seek, struct cache_hit *hit)
+{
+    struct cache_seek now;
+    if (!seek && below(run, 2)) {
+        cache_seek_bucket(&run->cache, key->hash, &now);
+        cache_seek_entry(&run->cache, key->hash, &now);
+        seek = &now;
+    }
+    return (seek && cache_seek_end(&run->cache, seek, key, run->found, size, hit)) ||
+           cache_lookup(&run->cache, key, run->found, size, hit) == CACHE_HIT;
+}
+
+static bool look_up_from(struct run *run, uint32_t number, bool must_be_there,
+                         const struct cache_seek *seek)
 {
     struct known *known = &run->known[number];
     struct key_bytes room;
     struct cache_key key = key_make(run, number, &room);
     struct cache_hit hit;
     size_t size = below(run, 4) ? sizeof run->found : below(run, 200);
-    if (cache_lookup(&run->cache, &key, run->found, size, &hit) == CACHE_MISS) {
+    if (!cache_finds(run, &key, size, seek, &hit)) {
         run->misses++;
         if (must_be_there)
             return wrong(run, "key %u is gone right after it was stored", number);
@@ -166,6 +181,11 @@ static bool look_up(struct run *run, uint32_t number, bool must_be_there)
     if (memcmp(run->found, run->wanted, len) != 0)
         return wrong(run, "key %u: the value is not the one stored last", number);
     return true;
+}
+
+static bool look_up(struct run *run, uint32_t number, bool must_be_there)
+{
+    return look_up_from(run, number, must_be_there, NULL);
 }
 
 // --- what had to go ------------------------------------------------------------------------------
@@ -422,16 +442,20 @@ static bool take_out(struct run *run, uint32_t number)
 static bool look_up_many(struct run *run)
 {
     uint32_t numbers[BATCH_MAX];
+    struct cache_seek seeks[BATCH_MAX];
     uint32_t count = 1 + below(run, BATCH_MAX);
     struct key_bytes room;
     for (uint32_t i = 0; i < count; i++) {
         numbers[i] = below(run, KEYS);
-        cache_prefetch_bucket(&run->cache, key_make(run, numbers[i], &room).hash);
+        cache_seek_bucket(&run->cache, key_make(run, numbers[i], &room).hash, &seeks[i]);
     }
     for (uint32_t i = 0; i < count; i++)
-        cache_prefetch_entry(&run->cache, key_make(run, numbers[i], &room).hash);
+        cache_seek_entry(&run->cache, key_make(run, numbers[i], &room).hash, &seeks[i]);
+    // Now and then something changes meanwhile.
+    if (below(run, 8) == 0 && !take_out(run, numbers[below(run, count)]))
+        return false;
     for (uint32_t i = 0; i < count; i++, run->operation++) {
-        if (!look_up(run, numbers[i], false))
+        if (!look_up_from(run, numbers[i], false, &seeks[i]))
             return false;
     }
     return true;

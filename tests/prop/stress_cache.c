@@ -330,15 +330,18 @@ static void read_one(struct reader *reader, unsigned w, uint64_t drawn)
     uint32_t shard = shard_of(world, number);
     struct cache_key key = key_of(world, &number);
     struct cache_hit hit;
-    if (drawn >> 33 & 1) {
-        cache_prefetch_bucket(&world->cache, key.hash);
-        cache_prefetch_entry(&world->cache, key.hash);
+    struct cache_seek seek;
+    bool staged = drawn >> 33 & 1;
+    if (staged) {
+        cache_seek_bucket(&world->cache, key.hash, &seek);
+        cache_seek_entry(&world->cache, key.hash, &seek);
     }
     uint64_t floor = shared(&world->floors[shard][number % GROUPS]);
     uint64_t stamp = shared(&world->stamps[number]), trusted = shared(&world->trusted[number]);
     uint64_t losses = shared(&world->losses[shard]);
-    if (cache_lookup(&world->cache, &key, &reader->value, sizeof reader->value, &hit) ==
-        CACHE_HIT) {
+    size_t room = sizeof reader->value;
+    if ((staged && cache_seek_end(&world->cache, &seek, &key, &reader->value, room, &hit)) ||
+        cache_lookup(&world->cache, &key, &reader->value, room, &hit) == CACHE_HIT) {
         reader->hits++;
         check(reader, w, number, floor, &hit);
     } else {

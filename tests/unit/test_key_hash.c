@@ -106,6 +106,44 @@ static struct key key_of(const char *text, uint16_t type, bool checking_disabled
     return key;
 }
 
+// A name is taken in whole blocks where something stands behind it, and then that must not count.
+static void test_what_is_behind_a_name_does_not_count(void **state)
+{
+    (void)state;
+    uint8_t bytes[UPSTREAM_QUERY_MAX];
+    for (unsigned len = 1; len <= NAME_MAX_LEN; len++) {
+        struct name name = {.len = (uint8_t)len};
+        // Labels of one octet, and one of two where the length is even.
+        for (unsigned at = 0; at + 1 < len;) {
+            name.bytes[at] = at == 0 && len % 2 == 0 ? 2 : 1;
+            memset(name.bytes + at + 1, at % 3 ? 'Z' : '[', name.bytes[at]);
+            at += 1u + name.bytes[at];
+        }
+        if (len == 2)
+            continue; // there is no such name
+        struct upstream_query asked = {
+            .name = name.bytes, .name_len = name.len, .type = TYPE_A, .class = CLASS_IN};
+        struct key wanted;
+        key_of_name(&wanted, &name, TYPE_A, 42);
+        assert_true(wanted.hash == key_hash(wanted.bytes, wanted.len, 42));
+        for (unsigned edns = 0; edns < 2; edns++) {
+            asked.udp_size = edns ? UPSTREAM_UDP_SIZE : 0;
+            size_t size = upstream_query_write(bytes, &asked);
+            uint8_t *exact = malloc(size);
+            struct query query;
+            struct key key;
+            assert_non_null(exact);
+            memcpy(exact, bytes, size);
+            memset(&key, 0xee, sizeof key);
+            assert_int_equal(query_read(&query, exact, size), QUERY_GOOD);
+            assert_int_equal(query.edns, edns);
+            key_make(&key, &query, 42);
+            assert_true(key_equal(&key, &wanted));
+            free(exact);
+        }
+    }
+}
+
 // All that is kept of a name has one home, so whatever else is asked moves only the lower half.
 static void test_upper_half_is_the_names(void **state)
 {
@@ -164,6 +202,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_siphash_is_that_of_others),
         cmocka_unit_test(test_hash_of_every_length),
+        cmocka_unit_test(test_what_is_behind_a_name_does_not_count),
         cmocka_unit_test(test_upper_half_is_the_names),
         cmocka_unit_test(test_names_made_to_collide_do_not),
         cmocka_unit_test(test_spelling_makes_no_difference_but_the_seed_does),
