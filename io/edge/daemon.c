@@ -124,7 +124,8 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
         fprintf(report, "flushed: %llu answers\n", (unsigned long long)removed);
     else if (charged)
         fprintf(report, "not flushed: a worker has ended\n");
-    log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
+    if (charged)
+        log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
     pthread_mutex_unlock(&d->turn);
     free(flushes);
     return done;
@@ -200,15 +201,6 @@ static void do_silently(struct daemon *d, bool (*what)(struct daemon *d, FILE *r
     fclose(nowhere);
 }
 
-static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
-{
-    (void)serve;
-    (void)now_us;
-    (void)worker;
-    (void)context;
-    return false;
-}
-
 // What is done from time to time, and when next, in milliseconds of the clock that never goes back.
 struct calendar {
     uint64_t snapshot_ms, snapshot_every_ms; // 0: never
@@ -272,7 +264,7 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
     }
     if (calendar->alive_every_ms > 0 && now_ms() >= calendar->alive_ms) {
         // Only if every worker does what it is told within the time is the daemon alive.
-        if (engine_do(d->engine, nothing, NULL))
+        if (engine_come_round(d->engine))
             notify_alive();
         calendar->alive_ms = now_ms() + calendar->alive_every_ms;
     }

@@ -22,7 +22,6 @@ struct query_log {
     pthread_cond_t changed;
     bool ends;
     bool lines;
-    uint32_t one_in;
     char path[SETTINGS_TEXT_SIZE]; // of dnstap; "" where it is off
     struct dnstap *dnstap;
 };
@@ -153,8 +152,7 @@ int query_log_set(struct query_log *q, const struct settings *settings,
     int error = dnstap_change(q, settings, why);
     if (error == 0) {
         q->lines = settings->queries_log;
-        q->one_in = is_on(q) ? (uint32_t)settings->queries_one_in : 0;
-        error = engine_tap(q->engine, q->one_in);
+        error = engine_tap(q->engine, is_on(q) ? (uint32_t)settings->queries_one_in : 0);
         if (error < 0)
             snprintf(why, QUERY_LOG_WHY_SIZE, "queries: no memory");
     }

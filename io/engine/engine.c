@@ -180,6 +180,7 @@ static bool region_inherit(struct engine *engine, struct estate *estate, uint32_
         engine->cache.shard_count == shard_count) {
         estate->region_fd = -1;
         engine->has_cache = true;
+        stale_set(engine, engine->settings);
         return true;
     }
     munmap(engine->region, size);
@@ -196,9 +197,7 @@ static int region_take(struct engine *engine, struct estate *estate,
     uint32_t shard_count = shards_decide(engine, why);
     if (shard_count == 0)
         return -EINVAL;
-    bool inherited = region_inherit(engine, estate, shard_count);
-    stale_set(engine, engine->settings);
-    if (inherited)
+    if (region_inherit(engine, estate, shard_count))
         return 0;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return -EIO;
@@ -506,6 +505,20 @@ bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint
     return done;
 }
 
+static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    (void)serve;
+    (void)now_us;
+    (void)worker;
+    (void)context;
+    return false;
+}
+
+bool engine_come_round(struct engine *engine)
+{
+    return engine_do(engine, nothing, NULL);
+}
+
 // What all workers are told to do.
 struct change {
     struct engine *engine;
@@ -656,22 +669,13 @@ static bool rest_take(struct serve *serve, uint64_t now_us, uint32_t worker, voi
     return false;
 }
 
-static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
-{
-    (void)serve;
-    (void)now_us;
-    (void)worker;
-    (void)context;
-    return false;
-}
-
 bool engine_rest(struct engine *engine)
 {
     struct resting resting = {engine, true};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], REST_IDLE_US);
     // The first job asks the kernel to hear no more; by the second it has been told.
-    return engine_do(engine, rest_take, &resting) && engine_do(engine, nothing, NULL);
+    return engine_do(engine, rest_take, &resting) && engine_come_round(engine);
 }
 
 bool engine_resume(struct engine *engine)

@@ -42,6 +42,9 @@ unsigned engine_worker_count(const struct engine *engine);
                                          void *context),
                              void *context);
 
+// Waits until every worker has come round between two batches. False: one has ended.
+[[nodiscard]] bool engine_come_round(struct engine *engine);
+
 // Puts other settings and local names in force, between two batches of each worker. Those before
 // must live on for SERVE_RELOAD_REST_US. What cannot change while the engine runs is not looked at.
 // 0; a negative errno with one sentence in `why`, and nothing has changed; or ENGINE_RELOAD_PARTLY:

@@ -60,13 +60,11 @@ static bool listed(const struct address_list *addresses, const struct address *a
     return false;
 }
 
-// A slot with that address in one of two states; LISTENERS_MAX: there is none.
-static unsigned slot_with(const struct listening *l, const struct address *address,
-                          enum listening_state state, enum listening_state or_state)
+// A slot with that address in one of these states (1 << state); LISTENERS_MAX: there is none.
+static unsigned slot_with(const struct listening *l, const struct address *address, unsigned states)
 {
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
-        if ((l->slots[i].state == state || l->slots[i].state == or_state) &&
-            address_equal(&l->slots[i].sockets.address, address))
+        if (states >> l->slots[i].state & 1 && address_equal(&l->slots[i].sockets.address, address))
             return i;
     }
     return LISTENERS_MAX;
@@ -120,7 +118,7 @@ static bool inherit(struct listening *l, unsigned slot, struct listening_sockets
 static int sockets_open(struct listening *l, unsigned slot)
 {
     struct listening_sockets *sockets = &l->slots[slot].sockets;
-    bool ours = slot_with(l, &sockets->address, LISTENING_GONE, LISTENING_GONE) < LISTENERS_MAX;
+    bool ours = slot_with(l, &sockets->address, 1u << LISTENING_GONE) < LISTENERS_MAX;
     int error = ours ? 0 : udp_probe(&sockets->address);
     if (error == 0 && !ours)
         error = tcp_probe(&sockets->address);
@@ -155,7 +153,7 @@ int listening_plan(struct listening *l, const struct address_list *addresses, ui
     int error = 0;
     for (size_t i = 0; i < addresses->count && error == 0; i++) {
         const struct address *address = &addresses->items[i];
-        if (slot_with(l, address, LISTENING_USED, LISTENING_NEW) < LISTENERS_MAX)
+        if (slot_with(l, address, 1u << LISTENING_USED | 1u << LISTENING_NEW) < LISTENERS_MAX)
             continue;
         error = slot_take(l, address, now_us, inherited, count);
         if (error < 0)
@@ -206,7 +204,7 @@ void listening_switch(const struct listening *l, uint64_t now_us, struct listene
         if (l->slots[i].state == LISTENING_NEW)
             listeners_hear(listeners, i);
         else if (l->slots[i].state == LISTENING_LEAVING)
-            listeners_give_up(listeners, i, now_us + LISTENING_REST_US);
+            listeners_give_up(listeners, i, now_us + SERVE_RELOAD_REST_US);
     }
 }
 
@@ -218,6 +216,6 @@ void listening_done(struct listening *l, uint64_t now_us)
         if (l->slots[i].state != LISTENING_LEAVING)
             continue;
         l->slots[i].state = LISTENING_GONE;
-        l->slots[i].gone_us = now_us + LISTENING_REST_US;
+        l->slots[i].gone_us = now_us + SERVE_RELOAD_REST_US;
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/serve.h"
 #include "core/settings/settings.h"
 #include "io/engine/listener.h"
 
@@ -14,15 +15,12 @@
 //
 // One thread at a time changes the table. A socket is the worker's that has put it.
 
-// How long replies may still have to leave from an address that was given up, in microseconds.
-#define LISTENING_REST_US 10000000u
-
 enum listening_state {
     LISTENING_FREE,
     LISTENING_NEW, // opened, for the change that is going on
     LISTENING_USED,
     LISTENING_LEAVING, // to be given up by the change that is going on
-    LISTENING_GONE,    // until its time is over
+    LISTENING_GONE,    // for SERVE_RELOAD_REST_US, as replies may still have to leave from there
 };
 
 // The sockets of one address: for each worker one for datagrams and one that accepts connections.
