@@ -114,14 +114,23 @@ bool daemon_upgrade(struct daemon *d, FILE *report)
 
 void finish(struct daemon *d)
 {
-    struct pollfd fds[] = {{.fd = d->signal_fd, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = d->signal_fd, .events = POLLIN},
+        {.fd = d->before_fd, .events = POLLIN}, // it may still be at it as well
+    };
     if (d->stats)
         stats_yield(d->stats);
     if (d->control)
         control_yield(d->control);
     // At least once around, as what one worker hands to another is nowhere counted meanwhile.
     for (unsigned i = 0; i < FINISH_MAX_MS / FINISH_STEP_MS; i++) {
-        if (poll(fds, 1, FINISH_STEP_MS) != 0 || (i > 2 && engine_is_done(d->engine)))
+        int ready = poll(fds, 2, FINISH_STEP_MS);
+        if (ready > 0 && fds[1].revents) {
+            before_heard(d);
+            fds[1].fd = d->before_fd;
+        }
+        if ((ready > 0 && fds[0].revents) ||
+            (i > 2 && d->before_fd < 0 && engine_is_done(d->engine)))
             return;
     }
     log_write(&d->log, LOG_WARNING, "ending with connections open", NULL);

@@ -142,6 +142,29 @@ class Upgrade(Case):
         self.assertEqual(ouzel.total('ouzel_answers_total', source='upstream'), 8)
         self.assert_balance(ouzel)
 
+    def test_one_upgrade_after_the_other(self):
+        """What the first process still answers is counted by the last."""
+        fake = self.upstream(lambda asked: asked.send(asked.reply(), delay=1.5))
+        ouzel = self.start(fake)
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(
+            ask(ouzel.server, 'slow.example', timeout=5)))
+        thread.start()
+        self.assertTrue(eventually(lambda: fake.asked))
+        processes = [ouzel.child]
+        for _ in range(2):
+            said = self.order()
+            processes.append(Adopted(int(re.search(r'process (\d+) has', said).group(1))))
+        ouzel.child = processes.pop()
+        ouzel.pid = ouzel.child.pid
+        thread.join()
+        self.assert_status(replies[0], 'NOERROR')
+        for process in processes:
+            self.assertEqual(process.wait(12 * harness.PATIENCE), 0)
+        self.assertTrue(eventually(
+            lambda: ouzel.total('ouzel_answers_total', source='upstream') == 1))
+        self.assert_balance(ouzel)
+
     def test_connections_of_clients(self):
         """One that is idle is closed; one that was made before and not yet accepted is heard."""
         ouzel = self.start(self.upstream())
