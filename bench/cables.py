@@ -49,6 +49,15 @@ def tools_check(*names):
             raise Trouble(f'{name} is not installed (scripts/setup does that)')
 
 
+def cable_check(what, *more):
+    """Can two namespaces be made here, with a server and a generator that have a CPU each?"""
+    if os.geteuid() != 0:
+        raise Trouble(f'{what} makes network namespaces: run it as root')
+    tools_check('ip', 'kxdpgun', 'dnsperf', 'nsd', 'taskset', *more)
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Trouble(f'{what} needs two CPUs: one for the server, one for the generator')
+
+
 class Cleaner:
     """Undoes what was done, last things first, however the script ends."""
 

@@ -8,8 +8,8 @@ import statistics
 import tempfile
 import time
 
-from cables import (BUILD, SERVER, Cleaner, Namespaces, Server, Trouble, results_write, run, shoot,
-                    tools_check, warm, write_files)
+from cables import (BUILD, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check, results_write,
+                    run, shoot, warm, write_files)
 import instructions
 
 ECHO = os.path.join(BUILD, 'bench', 'echo_mmsg')
@@ -40,11 +40,7 @@ def upstream_queries(spaces):
 
 
 def measure(arguments):
-    if os.geteuid() != 0:
-        raise Trouble('floor makes network namespaces: run it as root')
-    tools_check('ip', 'kxdpgun', 'dnsperf', 'nsd', 'taskset', 'curl')
-    if len(os.sched_getaffinity(0)) < 2:
-        raise Trouble('floor needs two CPUs: one for the server, one for the generator')
+    cable_check('floor', 'curl')
     cleaner = Cleaner()
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     cleaner.add(shutil.rmtree, directory, True)

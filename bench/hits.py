@@ -12,8 +12,8 @@ import tempfile
 import time
 
 import peers
-from cables import (BUILD, ROOT, SERVER, Cleaner, Namespaces, Server, Trouble, results_write, shoot,
-                    tools_check, warm, write_files)
+from cables import (BUILD, ROOT, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check,
+                    results_write, shoot, warm, write_files)
 
 UPSTREAM = ('127.0.0.1', 5301)
 FIRST_PORT = 5400
@@ -118,16 +118,8 @@ def publish(options, text):
     print(f'written: {os.path.relpath(PAGE, ROOT)}')
 
 
-def needs_check(what):
-    if os.geteuid() != 0:
-        raise Trouble(f'{what} makes network namespaces: run it as root')
-    tools_check('ip', 'kxdpgun', 'dnsperf', 'nsd', 'taskset')
-    if len(os.sched_getaffinity(0)) < 2:
-        raise Trouble(f'{what} needs two CPUs: one for the servers, one for the generator')
-
-
 def measure(options):
-    needs_check('hits')
+    cable_check('hits')
     cleaner = Cleaner()
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     cleaner.add(shutil.rmtree, directory, True)

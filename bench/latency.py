@@ -9,7 +9,8 @@ import statistics
 import tempfile
 
 import hits
-from cables import BUILD, SERVER, Cleaner, Namespaces, Trouble, results_write, run, shoot
+from cables import (BUILD, SERVER, Cleaner, Namespaces, Trouble, cable_check, results_write, run,
+                    shoot)
 
 SHARES = (0.3, 0.6, 0.8)
 PACE = os.path.join(BUILD, 'bench', 'pace')
@@ -51,7 +52,7 @@ def table(rows):
 
 
 def measure(options):
-    hits.needs_check('latency')
+    cable_check('latency')
     cleaner = Cleaner()
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     cleaner.add(shutil.rmtree, directory, True)

@@ -6,12 +6,11 @@ it still answers it has kept, and only that counts."""
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 
 import peers
 from cables import Trouble, results_write
-from misses import nsd_start, questions_write
+from misses import ask_all, nsd_start, questions_write
 
 LEFT_OUT = (peers.DnsdistVector,  # its cache is dnsdist's
             peers.Dnsmasq)        # has taken all of its memory at the start
@@ -25,12 +24,8 @@ def resident(pid):
         return int(re.search(r'^VmRSS:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
 
 
-def ask(peer, questions, timeout_s, flight):
-    """Asks all of them once; returns how many were answered well."""
-    text = subprocess.run(
-        ['dnsperf', '-s', peer.address, '-p', str(peer.port), '-d', questions, '-n', '1', '-q',
-         str(flight), '-t', str(timeout_s), '-c', '10'], capture_output=True, text=True,
-        check=False, timeout=1800).stdout
+def answered(text):
+    """How many were answered well, of what dnsperf says."""
     good = re.search(r'NOERROR (\d+)', text)
     return int(good[1]) if good else 0
 
@@ -53,14 +48,14 @@ def weigh(kind, directory, options):
     try:
         peer.start([(address, port)])
         questions_write(few, 0, FIRST)
-        ask(peer, few, 5, 20)
+        ask_all(peer, few, 20)
         before = resident(peer.child.pid)
         whole, sample = sample_write(some, options.names)
-        learned = ask(peer, whole, 5, 50)
+        learned = answered(ask_all(peer, whole, 50))
         grown = resident(peer.child.pid) - before
         nsd.terminate()
         nsd.wait(5)
-        kept = ask(peer, some, 1, 500) / sample
+        kept = answered(ask_all(peer, some, 500, timeout_s=1)) / sample
     finally:
         peer.stop()
         if nsd.poll() is None:

@@ -43,13 +43,18 @@ def questions_write(path, number, count):
         file.writelines(f'r{number}x{i}.{ZONE} A\n' for i in range(count))
 
 
-def load(peer, questions, options):
-    """One pass over the questions; returns what it took."""
-    before = peer.cpu_us()
-    text = subprocess.run(
+def ask_all(peer, questions, flight, timeout_s=5):
+    """One pass over the questions; returns what dnsperf says of it."""
+    return subprocess.run(
         ['dnsperf', '-s', peer.address, '-p', str(peer.port), '-d', questions, '-n', '1', '-q',
-         str(options.flight), '-t', '5', '-c', '10'], capture_output=True, text=True, check=False,
-        timeout=600).stdout
+         str(flight), '-t', str(timeout_s), '-c', '10'], capture_output=True, text=True,
+        check=False, timeout=1800).stdout
+
+
+def load(peer, questions, options):
+    """The same; returns what it took."""
+    before = peer.cpu_us()
+    text = ask_all(peer, questions, options.flight)
     used = peer.cpu_us() - before
     got = {key: float(match.group(1)) for key, match in (
         ('completed', re.search(r'Queries completed:\s+(\d+)', text)),
