@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The base of all integration tests: a directory of their own, and servers that end with them."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
 import tempfile
 import unittest
 
@@ -63,6 +66,37 @@ class Case(unittest.TestCase):
     def ouzel(self, *upstreams, **options):
         process = harness.Ouzel(self.directory, upstreams, **options)
         return self.keep(process)
+
+    def write(self, ouzel, settings):
+        """Puts the file in place as an editor does."""
+        text = settings if isinstance(settings, str) else harness.yaml_settings(settings)
+        with open(ouzel.settings_path + '.new', 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.rename(ouzel.settings_path + '.new', ouzel.settings_path)
+
+    def reload(self, ouzel, settings, good=True):
+        """Returns what the log says of it."""
+        start = len(ouzel.output())
+        self.write(ouzel, settings)
+        ouzel.child.send_signal(signal.SIGHUP)
+        word = r'msg"?[=:]"?reloaded' if good else 'not reloaded'
+        self.assertTrue(harness.eventually(lambda: re.search(word, ouzel.output()[start:])),
+                        ouzel.output()[start:])
+        return ouzel.output()[start:]
+
+    def load(self, server):
+        """dnsperf asking for names that soon are all known, until a SIGINT."""
+        questions = os.path.join(self.directory, 'questions')
+        with open(questions, 'w', encoding='ascii') as file:
+            file.writelines(f'n{i}.example A\n' for i in range(500))
+        return subprocess.Popen(
+            ['dnsperf', '-s', server[0], '-p', str(server[1]), '-d', questions, '-l', '60', '-q',
+             '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True)
+
+    def assert_nothing_lost(self, said):
+        self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)
+        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
 
     def assert_status(self, reply, status):
         self.assertIsNotNone(reply, 'no reply')

@@ -65,6 +65,12 @@ def free_port(address='127.0.0.1'):
     raise RuntimeError(f'no free port at {address}')
 
 
+def free_place():
+    """An address on loopback that nobody else has, and a port there."""
+    address = fresh_address()
+    return address, free_port(address)
+
+
 def join(address, port):
     return f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
 
@@ -418,8 +424,7 @@ class Ouzel(Process):
         for where in listen or [fresh_address()]:
             self.listen.append(where if isinstance(where, tuple) else (where, free_port(where)))
         self.server = self.listen[0]
-        stats_address = fresh_address()
-        self.stats = stats or (stats_address, free_port(stats_address))
+        self.stats = stats or free_place()
         command = [binary or BINARY, 'serve', '--stats', join(*self.stats)]
         if workers:
             command += ['--workers', str(workers)]

@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -25,13 +24,6 @@ class QueryLog(Case):
     def start(self, *upstreams, workers=1, **queries):
         self.settings = {**self.local, 'queries': queries} if queries else self.local
         return self.ouzel(*upstreams, settings=self.settings, workers=workers)
-
-    def reload(self, ouzel, settings):
-        with open(ouzel.settings_path, 'w', encoding='utf-8') as file:
-            file.write(harness.yaml_settings(settings))
-        ouzel.child.send_signal(signal.SIGHUP)
-        start = len(ouzel.output())
-        self.assertTrue(eventually(lambda: 'reloaded' in ouzel.output()[start:]), ouzel.output())
 
     def lines(self, ouzel, count):
         """The lines of so many answers."""

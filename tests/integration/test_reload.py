@@ -2,7 +2,6 @@
 """Other settings for a daemon that goes on: SIGHUP."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -17,23 +16,6 @@ from harness import ask, eventually, rdata_texts
 
 
 class Reload(Case):
-    def write(self, ouzel, settings):
-        """Puts the file in place as an editor does."""
-        text = settings if isinstance(settings, str) else harness.yaml_settings(settings)
-        with open(ouzel.settings_path + '.new', 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.rename(ouzel.settings_path + '.new', ouzel.settings_path)
-
-    def reload(self, ouzel, settings, good=True):
-        """Returns what the log says of it."""
-        start = len(ouzel.output())
-        self.write(ouzel, settings)
-        ouzel.child.send_signal(signal.SIGHUP)
-        word = r'msg"?[=:]"?reloaded' if good else 'not reloaded'
-        self.assertTrue(eventually(lambda: re.search(word, ouzel.output()[start:])),
-                        ouzel.output()[start:])
-        return ouzel.output()[start:]
-
     def start(self, settings, workers=2):
         return self.ouzel(workers=workers, settings=settings)
 
@@ -137,8 +119,7 @@ class Reload(Case):
             asked.reply(), delay=1.0 if asked.name.startswith('slow') else 0))
         found = []
         for _ in range(count):
-            address = harness.fresh_address()
-            found.append((address, harness.free_port(address)))
+            found.append(harness.free_place())
         return found, lambda *which: {
             'server': {'listen': [harness.join(*place) for place in which]},
             'forward': [{'zone': '.', 'to': [str(fake)]}]}
@@ -211,20 +192,6 @@ class Reload(Case):
             self.assert_nothing_lost(load.communicate(timeout=30)[0])
         self.assert_heard(third, 'a')
         self.assert_balance(ouzel)
-
-    def load(self, server):
-        """dnsperf asking for names that soon are all known, until a SIGINT."""
-        questions = os.path.join(self.directory, 'questions')
-        with open(questions, 'w', encoding='ascii') as file:
-            file.writelines(f'n{i}.example A\n' for i in range(500))
-        return subprocess.Popen(
-            ['dnsperf', '-s', server[0], '-p', str(server[1]), '-d', questions, '-l', '60', '-q',
-             '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
-
-    def assert_nothing_lost(self, said):
-        self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)
-        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
 
     def test_a_hundred_times_under_load(self):
         """Not one query is lost, and what is kept is kept."""

@@ -93,13 +93,7 @@ class Upgrade(Case):
         """Nothing that is asked is lost, what is known stays known, and no total goes back."""
         fake = self.upstream()
         ouzel = self.start(fake)
-        questions = os.path.join(self.directory, 'questions')
-        with open(questions, 'w', encoding='ascii') as file:
-            file.writelines(f'n{i}.example A\n' for i in range(500))
-        with subprocess.Popen(
-                ['dnsperf', '-s', ouzel.server[0], '-p', str(ouzel.server[1]), '-d', questions,
-                 '-l', '60', '-q', '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True) as load:
+        with self.load(ouzel.server) as load:
             time.sleep(1)
             descriptors = ouzel.descriptors()
             before = ouzel.total('ouzel_queries_total')
@@ -110,8 +104,7 @@ class Upgrade(Case):
                 before = now
             load.send_signal(signal.SIGINT)
             said = load.communicate(timeout=30)[0]
-        self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)
-        self.assertRegex(said, r'NOERROR \d+ \(100\.00%\)')
+        self.assert_nothing_lost(said)
         self.assertLessEqual(len(fake.asked), 600)  # resends at most
         self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
         self.assert_balance(ouzel)
@@ -201,8 +194,7 @@ class Upgrade(Case):
         self.assert_balance(ouzel)
 
     def test_other_addresses(self):
-        first, second = [(address, harness.free_port(address))
-                         for address in (harness.fresh_address(), harness.fresh_address())]
+        first, second = harness.free_place(), harness.free_place()
         settings = {'server': {'listen': [harness.join(*first)]}}
         ouzel = self.start(self.upstream(), settings=settings, listen=[first])
         self.assert_status(ask(first, 'a.example'), 'NOERROR')
@@ -265,8 +257,7 @@ class Upgrade(Case):
         fake = self.upstream()
         control = os.path.join(self.directory, 'control.sock')
         self.control = control
-        address = harness.fresh_address()
-        place = (address, harness.free_port(address))
+        place = harness.free_place()
         settings = {'server': {'listen': [harness.join(*place)], 'workers': 2},
                     'forward': [{'zone': '.', 'to': [str(fake)]}],
                     'control': {'socket': control}}
@@ -300,7 +291,3 @@ class Upgrade(Case):
         with open(path, 'w', encoding='ascii') as file:
             file.write(content)
         os.chmod(path, 0o755)
-
-    def write(self, ouzel, settings):
-        with open(ouzel.settings_path, 'w', encoding='utf-8') as file:
-            file.write(settings if isinstance(settings, str) else harness.yaml_settings(settings))
