@@ -95,6 +95,7 @@ class Namespaces:
             run('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', 'cable')
             run('ip', '-n', name, 'link', 'set', 'lo', 'up')
             run('ip', '-n', name, 'link', 'set', 'cable', 'up')
+        self.neighbours_fix()
         for _ in range(100):
             states = [run('ip', '-n', name, '-br', 'link', 'show', 'cable')
                       for name in (self.server, self.generator)]
@@ -102,6 +103,15 @@ class Namespaces:
                 return
             time.sleep(0.05)
         raise Trouble('the cable between the namespaces does not come up')
+
+    def neighbours_fix(self):
+        """An entry that waits to be confirmed makes each packet dearer: whose turn that falls into
+        would be chance."""
+        for name, other, address in ((self.server, self.generator, GENERATOR),
+                                     (self.generator, self.server, SERVER)):
+            link = json.loads(run('ip', '-j', '-n', other, 'link', 'show', 'cable'))[0]
+            run('ip', '-n', name, 'neigh', 'replace', address, 'lladdr', link['address'], 'nud',
+                'permanent', 'dev', 'cable')
 
     def command(self, name, *command):
         return ['ip', 'netns', 'exec', name, *command]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The other floor: a UDP server that does nothing but send each datagram back, by io_uring exactly
-// as ouzel uses it: its own ring (io/engine/ring.h), its own kind of socket, buffers of its size,
-// one send for each reply, submitted with the wait for what comes next. It sets QR, as echo_mmsg
-// does.
+// as ouzel uses it: its own ring (io/engine/ring.h), its own kind of sockets, one to hear and one
+// to send from, buffers of its size, one send for each reply, submitted with the wait for what
+// comes next. It sets QR, as echo_mmsg does.
 //
 //   echo_ring ADDRESS:PORT
 //
@@ -20,6 +20,8 @@ enum {
     EVENTS = 256,
     BUFFERS = 1024,
     BUFFER_SIZE = 640,
+    HEARS = 0, // places of the two sockets
+    SENDS = 1,
     TAG_DATAGRAM = 1,
     TAG_SENT = 2,
 };
@@ -39,7 +41,7 @@ static void send_back(struct ring *ring, const struct ring_event *event, struct 
     if (!ring_datagram(ring, event, 0, false, &datagram) || datagram.len < 3)
         return;
     buffer[datagram.bytes - buffer + 2] |= 0x80; // QR
-    ring_send_to(ring, 0, datagram.bytes, datagram.len, datagram.from, TAG_SENT);
+    ring_send_to(ring, SENDS, datagram.bytes, datagram.len, datagram.from, TAG_SENT);
 }
 
 static void round_do(struct ring *ring, const struct ring_event *events, int count,
@@ -57,24 +59,26 @@ static void round_do(struct ring *ring, const struct ring_event *events, int cou
             send_back(ring, &events[i], sending);
     }
     if (!armed)
-        ring_receive_from(ring, 0, 0, false, TAG_DATAGRAM);
+        ring_receive_from(ring, HEARS, 0, false, TAG_DATAGRAM);
 }
 
-static int serve(int fd)
+static int serve(int fd, int send_fd)
 {
     static struct ring_event events[EVENTS];
     static struct sending sending;
     struct ring *ring;
-    int error = ring_open(&ring, ENTRIES, 1);
+    int error = ring_open(&ring, ENTRIES, 2);
     if (error < 0)
         return error;
     error = ring_buffers(ring, 0, BUFFERS, BUFFER_SIZE);
     if (error == 0)
-        error = ring_file(ring, 0, fd);
+        error = ring_file(ring, HEARS, fd);
+    if (error == 0)
+        error = ring_file(ring, SENDS, send_fd);
     if (error == 0)
         error = ring_start(ring);
     if (error == 0)
-        ring_receive_from(ring, 0, 0, false, TAG_DATAGRAM);
+        ring_receive_from(ring, HEARS, 0, false, TAG_DATAGRAM);
     while (error == 0) {
         int count = ring_wait(ring, UINT64_MAX, events, EVENTS);
         if (count < 0)
@@ -93,8 +97,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s ADDRESS:PORT\n", argv[0]);
         return 2;
     }
-    int fd = udp_listen(&address);
-    int error = fd < 0 ? fd : serve(fd);
+    int send_fd = udp_sender(&address); // before the one that hears
+    int fd = send_fd < 0 ? send_fd : udp_listen(&address);
+    int error = fd < 0 ? fd : serve(fd, send_fd);
     fprintf(stderr, "echo_ring: %s\n", strerror(-error));
     return 1;
 }

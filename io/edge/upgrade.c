@@ -18,7 +18,7 @@
 // counted goes by its name.
 
 enum {
-    FORM = 1,      // raise it with each change of what is sent, or of core/answer's values
+    FORM = 2,      // raise it with each change of what is sent, or of core/answer's values
     FDS_MAX = 250, // in a packet; the kernel takes 253
     ROOM = 4096,   // octets in one
     CHILD_FD = 3,  // what the new program finds
@@ -343,7 +343,7 @@ int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
     };
     int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &estate->region_fd, 1);
     for (size_t i = 0; i < estate->count && error == 0; i++)
-        error = sockets_send(u->fd, &estate->sockets[i], 2 * estate->worker_count);
+        error = sockets_send(u->fd, &estate->sockets[i], LISTENER_SOCKETS * estate->worker_count);
     if (error == 0 && inheritance->stats_fd >= 0)
         error = packet_send(u->fd, PACKET_STATS, &inheritance->stats, sizeof inheritance->stats,
                             &inheritance->stats_fd, 1);
@@ -438,7 +438,7 @@ static int sockets_take(struct inheritance *in, const struct packet *packet)
     struct listening_sockets *last = estate->count > 0 ? &estate->sockets[estate->count - 1] : NULL;
     if (!last || !address_equal(&last->address, &part.address))
         last = estate_add(estate, &part.address);
-    if (!last || part.first + packet->fd_count > 2 * estate->worker_count)
+    if (!last || part.first + packet->fd_count > LISTENER_SOCKETS * estate->worker_count)
         return last ? -EBADMSG : -ENOMEM;
     memcpy(last->fds + part.first, packet->fds, packet->fd_count * sizeof(int));
     return 0;

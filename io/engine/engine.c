@@ -96,8 +96,8 @@ static unsigned cpu_count(void)
 // all. Sets engine->ports_max.
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
-    rlim_t own = 2 * engine->settings->server_listen.count + WORKER_UPSTREAM_STREAMS +
-                 DESCRIPTORS_PER_WORKER;
+    rlim_t own = LISTENER_SOCKETS * engine->settings->server_listen.count +
+                 WORKER_UPSTREAM_STREAMS + DESCRIPTORS_PER_WORKER;
     rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)

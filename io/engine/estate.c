@@ -17,7 +17,7 @@ void estate_init(struct estate *e, unsigned worker_count)
 void estate_free(struct estate *e)
 {
     for (size_t i = 0; i < e->count; i++) {
-        for (unsigned fd = 0; fd < 2 * e->worker_count; fd++) {
+        for (unsigned fd = 0; fd < LISTENER_SOCKETS * e->worker_count; fd++) {
             if (e->sockets[i].fds[fd] >= 0)
                 close(e->sockets[i].fds[fd]);
         }
@@ -35,10 +35,10 @@ struct listening_sockets *estate_add(struct estate *e, const struct address *add
     if (!more)
         return NULL;
     e->sockets = more;
-    int *fds = malloc(2 * e->worker_count * sizeof *fds);
+    int *fds = malloc(LISTENER_SOCKETS * e->worker_count * sizeof *fds);
     if (!fds)
         return NULL;
-    for (unsigned i = 0; i < 2 * e->worker_count; i++)
+    for (unsigned i = 0; i < LISTENER_SOCKETS * e->worker_count; i++)
         fds[i] = -1;
     e->sockets[e->count] = (struct listening_sockets){.address = *address, .fds = fds};
     return &e->sockets[e->count++];

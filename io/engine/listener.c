@@ -4,6 +4,7 @@
 #include "io/engine/op.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 enum { ACCEPT_PAUSE_US = 100000 };
@@ -15,7 +16,7 @@ void listeners_init(struct listeners *l, struct ring *ring, unsigned group)
     l->due_us = UINT64_MAX;
     l->drops_gone = 0;
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
-        l->slots[i] = (struct listener){.fd = -1, .tcp_fd = -1};
+        l->slots[i] = (struct listener){.fd = -1, .tcp_fd = -1, .send_fd = -1};
 }
 
 // Others may be reading it (listeners_drops).
@@ -34,35 +35,62 @@ static void datagrams_close(struct listeners *l, unsigned slot)
     close(fd);
 }
 
-static void connections_close(struct listener *listener)
+static void fd_close(int *fd)
 {
-    if (listener->tcp_fd >= 0)
-        close(listener->tcp_fd);
-    listener->tcp_fd = -1;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
 }
 
 void listeners_close(struct listeners *l)
 {
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
         datagrams_close(l, i);
-        connections_close(&l->slots[i]);
+        fd_close(&l->slots[i].tcp_fd);
+        fd_close(&l->slots[i].send_fd);
     }
 }
 
-int listener_open(const struct address *address, int *fd, int *tcp_fd)
+static int sockets_open(const struct address *address, int fds[LISTENER_SOCKETS])
 {
-    *fd = udp_listen(address);
-    if (*fd < 0)
-        return *fd;
-    *tcp_fd = tcp_listen(address);
-    if (*tcp_fd >= 0)
-        return 0;
-    close(*fd);
-    return *tcp_fd;
+    fds[SOCKET_HEARS] = udp_listen(address);
+    if (fds[SOCKET_HEARS] < 0)
+        return fds[SOCKET_HEARS];
+    // Where there can be no sender (no loopback interface, or an older socket of ours still holds
+    // the port), replies leave from where queries come to.
+    if (fds[SOCKET_SENDS] < 0)
+        fds[SOCKET_SENDS] = fcntl(fds[SOCKET_HEARS], F_DUPFD_CLOEXEC, 0);
+    if (fds[SOCKET_SENDS] < 0)
+        return -errno;
+    fds[SOCKET_ACCEPTS] = tcp_listen(address);
+    return fds[SOCKET_ACCEPTS] < 0 ? fds[SOCKET_ACCEPTS] : 0;
+}
+
+int listener_open(const struct address *address, unsigned worker_count, int *fds)
+{
+    int error = 0;
+    for (unsigned i = 0; i < LISTENER_SOCKETS * worker_count; i++)
+        fds[i] = -1;
+    // All senders before the first that hears: until it is connected, a sender would hear as well.
+    for (unsigned i = 0; i < worker_count; i++)
+        fds[LISTENER_SOCKETS * i + SOCKET_SENDS] = udp_sender(address);
+    for (unsigned i = 0; i < worker_count && error == 0; i++)
+        error = sockets_open(address, fds + LISTENER_SOCKETS * i);
+    for (unsigned i = 0; i < worker_count && error == 0; i++) {
+        udp_port_close(fds[LISTENER_SOCKETS * i + SOCKET_HEARS]);
+        udp_port_close(fds[LISTENER_SOCKETS * i + SOCKET_SENDS]);
+    }
+    return error;
+}
+
+static int places_fill(struct listeners *l, unsigned slot, int fd, int send_fd)
+{
+    int error = ring_file(l->ring, slot, fd);
+    return error < 0 ? error : ring_file(l->ring, listener_sender(slot), send_fd);
 }
 
 // Two sockets of ours with one address share its datagrams, and who has given it up reads none. So
-// the older socket goes at once, and what still has to leave from there leaves from the new one.
+// the older ones go at once, and what still has to leave from there leaves from the new one.
 static int others_replace(struct listeners *l, unsigned slot)
 {
     const struct listener *new = &l->slots[slot];
@@ -71,22 +99,25 @@ static int others_replace(struct listeners *l, unsigned slot)
         struct listener *old = &l->slots[i];
         if (old->gone_us == 0 || !address_equal(&old->address, &new->address))
             continue;
-        error = ring_file(l->ring, i, new->fd);
-        if (error == 0)
-            datagrams_close(l, i);
+        error = places_fill(l, i, new->fd, new->send_fd);
+        if (error < 0)
+            continue;
+        datagrams_close(l, i);
+        fd_close(&old->send_fd);
     }
     return error;
 }
 
-int listeners_put(struct listeners *l, unsigned slot, const struct address *address, int fd,
-                  int tcp_fd)
+int listeners_put(struct listeners *l, unsigned slot, const struct address *address,
+                  const int fds[LISTENER_SOCKETS])
 {
     struct listener *listener = &l->slots[slot];
     listener->address = *address;
-    listener->tcp_fd = tcp_fd;
+    listener->tcp_fd = fds[SOCKET_ACCEPTS];
+    listener->send_fd = fds[SOCKET_SENDS];
     listener->wildcard = udp_is_wildcard(address);
-    fd_set_to(listener, fd);
-    int error = ring_file(l->ring, slot, fd);
+    fd_set_to(listener, fds[SOCKET_HEARS]);
+    int error = places_fill(l, slot, listener->fd, listener->send_fd);
     return error < 0 ? error : others_replace(l, slot);
 }
 
@@ -128,7 +159,7 @@ static void due_at(struct listeners *l, uint64_t due_us)
 void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
 {
     listeners_ignore(l, slot);
-    connections_close(&l->slots[slot]);
+    fd_close(&l->slots[slot].tcp_fd);
     l->slots[slot].gone_us = gone_us;
     due_at(l, gone_us);
 }
@@ -162,9 +193,10 @@ static void slot_expire(struct listeners *l, unsigned slot, uint64_t now_us)
     }
     if (listener->gone_us != 0 && now_us >= listener->gone_us) {
         // A place that cannot be emptied is filled again by the next socket that comes here.
-        int error = ring_file(l->ring, slot, -1);
+        int error = places_fill(l, slot, -1, -1);
         (void)error;
         datagrams_close(l, slot);
+        fd_close(&listener->send_fd);
         listener->gone_us = 0;
     }
     if (listener->accept_us != 0)

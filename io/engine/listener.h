@@ -3,19 +3,29 @@
 #include "io/engine/ring.h"
 #include "io/engine/udp.h"
 
-// The sockets of one worker at which clients are heard: for each address one for datagrams and one
-// that accepts connections. A slot is one address; its number stands in every client (struct
-// client), so that a reply finds the socket that the query came to. All workers have the same
-// address in the same slot.
+// The sockets of one worker at which clients are heard: for each address one for datagrams, one
+// that accepts connections and one that replies leave from. A slot is one address; its number
+// stands in every client (struct client), so that a reply finds the address that the query came to.
+// All workers have the same address in the same slot.
 //
 // Used by the worker's thread alone, or while that does not run; two exceptions are marked.
 
-#define LISTENERS_MAX 128 // of those given up lately too; server.listen takes 64
+#define LISTENERS_MAX   128                 // of those given up lately too; server.listen takes 64
+#define LISTENER_PLACES (2 * LISTENERS_MAX) // in the ring's table of files
+
+// What belongs to an address, in each worker.
+enum listener_socket {
+    SOCKET_HEARS,   // datagrams
+    SOCKET_ACCEPTS, // connections
+    SOCKET_SENDS,   // replies (udp_sender)
+    LISTENER_SOCKETS,
+};
 
 struct listener {
     struct address address;
     int fd;        // for datagrams; -1: the slot is free, or another one's socket serves it
     int tcp_fd;    // -1: none
+    int send_fd;   // for replies; -1: none
     bool wildcard; // replies say where they leave from
     bool hears;
     uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
@@ -33,14 +43,21 @@ struct listeners {
 void listeners_init(struct listeners *listeners, struct ring *ring, unsigned group);
 void listeners_close(struct listeners *listeners);
 
-// Opens the two sockets of an address, which others of ours may have as well (SO_REUSEPORT).
-// Returns 0 or a negative errno. For any thread.
-[[nodiscard]] int listener_open(const struct address *address, int *fd, int *tcp_fd);
+// Opens the sockets of an address for so many workers, LISTENER_SOCKETS for each. Returns 0, or a
+// negative errno: some may be open then, the others are -1. For any thread.
+[[nodiscard]] int listener_open(const struct address *address, unsigned worker_count, int *fds);
 
-// Puts two sockets in a free slot, whose they are from then on. Replies to clients of an earlier
-// slot with the same address leave from here as well. Nothing is heard yet. 0 or a negative errno.
+// Puts an address's sockets in a free slot, whose they are from then on. Replies to clients of an
+// earlier slot with the same address leave from here as well. Nothing is heard yet. 0 or a negative
+// errno.
 [[nodiscard]] int listeners_put(struct listeners *listeners, unsigned slot,
-                                const struct address *address, int fd, int tcp_fd);
+                                const struct address *address, const int fds[LISTENER_SOCKETS]);
+
+// The ring's place of the socket that replies leave from.
+static inline unsigned listener_sender(unsigned slot)
+{
+    return LISTENERS_MAX + slot;
+}
 
 // Begins to take datagrams and connections (events OP_QUERY and OP_ACCEPT), and no longer does.
 void listeners_hear(struct listeners *listeners, unsigned slot);

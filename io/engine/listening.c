@@ -15,7 +15,7 @@ int listening_init(struct listening *l, unsigned worker_count)
     if (!l->put)
         return -ENOMEM;
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
-        l->slots[i].sockets.fds = malloc(2 * worker_count * sizeof(int));
+        l->slots[i].sockets.fds = malloc(LISTENER_SOCKETS * worker_count * sizeof(int));
         if (!l->slots[i].sockets.fds)
             return -ENOMEM;
     }
@@ -24,8 +24,8 @@ int listening_init(struct listening *l, unsigned worker_count)
 
 static void sockets_close(struct listening *l, unsigned slot)
 {
-    for (unsigned i = 0; i < 2 * l->worker_count; i++) {
-        if (l->slots[slot].sockets.fds[i] >= 0 && !l->put[i / 2])
+    for (unsigned i = 0; i < LISTENER_SOCKETS * l->worker_count; i++) {
+        if (l->slots[slot].sockets.fds[i] >= 0 && !l->put[i / LISTENER_SOCKETS])
             close(l->slots[slot].sockets.fds[i]);
     }
 }
@@ -104,7 +104,7 @@ static bool inherit(struct listening *l, unsigned slot, struct listening_sockets
     for (size_t i = 0; i < count; i++) {
         if (!address_equal(&inherited[i].address, &sockets->address) || inherited[i].fds[0] < 0)
             continue;
-        for (unsigned fd = 0; fd < 2 * l->worker_count; fd++) {
+        for (unsigned fd = 0; fd < LISTENER_SOCKETS * l->worker_count; fd++) {
             sockets->fds[fd] = inherited[i].fds[fd];
             inherited[i].fds[fd] = -1;
         }
@@ -122,9 +122,7 @@ static int sockets_open(struct listening *l, unsigned slot)
     int error = ours ? 0 : udp_probe(&sockets->address);
     if (error == 0 && !ours)
         error = tcp_probe(&sockets->address);
-    for (unsigned i = 0; i < l->worker_count && error == 0; i++)
-        error = listener_open(&sockets->address, &sockets->fds[2 * i], &sockets->fds[2 * i + 1]);
-    return error;
+    return error < 0 ? error : listener_open(&sockets->address, l->worker_count, sockets->fds);
 }
 
 // Has sockets for the address in a free slot.
@@ -136,7 +134,7 @@ static int slot_take(struct listening *l, const struct address *address, uint64_
         return -ENOSPC;
     l->slots[slot].state = LISTENING_NEW;
     l->slots[slot].sockets.address = *address;
-    for (unsigned fd = 0; fd < 2 * l->worker_count; fd++)
+    for (unsigned fd = 0; fd < LISTENER_SOCKETS * l->worker_count; fd++)
         l->slots[slot].sockets.fds[fd] = -1;
     return inherit(l, slot, inherited, count) ? 0 : sockets_open(l, slot);
 }
@@ -191,8 +189,8 @@ int listening_put(struct listening *l, unsigned worker, struct listeners *listen
         const struct listening_sockets *sockets = &l->slots[i].sockets;
         if (l->slots[i].state != LISTENING_NEW)
             continue;
-        int error = listeners_put(listeners, i, &sockets->address, sockets->fds[2 * worker],
-                                  sockets->fds[2 * worker + 1]);
+        int error = listeners_put(listeners, i, &sockets->address,
+                                  sockets->fds + LISTENER_SOCKETS * worker);
         result = result < 0 ? result : error;
     }
     return result;

@@ -23,10 +23,10 @@ enum listening_state {
     LISTENING_GONE,    // for SERVE_RELOAD_REST_US, as replies may still have to leave from there
 };
 
-// The sockets of one address: for each worker one for datagrams and one that accepts connections.
+// The sockets of one address: LISTENER_SOCKETS for each worker.
 struct listening_sockets {
     struct address address;
-    int *fds; // 2 * worker_count; -1: none
+    int *fds; // LISTENER_SOCKETS * worker_count; -1: none
 };
 
 struct listening {

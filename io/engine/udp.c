@@ -68,6 +68,14 @@ static int udp_bind(int fd, const struct address *address)
     return bind(fd, (const struct sockaddr *)&local, len) == 0 ? 0 : -errno;
 }
 
+// To a wildcard means to the loopback address.
+static int udp_connect_to(int fd, const struct address *address)
+{
+    struct sockaddr_in6 to;
+    socklen_t len = udp_address_give(&to, address);
+    return connect(fd, (const struct sockaddr *)&to, len) == 0 ? 0 : -errno;
+}
+
 int udp_probe(const struct address *address)
 {
     int fd = udp_socket(address);
@@ -108,7 +116,8 @@ int udp_listen(const struct address *address)
         return fd;
     buffers_enlarge(fd);
     int error = 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0)
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0)
         error = -errno;
     if (error == 0 && udp_is_wildcard(address) && local_address_tell(fd, address) != 0)
         error = -errno;
@@ -121,6 +130,32 @@ int udp_listen(const struct address *address)
     return fd;
 }
 
+// Not SO_REUSEPORT: the kernel would count it among the sockets that share the datagrams.
+int udp_sender(const struct address *address)
+{
+    int fd = udp_socket(address);
+    if (fd < 0)
+        return fd;
+    buffers_enlarge(fd);
+    int error = 0;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0)
+        error = -errno;
+    if (error == 0)
+        error = udp_bind(fd, address);
+    if (error == 0)
+        error = udp_connect_to(fd, address);
+    if (error < 0) {
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+void udp_port_close(int fd)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){0}, sizeof(int));
+}
+
 int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
 {
     *bound = false;
@@ -131,10 +166,7 @@ int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
     int error = udp_bind(fd, &local);
     if (error == 0) {
         *bound = true;
-        struct sockaddr_in6 to;
-        socklen_t len = udp_address_give(&to, upstream);
-        if (connect(fd, (const struct sockaddr *)&to, len) != 0)
-            error = -errno;
+        error = udp_connect_to(fd, upstream);
     }
     if (error < 0) {
         close(fd);

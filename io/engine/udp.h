@@ -26,6 +26,17 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
 // tells with each datagram where that was sent to. Returns a descriptor or a negative errno.
 [[nodiscard]] int udp_listen(const struct address *address);
 
+// A socket with the same address and port, from which replies leave and at which nothing is heard:
+// it is connected to itself, so the kernel gives it no client's datagram. Each datagram that has
+// left wakes who waits at the socket it left from, for there is room again; at the socket that
+// queries come to the ring always waits, and each reply would pay for that (docs/decisions/0009).
+// It has to be made before the address is heard at. Returns a descriptor or a negative errno.
+[[nodiscard]] int udp_sender(const struct address *address);
+
+// From now on no other program can bind to this socket's port: udp_listen and udp_sender have to
+// allow that (SO_REUSEADDR) until all of ours are bound.
+void udp_port_close(int fd);
+
 // A socket for queries to one upstream from one local port. Returns a descriptor, or a negative
 // errno; `bound` says whether the port could be had, so that the failure is the upstream's.
 [[nodiscard]] int udp_connect(const struct address *upstream, uint16_t port, bool *bound);

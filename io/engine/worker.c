@@ -111,17 +111,18 @@ static void reply_send(struct worker *w, const struct client *client, const void
         return;
     }
     uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
+    unsigned sender = listener_sender(client->listener);
     struct sockaddr_in6 *to = (void *)(w->out + w->out_used);
     w->out_used += aligned(sizeof *to);
     udp_address_give(to, &client->from);
     if (!w->listeners.slots[client->listener].wildcard) {
-        ring_send_to(w->ring, client->listener, bytes, len, (const struct sockaddr *)to, tag);
+        ring_send_to(w->ring, sender, bytes, len, (const struct sockaddr *)to, tag);
         return;
     }
     void *form = w->out + w->out_used;
     w->out_used += RING_FORM_SIZE;
-    ring_send_from(w->ring, client->listener, bytes, len, (const struct sockaddr *)to,
-                   client->local, form, tag);
+    ring_send_from(w->ring, sender, bytes, len, (const struct sockaddr *)to, client->local, form,
+                   tag);
 }
 
 // Tells of an answer, where somebody wants to know.
@@ -584,7 +585,7 @@ static void *thread_main(void *argument)
 
 static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
 {
-    int error = ring_open(&w->ring, RING_ENTRIES, LISTENERS_MAX);
+    int error = ring_open(&w->ring, RING_ENTRIES, LISTENER_PLACES);
     if (error == 0)
         error = ring_buffers(w->ring, QUERY_GROUP, QUERY_BUFFERS, QUERY_BUFFER_SIZE);
     if (error == 0)

@@ -122,6 +122,17 @@ class Refusal(Case):
         self.assert_refuses(second, 1, harness.join(*first.server))
         self.assertIsNotNone(ask(first.server, 'a.example'))
 
+    def test_nobody_else_gets_the_port(self):
+        """The sockets let each other have the port while they are bound, and nobody afterwards."""
+        ouzel = self.ouzel(self.upstream(), workers=2)
+        for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+            with socket.socket(socket.AF_INET, kind) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with self.assertRaises(OSError) as raised:
+                    sock.bind(ouzel.server)
+                self.assertEqual(raised.exception.errno, errno.EADDRINUSE)
+        self.assertIsNotNone(ask(ouzel.server, 'a.example'))
+
     def test_nothing_half_started(self):
         """The first address is free, the second is not: the first answers nobody."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
