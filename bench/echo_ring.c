@@ -36,8 +36,8 @@ struct sending {
 static void send_back(struct ring *ring, const struct ring_event *event, struct sending *sending)
 {
     struct datagram datagram;
-    uint8_t *buffer = ring_buffer(ring, 0, event->buffer);
-    sending->buffers[sending->count++] = event->buffer;
+    uint8_t *buffer = ring_buffer(ring, 0, ring_event_buffer(event));
+    sending->buffers[sending->count++] = ring_event_buffer(event);
     if (!ring_datagram(ring, event, 0, false, &datagram) || datagram.len < 3)
         return;
     buffer[datagram.bytes - buffer + 2] |= 0x80; // QR
@@ -54,8 +54,8 @@ static void round_do(struct ring *ring, const struct ring_event *events, int cou
     for (int i = 0; i < count; i++) {
         if (events[i].tag != TAG_DATAGRAM)
             continue;
-        armed &= events[i].more;
-        if (events[i].has_buffer)
+        armed &= ring_event_more(&events[i]);
+        if (ring_event_has_buffer(&events[i]))
             send_back(ring, &events[i], sending);
     }
     if (!armed)

@@ -280,7 +280,7 @@ void cache_seek_bucket(const struct cache *cache, uint64_t hash, struct cache_se
     __builtin_prefetch(bucket);
 }
 
-void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_seek *seek)
+inline void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_seek *seek)
 {
     const struct layout_bucket *bucket = seek->bucket;
     uint64_t tag = layout_tag(hash);
@@ -304,9 +304,9 @@ void cache_seek_entry(const struct cache *cache, uint64_t hash, struct cache_see
 // R1 and R2 were done by cache_seek_entry. The key lies right behind the value: it is copied as
 // well and compared in the copy, which takes less than to compare it where a writer may be at work.
 // What `seek` holds is read again at the end, as there are too few registers to keep it.
-bool cache_seek_end(const struct cache *cache, const struct cache_seek *seek,
-                    const struct cache_key *key, void *value, size_t value_size,
-                    struct cache_hit *hit)
+inline bool cache_seek_end(const struct cache *cache, const struct cache_seek *seek,
+                           const struct cache_key *key, void *value, size_t value_size,
+                           struct cache_hit *hit)
 {
     uint64_t word;
     if (seek->offset == 0 || key->len < LAYOUT_WORD ||

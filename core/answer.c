@@ -358,8 +358,9 @@ static int ede_of(const uint8_t *out, bool emptied, bool stale)
            reply_opt_write(out + message_len, query, RCODE_NOERROR, limits->udp_payload_max, ede);
 }
 
-size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
-                   const struct answer_giving *giving, const struct answer_limits *limits)
+inline size_t answer_give(uint8_t *out, size_t out_size, size_t value_len,
+                          const struct query *query, const struct answer_giving *giving,
+                          const struct answer_limits *limits)
 {
     struct answer_trailer trailer = {0};
     if (value_len <= out_size)

@@ -466,9 +466,8 @@ static inline bool answered_locally(struct serve *s, struct lookup *lookup, uint
 
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static inline void give(struct serve *s, uint32_t now_s, struct lookup *lookup,
-                        const struct cache_hit *hit, uint8_t **out)
+                        const struct cache_hit *hit, uint8_t **out, size_t room)
 {
-    size_t room = serve_room_for(s, &lookup->item->client);
     // Its worker's clock may have been read a moment later than ours.
     struct answer_giving giving = {
         .age_s = now_s > hit->birth_s ? now_s - hit->birth_s : 0,
@@ -490,7 +489,7 @@ static inline void give(struct serve *s, uint32_t now_s, struct lookup *lookup,
     lookup->stale =
         (own && serve_is_stale(s, now_s, own)) || (denied && serve_is_stale(s, now_s, &denial));
     if (denied && now_s < denial.expiry_s)
-        give(s, now_s, lookup, &denial, out);
+        give(s, now_s, lookup, &denial, out, room);
     else
         miss(s, now_us, lookup, out);
 }
@@ -516,7 +515,7 @@ static inline void find(struct serve *s, uint64_t now_us, struct lookup *lookup,
     }
     if (hit.asked < REFRESH_HITS)
         hit_learn(s, lookup, *out, &hit);
-    give(s, now_s, lookup, &hit, out);
+    give(s, now_s, lookup, &hit, out, room);
 }
 
 // Looks at the options that a query asks for; false: that is an error already.

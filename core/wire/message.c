@@ -203,8 +203,7 @@ static inline bool usual_read(struct query *query, const uint8_t *message, size_
            (records == 0 || usual_opt_take(query, behind + 4));
 }
 
-[[gnu::noinline]] enum query_verdict query_read(struct query *query, const uint8_t *message,
-                                                size_t len)
+inline enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len)
 {
     return usual_read(query, message, len) ? QUERY_GOOD : any_read(query, message, len);
 }

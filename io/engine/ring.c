@@ -24,6 +24,14 @@ enum {
     NAME_ROOM = 32, // of an address; a multiple of 8, so that the option behind it is aligned
 };
 
+// An event is a completion as the kernel writes it.
+_Static_assert(sizeof(struct ring_event) == sizeof(struct io_uring_cqe) &&
+                   offsetof(struct ring_event, result) == offsetof(struct io_uring_cqe, res) &&
+                   offsetof(struct ring_event, flags) == offsetof(struct io_uring_cqe, flags) &&
+                   IORING_CQE_F_BUFFER == 1 && IORING_CQE_F_MORE == 2 &&
+                   IORING_CQE_BUFFER_SHIFT == 16,
+               "ring.h must know the kernel's form");
+
 struct group {
     struct io_uring_buf_ring *entries;
     uint8_t *bytes;
@@ -186,15 +194,32 @@ int ring_file(struct ring *ring, unsigned place, int fd)
     return done < 0 ? done : 0;
 }
 
-// A free request; where none is left, the queued ones go to the kernel first.
-static struct io_uring_sqe *request(struct ring *ring, uint64_t tag)
+// io_uring_get_sqe without what other kinds of rings need.
+static inline struct io_uring_sqe *request_queued(struct io_uring_sq *sq)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    unsigned head = __atomic_load_n(sq->khead, __ATOMIC_RELAXED);
+    if (sq->sqe_tail - head >= sq->ring_entries)
+        return NULL;
+    return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+}
+
+[[gnu::noinline]] static struct io_uring_sqe *request_after_others(struct ring *ring)
+{
+    struct io_uring_sqe *sqe = NULL;
     while (!sqe) {
         int submitted = ring_submit(ring);
         assert(submitted >= 0);
-        sqe = io_uring_get_sqe(&ring->uring);
+        sqe = request_queued(&ring->uring.sq);
     }
+    return sqe;
+}
+
+// A free request; where none is left, the queued ones go to the kernel first.
+static inline struct io_uring_sqe *request(struct ring *ring, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request_queued(&ring->uring.sq);
+    if (!sqe)
+        sqe = request_after_others(ring);
     // The prep functions do not touch it.
     sqe->user_data = tag;
     return sqe;
@@ -223,19 +248,19 @@ static const void *local_find(struct io_uring_recvmsg_out *out, struct msghdr *f
     return NULL;
 }
 
-bool ring_datagram(const struct ring *ring, const struct ring_event *event, unsigned group,
-                   bool local, struct datagram *datagram)
+bool ring_datagram(struct ring *ring, const struct ring_event *event, unsigned group, bool local,
+                   struct datagram *datagram)
 {
-    uint8_t *buffer = ring_buffer(ring, group, event->buffer);
-    struct msghdr form = local ? ring->local_form : ring->plain_form;
-    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(buffer, event->result, &form);
-    if (!out || out->namelen > form.msg_namelen)
+    uint8_t *buffer = ring_buffer(ring, group, ring_event_buffer(event));
+    struct msghdr *form = local ? &ring->local_form : &ring->plain_form;
+    struct io_uring_recvmsg_out *out = io_uring_recvmsg_validate(buffer, event->result, form);
+    if (!out || out->namelen > NAME_ROOM)
         return false;
     datagram->from = io_uring_recvmsg_name(out);
-    datagram->bytes = io_uring_recvmsg_payload(out, &form);
-    datagram->len = io_uring_recvmsg_payload_length(out, event->result, &form);
+    datagram->bytes = io_uring_recvmsg_payload(out, form);
+    datagram->len = io_uring_recvmsg_payload_length(out, event->result, form);
     datagram->cut = out->flags & MSG_TRUNC;
-    datagram->local = local ? local_find(out, &form) : NULL;
+    datagram->local = local ? local_find(out, form) : NULL;
     return !local || datagram->local;
 }
 
@@ -257,13 +282,19 @@ void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag)
 void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
                   const struct sockaddr *to, uint64_t tag)
 {
-    struct io_uring_sqe *sqe = request(ring, tag);
-    io_uring_prep_send(sqe, (int)place, bytes, len, MSG_DONTWAIT);
     // An address on a plain send is cheaper than a sendmsg (6.0).
-    sqe->addr2 = (uintptr_t)to;
-    sqe->addr_len =
-        to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+    *request(ring, tag) = (struct io_uring_sqe){
+        .opcode = IORING_OP_SEND,
+        .flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
+        .fd = (int)place,
+        .addr = (uintptr_t)bytes,
+        .len = (uint32_t)len,
+        .msg_flags = MSG_DONTWAIT,
+        .addr2 = (uintptr_t)to,
+        .addr_len =
+            to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
+        .user_data = tag,
+    };
 }
 
 // What a sendmsg needs, laid out one behind the other.
@@ -378,6 +409,20 @@ int ring_submit(struct ring *ring)
     return 0;
 }
 
+// Copies completions, which lie in a circle.
+static unsigned events_take(struct ring *ring, struct ring_event *events, unsigned event_max)
+{
+    const struct io_uring_cq *cq = &ring->uring.cq;
+    unsigned ready = io_uring_cq_ready(&ring->uring);
+    unsigned count = ready < event_max ? ready : event_max;
+    unsigned first = *cq->khead & cq->ring_mask;
+    unsigned straight = cq->ring_entries - first < count ? cq->ring_entries - first : count;
+    memcpy(events, cq->cqes + first, straight * sizeof *events);
+    memcpy(events + straight, cq->cqes, (count - straight) * sizeof *events);
+    io_uring_cq_advance(&ring->uring, count);
+    return count;
+}
+
 int ring_wait(struct ring *ring, uint64_t timeout_us, struct ring_event *events, unsigned event_max)
 {
     struct __kernel_timespec timeout = {
@@ -395,19 +440,5 @@ int ring_wait(struct ring *ring, uint64_t timeout_us, struct ring_event *events,
     if (error < 0)
         return error;
 
-    unsigned head, count = 0;
-    io_uring_for_each_cqe(&ring->uring, head, cqe)
-    {
-        if (count == event_max)
-            break;
-        events[count++] = (struct ring_event){
-            .tag = cqe->user_data,
-            .result = cqe->res,
-            .buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
-            .has_buffer = cqe->flags & IORING_CQE_F_BUFFER,
-            .more = cqe->flags & IORING_CQE_F_MORE,
-        };
-    }
-    io_uring_cq_advance(&ring->uring, count);
-    return (int)count;
+    return (int)events_take(ring, events, event_max);
 }

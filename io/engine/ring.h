@@ -10,17 +10,32 @@
 //
 // Sends are made without waiting (MSG_DONTWAIT), so each is over when the call that submits it
 // returns: its octets are free again after ring_wait or ring_submit, and only a failed one makes an
-// event. Receives are multishot: they make events until one says that there are no `more`.
+// event. Receives are multishot: they make events until one says that there are no more.
 
 struct ring; // opaque
 
 struct ring_event {
     uint64_t tag;   // as given with the request
     int32_t result; // octets, or a negative errno
-    uint16_t buffer;
-    bool has_buffer; // the octets lie in that buffer, which is to be given back
-    bool more;       // the request stays armed
+    uint32_t flags; // for the three below
 };
+
+// The octets lie in a buffer, which is to be given back.
+static inline bool ring_event_has_buffer(const struct ring_event *event)
+{
+    return event->flags & 1; // IORING_CQE_F_BUFFER
+}
+
+static inline uint16_t ring_event_buffer(const struct ring_event *event)
+{
+    return (uint16_t)(event->flags >> 16); // IORING_CQE_BUFFER_SHIFT
+}
+
+// The request stays armed.
+static inline bool ring_event_more(const struct ring_event *event)
+{
+    return event->flags & 2; // IORING_CQE_F_MORE
+}
 
 enum { RING_GROUPS = 2 }; // of provided buffers
 
@@ -38,7 +53,8 @@ int ring_fd(const struct ring *ring);
 // Registers `count` buffers (a power of two) of `size` octets (a multiple of 64) as group `group`.
 [[nodiscard]] int ring_buffers(struct ring *ring, unsigned group, unsigned count, size_t size);
 
-// The octets of a buffer, and giving it back. Buffers reach the kernel with the next submission.
+// The octets of a buffer, and giving it back. Buffers reach the kernel with the next submission:
+// what that sends must not refer to them.
 [[nodiscard]] uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer);
 void ring_buffer_return(struct ring *ring, unsigned group, uint16_t buffer);
 
@@ -57,8 +73,8 @@ struct datagram {
     size_t len;
     bool cut; // it was longer than the buffer
 };
-[[nodiscard]] bool ring_datagram(const struct ring *ring, const struct ring_event *event,
-                                 unsigned group, bool local, struct datagram *datagram);
+[[nodiscard]] bool ring_datagram(struct ring *ring, const struct ring_event *event, unsigned group,
+                                 bool local, struct datagram *datagram);
 
 // Receives from a connected socket.
 void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag);

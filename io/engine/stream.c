@@ -240,10 +240,11 @@ static enum stream_state received(struct streams *streams, uint32_t slot,
         return STREAM_BROKEN;
     if (event->result > 0 &&
         !octets_add(
-            &socket->in, ring_buffer(streams->config.ring, streams->config.group, event->buffer),
+            &socket->in,
+            ring_buffer(streams->config.ring, streams->config.group, ring_event_buffer(event)),
             (size_t)event->result, FRAME_HEAD_LEN + streams->config.message_max + FRAME_LEN_MAX))
         return STREAM_BROKEN;
-    if (!event->more)
+    if (!ring_event_more(event))
         receive_on(streams, slot);
     return STREAM_GOES_ON;
 }
@@ -283,8 +284,8 @@ enum stream_state streams_event(struct streams *streams, const struct ring_event
             send_on(streams, slot);
         }
     }
-    if (event->has_buffer)
-        ring_buffer_return(streams->config.ring, streams->config.group, event->buffer);
+    if (ring_event_has_buffer(event))
+        ring_buffer_return(streams->config.ring, streams->config.group, ring_event_buffer(event));
     return state;
 }
 

@@ -56,8 +56,11 @@ struct worker {
     struct clients *clients; // over TCP
     uint8_t *stream_out;     // a reply to one of them while it is made
     struct serve_item batch[SERVE_BATCH_MAX];
-    uint16_t batch_buffers[SERVE_BATCH_MAX];
+    const struct sockaddr *batch_from[SERVE_BATCH_MAX]; // NULL: handed over by another worker
     size_t batch_count;
+    uint16_t
+        lent[EVENT_MAX]; // buffers of this round's queries: replies are sent to addresses there
+    size_t lent_count;
     uint64_t now_us;
     uint8_t *out;
     size_t out_size;
@@ -104,33 +107,37 @@ static void stream_reply_send(struct worker *w, const struct client *client, con
         counter_add(w->serve_config.counters, COUNTER_send_failures, 1);
 }
 
+// `to` stays where it is until the next submission, as the octets do.
+static inline void datagram_send(struct worker *w, const struct client *client, const void *bytes,
+                                 size_t len, const struct sockaddr *to)
+{
+    uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
+    unsigned sender = listener_sender(client->listener);
+    if (!w->listeners.slots[client->listener].wildcard) {
+        ring_send_to(w->ring, sender, bytes, len, to, tag);
+        return;
+    }
+    void *form = w->out + w->out_used;
+    w->out_used += RING_FORM_SIZE;
+    ring_send_from(w->ring, sender, bytes, len, to, client->local, form, tag);
+}
+
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
 {
     if (client->tcp) {
         stream_reply_send(w, client, bytes, len);
         return;
     }
-    uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
-    unsigned sender = listener_sender(client->listener);
     struct sockaddr_in6 *to = (void *)(w->out + w->out_used);
     w->out_used += aligned(sizeof *to);
     udp_address_give(to, &client->from);
-    if (!w->listeners.slots[client->listener].wildcard) {
-        ring_send_to(w->ring, sender, bytes, len, (const struct sockaddr *)to, tag);
-        return;
-    }
-    void *form = w->out + w->out_used;
-    w->out_used += RING_FORM_SIZE;
-    ring_send_from(w->ring, sender, bytes, len, (const struct sockaddr *)to, client->local, form,
-                   tag);
+    datagram_send(w, client, bytes, len, (const struct sockaddr *)to);
 }
 
-// Tells of an answer, where somebody wants to know.
-static void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
-                        uint8_t source, const uint8_t *bytes, size_t len)
+[[gnu::noinline]] static void told_put(struct worker *w, const struct client *client,
+                                       uint64_t since_us, uint8_t source, const uint8_t *bytes,
+                                       size_t len)
 {
-    if (!tap_wants(&w->tap))
-        return;
     const struct listener *listener = &w->listeners.slots[client->listener];
     struct tapped tapped = {
         .since_us = since_us, .now_us = w->now_us, .at = listener->address, .source = source};
@@ -140,7 +147,15 @@ static void answer_tell(struct worker *w, const struct client *client, uint64_t 
     counter_add(w->serve_config.counters, put ? COUNTER_tapped : COUNTER_tap_full, 1);
 }
 
-static void item_tell(struct worker *w, const struct serve_item *item)
+// Tells of an answer, where somebody wants to know.
+static inline void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
+                               uint8_t source, const uint8_t *bytes, size_t len)
+{
+    if (tap_wants(&w->tap))
+        told_put(w, client, since_us, source, bytes, len);
+}
+
+static inline void item_tell(struct worker *w, const struct serve_item *item)
 {
     answer_tell(w, &item->client, w->now_us, item->source, item->out, item->out_len);
 }
@@ -271,6 +286,17 @@ static void stream_query_run(struct worker *w, struct serve_item *item)
         hand_over(w, item);
 }
 
+// Where the replies of the batch end in `out`: what else is needed to send them goes behind.
+static size_t replies_end(const struct worker *w)
+{
+    for (size_t i = w->batch_count; i-- > 0;) {
+        const struct serve_item *item = &w->batch[i];
+        if (item->verdict == SERVE_ANSWERED)
+            return (size_t)(item->out - w->out) + item->out_len;
+    }
+    return w->out_used;
+}
+
 static void batch_run(struct worker *w)
 {
     uint64_t answered = 0;
@@ -278,61 +304,70 @@ static void batch_run(struct worker *w)
         return;
     uint8_t *out = out_room(w, w->batch_count * (w->room + ADDRESS_ROOM));
     serve_queries(w->serve, w->now_us, w->batch, w->batch_count, out);
-    // The addresses go behind all replies.
-    for (size_t i = 0; i < w->batch_count; i++) {
-        if (w->batch[i].verdict == SERVE_ANSWERED)
-            w->out_used = (size_t)(w->batch[i].out - w->out) + aligned(w->batch[i].out_len);
-    }
-    w->out_used = aligned(w->out_used);
+    w->out_used = aligned(replies_end(w));
     for (size_t i = 0; i < w->batch_count; i++) {
         const struct serve_item *item = &w->batch[i];
-        answered += item->verdict == SERVE_ANSWERED;
-        if (item->verdict == SERVE_ANSWERED) {
-            item_tell(w, item);
-            reply_send(w, &item->client, item->out, item->out_len);
+        if (item->verdict != SERVE_ANSWERED) {
+            if (item->verdict == SERVE_ELSEWHERE)
+                hand_over(w, item);
+            continue;
         }
-        if (item->verdict == SERVE_ELSEWHERE || (item->verdict == SERVE_ANSWERED && item->note))
+        answered++;
+        item_tell(w, item);
+        if (w->batch_from[i])
+            datagram_send(w, &item->client, item->out, item->out_len, w->batch_from[i]);
+        else
+            reply_send(w, &item->client, item->out, item->out_len);
+        if (item->note)
             hand_over(w, item);
     }
     w->batch_count = 0;
     at_once_note(w, answered);
 }
 
-// Queries out of receive buffers, which are given back when the batch is done.
-static void query_batch_run(struct worker *w)
+// Gives back the receive buffers of the round before, whose replies have left.
+static void buffers_return(struct worker *w)
 {
-    size_t count = w->batch_count;
-    batch_run(w);
-    for (size_t i = 0; i < count; i++)
-        ring_buffer_return(w->ring, QUERY_GROUP, w->batch_buffers[i]);
+    for (size_t i = 0; i < w->lent_count; i++)
+        ring_buffer_return(w->ring, QUERY_GROUP, w->lent[i]);
+    w->lent_count = 0;
+}
+
+// Puts a datagram in the batch. One whose sender cannot be told is left out.
+static inline void query_take(struct worker *w, const struct ring_event *event, uint32_t listener)
+{
+    bool wildcard = w->listeners.slots[listener].wildcard;
+    struct datagram datagram;
+    struct serve_item *item = &w->batch[w->batch_count];
+    struct client *client = &item->client;
+    if (!ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) ||
+        !udp_address_take(&client->from, datagram.from))
+        return;
+    if (wildcard)
+        memcpy(client->local, datagram.local, client->from.family == ADDRESS_IPV4 ? 4 : 16);
+    // All that is read of it has its value here: what an earlier one has left may stand in the
+    // rest.
+    client->listener = (uint16_t)listener;
+    client->tcp = false;
+    client->worker = 0;
+    client->connection = client->generation = 0;
+    item->in = datagram.bytes;
+    item->in_len = (uint16_t)datagram.len;
+    item->handed_over = item->note = item->noise = false;
+    item->cut = datagram.cut || datagram.len > UDP_QUERY_MAX;
+    w->batch_from[w->batch_count++] = datagram.from;
 }
 
 static void query_arrived(struct worker *w, const struct ring_event *event)
 {
     uint32_t listener = op_slot(event->tag);
-    struct serve_item *item = &w->batch[w->batch_count];
-    struct datagram datagram;
-    if (event->has_buffer) {
-        *item = (struct serve_item){.client.listener = (uint16_t)listener};
-        bool wildcard = w->listeners.slots[listener].wildcard;
-        if (ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) &&
-            udp_address_take(&item->client.from, datagram.from)) {
-            if (wildcard)
-                memcpy(item->client.local, datagram.local,
-                       item->client.from.family == ADDRESS_IPV4 ? 4 : 16);
-            item->in = datagram.bytes;
-            item->in_len = (uint16_t)datagram.len;
-            item->cut = datagram.cut || datagram.len > UDP_QUERY_MAX;
-            w->batch_buffers[w->batch_count++] = event->buffer;
-        } else {
-            ring_buffer_return(w->ring, QUERY_GROUP, event->buffer);
-        }
+    if (ring_event_has_buffer(event)) {
+        query_take(w, event, listener);
+        w->lent[w->lent_count++] = ring_event_buffer(event);
     }
     if (w->batch_count == SERVE_BATCH_MAX)
-        query_batch_run(w);
-    if (!event->more) {
-        // Most often the buffers ran out: those of the batch are given back first.
-        query_batch_run(w);
+        batch_run(w);
+    if (!ring_event_more(event)) { // most often the buffers ran out
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
         listeners_receive_again(&w->listeners, listener);
     }
@@ -343,11 +378,12 @@ static void reply_arrived(struct worker *w, const struct ring_event *event)
     uint32_t port = op_slot(event->tag);
     struct upstream_socket *socket = &w->upstream[port];
     bool current = socket->fd >= 0 && (socket->generation & 0xffffff) == op_generation(event->tag);
-    if (event->has_buffer) {
+    if (ring_event_has_buffer(event)) {
         if (current && event->result >= 0)
             serve_reply(w->serve, w->now_us, (uint16_t)port,
-                        ring_buffer(w->ring, REPLY_GROUP, event->buffer), (size_t)event->result);
-        ring_buffer_return(w->ring, REPLY_GROUP, event->buffer);
+                        ring_buffer(w->ring, REPLY_GROUP, ring_event_buffer(event)),
+                        (size_t)event->result);
+        ring_buffer_return(w->ring, REPLY_GROUP, ring_event_buffer(event));
     } else if (current && event->result < 0 && event->result != -ENOBUFS &&
                event->result != -ECANCELED) {
         serve_unreachable(w->serve, w->now_us, (uint16_t)port);
@@ -355,7 +391,7 @@ static void reply_arrived(struct worker *w, const struct ring_event *event)
     drain(w);
     // Serve may have closed the socket meanwhile, or opened another in its slot.
     current = socket->fd >= 0 && (socket->generation & 0xffffff) == op_generation(event->tag);
-    if (current && !event->more) {
+    if (current && !ring_event_more(event)) {
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
         upstream_receive(w, (uint16_t)port);
     }
@@ -406,7 +442,7 @@ static void client_connected(struct worker *w, const struct ring_event *event)
             clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
         counter_add(w->serve_config.counters, counters[verdict], 1);
     }
-    if (!event->more)
+    if (!ring_event_more(event))
         listeners_accept_again(&w->listeners, listener, event->result, w->now_us);
 }
 
@@ -431,10 +467,11 @@ static void job_watch(struct worker *w)
 // Returns false when the worker is to end.
 static bool event_do(struct worker *w, const struct ring_event *event)
 {
-    switch (op_kind(event->tag)) {
-    case OP_QUERY:
+    if (op_kind(event->tag) == OP_QUERY) { // nearly all are
         query_arrived(w, event);
         return true;
+    }
+    switch (op_kind(event->tag)) {
     case OP_REPLY:
         reply_arrived(w, event);
         return true;
@@ -466,6 +503,7 @@ static bool event_do(struct worker *w, const struct ring_event *event)
     case OP_CLIENT_SEND:
         client_happened(w, event);
         return true;
+    case OP_QUERY:
     case OP_HANDOVER:
     case OP_CANCEL:
         return true;
@@ -483,12 +521,14 @@ static void handed_take(struct worker *w, const struct handed *handed)
         .handed_over = true,
         .note = handed->kind == HANDED_NOTE,
     };
-    if (handed->kind == HANDED_ANSWER)
+    if (handed->kind == HANDED_ANSWER) {
         clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);
-    else if (handed->client.tcp)
+    } else if (handed->client.tcp) {
         stream_query_run(w, &item);
-    else
+    } else {
+        w->batch_from[w->batch_count] = NULL;
         w->batch[w->batch_count++] = item;
+    }
 }
 
 // Answers what another worker has handed over. The ring's room is given back when that is done.
@@ -546,10 +586,11 @@ static int loop(struct worker *w)
         if (count < 0)
             return count;
         w->out_used = 0;
+        buffers_return(w);
         w->now_us = w->config.now_us(w->config.clock);
         for (int i = 0; i < count; i++)
             going &= event_do(w, &w->events[i]);
-        query_batch_run(w);
+        batch_run(w);
         for (unsigned i = 0; i < w->config.worker_count; i++) {
             if (w->config.from[i])
                 handed_do(w, w->config.from[i]);
