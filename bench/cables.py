@@ -68,7 +68,9 @@ def duration(seconds):
     """In words that an estimate can bear."""
     if seconds < 90:
         return f'{seconds:.0f} s'
-    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} min' if seconds >= 600 else f'{seconds / 60:.1f} min'
+    return f'{seconds / 3600:.1f} h'
 
 
 def tools_check(*names):

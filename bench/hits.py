@@ -39,7 +39,7 @@ SAMPLE = 50000  # names with which a cache of very many is looked at
 LOST_MAX = 0.2  # of the questions of a closed loop; a server that loses more is not measured
 SPARE = 3 << 30  # octets of memory that servers may not take: the load and the machine need some
 # Seconds, as they were found here, to tell how long all will take.
-OPEN_S, CLOSED_S, START_S, LEARN_US = 2.5, 0.7, 8, 30
+OPEN_S, CLOSED_S, START_S, LEARN_US = 2.3, 0.6, 6, 30
 CLOSED_WORDS = {'udp': ('-q', '100', '-c', '10', '-t', '2'),
                 'tcp': ('-m', 'tcp', '-q', '100', '-c', '100', '-t', '2')}
 
@@ -302,7 +302,7 @@ def run_s(row, options):
 
 def row_s(row, options):
     kinds, _ = fitting(peers.chosen(options.peers, peers.CACHES), room(row, options))
-    seconds = START_S + len(kinds) * (3 + row.names * LEARN_US / 1e6)
+    seconds = START_S + len(kinds) * (0.7 + row.names * LEARN_US / 1e6)
     seconds += options.rounds * (len(kinds) + 2 * is_open(row)) * run_s(row, options)
     return seconds + options.rounds * is_mixed(row) * 2 * options.seconds / 5
 

@@ -35,7 +35,7 @@ def pace(spaces, server, port, rate, options):
 
 def saturation(spaces, server, port, questions, options):
     brief = copy.copy(options)
-    brief.seconds = min(options.seconds, 2)
+    brief.seconds = 2
     return statistics.median(shoot(spaces, server, port, questions, brief)['rate']
                              for _ in range(3))
 
@@ -130,7 +130,7 @@ def plots(tables):
 def estimate_s(options):
     """Two tables of three steps each, when it is known what each can answer at most."""
     count = len(peers.chosen(options.peers, peers.CACHES)) + 2
-    return (12 + count * (3 + 3 * 4.5) + options.rounds * count *
+    return (8 + count * (0.7 + 3 * (2 + 2.3)) + options.rounds * count *
             (len(SHARES) + len(options.at or SHARES)) * (options.seconds + RUN_S))
 
 
