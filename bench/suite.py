@@ -16,23 +16,21 @@ PARTS = ('floor', 'hits', 'goodput', 'misses', 'scale', 'latency', 'memory', 'mi
          'instructions')
 
 
-def end(child):
-    """It has much to undo itself."""
-    if child.poll() is None:
-        child.terminate()
-        child.wait(60)
-
-
-def part_run(cleaner, name, words):
-    """Returns whether all went well."""
+def part_run(name, words):
+    """Returns whether all went well. A part that is ended with this script has much to undo, which
+    is waited for."""
     with subprocess.Popen([sys.executable, BENCH, name, *words], stdin=subprocess.DEVNULL) as child:
-        cleaner.add(end, child)
-        return child.wait() == 0
+        try:
+            return child.wait() == 0
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait(60)
 
 
 def measure(options):
     """`options.parts` has name, options and the words of the command line of each part."""
-    cleaner = Cleaner()
+    Cleaner()  # makes an end by a signal one that is cleaned up after
     parts = [(name, words, importlib.import_module(name).estimate_s(own))
              for name, own, words in options.parts]
     for name, _, seconds in parts:
@@ -43,7 +41,7 @@ def measure(options):
         print(f'\n== {name} ({number + 1} of {len(parts)}), after '
               f'{duration(time.monotonic() - start)}; about {duration(left_s)} left for all',
               flush=True)
-        if not part_run(cleaner, name, words):
+        if not part_run(name, words):
             failed.append(name)
             print(f'== {name} FAILED', flush=True)
     print(f'\n== all done in {duration(time.monotonic() - start)}')
