@@ -19,7 +19,8 @@ import time
 
 import process
 from cables import (SERVER, ZONE, Cleaner, Namespaces, Server, Trouble, results_write, run, shoot,
-                    tools_check, warm, write_files)
+                    tools_check, write_files)
+from closed import ask, warm
 from peers import harness
 
 FEW = 200  # names, all of them in memory
@@ -61,19 +62,13 @@ class Alone:
         return process.cpu_us(self.ouzel.pid)
 
     def resident_kib(self):
-        with open(f'/proc/{self.ouzel.pid}/status', encoding='ascii') as file:
-            return int(re.search(r'^VmRSS:\s+(\d+)', file.read(), re.M).group(1))
+        return process.resident(self.ouzel.pid) // 1024
 
     def dnsperf(self, *words, seconds):
         before = self.cpu_us()
-        text = run('dnsperf', '-s', self.server[0], '-p', str(self.server[1]), '-d', self.questions,
-                   '-l', str(seconds), *words, timeout=seconds + 60)
+        got = ask(self.server, self.questions, '-l', str(seconds), *words, timeout_s=seconds + 60)
         used = self.cpu_us() - before
-        got = {key: float(re.search(rf'{words}:\s+([\d.]+)', text).group(1)) for key, words in (
-            ('sent', 'Queries sent'), ('completed', 'Queries completed'), ('lost', 'Queries lost'),
-            ('rate', 'Queries per second'))}
-        got['cpu_us'] = used / max(got['completed'], 1)
-        return got
+        return {**got, 'cpu_us': used / max(got['completed'], 1)}
 
 
 # --- connections -------------------------------------------------------------------------------
@@ -286,7 +281,7 @@ def limits(options, directory):
                 f'127.0.0.1:{9000 + port}', '--config', path))))
         time.sleep(1)
         for _, port, server in servers:
-            warm(spaces, server, port, questions, FEW)
+            warm(server, (SERVER, port), questions, FEW, spaces.command(spaces.generator))
         options.generator_cpu = 0
         for number in range(options.rounds):
             for name, port, server in servers[::1 if number % 2 else -1]:

@@ -3,6 +3,7 @@
 own with cables between them, and the load of kxdpgun over such a cable."""
 
 import atexit
+import datetime
 import json
 import os
 import re
@@ -19,6 +20,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, 'build')
 ZONE = 'bench.example'
 SERVER, GENERATOR = '10.53.0.1', '10.53.0.2'  # inside the namespaces alone
+UPSTREAM = ('127.0.0.1', 5301)  # NSD beside the server
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Trouble(Exception):
@@ -34,13 +37,40 @@ def run(*command, **options):
     return result.stdout
 
 
+def machine():
+    """What all this runs on, in a few words."""
+    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as file:
+        model = re.search(r'^model name\s*:\s*(.*)', file.read(), re.M)
+    return f'{os.cpu_count()} CPUs' + (f' ({model[1]})' if model else '')
+
+
+def stamp(options):
+    """When, on what and how something was measured: what stands with each table."""
+    how = {name: getattr(options, name) for name in ('rounds', 'seconds') if name in options}
+    return {'date': datetime.datetime.now().strftime('%Y-%m-%d %H:%M'),
+            'kernel': os.uname().release, 'machine': machine(), **how}
+
+
+def results_path(name):
+    return os.path.join(BUILD, 'bench', f'{name}.json')
+
+
 def results_write(name, results):
     """Keeps what was measured for programs to read."""
     os.makedirs(os.path.join(BUILD, 'bench'), exist_ok=True)
-    with open(os.path.join(BUILD, 'bench', f'{name}.json'), 'w', encoding='utf-8') as file:
+    with open(results_path(name), 'w', encoding='utf-8') as file:
         json.dump(results, file, indent=1)
         file.write('\n')
     print(f'written: build/bench/{name}.json')
+
+
+def duration(seconds):
+    """In words that an estimate can bear."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    if seconds < 5400:
+        return f'{seconds / 60:.0f} min' if seconds >= 600 else f'{seconds / 60:.1f} min'
+    return f'{seconds / 3600:.1f} h'
 
 
 def tools_check(*names):
@@ -63,12 +93,18 @@ class Cleaner:
 
     def __init__(self):
         self.deeds = []
-        atexit.register(self.clean)
-        for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        atexit.register(self.finish)
+        for which in SIGNALS:
             signal.signal(which, lambda number, frame: sys.exit(128 + number))
 
     def add(self, deed, *arguments):
         self.deeds.append((deed, arguments))
+
+    def finish(self):
+        """At the end of the script, when a second signal shall not leave half of it undone."""
+        for which in SIGNALS:
+            signal.signal(which, signal.SIG_IGN)
+        self.clean()
 
     def clean(self):
         while self.deeds:
@@ -139,54 +175,43 @@ class Server:
         return process.cpu_us(self.child.pid)
 
 
-def write_files(directory, count):
-    """The zone, the configuration of NSD and the questions; returns their paths."""
-    zone, config, questions = (os.path.join(directory, name)
-                               for name in ('zone', 'nsd.conf', 'questions'))
+def nsd_config(directory, address, port):
+    """Writes a zone in which every name exists and the configuration of NSD for it; returns the
+    path of the latter."""
+    zone, config = (os.path.join(directory, name) for name in ('zone', 'nsd.conf'))
     with open(zone, 'w', encoding='ascii') as file:
         file.write(f'$ORIGIN {ZONE}.\n$TTL 86400\n@ IN SOA ns h 1 7200 3600 1209600 300\n'
-                   '@ IN NS ns\nns IN A 192.0.2.53\n')
-        file.writelines(f'n{i} IN A 198.18.{i >> 8 & 255}.{i & 255}\n' for i in range(count))
+                   '@ IN NS ns\nns IN A 192.0.2.53\n* IN A 192.0.2.1\n')
     with open(config, 'w', encoding='ascii') as file:
-        file.write(f'server:\n ip-address: 127.0.0.1@5301\n username: ""\n chroot: ""\n'
+        file.write(f'server:\n ip-address: {address}@{port}\n username: ""\n chroot: ""\n'
                    f' zonesdir: "{directory}"\n database: ""\n minimal-responses: yes\n'
                    f' zonelistfile: "{directory}/zone.list"\n xfrdfile: "{directory}/xfrd"\n'
                    f' xfrdir: "{directory}"\n pidfile: "{directory}/nsd.pid"\n'
-                   ' rrl-ratelimit: 0\n'
-                   f'remote-control:\n control-enable: no\nzone:\n name: {ZONE}\n'
-                   f' zonefile: "{zone}"\n')
+                   ' rrl-ratelimit: 0\nremote-control:\n control-enable: no\n'
+                   f'zone:\n name: {ZONE}\n zonefile: "{zone}"\n')
+    return config
+
+
+def write_files(directory, count):
+    """The configuration of NSD and one question for each name; returns their paths."""
+    questions = os.path.join(directory, 'questions')
     with open(questions, 'w', encoding='ascii') as file:
         file.writelines(f'n{i}.{ZONE} A\n' for i in range(count))
-    return config, questions
+    return nsd_config(directory, *UPSTREAM), questions
 
 
-def warm(spaces, server, port, questions, count):
-    """Asks every name once, and once more: nothing may be lost."""
-    for _ in range(2):
-        for _ in range(50):
-            server.check()
-            text = run(*spaces.command(spaces.generator, 'dnsperf', '-s', SERVER, '-p', str(port),
-                                       '-d', questions, '-n', '1', '-q', '20', '-t', '2'),
-                       timeout=120)
-            lost = re.search(r'Queries lost:\s+(\d+)', text)
-            good = re.search(r'NOERROR (\d+)', text)
-            if lost and lost.group(1) == '0' and good and int(good.group(1)) == count:
-                break
-            time.sleep(0.2)
-        else:
-            raise Trouble(f'warming the server fails; dnsperf says:\n{text}')
-
-
-def shoot(spaces, server, port, questions, arguments, *words):
-    """One run of the generator; returns replies a second and CPU time a reply."""
+def shoot(spaces, server, port, questions, arguments, *words, meters=None):
+    """One run of the generator; returns replies a second and CPU time a reply, and for each meter
+    (a name and a function) by how much it has risen for a reply."""
+    meters = {'cpu_us': server.cpu_us, **(meters or {})}
     server.check()
     for _ in range(3):
-        before = server.cpu_us()
+        before = {name: meter() for name, meter in meters.items()}
         text = run(*spaces.command(
             spaces.generator, 'kxdpgun', '-t', str(arguments.seconds), '-Q', str(arguments.rate),
             '-F', str(arguments.generator_cpu), '-p', str(port), '-i', questions, *words, SERVER),
                    timeout=arguments.seconds + 60)
-        used = server.cpu_us() - before
+        used = {name: meter() - before[name] for name, meter in meters.items()}
         sent = re.search(r'total queries:\s+(\d+)', text)
         if sent:
             break
@@ -200,5 +225,5 @@ def shoot(spaces, server, port, questions, arguments, *words):
     good = re.search(r'responded NOERROR:\s+(\d+)', text)
     if not good or int(good.group(1)) != replies:
         raise Trouble(f'not all replies are good; kxdpgun says:\n{text}')
-    return {'sent': int(sent.group(1)), 'replies': replies,
-            'rate': replies / arguments.seconds, 'cpu_us': used / replies}
+    return {'sent': int(sent.group(1)), 'replies': replies, 'rate': replies / arguments.seconds,
+            **{name: value / replies for name, value in used.items()}}

@@ -8,10 +8,13 @@ import statistics
 import tempfile
 import time
 
-from cables import (BUILD, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check, results_write,
-                    run, shoot, warm, write_files)
 import instructions
+import peers
+from cables import (BUILD, SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
+                    results_write, run, shoot, stamp, write_files)
+from closed import warm
 
+TITLE = 'ouzel next to an echo'
 ECHO = os.path.join(BUILD, 'bench', 'echo_mmsg')
 
 
@@ -26,9 +29,9 @@ def floor_servers(cleaner, spaces, directory, arguments):
         spaces.server, *pinned, ECHO, '-a', SERVER, '-p', '54', '-b', str(arguments.batch)))
     ouzel = Server(cleaner, directory, spaces.command(
         spaces.server, *pinned, arguments.ouzel, 'serve', '--workers', '1', '--listen',
-        f'{SERVER}:53', '--upstream', '127.0.0.1:5301', '--stats', '127.0.0.1:9053'))
+        f'{SERVER}:53', '--upstream', ':'.join(map(str, UPSTREAM)), '--stats', '127.0.0.1:9053'))
     time.sleep(1)
-    warm(spaces, ouzel, 53, questions, arguments.names)
+    warm(ouzel, (SERVER, 53), questions, arguments.names, spaces.command(spaces.generator))
     return questions, (('echo', echo, 54), ('ouzel', ouzel, 53))
 
 
@@ -63,7 +66,7 @@ def measure(arguments):
     cleaner.clean()
     print_floor(report)
     if arguments.instructions:
-        report['instructions'] = instructions.measure(arguments)
+        report['instructions'] = instructions.count_all(arguments)
     results_write('floor', report)
 
 
@@ -71,11 +74,13 @@ def floor_report(arguments, runs):
     def median(name, key):
         return statistics.median(run_[key] for run_ in runs[name])
     ratios = [ouzel['rate'] / echo['rate'] for echo, ouzel in zip(runs['echo'], runs['ouzel'])]
-    return {
-        'kernel': os.uname().release, 'offered_rate': arguments.rate,
-        'seconds': arguments.seconds, 'names': arguments.names, 'echo_batch': arguments.batch,
-        'median': {name: {key: median(name, key) for key in ('rate', 'cpu_us')} for name in runs},
-        'ratios': ratios, 'ratio_median': statistics.median(ratios), 'runs': runs}
+    medians = {name: {key: median(name, key) for key in ('rate', 'cpu_us')} for name in runs}
+    table = {**stamp(arguments), 'versions': {'ouzel': peers.Ouzel.version()},
+             'offered_rate': arguments.rate, 'names': arguments.names,
+             'echo_batch': arguments.batch, 'median': medians,
+             'ratio': [statistics.median(ratios), min(ratios), max(ratios)]}
+    return {**table, 'ratios': ratios, 'ratio_median': statistics.median(ratios), 'runs': runs,
+            'tables': {'floor': table}}
 
 
 def print_floor(report):
@@ -85,3 +90,22 @@ def print_floor(report):
     print(f'ouzel answers at {report["ratio_median"]:.2f} of the echo\'s rate '
           f'(lowest {min(report["ratios"]):.2f}, highest {max(report["ratios"]):.2f}) and takes '
           f'{ouzel["cpu_us"] / echo["cpu_us"]:.2f} times its CPU per reply')
+
+
+def section(tables):
+    """The page's part."""
+    data = tables['floor']
+    median, low, high = data['ratio']
+    lines = ''.join(f'| {name} | {row["rate"]:,.0f} | {row["cpu_us"]:.2f} |\n'
+                    for name, row in data['median'].items())
+    return (f'@floor, {data["offered_rate"]:,} queries a second offered, {data["names"]:,} '
+            f'names.\n\nAnswers from memory, and the simplest UDP echo that the socket interface '
+            f'allows (recvmmsg and sendmmsg, {data["echo_batch"]} datagrams a call), which know '
+            'nothing of each other and take turns. Medians.\n\n'
+            f'| | answers a second | CPU us an answer |\n|-|-|-|\n{lines}\n'
+            f'ouzel answers at {median:.2f} of the rate of the echo ({low:.2f} to {high:.2f} in '
+            'the rounds).\n')
+
+
+def estimate_s(options):
+    return 6 + options.rounds * 2 * (options.seconds + 2.5) + 90 * options.instructions

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Answers from memory: ouzel, other forwarders and two UDP echoes, each with one worker on the same
-processor, at the same load over the same cable, in turns. The load is more than any of them can
-answer, so that what counts is how many answers come and what each costs."""
+processor, at the same load over the same cable, in turns. In the rows in which all is answered from
+memory over UDP the load is more than any of them can answer, so that what counts is how many
+answers come and what each costs. Where names are new, or over TCP, such a load would measure what
+is lost: there dnsperf asks in a closed loop."""
 
-import datetime
+import collections
 import os
 import shutil
 import statistics
@@ -11,128 +13,348 @@ import sys
 import tempfile
 import time
 
+import closed
 import peers
-from cables import (BUILD, ROOT, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check,
-                    results_write, shoot, warm, write_files)
+import process
+import svg
+import zipf
+from cables import (BUILD, SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
+                    duration, results_write, shoot, stamp, write_files)
 
-UPSTREAM = ('127.0.0.1', 5301)
 FIRST_PORT = 5400
-PAGE = os.path.join(ROOT, 'docs', 'benchmarks', 'hits.md')
+TITLE = 'Answers from memory'
+Row = collections.namedtuple('Row', 'names hit_percent transport')
+ROWS = {'1k': Row(1000, 100, 'udp'),
+        '100k': Row(100000, 100, 'udp'),
+        '1m': Row(1000000, 100, 'udp'),
+        '10m': Row(10000000, 100, 'udp'),
+        'hit95': Row(100000, 95, 'udp'),
+        'hit80': Row(100000, 80, 'udp'),
+        'hit0': Row(100000, 0, 'udp'),
+        'tcp': Row(1000, 100, 'tcp')}
+LINES_MAX = 2000000  # of questions; kxdpgun holds them in memory
+CLOSED_A_SECOND = 250000  # more than dnsperf asks
+NEW_A_SECOND = 80000  # new names, more than are answered: caches have room for them
+SAMPLE = 50000  # names with which a cache of very many is looked at
+LOST_MAX = 0.2  # of the questions of a closed loop; a server that loses more is not measured
+SPARE = 3 << 30  # octets of memory that servers may not take: the load and the machine need some
+# Seconds, as they were found here, to tell how long all will take.
+OPEN_S, CLOSED_S, START_S, LEARN_US = 2.3, 0.6, 6, 30
+CLOSED_WORDS = {'udp': ('-q', '100', '-c', '10', '-t', '2'),
+                'tcp': ('-m', 'tcp', '-q', '100', '-c', '100', '-t', '2')}
 
 
-def echoes_start(cleaner, spaces, directory, pinned):
+def is_open(row):
+    """Is it asked in an open loop?"""
+    return row.hit_percent == 100 and row.transport == 'udp'
+
+
+def is_mixed(row):
+    return row.hit_percent < 100
+
+
+def room(row, options):
+    """How many names a cache has to hold during a row: new ones are remembered, too."""
+    asked = min(CLOSED_A_SECOND * (100 - row.hit_percent) // 100, NEW_A_SECOND)
+    return row.names + options.rounds * options.seconds * asked
+
+
+def fitting(kinds, names):
+    """Those of them, in their order, that can hold so many names and fit into this machine's memory
+    together; and why the others are left out."""
+    left = process.memory_available() - SPARE
+    taken, left_out = [], {}
+    for kind in kinds:
+        size = names * kind.octets
+        if kind.names_max and names > kind.names_max:
+            left_out[kind.name] = f'would take too long to learn more than {kind.names_max:,} names'
+        elif size > left:
+            left_out[kind.name] = (f'would take {size / 1e9:.1f} GB, and there are '
+                                   f'{max(left, 0) / 1e9:.1f} GB left beside those before it')
+        else:
+            taken.append(kind)
+            left -= size
+    return taken, left_out
+
+
+def pinned(spaces, options):
+    """What stands in front of a server's command."""
+    return spaces.command(spaces.server, 'taskset', '-c', str(options.server_cpu))
+
+
+def echoes_start(cleaner, spaces, directory, options):
     """The two floors: (name, server, port)."""
     programs = (('echo-mmsg', ['echo_mmsg', '-a', SERVER, '-p', '5398', '-b', '64'], 5398),
                 ('echo-ring', ['echo_ring', f'{SERVER}:5399'], 5399))
     for name, (program, *words), port in programs:
-        command = spaces.command(spaces.server, *pinned, os.path.join(BUILD, 'bench', program),
-                                 *words)
+        command = [*pinned(spaces, options), os.path.join(BUILD, 'bench', program), *words]
         yield name, Server(cleaner, directory, command), port
 
 
-def peers_start(cleaner, spaces, directory, pinned, names):
-    for number, kind in enumerate(peers.chosen(names, peers.CACHES)):
+def peers_start(cleaner, spaces, directory, options, kinds, names):
+    """Each with room for so many names: (name, server, port)."""
+    for number, kind in enumerate(kinds):
         port = FIRST_PORT + number
-        peer = kind(directory, (SERVER, port), spaces.command(spaces.server, *pinned))
-        peer.launch([UPSTREAM])
+        peer = kind(directory, (SERVER, port), pinned(spaces, options), names)
         cleaner.add(peer.stop)
+        peer.launch([UPSTREAM])
         yield kind.name, peer, port
 
 
-def start_all(cleaner, spaces, directory, options):
-    """Starts all and has each learn all names; returns the questions and (name, server, port)."""
-    config, questions = write_files(directory, options.names)
-    pinned = ('taskset', '-c', str(options.server_cpu))
-    Server(cleaner, directory, spaces.command(
-        spaces.server, 'taskset', '-c', str(options.generator_cpu), 'nsd', '-d', '-c', config))
-    servers = [*peers_start(cleaner, spaces, directory, pinned, options.peers)]
-    time.sleep(2)
-    kept = []
+def sample_write(path, count):
+    """Evenly chosen ones of so many names; the path and how many there are."""
+    with open(path, 'w', encoding='ascii') as file:
+        file.writelines(f'n{i}.{zipf.ZONE} A\n' for i in range(0, count, count // SAMPLE))
+    return path, len(range(0, count, count // SAMPLE))
+
+
+def learn_all(spaces, directory, servers, questions, names):
+    """Has each learn all names; returns those that have, and what keeps the others from it."""
+    kept, left_out = [], {}
+    sample = None
+    if names > closed.MANY:
+        sample = sample_write(os.path.join(directory, 'sample'), names)
     for name, server, port in servers:
+        start = time.monotonic()
+        if sample:
+            print(f'  {name} learns {names:,} names', flush=True)
         try:
-            warm(spaces, server, port, questions, options.names)
+            closed.warm(server, (SERVER, port), questions, names, spaces.command(spaces.generator),
+                        sample)
             kept.append((name, server, port))
         except (Trouble, RuntimeError) as fault:
             # Such as a cache that is too small for so many names.
-            print(f'{name} is left out: {str(fault).splitlines()[0]}', file=sys.stderr)
-    return questions, [*echoes_start(cleaner, spaces, directory, pinned), *kept]
+            left_out[name] = str(fault).splitlines()[0]
+            server.stop()
+        if sample:
+            print(f'  {name} took {duration(time.monotonic() - start)}', flush=True)
+    return kept, left_out
 
 
-def rounds_run(spaces, servers, questions, options):
+def start_all(cleaner, spaces, directory, options, names, names_held=0, echoes=True):
+    """Starts all and has each learn `names` names, with room for `names_held`; returns the
+    questions for all of them, (name, server, port) of each that is ready, and why others are left
+    out."""
+    config, questions = write_files(directory, names)
+    Server(cleaner, directory, spaces.command(
+        spaces.server, 'taskset', '-c', str(options.generator_cpu), 'nsd', '-d', '-c', config))
+    held = max(names, names_held)
+    kinds, left_out = fitting(peers.chosen(options.peers, peers.CACHES), held)
+    servers = [*peers_start(cleaner, spaces, directory, options, kinds, held)]
+    time.sleep(2)
+    servers, others = learn_all(spaces, directory, servers, questions, names)
+    left_out.update(others)
+    for line in (f'{name} is left out: {why}' for name, why in left_out.items()):
+        print(line, file=sys.stderr)
+    if echoes:
+        servers = [*echoes_start(cleaner, spaces, directory, options), *servers]
+    return questions, servers, left_out
+
+
+class Load:
+    """What a row asks: one file of questions for all rounds, or a file a round where new names are
+    in it."""
+
+    def __init__(self, row, directory, options):
+        self.row, self.options = row, options
+        self.path = os.path.join(directory, 'traffic')
+        self.zipf = zipf.Zipf(row.names, 1)
+        if is_open(row):
+            self.lines = min(LINES_MAX, options.rate * options.seconds)
+        else:
+            self.lines = CLOSED_A_SECOND * options.seconds
+        if not is_mixed(row):
+            self.lines = min(self.lines, LINES_MAX)
+            zipf.questions_write(self.path, self.zipf, self.lines)
+
+    def ready(self, number):
+        if is_mixed(self.row):
+            zipf.questions_write(self.path, self.zipf, self.lines, self.row.hit_percent, number)
+
+    def run(self, spaces, server, port):
+        """One run; beside what `shoot` returns `lost` and the share of `hits` in a closed loop."""
+        options = self.options
+        meters = {'machine_us': lambda: process.processor_us(options.server_cpu)}
+        if is_open(self.row):
+            return shoot(spaces, server, port, self.path, options, meters=meters)
+        meters['out'] = lambda: process.datagrams_out(server.child.pid)
+        run = closed.measured(
+            server, (SERVER, port), self.path, CLOSED_WORDS[self.row.transport], spaces.command(
+                spaces.generator, 'taskset', '-c', str(options.generator_cpu)), meters,
+            options.seconds)
+        if is_mixed(self.row) and run['sent'] > self.lines:
+            raise Trouble('dnsperf came to the end of the questions, so new ones were not new')
+        if run['lost'] > LOST_MAX:
+            raise Trouble(f'it has given {run["lost"]:.0%} of the questions no good answer')
+        # What leaves the namespace is the answer (not over TCP) and for each that was not known
+        # the question to NSD and its reply.
+        asked = (run.pop('out') - (self.row.transport == 'udp')) / 2
+        return {**run, 'hits': max(1 - asked, 0)}
+
+
+def rounds_run(spaces, servers, load, options, left_out):
+    """All take turns. A server that fails is told and left out from there on."""
     runs = {name: [] for name, _, _ in servers}
-    each_s = options.seconds + 1.5
     for number in range(options.rounds):
-        left_min = (options.rounds - number) * len(servers) * each_s / 60
-        print(f'round {number + 1} of {options.rounds}, {left_min:.0f} minutes left', flush=True)
+        left_s = (options.rounds - number) * len(servers) * run_s(load.row, options)
+        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        load.ready(number)
         for name, server, port in servers:
-            runs[name].append(shoot(spaces, server, port, questions, options))
-            last = runs[name][-1]
-            print(f'  {name:<15} {last["rate"]:>9,.0f} a second {last["cpu_us"]:>7.2f} us',
+            if name in left_out:
+                continue
+            try:
+                last = load.run(spaces, server, port)
+            except (Trouble, RuntimeError) as fault:
+                if name == 'ouzel':
+                    raise
+                left_out[name] = str(fault).splitlines()[0]
+                print(f'{name} is left out: {fault}', file=sys.stderr)
+                continue
+            runs[name].append(last)
+            words = f'{last["lost"]:>8.2%} lost {last["hits"]:>6.1%} hits' if 'lost' in last else ''
+            print(f'  {name:<15} {last["rate"]:>9,.0f} a second {last["cpu_us"]:>7.2f} us {words}',
                   flush=True)
-    return runs
+    return {name: own for name, own in runs.items() if name not in left_out}
 
 
 def rows_make(runs):
-    """For each server the medians, and its ratio to ouzel round by round."""
+    """For each server the medians, and its ratio to ouzel round by round. The fastest comes first;
+    in a closed loop, whose generator may be the limit, the one that takes least."""
     rows = []
     for name, own in runs.items():
         rates = [run['rate'] for run in own]
         against = [run['rate'] / ouzel['rate'] for run, ouzel in zip(own, runs['ouzel'])]
         rows.append({'name': name, 'rate': statistics.median(rates), 'lowest': min(rates),
                      'highest': max(rates), 'ratio': statistics.median(against),
-                     'cpu_us': statistics.median(run['cpu_us'] for run in own)})
-    return rows
+                     **{key: statistics.median(run[key] for run in own)
+                        for key in ('cpu_us', 'machine_us', 'lost', 'hits') if key in own[0]}})
+    return sorted(rows, key=lambda row: row['cpu_us'] if 'lost' in row else -row['rate'])
 
 
-def table(rows, versions):
-    lines = ['| server | answers a second | lowest to highest | of ouzel | CPU us an answer |',
-             '|-|-|-|-|-|']
-    for row in sorted(rows, key=lambda row: -row['rate']):
-        version = f' {versions[row["name"]]}' if row['name'] in versions else ''
+def table(data):
+    """As Markdown."""
+    more = [(head, key, form) for head, key, form in (
+        ('CPU us an answer', 'cpu_us', '.2f'), ('CPU us of the machine', 'machine_us', '.2f'),
+        ('no good answer', 'lost', '.2%'), ('from memory', 'hits', '.1%'))
+            if any(key in row for row in data['rows'])]
+    heads = ['server', 'answers a second', 'lowest to highest', 'of ouzel',
+             *(head for head, _, _ in more)]
+    lines = [f'| {" | ".join(heads)} |', '|-' * len(heads) + '|']
+    for row in data['rows']:
+        version = f' {data["versions"][row["name"]]}' if row['name'] in data['versions'] else ''
         lines.append(f'| {row["name"]}{version} | {row["rate"]:,.0f} | {row["lowest"]:,.0f} to '
-                     f'{row["highest"]:,.0f} | {row["ratio"]:.2f} | {row["cpu_us"]:.2f} |')
+                     f'{row["highest"]:,.0f} | {row["ratio"]:.2f} | ' +
+                     ' | '.join(f'{row[key]:{form}}' for _, key, form in more) + ' |')
     return '\n'.join(lines) + '\n'
 
 
-def publish(options, text):
-    """Writes the page, or the part of it for so many names."""
-    today = datetime.date.today().isoformat()
-    head = ('# Answers from memory, side by side\n\n'
-            'Made by `scripts/bench hits --publish`. All servers have one worker on the same\n'
-            'processor and the same load over a cable between two network namespaces (kxdpgun),\n'
-            'more than any of them can answer; they take turns in each round. `echo-mmsg` and\n'
-            '`echo-ring` send each datagram back and do nothing else: the floors. How each is set\n'
-            'up stands in `bench/peers.py`. Medians; the machine is shared, so a row says most\n'
-            'beside the others of its table.\n')
-    part = (f'\n## {options.names:,} names\n\n{today}, Linux {os.uname().release}, '
-            f'{options.rounds} rounds of {options.seconds} s, {options.rate:,} queries a second '
-            f'offered.\n\n{text}')
-    parts = {}
-    if os.path.exists(PAGE):
-        with open(PAGE, encoding='utf-8') as file:
-            for old in file.read().split('\n## ')[1:]:
-                parts[int(old.split()[0].replace(',', ''))] = '\n## ' + old.rstrip('\n') + '\n'
-    parts[options.names] = part
-    with open(PAGE, 'w', encoding='utf-8') as file:
-        file.write(head + ''.join(parts[count] for count in sorted(parts)))
-    print(f'written: {os.path.relpath(PAGE, ROOT)}')
+def titled(data):
+    """What a row is about, in words."""
+    if data['transport'] == 'tcp':
+        return f'{data["names"]:,} names over TCP'
+    if data['hit_percent'] == 100:
+        return f'{data["names"]:,} names'
+    return (f'{data["names"]:,} names and new ones, {data["hit_percent"]} % of the questions '
+            'known')
+
+
+def how(data):
+    if data['offered_rate']:
+        return f'{data["offered_rate"]:,} queries a second offered'
+    connections = ' over 100 connections' if data['transport'] == 'tcp' else ''
+    return f'a closed loop of dnsperf with 100 questions in flight{connections}'
+
+
+INTRO = '''All servers have one worker on the same processor and the same load over a cable between
+two network namespaces; they take turns in each round. Names are asked by Zipf's law with exponent
+1, each has been learned before, and caches have room for all. Where all are known the generator is
+kxdpgun and offers more than anybody answers; new names and TCP are asked for in a closed loop, in
+which the generator, or NSD beside it, may be the limit. `echo-mmsg` and `echo-ring` send each
+datagram back and do nothing else: the floors. *CPU us an answer* is the time of the server's own
+process, *CPU us of the machine* all that the server's processor did meanwhile, interrupts among it.
+The generator has a processor of its own, on which the kernel does a part of its work for what
+arrives.
+'''
+
+
+def section(tables):
+    """The page's part about all rows."""
+    text = INTRO
+    for name in sorted(tables, key=[*ROWS].index):
+        data = tables[name]
+        text += (f'\n### {titled(data)} (`{name}`)\n\n@{name}, {how(data)}.\n\n{table(data)}\n'
+                 f'![{titled(data)}](benchmarks/hits-{name}.svg)\n')
+        text += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+    return text
+
+
+def plots(tables):
+    """Names and SVG of the bars of each row."""
+    for name, data in tables.items():
+        panels = [('answers a second', 'rate', ',.0f'), ('CPU us an answer', 'cpu_us', '.2f')]
+        yield f'hits-{name}', svg.bars(titled(data), data['rows'], panels)
+
+
+def run_s(row, options):
+    """Seconds that a run takes, with what it takes to start it."""
+    return options.seconds + (OPEN_S if is_open(row) else CLOSED_S)
+
+
+def row_s(row, options):
+    kinds, _ = fitting(peers.chosen(options.peers, peers.CACHES), room(row, options))
+    seconds = START_S + len(kinds) * (0.7 + row.names * LEARN_US / 1e6)
+    seconds += options.rounds * (len(kinds) + 2 * is_open(row)) * run_s(row, options)
+    return seconds + options.rounds * is_mixed(row) * 2 * options.seconds / 5
+
+
+def estimate_s(options):
+    return sum(row_s(ROWS[name], options) for name in wanted(options))
+
+
+def wanted(options):
+    names = options.rows or [*ROWS]
+    for name in names:
+        if name not in ROWS:
+            raise Trouble(f"there is no row '{name}'; there are: {', '.join(ROWS)}")
+    return names
+
+
+def row_measure(row, options):
+    """One row with servers of its own; returns its table and all runs."""
+    cleaner = Cleaner()
+    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
+    cleaner.add(shutil.rmtree, directory, True)
+    try:
+        spaces = Namespaces(cleaner)
+        load = Load(row, directory, options)
+        _, servers, left_out = start_all(cleaner, spaces, directory, options, row.names,
+                                         room(row, options), is_open(row))
+        if 'ouzel' in left_out or 'ouzel' not in [name for name, _, _ in servers]:
+            raise Trouble('ouzel has to be among the servers')
+        runs = rounds_run(spaces, servers, load, options, left_out)
+    finally:
+        cleaner.clean()
+    versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in runs}
+    return {**stamp(options), **row._asdict(), 'versions': versions, 'left_out': left_out,
+            'offered_rate': options.rate if is_open(row) else None, 'rows': rows_make(runs)}, runs
 
 
 def measure(options):
     cable_check('hits')
-    cleaner = Cleaner()
-    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
-    cleaner.add(shutil.rmtree, directory, True)
-    spaces = Namespaces(cleaner)
-    questions, servers = start_all(cleaner, spaces, directory, options)
-    runs = rounds_run(spaces, servers, questions, options)
-    cleaner.clean()
-    versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in runs}
-    rows = rows_make(runs)
-    text = table(rows, versions)
-    print(text)
-    results_write(f'hits-{options.names}', {
-        'kernel': os.uname().release, 'offered_rate': options.rate, 'seconds': options.seconds,
-        'names': options.names, 'versions': versions, 'rows': rows, 'runs': runs})
-    if options.publish:
-        publish(options, text)
+    tables, runs, failed = {}, {}, []
+    names = wanted(options)
+    for number, name in enumerate(names):
+        left_s = sum(row_s(ROWS[other], options) for other in names[number:])
+        print(f'row {name} ({number + 1} of {len(names)}), {duration(left_s)} left for all',
+              flush=True)
+        try:
+            tables[name], runs[name] = row_measure(ROWS[name], options)
+        except (Trouble, RuntimeError) as fault:
+            failed.append(name)
+            print(f'bench: row {name}: {fault}', file=sys.stderr)
+            continue
+        print(table(tables[name]))
+        # After each row, so that what comes later can spoil nothing.
+        results_write('hits', {**stamp(options), 'tables': tables, 'runs': runs})
+    if failed:
+        raise Trouble(f'rows that failed: {", ".join(failed)}')

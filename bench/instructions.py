@@ -8,9 +8,10 @@ import statistics
 import subprocess
 import tempfile
 
-from cables import BUILD, ZONE, Trouble, run, tools_check
+from cables import BUILD, ZONE, Trouble, results_write, run, stamp, tools_check
 from peers import harness
 
+TITLE = 'Instructions for an answer from memory'
 HIT_PROGRAM = os.path.join(BUILD, 'bench', 'hit_instructions')
 
 
@@ -100,7 +101,8 @@ def instructions_of_hits(count, *who):
     return (totals[1] - totals[0]) / (rounds * 1000)
 
 
-def measure(arguments):
+def count_all(arguments):
+    """All of them, printed; by what was counted."""
     report = {}
     tools_check('valgrind')
     if os.path.exists(HIT_PROGRAM):
@@ -118,3 +120,28 @@ def measure(arguments):
     except Trouble as fault:
         print(f'bench: the whole program could not be counted: {fault}')
     return report
+
+
+def measure(arguments):
+    report = count_all(arguments)
+    table = {**stamp(arguments), 'counts': report}
+    results_write('instructions', {**stamp(arguments), 'tables': {'instructions': table}})
+
+
+WORDS = {'core': 'core and cache alone', 'clients': 'the same, from a thousand clients',
+         'limits': 'the same with 10,000 prefixes and quotas',
+         'answers': 'the same with a limit to equal answers',
+         'program': 'the whole program in user space'}
+
+
+def section(tables):
+    """The page's part."""
+    counts = tables['instructions']['counts']
+    lines = ''.join(f'| {what} | {counts[who]:,.0f} |\n' for who, what in WORDS.items()
+                    if who in counts)
+    return (f'@instructions.\n\nBy callgrind, in user space; they repeat where times do not.\n\n'
+            f'| | instructions |\n|-|-|\n{lines}')
+
+
+def estimate_s(options):
+    return 60 + options.count * 0.005

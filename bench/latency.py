@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""How long answers from memory take below saturation: each server at shares of what it can answer
-at most, in an open loop whose times count from when a query was to leave, in turns."""
+"""How long answers from memory take below saturation, in an open loop whose times count from when a
+query was to leave, in turns: each server at shares of what it can answer at most, and all at the
+same rates, as shares of a slower server's own most flatter it."""
 
 import copy
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 
 import hits
-from cables import (BUILD, SERVER, Cleaner, Namespaces, Trouble, cable_check, results_write, run,
-                    shoot)
+import peers
+import svg
+from cables import (BUILD, SERVER, Cleaner, Namespaces, Trouble, cable_check, duration,
+                    results_write, run, shoot, stamp)
 
+TITLE = 'Times below saturation'
 SHARES = (0.3, 0.6, 0.8)
 PACE = os.path.join(BUILD, 'bench', 'pace')
 FIELDS = ('p50', 'p99', 'p999', 'longest')
+RUN_S = 1.0  # that a run takes beyond its seconds
 
 
 def pace(spaces, server, port, rate, options):
@@ -34,21 +40,98 @@ def saturation(spaces, server, port, questions, options):
                              for _ in range(3))
 
 
-def rows_make(runs):
-    for (name, share), own in runs.items():
-        row = {field: statistics.median(run_[field] for run_ in own)
-               for field in ('rate', 'lost', *FIELDS)}
-        yield {'name': name, 'share': share, **row}
+def plan(most, at):
+    """What is measured: (table, server, step, rate); the step is a share or a rate."""
+    slowest = min(most.values())
+    rates = at or [int(slowest * share) for share in SHARES]
+    for share in SHARES:
+        yield from (('shares', name, share, int(most[name] * share)) for name in most)
+    for rate in rates:
+        yield from (('equal', name, rate, rate) for name in most)
 
 
-def table(rows):
-    lines = ['| server | of its most | queries a second | p50 us | p99 us | p99.9 us | lost |',
+def rounds_run(spaces, servers, steps, options, left_out):
+    """All take turns; a server that fails is told and left out from there on."""
+    runs = {}
+    ports = {name: (server, port) for name, server, port in servers}
+    for number in range(options.rounds):
+        left_s = (options.rounds - number) * len(steps) * (options.seconds + RUN_S)
+        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        for which, name, step, rate in steps:
+            if name in left_out:
+                continue
+            try:
+                measured = pace(spaces, *ports[name], rate, options)
+            except (Trouble, RuntimeError) as fault:
+                left_out[name] = str(fault).splitlines()[0]
+                print(f'{name} is left out: {fault}', file=sys.stderr)
+                continue
+            runs.setdefault((which, name, step), []).append(measured)
+    return {key: own for key, own in runs.items() if key[1] not in left_out}
+
+
+def rows_make(runs, which):
+    for (table_name, name, step), own in runs.items():
+        if table_name == which:
+            row = {field: statistics.median(run_[field] for run_ in own)
+                   for field in ('rate', 'lost', *FIELDS)}
+            yield {'name': name, 'step': step, **row}
+
+
+def table(data):
+    head = 'of its most' if data['steps'] == 'shares' else 'rate'
+    form = '.0%' if data['steps'] == 'shares' else ',.0f'
+    lines = [f'| {head} | server | queries a second | p50 us | p99 us | p99.9 us | lost |',
              '|-|-|-|-|-|-|-|']
-    for row in sorted(rows, key=lambda row: (row['share'], row['p99'])):
-        lines.append(f'| {row["name"]} | {row["share"]:.0%} | {row["rate"]:,.0f} | '
+    for row in sorted(data['rows'], key=lambda row: (row['step'], row['p99'])):
+        lines.append(f'| {row["step"]:{form}} | {row["name"]} | {row["rate"]:,.0f} | '
                      f'{row["p50"]:,.0f} | {row["p99"]:,.0f} | {row["p999"]:,.0f} | '
                      f'{row["lost"]:.2%} |')
     return '\n'.join(lines) + '\n'
+
+
+TITLES = {'shares': 'Each at shares of its own most', 'equal': 'All at the same rates'}
+INTRO = '''Queries leave at the moments of a steady rate whether or not answers have come
+(`bench/pace`), and an answer's time counts from the moment its query was to leave. Servers,
+generator and cable are as above. A share of a slower server's own most is a lower rate than the
+same share of a faster one's, so the second table has all at the same rates. Medians of the rounds;
+the floors are the echoes.
+'''
+
+
+def section(tables):
+    """The page's part."""
+    text = INTRO
+    for which in (name for name in TITLES if name in tables):
+        data = tables[which]
+        text += (f'\n### {TITLES[which]}\n\n@{which}.\n\n{table(data)}\n'
+                 f'![{TITLES[which]}](benchmarks/latency-{which}.svg)\n')
+        text += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+    return text
+
+
+def plots(tables):
+    """Names and SVG: p99 over shares, and over rates."""
+    for which, data in tables.items():
+        rows = sorted(data['rows'], key=lambda row: row['step'])
+        names = sorted({row['name'] for row in rows})
+        curves = [(name, colour, dashes, [(row['step'], row['p99']) for row in rows
+                                          if row['name'] == name])
+                  for name, colour, dashes in svg.coloured(names)]
+        xs = svg.Steps([row['step'] for row in rows], svg.LEFT + 20, svg.WIDTH - svg.RIGHT)
+        ys = svg.Scale([max(row['p99'], 1) for row in rows], svg.HEIGHT - svg.BOTTOM, svg.TOP,
+                       (1, 2, 5))
+        under = 'of its most' if which == 'shares' else 'queries a second'
+        yield f'latency-{which}', svg.chart(
+            f'p99 in microseconds. {TITLES[which]}', under, curves, xs, ys, ' us',
+            '.0%' if which == 'shares' else '')
+
+
+def estimate_s(options):
+    """Two tables of three steps each, when it is known what each can answer at most."""
+    count = len(peers.chosen(options.peers, peers.CACHES)) + 2
+    return (8 + count * (0.7 + 3 * (2 + 2.3)) + options.rounds * count *
+            (len(SHARES) + len(options.at or SHARES)) * (options.seconds + RUN_S))
 
 
 def measure(options):
@@ -57,20 +140,18 @@ def measure(options):
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     cleaner.add(shutil.rmtree, directory, True)
     spaces = Namespaces(cleaner)
-    questions, servers = hits.start_all(cleaner, spaces, directory, options)
+    questions, servers, left_out = hits.start_all(cleaner, spaces, directory, options,
+                                                  options.names)
     most = {name: saturation(spaces, server, port, questions, options)
             for name, server, port in servers}
-    runs = {}
-    for number in range(options.rounds):
-        left_min = (options.rounds - number) * len(servers) * len(SHARES) * options.seconds / 60
-        print(f'round {number + 1} of {options.rounds}, {left_min:.0f} minutes left', flush=True)
-        for share in SHARES:
-            for name, server, port in servers:
-                measured = pace(spaces, server, port, int(most[name] * share), options)
-                runs.setdefault((name, share), []).append(measured)
+    runs = rounds_run(spaces, servers, [*plan(most, options.at)], options, left_out)
     cleaner.clean()
-    rows = [*rows_make(runs)]
-    if not rows:
+    versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in most}
+    tables = {which: {**stamp(options), 'steps': which, 'most': most, 'versions': versions,
+                      'left_out': left_out, 'rows': [*rows_make(runs, which)]}
+              for which in TITLES}
+    if not any(data['rows'] for data in tables.values()):
         raise Trouble('nothing was measured')
-    print(table(rows))
-    results_write('latency', {'kernel': os.uname().release, 'most': most, 'rows': rows})
+    for which, data in tables.items():
+        print(f'{TITLES[which]}\n\n{table(data)}')
+    results_write('latency', {**stamp(options), 'tables': tables})

@@ -4,30 +4,20 @@ the other on loopback. Afterwards its upstream is gone and some of the names are
 it still answers it has kept, and only that counts."""
 
 import os
-import re
 import shutil
 import tempfile
 
 import peers
-from cables import Trouble, results_write
-from misses import ask_all, nsd_start, questions_write
+from cables import Trouble, results_write, stamp
+from closed import ask_all
+from misses import nsd_start, questions_write
+from process import resident
 
+TITLE = 'Octets for a cached answer'
 LEFT_OUT = (peers.DnsdistVector,  # its cache is dnsdist's
             peers.Dnsmasq)        # has taken all of its memory at the start
 FIRST = 2000  # names asked before the first look, so that what a start takes does not count
 SAMPLE = 20000
-
-
-def resident(pid):
-    """Octets of memory that it holds."""
-    with open(f'/proc/{pid}/status', encoding='ascii') as file:
-        return int(re.search(r'^VmRSS:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
-
-
-def answered(text):
-    """How many were answered well, of what dnsperf says."""
-    good = re.search(r'NOERROR (\d+)', text)
-    return int(good[1]) if good else 0
 
 
 def sample_write(path, count):
@@ -43,7 +33,7 @@ def sample_write(path, count):
 
 def weigh(kind, directory, options):
     nsd, address, port = nsd_start(directory)
-    peer = kind(directory)
+    peer = kind(directory, names=options.names)
     few, some = (os.path.join(directory, name) for name in ('few', 'some'))
     try:
         peer.start([(address, port)])
@@ -51,11 +41,11 @@ def weigh(kind, directory, options):
         ask_all(peer, few, 20)
         before = resident(peer.child.pid)
         whole, sample = sample_write(some, options.names)
-        learned = answered(ask_all(peer, whole, 50))
+        learned = ask_all(peer, whole, 50)['good']
         grown = resident(peer.child.pid) - before
         nsd.terminate()
         nsd.wait(5)
-        kept = answered(ask_all(peer, some, 500, timeout_s=1)) / sample
+        kept = ask_all(peer, some, 500, timeout_s=1)['good'] / sample
     finally:
         peer.stop()
         if nsd.poll() is None:
@@ -67,19 +57,39 @@ def weigh(kind, directory, options):
 
 
 def measure(options):
-    rows = []
+    rows, left_out = [], {}
     print('| server | kept | octets an answer |\n|-|-|-|', flush=True)
-    for kind in peers.chosen(options.peers, peers.CACHES):
-        if kind in LEFT_OUT:
-            continue
+    for kind in weighed(options):
         directory = tempfile.mkdtemp(prefix='ouzel-bench-')
         try:
             row = weigh(kind, directory, options)
         except (Trouble, RuntimeError) as fault:
-            print(f'| {kind.name} | {str(fault).splitlines()[0]} | |', flush=True)
+            left_out[kind.name] = str(fault).splitlines()[0]
+            print(f'| {kind.name} | {left_out[kind.name]} | |', flush=True)
             continue
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         rows.append(row)
         print(f'| {row["name"]} | {row["kept"]:.1%} | {row["octets"]:,.0f} |', flush=True)
-    results_write('memory', {'names': options.names, 'rows': rows})
+    versions = {kind.name: kind.version() for kind in weighed(options)}
+    data = {**stamp(options), 'names': options.names, 'versions': versions, 'left_out': left_out,
+            'rows': sorted(rows, key=lambda row: row['octets'])}
+    results_write('memory', {**stamp(options), 'tables': {'memory': data}})
+
+
+def weighed(options):
+    return [kind for kind in peers.chosen(options.peers, peers.CACHES) if kind not in LEFT_OUT]
+
+
+def section(tables):
+    data = tables['memory']
+    lines = ''.join(f'| {row["name"]} {data["versions"][row["name"]]} | {row["kept"]:.1%} | '
+                    f'{row["octets"]:,.0f} |\n' for row in data['rows'])
+    lines += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+    return (f'@memory, {data["names"]:,} names.\n\nHow much each process grows while it learns '
+            'them, by what it has kept of them.\n\n'
+            f'| server | kept | octets an answer |\n|-|-|-|\n{lines}')
+
+
+def estimate_s(options):
+    return len(weighed(options)) * (12 + options.names * 40 / 1e6)

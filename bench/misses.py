@@ -3,31 +3,23 @@
 turn, to NSD, all on loopback under dnsperf."""
 
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 
 import peers
-from cables import ZONE, Trouble, results_write
+from cables import ZONE, Trouble, nsd_config, results_write, stamp
+from closed import ask_all
 from peers import harness
+
+TITLE = 'Forwarded questions'
 
 
 def nsd_start(directory):
     """NSD with a zone in which every name exists; returns its process, address and port."""
     address, port = '127.0.0.1', harness.free_port()
-    zone, config = (os.path.join(directory, name) for name in ('zone', 'nsd.conf'))
-    with open(zone, 'w', encoding='ascii') as file:
-        file.write(f'$ORIGIN {ZONE}.\n$TTL 86400\n@ IN SOA ns h 1 7200 3600 1209600 300\n'
-                   '@ IN NS ns\nns IN A 192.0.2.53\n* IN A 192.0.2.1\n')
-    with open(config, 'w', encoding='ascii') as file:
-        file.write(f'server:\n ip-address: {address}@{port}\n username: ""\n chroot: ""\n'
-                   f' zonesdir: "{directory}"\n database: ""\n minimal-responses: yes\n'
-                   f' zonelistfile: "{directory}/zone.list"\n xfrdfile: "{directory}/xfrd"\n'
-                   f' xfrdir: "{directory}"\n pidfile: "{directory}/nsd.pid"\n'
-                   ' rrl-ratelimit: 0\nremote-control:\n control-enable: no\n'
-                   f'zone:\n name: {ZONE}\n zonefile: "{zone}"\n')
+    config = nsd_config(directory, address, port)
     with open(os.path.join(directory, 'nsd.log'), 'wb') as log:
         child = subprocess.Popen(['nsd', '-d', '-c', config], stdin=subprocess.DEVNULL, stdout=log,
                                  stderr=subprocess.STDOUT)
@@ -43,48 +35,51 @@ def questions_write(path, number, count):
         file.writelines(f'r{number}x{i}.{ZONE} A\n' for i in range(count))
 
 
-def ask_all(peer, questions, flight, timeout_s=5):
-    """One pass over the questions; returns what dnsperf says of it."""
-    return subprocess.run(
-        ['dnsperf', '-s', peer.address, '-p', str(peer.port), '-d', questions, '-n', '1', '-q',
-         str(flight), '-t', str(timeout_s), '-c', '10'], capture_output=True, text=True,
-        check=False, timeout=1800).stdout
-
-
 def load(peer, questions, options):
-    """The same; returns what it took."""
+    """One pass over the questions; returns what it took."""
     before = peer.cpu_us()
-    text = ask_all(peer, questions, options.flight)
+    got = ask_all(peer, questions, options.flight)
     used = peer.cpu_us() - before
-    got = {key: float(match.group(1)) for key, match in (
-        ('completed', re.search(r'Queries completed:\s+(\d+)', text)),
-        ('lost', re.search(r'Queries lost:\s+(\d+)', text)),
-        ('rate', re.search(r'Queries per second:\s+([\d.]+)', text))) if match}
-    if len(got) < 3 or got['completed'] == 0:
-        raise Trouble(f'dnsperf says:\n{text}')
-    return {'rate': got['rate'], 'cpu_us': used / got['completed'], 'lost': int(got['lost'])}
+    if got['completed'] == 0:
+        raise Trouble(f'{peer.name} answers nothing')
+    return {'rate': got['rate'], 'cpu_us': used / got['completed'], 'lost': got['lost']}
+
+
+def rounds_run(directory, started, options):
+    """All take turns; returns their runs."""
+    questions = os.path.join(directory, 'questions')
+    runs = {peer.name: [] for peer in started}
+    print(f'{"round":>6}' + ''.join(f'  {peer.name:>10}/s {"us":>6} {"lost":>6}'
+                                    for peer in started))
+    for number in range(options.rounds):
+        line = f'{number + 1:>6}'
+        questions_write(questions, number, options.names)
+        for peer in started:
+            row = load(peer, questions, options)
+            runs[peer.name].append(row)
+            line += f'  {row["rate"]:>12,.0f} {row["cpu_us"]:>6.2f} {row["lost"]:>6}'
+        print(line, flush=True)
+    return runs
+
+
+def rows_make(runs):
+    """Medians, and the spread of the processor's time."""
+    for name, own in runs.items():
+        times = [run['cpu_us'] for run in own]
+        yield {'name': name, 'rate': statistics.median(run['rate'] for run in own),
+               'cpu_us': statistics.median(times), 'lowest': min(times), 'highest': max(times),
+               'lost': sum(run['lost'] for run in own)}
 
 
 def measure(options):
     directory = tempfile.mkdtemp(prefix='ouzel-bench-')
     started, nsd = [], None
-    runs = {}
     try:
         nsd, address, port = nsd_start(directory)
         for kind in peers.chosen(options.peers):
             started.append(kind(directory))
             started[-1].start([(address, port)])
-        questions = os.path.join(directory, 'questions')
-        print(f'{"round":>6}' + ''.join(f'  {peer.name:>10}/s {"us":>6} {"lost":>6}'
-                                        for peer in started))
-        for number in range(options.rounds):
-            line = f'{number + 1:>6}'
-            questions_write(questions, number, options.names)
-            for peer in started:
-                row = load(peer, questions, options)
-                runs.setdefault(peer.name, []).append(row)
-                line += f'  {row["rate"]:>12,.0f} {row["cpu_us"]:>6.2f} {row["lost"]:>6}'
-            print(line, flush=True)
+        runs = rounds_run(directory, started, options)
     finally:
         for peer in started:
             peer.stop()
@@ -92,11 +87,34 @@ def measure(options):
             nsd.terminate()
             nsd.wait(5)
         shutil.rmtree(directory, ignore_errors=True)
-    medians = {name: {key: statistics.median(row[key] for row in rows)
-                      for key in ('rate', 'cpu_us')} for name, rows in runs.items()}
-    for name, row in medians.items():
-        share = ''
-        if name != 'ouzel' and 'ouzel' in medians:
-            share = f'; ouzel takes {medians["ouzel"]["cpu_us"] / row["cpu_us"]:.2f} of that'
-        print(f'{name}: {row["cpu_us"]:.2f} us of CPU for each forwarded question{share}')
-    results_write('misses', {'medians': medians, 'runs': runs})
+    data = {**stamp(options), 'names': options.names, 'flight': options.flight,
+            'versions': {peer.name: peer.version() for peer in started},
+            'rows': sorted(rows_make(runs), key=lambda row: row['cpu_us'])}
+    print(table(data))
+    results_write('misses', {**stamp(options), 'tables': {'misses': data}, 'runs': runs})
+
+
+def table(data):
+    ours = {row['name']: row['cpu_us'] for row in data['rows']}.get('ouzel')
+    lines = ['| server | CPU us a question | lowest to highest | ouzel takes of that | questions a '
+             'second | lost |', '|-|-|-|-|-|-|']
+    for row in data['rows']:
+        share = f'{ours / row["cpu_us"]:.2f}' if ours else ''
+        lines.append(f'| {row["name"]} {data["versions"][row["name"]]} | {row["cpu_us"]:.2f} | '
+                     f'{row["lowest"]:.2f} to {row["highest"]:.2f} | {share} | '
+                     f'{row["rate"]:,.0f} | {row["lost"]} |')
+    return '\n'.join(lines) + '\n'
+
+
+def section(tables):
+    data = tables['misses']
+    return (f'@misses, {data["names"]:,} new names a round, {data["flight"]} in flight.\n\n'
+            'Names that nobody has asked before, to NSD, all on loopback under dnsperf. CPU is '
+            f'user and system time of the whole process. Medians.\n\n{table(data)}')
+
+
+def estimate_s(options):
+    """dnsmasq takes a sixth of a millisecond for a question, the others far less."""
+    kinds = peers.chosen(options.peers)
+    each_us = 60 * len(kinds) + 120 * (peers.Dnsmasq in kinds)
+    return 5 + options.rounds * options.names * each_us / 1e6

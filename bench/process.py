@@ -2,7 +2,10 @@
 """Processes that a benchmark has started."""
 
 import os
+import re
 import subprocess
+
+TICK_US = 1e6 / os.sysconf('SC_CLK_TCK')
 
 
 def stop(child):
@@ -21,7 +24,7 @@ def cpu_us(pid):
     """User and system time of all its threads so far."""
     with open(f'/proc/{pid}/stat', encoding='ascii') as file:
         fields = file.read().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf('SC_CLK_TCK')
+    return (int(fields[11]) + int(fields[12])) * TICK_US
 
 
 def threads_cpu_us(pid, name=None):
@@ -35,3 +38,31 @@ def threads_cpu_us(pid, name=None):
         with open(f'/proc/{pid}/task/{thread}/schedstat', encoding='ascii') as file:
             used_ns += int(file.read().split()[0])
     return used_ns / 1e3
+
+
+def processor_us(number):
+    """What a processor of the machine has worked so far, for whom and in interrupts; neither its
+    rest nor what others were given instead of this machine."""
+    with open('/proc/stat', encoding='ascii') as file:
+        ticks = re.search(rf'^cpu{number} (.*)', file.read(), re.M)[1].split()
+    user, nice, system, _, _, interrupts, softirq = map(int, ticks[:7])
+    return (user + nice + system + interrupts + softirq) * TICK_US
+
+
+def datagrams_out(pid):
+    """UDP datagrams that were sent so far in the network namespace of a process."""
+    with open(f'/proc/{pid}/net/snmp', encoding='ascii') as file:
+        heads, values = (line.split() for line in file if line.startswith('Udp:'))
+    return int(values[heads.index('OutDatagrams')])
+
+
+def resident(pid):
+    """Octets of memory that it holds."""
+    with open(f'/proc/{pid}/status', encoding='ascii') as file:
+        return int(re.search(r'^VmRSS:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
+
+
+def memory_available():
+    """Octets that the machine could still give."""
+    with open('/proc/meminfo', encoding='ascii') as file:
+        return int(re.search(r'^MemAvailable:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
