@@ -49,8 +49,8 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
 struct taking {
     struct rebuild rebuild;
     struct reader reader;
-    uint16_t ttl_places[TTL_COUNT_MAX];
-    uint32_t rrsets[TTL_COUNT_MAX]; // of each record: equal for those of one RRset
+    uint16_t *ttl_places; // TTL_COUNT_MAX, as the next: too many to be cleared for each reply
+    uint32_t *rrsets;     // of each record: equal for those of one RRset
     unsigned ttl_count;
     uint16_t counts[3]; // records written, by section
     uint32_t ttl_lowest;
@@ -220,7 +220,11 @@ static void tail_write(struct answer *answer, const struct taking *t, const stru
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits)
 {
+    uint16_t ttl_places[TTL_COUNT_MAX];
+    uint32_t rrsets[TTL_COUNT_MAX];
     struct taking t = {
+        .ttl_places = ttl_places,
+        .rrsets = rrsets,
         .reader = reader_over(reply, len),
         .ttl_lowest = UINT32_MAX,
         .asked = key_type(key),
