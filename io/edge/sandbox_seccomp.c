@@ -145,6 +145,7 @@ static const int allowed[] = {
     SCMP_SYS(rt_sigsuspend),
     SCMP_SYS(rt_sigtimedwait),
     SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_setaffinity), // of its own threads
     SCMP_SYS(sched_yield),
     SCMP_SYS(set_robust_list),
     SCMP_SYS(set_tid_address),

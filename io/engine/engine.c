@@ -59,6 +59,7 @@ struct engine {
     uint16_t ports_max; // source ports of a worker
     struct worker **workers;
     struct listening listening;
+    struct steering steering;
     struct counters *counters;    // of each worker
     struct handover *handovers;   // worker_count * worker_count, from the row to the column
     uint8_t *handover_bytes;      // of all of them
@@ -355,6 +356,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .clock = &engine->clock,
         .failure_fd = engine->failure_fd,
         .worker_count = engine->worker_count,
+        .steering = &engine->steering,
         .from = from,
         .to = from + count,
     };
@@ -382,6 +384,18 @@ static int workers_make(struct engine *engine, struct estate *estate,
 }
 
 // The sockets share their port by the worker, so there must be equally many.
+static int steering_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    int error =
+        steering_init(&engine->steering, engine->settings->server_steering, engine->worker_count);
+    if (error < 0)
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "server.steering is cpu, and %u workers are more than the %u processors that this "
+                 "process may use: some would hear nothing",
+                 engine->worker_count, engine->steering.cpu_count);
+    return error;
+}
+
 static int estate_fits(const struct engine *engine, const struct estate *estate,
                        char why[static ENGINE_WHY_SIZE])
 {
@@ -409,7 +423,9 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->region_fd = -1;
     engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    int error = listening_init(&engine->listening, engine->worker_count);
+    int error = listening_init(&engine->listening, engine->worker_count, &engine->steering);
+    if (error == 0)
+        error = steering_take(engine, why);
     if (error == 0)
         error = estate_fits(engine, estate, why);
     if (error == 0)

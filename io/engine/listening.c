@@ -8,9 +8,9 @@
 
 enum { REST_MORE_US = 1000000 }; // a worker may be that late
 
-int listening_init(struct listening *l, unsigned worker_count)
+int listening_init(struct listening *l, unsigned worker_count, const struct steering *steering)
 {
-    *l = (struct listening){.worker_count = worker_count};
+    *l = (struct listening){.worker_count = worker_count, .steering = steering};
     l->put = calloc(worker_count, sizeof *l->put);
     if (!l->put)
         return -ENOMEM;
@@ -136,7 +136,12 @@ static int slot_take(struct listening *l, const struct address *address, uint64_
     l->slots[slot].sockets.address = *address;
     for (unsigned fd = 0; fd < LISTENER_SOCKETS * l->worker_count; fd++)
         l->slots[slot].sockets.fds[fd] = -1;
-    return inherit(l, slot, inherited, count) ? 0 : sockets_open(l, slot);
+    int error = inherit(l, slot, inherited, count) ? 0 : sockets_open(l, slot);
+    if (error < 0)
+        return error;
+    // Older sockets of ours at this address, which are about to be closed, change the numbers of
+    // the new ones: then a processor's datagrams may go to another one's worker until a restart.
+    return steering_attach(l->steering, l->slots[slot].sockets.fds[SOCKET_HEARS]);
 }
 
 int listening_plan(struct listening *l, const struct address_list *addresses, uint64_t now_us,

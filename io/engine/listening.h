@@ -3,6 +3,7 @@
 #include "core/serve.h"
 #include "core/settings/settings.h"
 #include "io/engine/listener.h"
+#include "io/engine/steering.h"
 
 // The addresses that the engine listens on: which slot each has in all workers, and how they become
 // others while the workers run. Every socket of a change is open before the first worker hears of
@@ -31,6 +32,7 @@ struct listening_sockets {
 
 struct listening {
     unsigned worker_count;
+    const struct steering *steering;
     bool *put; // for each worker: it has put what is new
     struct {
         struct listening_sockets sockets;
@@ -39,8 +41,9 @@ struct listening {
     } slots[LISTENERS_MAX];
 };
 
-// 0 or -ENOMEM. listening_free closes what no worker has taken.
-[[nodiscard]] int listening_init(struct listening *listening, unsigned worker_count);
+// 0 or -ENOMEM. listening_free closes what no worker has taken. `steering` must live as long.
+[[nodiscard]] int listening_init(struct listening *listening, unsigned worker_count,
+                                 const struct steering *steering);
 void listening_free(struct listening *listening);
 
 // Plans to listen on these addresses and no others. Sockets that `inherited` (up to `count`; NULL:

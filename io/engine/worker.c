@@ -611,6 +611,7 @@ static void *thread_main(void *argument)
     char name[16];
     snprintf(name, sizeof name, "worker-%u", w->serve_config.worker % 1000);
     pthread_setname_np(pthread_self(), name);
+    steering_pin(w->config.steering, w->serve_config.worker);
     w->result = ring_start(w->ring);
     if (w->result == 0) {
         w->result = loop(w);

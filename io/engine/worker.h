@@ -5,6 +5,7 @@
 #include "io/engine/job.h"
 #include "io/engine/listener.h"
 #include "io/engine/ring.h"
+#include "io/engine/steering.h"
 #include "io/engine/tap.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
@@ -19,6 +20,7 @@ struct worker_config {
     const void *clock;
     int failure_fd; // an eventfd, written when the thread ends by a failure
     unsigned worker_count;
+    const struct steering *steering;
     struct handover *const *from; // from[i]: what worker i hands to this one; NULL for itself
     struct handover *const *to;   // to[i]: what this one hands to worker i
 };
