@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Answers from memory, next to a UDP echo that had the same load in the same run."""
+"""Answers from memory, next to the echoes, which know nothing and had the same load in the same
+run."""
 
 import os
 import re
@@ -8,28 +9,29 @@ import statistics
 import tempfile
 import time
 
-from cables import (BUILD, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check, results_write,
-                    run, shoot, warm, write_files)
+import echo_xdp
+import hits
 import instructions
-
-ECHO = os.path.join(BUILD, 'bench', 'echo_mmsg')
+from cables import (SERVER, Cleaner, Namespaces, Server, Trouble, cable_check, results_write, run,
+                    shoot, warm, write_files)
 
 
 def floor_servers(cleaner, spaces, directory, arguments):
-    """Starts echo and ouzel, each on its own port, both resting until they are asked."""
+    """Starts the echoes and ouzel, each on its own port, all resting until they are asked; ouzel is
+    the last."""
     config, questions = write_files(directory, arguments.names)
     Server(cleaner, directory, spaces.command(spaces.server, 'taskset', '-c',
                                               str(arguments.generator_cpu), 'nsd', '-d', '-c',
                                               config))
     pinned = ('taskset', '-c', str(arguments.server_cpu))
-    echo = Server(cleaner, directory, spaces.command(
-        spaces.server, *pinned, ECHO, '-a', SERVER, '-p', '54', '-b', str(arguments.batch)))
     ouzel = Server(cleaner, directory, spaces.command(
         spaces.server, *pinned, arguments.ouzel, 'serve', '--workers', '1', '--listen',
         f'{SERVER}:53', '--upstream', '127.0.0.1:5301', '--stats', '127.0.0.1:9053'))
+    echoes = [*hits.echoes_start(cleaner, spaces, directory, pinned, arguments.batch),
+              *echo_xdp.start(cleaner, spaces, directory, arguments.server_cpu)]
     time.sleep(1)
     warm(spaces, ouzel, 53, questions, arguments.names)
-    return questions, (('echo', echo, 54), ('ouzel', ouzel, 53))
+    return questions, [*echoes, ('ouzel', ouzel, 53)]
 
 
 def upstream_queries(spaces):
@@ -48,15 +50,11 @@ def measure(arguments):
     questions, servers = floor_servers(cleaner, spaces, directory, arguments)
     asked = upstream_queries(spaces)
     runs = {name: [] for name, _, _ in servers}
-    print(f'{"round":>5}  {"echo/s":>9} {"us/reply":>8}  {"ouzel/s":>9} {"us/reply":>8}  '
-          f'{"ouzel/echo":>10}')
+    print('round' + ''.join(f'  {name + "/s":>11} {"us":>5}' for name in runs))
     for number in range(arguments.rounds):
         for name, server, port in servers:
             runs[name].append(shoot(spaces, server, port, questions, arguments))
-        echo, ouzel = runs['echo'][-1], runs['ouzel'][-1]
-        print(f'{number + 1:>5}  {echo["rate"]:>9,.0f} {echo["cpu_us"]:>8.2f}  '
-              f'{ouzel["rate"]:>9,.0f} {ouzel["cpu_us"]:>8.2f}  '
-              f'{ouzel["rate"] / echo["rate"]:>10.3f}', flush=True)
+        line_print(number + 1, {name: own[-1] for name, own in runs.items()})
     if upstream_queries(spaces) != asked:
         raise Trouble('not all was answered from memory: upstream was asked during the runs')
     report = floor_report(arguments, runs)
@@ -67,21 +65,34 @@ def measure(arguments):
     results_write('floor', report)
 
 
+def line_print(head, row):
+    print(f'{head:>5}' + ''.join(f'  {run_["rate"]:>11,.0f} {run_["cpu_us"]:>5.2f}'
+                                 for run_ in row.values()), flush=True)
+
+
 def floor_report(arguments, runs):
-    def median(name, key):
-        return statistics.median(run_[key] for run_ in runs[name])
-    ratios = [ouzel['rate'] / echo['rate'] for echo, ouzel in zip(runs['echo'], runs['ouzel'])]
+    """Medians of all, and what ouzel is of each echo, round by round."""
+    medians = {name: {key: statistics.median(run_[key] for run_ in own)
+                      for key in ('rate', 'cpu_us')} for name, own in runs.items()}
+    ratios = {name: [ouzel['rate'] / echo['rate'] for echo, ouzel in zip(own, runs['ouzel'])]
+              for name, own in runs.items() if name != 'ouzel'}
     return {
         'kernel': os.uname().release, 'offered_rate': arguments.rate,
         'seconds': arguments.seconds, 'names': arguments.names, 'echo_batch': arguments.batch,
-        'median': {name: {key: median(name, key) for key in ('rate', 'cpu_us')} for name in runs},
-        'ratios': ratios, 'ratio_median': statistics.median(ratios), 'runs': runs}
+        'median': medians, 'ratios': ratios,
+        'ratio_median': {name: statistics.median(own) for name, own in ratios.items()},
+        'runs': runs}
 
 
 def print_floor(report):
-    echo, ouzel = report['median']['echo'], report['median']['ouzel']
-    print(f'{"median":>5} {echo["rate"]:>9,.0f} {echo["cpu_us"]:>8.2f}  {ouzel["rate"]:>9,.0f} '
-          f'{ouzel["cpu_us"]:>8.2f}  {report["ratio_median"]:>10.3f}')
-    print(f'ouzel answers at {report["ratio_median"]:.2f} of the echo\'s rate '
-          f'(lowest {min(report["ratios"]):.2f}, highest {max(report["ratios"]):.2f}) and takes '
-          f'{ouzel["cpu_us"] / echo["cpu_us"]:.2f} times its CPU per reply')
+    line_print('mid', report['median'])
+    ouzel = report['median']['ouzel']
+    for name, own in report['ratios'].items():
+        cpu_us = report['median'][name]['cpu_us']
+        cpu = f' and takes {ouzel["cpu_us"] / cpu_us:.2f} times its CPU per reply' if cpu_us else ''
+        print(f'ouzel answers at {report["ratio_median"][name]:.2f} of the rate of {name} '
+              f'(lowest {min(own):.2f}, highest {max(own):.2f}){cpu}')
+    if echo_xdp.NAME in report['median']:
+        share = report['median'][echo_xdp.NAME]['rate'] / report['offered_rate']
+        print(f'{echo_xdp.NAME} answers in the driver, where no server with a socket comes: '
+              f'{share:.0%} of what was offered')

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import echo_xdp
 import peers
 from cables import (BUILD, ROOT, SERVER, Cleaner, Namespaces, Server, Trouble, cable_check,
                     results_write, shoot, warm, write_files)
@@ -20,9 +21,9 @@ FIRST_PORT = 5400
 PAGE = os.path.join(ROOT, 'docs', 'benchmarks', 'hits.md')
 
 
-def echoes_start(cleaner, spaces, directory, pinned):
+def echoes_start(cleaner, spaces, directory, pinned, batch=64):
     """The two floors: (name, server, port)."""
-    programs = (('echo-mmsg', ['echo_mmsg', '-a', SERVER, '-p', '5398', '-b', '64'], 5398),
+    programs = (('echo-mmsg', ['echo_mmsg', '-a', SERVER, '-p', '5398', '-b', str(batch)], 5398),
                 ('echo-ring', ['echo_ring', f'{SERVER}:5399'], 5399))
     for name, (program, *words), port in programs:
         command = spaces.command(spaces.server, *pinned, os.path.join(BUILD, 'bench', program),
@@ -101,7 +102,8 @@ def publish(options, text):
             'Made by `scripts/bench hits --publish`. All servers have one worker on the same\n'
             'processor and the same load over a cable between two network namespaces (kxdpgun),\n'
             'more than any of them can answer; they take turns in each round. `echo-mmsg` and\n'
-            '`echo-ring` send each datagram back and do nothing else: the floors. How each is set\n'
+            '`echo-ring` send each datagram back and do nothing else: the floors. `echo-xdp` does\n'
+            'so in the driver, where no server with a socket comes. How each is set\n'
             'up stands in `bench/peers.py`. Medians; the machine is shared, so a row says most\n'
             'beside the others of its table.\n')
     part = (f'\n## {options.names:,} names\n\n{today}, Linux {os.uname().release}, '
@@ -125,6 +127,7 @@ def measure(options):
     cleaner.add(shutil.rmtree, directory, True)
     spaces = Namespaces(cleaner)
     questions, servers = start_all(cleaner, spaces, directory, options)
+    servers += echo_xdp.start(cleaner, spaces, directory, options.server_cpu)
     runs = rounds_run(spaces, servers, questions, options)
     cleaner.clean()
     versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in runs}
