@@ -12,6 +12,9 @@ from cables import BUILD, ZONE, Trouble, run, tools_check
 from peers import harness
 
 HIT_PROGRAM = os.path.join(BUILD, 'bench', 'hit_instructions')
+STEP_PROGRAM = os.path.join(BUILD, 'bench', 'hit_steps')
+STEPS = {'parse': 'reading the query', 'key': 'its key and hash', 'lookup': 'finding the answer',
+         'patch': "making the answer's copy the client's"}
 
 
 class Callgrind:
@@ -90,12 +93,13 @@ def instructions_of_server(ouzel, count, names=1000):
 
 def instructions_of_hits(count, *who):
     """The same for core and cache alone: a program that answers from memory in-process, a thousand
-    times a round."""
+    times a round; or does one of the steps as often."""
+    program = STEP_PROGRAM if who and who[0] in STEPS else HIT_PROGRAM
     rounds = max(count // 1000, 1)
     totals = []
     for times in (rounds, 2 * rounds):
         with tempfile.TemporaryDirectory(prefix='ouzel-bench-') as directory, Callgrind(
-                directory, [HIT_PROGRAM, str(times), *who]) as ran:
+                directory, [program, str(times), *who]) as ran:
             totals.append(ran.finish())
     return (totals[1] - totals[0]) / (rounds * 1000)
 
@@ -111,6 +115,9 @@ def measure(arguments):
                           ('answers', 'the same with a limit to equal answers')):
             report[who] = instructions_of_hits(arguments.count, who)
             print(f'  {what}: {report[who]:,.0f} ({report["clients"] / report[who]:.3f})')
+        for who, what in STEPS.items():
+            report[who] = instructions_of_hits(arguments.count, who)
+            print(f'  {who}, {what}: {report[who]:,.0f}')
     try:
         report['program'] = instructions_of_server(arguments.ouzel, arguments.count)
         print('instructions for an answer from memory, whole program in user space: '
