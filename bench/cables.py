@@ -156,6 +156,8 @@ class Namespaces:
 class Server:
     """A process in the server's namespace, ended by its own pid."""
 
+    address = SERVER
+
     def __init__(self, cleaner, directory, command):
         self.log = tempfile.mktemp('.log', 'server-', directory)
         with open(self.log, 'wb') as log:
@@ -209,7 +211,8 @@ def shoot(spaces, server, port, questions, arguments, *words, meters=None):
         before = {name: meter() for name, meter in meters.items()}
         text = run(*spaces.command(
             spaces.generator, 'kxdpgun', '-t', str(arguments.seconds), '-Q', str(arguments.rate),
-            '-F', str(arguments.generator_cpu), '-p', str(port), '-i', questions, *words, SERVER),
+            '-F', str(arguments.generator_cpu), '-p', str(port), '-i', questions, *words,
+            server.address),
                    timeout=arguments.seconds + 60)
         used = {name: meter() - before[name] for name, meter in meters.items()}
         sent = re.search(r'total queries:\s+(\d+)', text)

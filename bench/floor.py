@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Answers from memory, next to a UDP echo that had the same load in the same run."""
+"""Answers from memory, next to echoes, which know nothing and had the same load in the same run."""
 
 import os
 import re
@@ -8,31 +8,32 @@ import statistics
 import tempfile
 import time
 
+import echo_xdp
+import hits
 import instructions
 import peers
-from cables import (BUILD, SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
+from cables import (SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
                     results_write, run, shoot, stamp, write_files)
 from closed import warm
 
-TITLE = 'ouzel next to an echo'
-ECHO = os.path.join(BUILD, 'bench', 'echo_mmsg')
+TITLE = 'ouzel next to the echoes'
 
 
 def floor_servers(cleaner, spaces, directory, arguments):
-    """Starts echo and ouzel, each on its own port, both resting until they are asked."""
+    """Starts the echoes and ouzel, each on its own port, all resting until they are asked; ouzel is
+    the last."""
     config, questions = write_files(directory, arguments.names)
     Server(cleaner, directory, spaces.command(spaces.server, 'taskset', '-c',
                                               str(arguments.generator_cpu), 'nsd', '-d', '-c',
                                               config))
-    pinned = ('taskset', '-c', str(arguments.server_cpu))
-    echo = Server(cleaner, directory, spaces.command(
-        spaces.server, *pinned, ECHO, '-a', SERVER, '-p', '54', '-b', str(arguments.batch)))
-    ouzel = Server(cleaner, directory, spaces.command(
-        spaces.server, *pinned, arguments.ouzel, 'serve', '--workers', '1', '--listen',
-        f'{SERVER}:53', '--upstream', ':'.join(map(str, UPSTREAM)), '--stats', '127.0.0.1:9053'))
+    ouzel = Server(cleaner, directory, [
+        *hits.pinned(spaces, arguments), arguments.ouzel, 'serve', '--workers', '1', '--listen',
+        f'{SERVER}:53', '--upstream', ':'.join(map(str, UPSTREAM)), '--stats', '127.0.0.1:9053'])
+    echoes = [*hits.echoes_start(cleaner, spaces, directory, arguments, arguments.batch),
+              *echo_xdp.start(cleaner, spaces, directory, arguments.server_cpu)]
     time.sleep(1)
     warm(ouzel, (SERVER, 53), questions, arguments.names, spaces.command(spaces.generator))
-    return questions, (('echo', echo, 54), ('ouzel', ouzel, 53))
+    return questions, [*echoes, ('ouzel', ouzel, 53)]
 
 
 def upstream_queries(spaces):
@@ -51,15 +52,11 @@ def measure(arguments):
     questions, servers = floor_servers(cleaner, spaces, directory, arguments)
     asked = upstream_queries(spaces)
     runs = {name: [] for name, _, _ in servers}
-    print(f'{"round":>5}  {"echo/s":>9} {"us/reply":>8}  {"ouzel/s":>9} {"us/reply":>8}  '
-          f'{"ouzel/echo":>10}')
+    print('round' + ''.join(f'  {name + "/s":>11} {"us":>5}' for name in runs))
     for number in range(arguments.rounds):
         for name, server, port in servers:
             runs[name].append(shoot(spaces, server, port, questions, arguments))
-        echo, ouzel = runs['echo'][-1], runs['ouzel'][-1]
-        print(f'{number + 1:>5}  {echo["rate"]:>9,.0f} {echo["cpu_us"]:>8.2f}  '
-              f'{ouzel["rate"]:>9,.0f} {ouzel["cpu_us"]:>8.2f}  '
-              f'{ouzel["rate"] / echo["rate"]:>10.3f}', flush=True)
+        line_print(number + 1, {name: own[-1] for name, own in runs.items()})
     if upstream_queries(spaces) != asked:
         raise Trouble('not all was answered from memory: upstream was asked during the runs')
     report = floor_report(arguments, runs)
@@ -70,42 +67,55 @@ def measure(arguments):
     results_write('floor', report)
 
 
+def line_print(head, row):
+    print(f'{head:>5}' + ''.join(f'  {run_["rate"]:>11,.0f} {run_["cpu_us"]:>5.2f}'
+                                 for run_ in row.values()), flush=True)
+
+
 def floor_report(arguments, runs):
-    def median(name, key):
-        return statistics.median(run_[key] for run_ in runs[name])
-    ratios = [ouzel['rate'] / echo['rate'] for echo, ouzel in zip(runs['echo'], runs['ouzel'])]
-    medians = {name: {key: median(name, key) for key in ('rate', 'cpu_us')} for name in runs}
+    """Medians of all, and what ouzel is of each echo, round by round: median, lowest, highest."""
+    medians = {name: {key: statistics.median(run_[key] for run_ in own)
+                      for key in ('rate', 'cpu_us')} for name, own in runs.items()}
+    ratios = {name: [ouzel['rate'] / echo['rate'] for echo, ouzel in zip(own, runs['ouzel'])]
+              for name, own in runs.items() if name != 'ouzel'}
     table = {**stamp(arguments), 'versions': {'ouzel': peers.Ouzel.version()},
              'offered_rate': arguments.rate, 'names': arguments.names,
              'echo_batch': arguments.batch, 'median': medians,
-             'ratio': [statistics.median(ratios), min(ratios), max(ratios)]}
-    return {**table, 'ratios': ratios, 'ratio_median': statistics.median(ratios), 'runs': runs,
-            'tables': {'floor': table}}
+             'ratio': {name: [statistics.median(own), min(own), max(own)]
+                       for name, own in ratios.items()}}
+    return {**table, 'ratios': ratios, 'runs': runs, 'tables': {'floor': table}}
 
 
 def print_floor(report):
-    echo, ouzel = report['median']['echo'], report['median']['ouzel']
-    print(f'{"median":>5} {echo["rate"]:>9,.0f} {echo["cpu_us"]:>8.2f}  {ouzel["rate"]:>9,.0f} '
-          f'{ouzel["cpu_us"]:>8.2f}  {report["ratio_median"]:>10.3f}')
-    print(f'ouzel answers at {report["ratio_median"]:.2f} of the echo\'s rate '
-          f'(lowest {min(report["ratios"]):.2f}, highest {max(report["ratios"]):.2f}) and takes '
-          f'{ouzel["cpu_us"] / echo["cpu_us"]:.2f} times its CPU per reply')
+    line_print('mid', report['median'])
+    ouzel = report['median']['ouzel']
+    for name, (median, lowest, highest) in report['ratio'].items():
+        cpu_us = report['median'][name]['cpu_us']
+        cpu = f' and takes {ouzel["cpu_us"] / cpu_us:.2f} times its CPU per reply' if cpu_us else ''
+        print(f'ouzel answers at {median:.2f} of the rate of {name} (lowest {lowest:.2f}, highest '
+              f'{highest:.2f}){cpu}')
+    if echo_xdp.NAME in report['median']:
+        share = report['median'][echo_xdp.NAME]['rate'] / report['offered_rate']
+        print(f'{echo_xdp.NAME} answers in the driver, where no server with a socket comes: '
+              f'{share:.0%} of what was offered')
 
 
 def section(tables):
     """The page's part."""
     data = tables['floor']
-    median, low, high = data['ratio']
-    lines = ''.join(f'| {name} | {row["rate"]:,.0f} | {row["cpu_us"]:.2f} |\n'
-                    for name, row in data['median'].items())
-    return (f'@floor, {data["offered_rate"]:,} queries a second offered, {data["names"]:,} '
-            f'names.\n\nAnswers from memory, and the simplest UDP echo that the socket interface '
-            f'allows (recvmmsg and sendmmsg, {data["echo_batch"]} datagrams a call), which know '
-            'nothing of each other and take turns. Medians.\n\n'
-            f'| | answers a second | CPU us an answer |\n|-|-|-|\n{lines}\n'
-            f'ouzel answers at {median:.2f} of the rate of the echo ({low:.2f} to {high:.2f} in '
-            'the rounds).\n')
+    lines = ''
+    for name, row in data['median'].items():
+        of = data['ratio'].get(name)
+        words = f'{of[0]:.2f} ({of[1]:.2f} to {of[2]:.2f})' if of else ''
+        lines += f'| {name} | {row["rate"]:,.0f} | {row["cpu_us"]:.2f} | {words} |\n'
+    return (f'@floor, {data["offered_rate"]:,} queries a second offered, {data["names"]:,} names, '
+            'each as often as any other.\n\nAnswers from memory, and echoes that know nothing and '
+            'had the same load in turns: by recvmmsg and sendmmsg, '
+            f'{data["echo_batch"]} datagrams a call; by io_uring as ouzel uses it; and in the driver (XDP), over a cable of its own, '
+            'where no server with a socket comes. Medians.\n\n'
+            '| | answers a second | CPU us an answer | ouzel\'s rate of it |\n|-|-|-|-|\n'
+            f'{lines}')
 
 
 def estimate_s(options):
-    return 6 + options.rounds * 2 * (options.seconds + 2.5) + 90 * options.instructions
+    return 8 + options.rounds * 4 * (options.seconds + 2.5) + 90 * options.instructions

@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import closed
+import echo_xdp
 import peers
 import process
 import svg
@@ -82,9 +83,9 @@ def pinned(spaces, options):
     return spaces.command(spaces.server, 'taskset', '-c', str(options.server_cpu))
 
 
-def echoes_start(cleaner, spaces, directory, options):
+def echoes_start(cleaner, spaces, directory, options, batch=64):
     """The two floors: (name, server, port)."""
-    programs = (('echo-mmsg', ['echo_mmsg', '-a', SERVER, '-p', '5398', '-b', '64'], 5398),
+    programs = (('echo-mmsg', ['echo_mmsg', '-a', SERVER, '-p', '5398', '-b', str(batch)], 5398),
                 ('echo-ring', ['echo_ring', f'{SERVER}:5399'], 5399))
     for name, (program, *words), port in programs:
         command = [*pinned(spaces, options), os.path.join(BUILD, 'bench', program), *words]
@@ -270,7 +271,8 @@ two network namespaces; they take turns in each round. Names are asked by Zipf's
 1, each has been learned before, and caches have room for all. Where all are known the generator is
 kxdpgun and offers more than anybody answers; new names and TCP are asked for in a closed loop, in
 which the generator, or NSD beside it, may be the limit. `echo-mmsg` and `echo-ring` send each
-datagram back and do nothing else: the floors. *CPU us an answer* is the time of the server's own
+datagram back and do nothing else: the floors. `echo-xdp` does so in the driver, over a cable of
+its own, where no server with a socket comes. *CPU us an answer* is the time of the server's own
 process, *CPU us of the machine* all that the server's processor did meanwhile, interrupts among it.
 The generator has a processor of its own, on which the kernel does a part of its work for what
 arrives.
@@ -329,6 +331,8 @@ def row_measure(row, options):
         load = Load(row, directory, options)
         _, servers, left_out = start_all(cleaner, spaces, directory, options, row.names,
                                          room(row, options), is_open(row))
+        if is_open(row):
+            servers += echo_xdp.start(cleaner, spaces, directory, options.server_cpu)
         if 'ouzel' in left_out or 'ouzel' not in [name for name, _, _ in servers]:
             raise Trouble('ouzel has to be among the servers')
         runs = rounds_run(spaces, servers, load, options, left_out)

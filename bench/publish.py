@@ -14,7 +14,7 @@ DRAWINGS = os.path.join(DOCS, 'benchmarks')
 DATA = os.path.join(DRAWINGS, 'data')
 # In the order of the page; each is a module.
 PARTS = ('hits', 'floor', 'goodput', 'latency', 'scale', 'misses', 'memory', 'micro',
-         'instructions')
+         'instructions', 'syscalls')
 
 HEAD = '''# Benchmarks
 

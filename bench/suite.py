@@ -13,7 +13,7 @@ from cables import ROOT, Cleaner, Trouble, duration
 
 BENCH = os.path.join(ROOT, 'scripts', 'bench')
 PARTS = ('floor', 'hits', 'goodput', 'misses', 'scale', 'latency', 'memory', 'micro',
-         'instructions')
+         'instructions', 'syscalls')
 
 
 def part_run(name, words):
