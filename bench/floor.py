@@ -110,9 +110,9 @@ def section(tables):
         lines += f'| {name} | {row["rate"]:,.0f} | {row["cpu_us"]:.2f} | {words} |\n'
     return (f'@floor, {data["offered_rate"]:,} queries a second offered, {data["names"]:,} names, '
             'each as often as any other.\n\nAnswers from memory, and echoes that know nothing and '
-            'had the same load in turns: by recvmmsg and sendmmsg, '
-            f'{data["echo_batch"]} datagrams a call; by io_uring as ouzel uses it; and in the driver (XDP), over a cable of its own, '
-            'where no server with a socket comes. Medians.\n\n'
+            f'had the same load in turns: by recvmmsg and sendmmsg, {data["echo_batch"]} datagrams '
+            'a call; by io_uring as ouzel uses it; and in the driver (XDP), over a cable of its '
+            'own, where no server with a socket comes. Medians.\n\n'
             '| | answers a second | CPU us an answer | ouzel\'s rate of it |\n|-|-|-|-|\n'
             f'{lines}')
 

@@ -261,8 +261,8 @@ def section(tables):
     """The page's part."""
     data = tables['syscalls']
     return (f'@syscalls, by {data["way"]}, {data["count"]:,} questions of each kind, '
-            f'{data["flight"]} in flight.\n\nHow often a server asks the kernel, which a busier one '
-            'does less often where it takes many datagrams a call.\n\n'
+            f'{data["flight"]} in flight.\n\nHow often a server asks the kernel, which a busier '
+            'one does less often where it takes many datagrams a call.\n\n'
             f'{table(data["rows"])}\n' +
             ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items()))
 
