@@ -87,6 +87,29 @@ class Stop(Case):
             self.assert_stops(ouzel)
 
 
+class Steering(Case):
+    def test_each_worker_on_its_processor(self):
+        """In the sandbox, too; and answers come from all of them."""
+        cpus = os.sched_getaffinity(0)
+        ouzel = self.ouzel(self.upstream(), settings={'server': {'steering': 'cpu'}},
+                           workers=len(cpus))
+        self.assertNotIn(None, harness.ask_many(
+            ouzel.server, [harness.plain_query(f'n{i}.example') for i in range(200)]))
+        held = []
+        for thread in os.listdir(f'/proc/{ouzel.pid}/task'):
+            with open(f'/proc/{ouzel.pid}/task/{thread}/comm', encoding='ascii') as file:
+                if file.read().startswith('worker-'):
+                    held.append(os.sched_getaffinity(int(thread)))
+        self.assertEqual(sorted(map(sorted, held)), [[cpu] for cpu in sorted(cpus)])
+
+    def test_at_random(self):
+        """One port asks, and all are answered."""
+        ouzel = self.ouzel(self.upstream(), settings={'server': {'steering': 'random'}}, workers=2)
+        self.assertNotIn(None, harness.ask_many(
+            ouzel.server, [harness.plain_query(f'n{i % 50}.example') for i in range(500)]))
+        self.assert_balance(ouzel)
+
+
 class Refusal(Case):
     """What must stop ouzel from starting does so with one clear sentence and the right status."""
 
@@ -132,6 +155,11 @@ class Refusal(Case):
                     sock.bind(ouzel.server)
                 self.assertEqual(raised.exception.errno, errno.EADDRINUSE)
         self.assertIsNotNone(ask(ouzel.server, 'a.example'))
+
+    def test_more_workers_than_processors(self):
+        """Where each hears what comes in at its processor, some would hear nothing."""
+        process = self.start(settings={'server': {'steering': 'cpu'}}, workers=256)
+        self.assert_refuses(process, 1, 'server.steering', '256 workers')
 
     def test_nothing_half_started(self):
         """The first address is free, the second is not: the first answers nobody."""
