@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import process
+from cables import Trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'integration'))
@@ -311,6 +312,9 @@ CACHES = (Ouzel, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq,
 def chosen(names, among=ALL):
     """The classes of these names, or of all that are installed."""
     known = {peer.name: peer for peer in among}
+    for name in names or ():
+        if name not in known:
+            raise Trouble(f"there is no forwarder '{name}' here; there are: {', '.join(known)}")
     if names:
         return [known[name] for name in names]
     return [peer for peer in among if peer.installed()]
