@@ -383,7 +383,6 @@ static int workers_make(struct engine *engine, struct estate *estate,
     return error;
 }
 
-// The sockets share their port by the worker, so there must be equally many.
 static int steering_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     int error =
@@ -396,6 +395,7 @@ static int steering_take(struct engine *engine, char why[static ENGINE_WHY_SIZE]
     return error;
 }
 
+// The sockets share their port by the worker, so there must be equally many.
 static int estate_fits(const struct engine *engine, const struct estate *estate,
                        char why[static ENGINE_WHY_SIZE])
 {

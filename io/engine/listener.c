@@ -69,8 +69,6 @@ static int sockets_open(const struct address *address, int fds[LISTENER_SOCKETS]
 int listener_open(const struct address *address, unsigned worker_count, int *fds)
 {
     int error = 0;
-    for (unsigned i = 0; i < LISTENER_SOCKETS * worker_count; i++)
-        fds[i] = -1;
     // All senders before the first that hears: until it is connected, a sender would hear as well.
     for (unsigned i = 0; i < worker_count; i++)
         fds[LISTENER_SOCKETS * i + SOCKET_SENDS] = udp_sender(address);

@@ -43,8 +43,8 @@ struct listeners {
 void listeners_init(struct listeners *listeners, struct ring *ring, unsigned group);
 void listeners_close(struct listeners *listeners);
 
-// Opens the sockets of an address for so many workers, LISTENER_SOCKETS for each. Returns 0, or a
-// negative errno: some may be open then, the others are -1. For any thread.
+// Opens the sockets of an address for so many workers, LISTENER_SOCKETS for each; all are -1
+// before. Returns 0, or a negative errno: some may be open then. For any thread.
 [[nodiscard]] int listener_open(const struct address *address, unsigned worker_count, int *fds);
 
 // Puts an address's sockets in a free slot, whose they are from then on. Replies to clients of an

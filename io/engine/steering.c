@@ -32,14 +32,6 @@ static struct sock_filter ask(uint32_t what)
     return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_AD_OFF + what);
 }
 
-// The number that was asked for, less what is too much.
-static unsigned remainder_give(struct sock_filter *program, unsigned len, unsigned worker_count)
-{
-    program[len++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, worker_count);
-    program[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
-    return len;
-}
-
 static unsigned program_make(const struct steering *s, struct sock_filter *program)
 {
     unsigned len = 0;
@@ -48,8 +40,10 @@ static unsigned program_make(const struct steering *s, struct sock_filter *progr
         program[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, s->cpus[i], 0, 1);
         program[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, i % s->worker_count);
     }
-    // A processor that is not ours takes in datagrams as well.
-    return remainder_give(program, len, s->worker_count);
+    // A random number, or a processor that is not ours, which takes in datagrams as well.
+    program[len++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, s->worker_count);
+    program[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+    return len;
 }
 
 int steering_attach(const struct steering *s, int fd)

@@ -46,6 +46,15 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
     return sizeof *to;
 }
 
+// The socket, or what has gone wrong while it was made: then it is closed.
+static int fd_made(int fd, int error)
+{
+    if (error == 0)
+        return fd;
+    close(fd);
+    return error;
+}
+
 static int udp_socket(const struct address *address)
 {
     int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
@@ -123,11 +132,7 @@ int udp_listen(const struct address *address)
         error = -errno;
     if (error == 0)
         error = udp_bind(fd, address);
-    if (error < 0) {
-        close(fd);
-        return error;
-    }
-    return fd;
+    return fd_made(fd, error);
 }
 
 // Not SO_REUSEPORT: the kernel would count it among the sockets that share the datagrams.
@@ -144,11 +149,7 @@ int udp_sender(const struct address *address)
         error = udp_bind(fd, address);
     if (error == 0)
         error = udp_connect_to(fd, address);
-    if (error < 0) {
-        close(fd);
-        return error;
-    }
-    return fd;
+    return fd_made(fd, error);
 }
 
 void udp_port_close(int fd)
@@ -168,11 +169,7 @@ int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
         *bound = true;
         error = udp_connect_to(fd, upstream);
     }
-    if (error < 0) {
-        close(fd);
-        return error;
-    }
-    return fd;
+    return fd_made(fd, error);
 }
 
 int tcp_socket(const struct address *address)
@@ -203,11 +200,7 @@ static int tcp_bound(const struct address *address, bool shared)
         error = udp_bind(fd, address);
     if (error == 0 && listen(fd, TCP_BACKLOG) != 0)
         error = -errno;
-    if (error < 0) {
-        close(fd);
-        return error;
-    }
-    return fd;
+    return fd_made(fd, error);
 }
 
 int tcp_listen(const struct address *address)

@@ -58,8 +58,7 @@ struct worker {
     struct serve_item batch[SERVE_BATCH_MAX];
     const struct sockaddr *batch_from[SERVE_BATCH_MAX]; // NULL: handed over by another worker
     size_t batch_count;
-    uint16_t
-        lent[EVENT_MAX]; // buffers of this round's queries: replies are sent to addresses there
+    uint16_t lent[EVENT_MAX]; // buffers of this round's queries, which replies take addresses from
     size_t lent_count;
     uint64_t now_us;
     uint8_t *out;
