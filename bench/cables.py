@@ -73,6 +73,22 @@ def duration(seconds):
     return f'{seconds / 3600:.1f} h'
 
 
+def leave_out(left_out, name, fault):
+    """A server that fails is told, and why, here and on the page."""
+    left_out[name] = str(fault).splitlines()[0]
+    print(f'{name} is left out: {fault}', file=sys.stderr)
+
+
+def left_out_text(data):
+    """The page's words about those."""
+    return ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+
+
+def round_tell(options, number, round_s):
+    left_s = (options.rounds - number) * round_s
+    print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+
+
 def tools_check(*names):
     for name in names:
         if not shutil.which(name):
@@ -151,6 +167,13 @@ class Namespaces:
 
     def command(self, name, *command):
         return ['ip', 'netns', 'exec', name, *command]
+
+
+def stage(cleaner):
+    """A directory and namespaces to measure in, which go with the cleaner."""
+    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
+    cleaner.add(shutil.rmtree, directory, True)
+    return directory, Namespaces(cleaner)
 
 
 class Server:

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Answers from memory, next to echoes, which know nothing and had the same load in the same run."""
 
-import os
 import re
-import shutil
 import statistics
-import tempfile
 import time
 
 import echo_xdp
 import hits
 import instructions
 import peers
-from cables import (SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
-                    results_write, run, shoot, stamp, write_files)
+from cables import (SERVER, UPSTREAM, Cleaner, Server, Trouble, cable_check, results_write, run,
+                    shoot, stage, stamp, write_files)
 from closed import warm
 
 TITLE = 'ouzel next to the echoes'
@@ -46,9 +43,7 @@ def upstream_queries(spaces):
 def measure(arguments):
     cable_check('floor', 'curl')
     cleaner = Cleaner()
-    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
-    cleaner.add(shutil.rmtree, directory, True)
-    spaces = Namespaces(cleaner)
+    directory, spaces = stage(cleaner)
     questions, servers = floor_servers(cleaner, spaces, directory, arguments)
     asked = upstream_queries(spaces)
     runs = {name: [] for name, _, _ in servers}

@@ -3,15 +3,12 @@
 answer, and when three times that is offered, one right after the other, in turns."""
 
 import copy
-import shutil
 import statistics
-import sys
-import tempfile
 
 import hits
 import peers
-from cables import (Cleaner, Namespaces, Trouble, cable_check, duration, results_write, shoot,
-                    stamp)
+from cables import (Cleaner, Trouble, cable_check, leave_out, left_out_text, results_write,
+                    round_tell, shoot, stage, stamp)
 
 TITLE = 'Under three times the load'
 TIMES = 3
@@ -63,14 +60,12 @@ class Pressed:
 def rounds_run(pressed, options, left_out):
     """All take turns; a server that fails is told and left out from there on."""
     for number in range(options.rounds):
-        left_s = len(pressed) * 2 * (options.seconds + RUN_S) * (options.rounds - number)
-        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        round_tell(options, number, len(pressed) * 2 * (options.seconds + RUN_S))
         for name in [name for name in pressed if name not in left_out]:
             try:
                 peak, got, sent = pressed[name].run()
             except (Trouble, RuntimeError) as fault:
-                left_out[name] = str(fault).splitlines()[0]
-                print(f'{name} is left out: {fault}', file=sys.stderr)
+                leave_out(left_out, name, fault)
                 continue
             print(f'  {name:<15} {peak:>9,.0f} a second, {got:>9,.0f} of {sent:>9,.0f} offered',
                   flush=True)
@@ -104,7 +99,7 @@ def section(tables):
             'table. The kernel takes the packets in on the processor of the generator, so that '
             'being pressed costs a server less here than it would on a machine with one processor '
             f'for all.\n\n{table(data)}' +
-            ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items()))
+            left_out_text(data))
 
 
 def estimate_s(options):
@@ -115,9 +110,7 @@ def estimate_s(options):
 def measure(options):
     cable_check('goodput')
     cleaner = Cleaner()
-    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
-    cleaner.add(shutil.rmtree, directory, True)
-    spaces = Namespaces(cleaner)
+    directory, spaces = stage(cleaner)
     questions, servers, left_out = hits.start_all(cleaner, spaces, directory, options,
                                                   options.names)
     runs = rounds_run({name: Pressed(spaces, who, questions, options)
@@ -126,7 +119,7 @@ def measure(options):
     if not runs:
         raise Trouble('nothing was measured')
     data = {**stamp(options), 'names': options.names, 'left_out': left_out,
-            'versions': {kind.name: kind.version() for kind in peers.CACHES if kind.name in runs},
+            'versions': peers.versions(runs),
             'rows': sorted(rows_make(runs), key=lambda row: -row['ratio'])}
     print(table(data))
     results_write('goodput', {**stamp(options), 'tables': {'goodput': data}, 'runs': runs})

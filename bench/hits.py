@@ -7,10 +7,8 @@ is lost: there dnsperf asks in a closed loop."""
 
 import collections
 import os
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 
 import closed
@@ -19,8 +17,9 @@ import peers
 import process
 import svg
 import zipf
-from cables import (BUILD, SERVER, UPSTREAM, Cleaner, Namespaces, Server, Trouble, cable_check,
-                    duration, results_write, shoot, stamp, write_files)
+from cables import (BUILD, SERVER, UPSTREAM, Cleaner, Server, Trouble, cable_check, duration,
+                    leave_out, left_out_text, results_write, round_tell, shoot, stage, stamp,
+                    write_files)
 
 FIRST_PORT = 5400
 TITLE = 'Answers from memory'
@@ -197,8 +196,7 @@ def rounds_run(spaces, servers, load, options, left_out):
     """All take turns. A server that fails is told and left out from there on."""
     runs = {name: [] for name, _, _ in servers}
     for number in range(options.rounds):
-        left_s = (options.rounds - number) * len(servers) * run_s(load.row, options)
-        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        round_tell(options, number, len(servers) * run_s(load.row, options))
         load.ready(number)
         for name, server, port in servers:
             if name in left_out:
@@ -208,8 +206,7 @@ def rounds_run(spaces, servers, load, options, left_out):
             except (Trouble, RuntimeError) as fault:
                 if name == 'ouzel':
                     raise
-                left_out[name] = str(fault).splitlines()[0]
-                print(f'{name} is left out: {fault}', file=sys.stderr)
+                leave_out(left_out, name, fault)
                 continue
             runs[name].append(last)
             words = f'{last["lost"]:>8.2%} lost {last["hits"]:>6.1%} hits' if 'lost' in last else ''
@@ -286,7 +283,7 @@ def section(tables):
         data = tables[name]
         text += (f'\n### {titled(data)} (`{name}`)\n\n@{name}, {how(data)}.\n\n{table(data)}\n'
                  f'![{titled(data)}](benchmarks/hits-{name}.svg)\n')
-        text += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+        text += left_out_text(data)
     return text
 
 
@@ -324,10 +321,8 @@ def wanted(options):
 def row_measure(row, options):
     """One row with servers of its own; returns its table and all runs."""
     cleaner = Cleaner()
-    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
-    cleaner.add(shutil.rmtree, directory, True)
     try:
-        spaces = Namespaces(cleaner)
+        directory, spaces = stage(cleaner)
         load = Load(row, directory, options)
         _, servers, left_out = start_all(cleaner, spaces, directory, options, row.names,
                                          room(row, options), is_open(row))
@@ -338,8 +333,8 @@ def row_measure(row, options):
         runs = rounds_run(spaces, servers, load, options, left_out)
     finally:
         cleaner.clean()
-    versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in runs}
-    return {**stamp(options), **row._asdict(), 'versions': versions, 'left_out': left_out,
+    return {**stamp(options), **row._asdict(), 'versions': peers.versions(runs),
+            'left_out': left_out,
             'offered_rate': options.rate if is_open(row) else None, 'rows': rows_make(runs)}, runs
 
 

@@ -5,16 +5,13 @@ same rates, as shares of a slower server's own most flatter it."""
 
 import copy
 import os
-import shutil
 import statistics
-import sys
-import tempfile
 
 import hits
 import peers
 import svg
-from cables import (BUILD, SERVER, Cleaner, Namespaces, Trouble, cable_check, duration,
-                    results_write, run, shoot, stamp)
+from cables import (BUILD, SERVER, Cleaner, Trouble, cable_check, leave_out, left_out_text,
+                    results_write, round_tell, run, shoot, stage, stamp)
 
 TITLE = 'Times below saturation'
 SHARES = (0.3, 0.6, 0.8)
@@ -55,16 +52,14 @@ def rounds_run(spaces, servers, steps, options, left_out):
     runs = {}
     ports = {name: (server, port) for name, server, port in servers}
     for number in range(options.rounds):
-        left_s = (options.rounds - number) * len(steps) * (options.seconds + RUN_S)
-        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        round_tell(options, number, len(steps) * (options.seconds + RUN_S))
         for which, name, step, rate in steps:
             if name in left_out:
                 continue
             try:
                 measured = pace(spaces, *ports[name], rate, options)
             except (Trouble, RuntimeError) as fault:
-                left_out[name] = str(fault).splitlines()[0]
-                print(f'{name} is left out: {fault}', file=sys.stderr)
+                leave_out(left_out, name, fault)
                 continue
             runs.setdefault((which, name, step), []).append(measured)
     return {key: own for key, own in runs.items() if key[1] not in left_out}
@@ -106,7 +101,7 @@ def section(tables):
         data = tables[which]
         text += (f'\n### {TITLES[which]}\n\n@{which}.\n\n{table(data)}\n'
                  f'![{TITLES[which]}](benchmarks/latency-{which}.svg)\n')
-        text += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+        text += left_out_text(data)
     return text
 
 
@@ -137,16 +132,14 @@ def estimate_s(options):
 def measure(options):
     cable_check('latency')
     cleaner = Cleaner()
-    directory = tempfile.mkdtemp(prefix='ouzel-bench-')
-    cleaner.add(shutil.rmtree, directory, True)
-    spaces = Namespaces(cleaner)
+    directory, spaces = stage(cleaner)
     questions, servers, left_out = hits.start_all(cleaner, spaces, directory, options,
                                                   options.names)
     most = {name: saturation(spaces, server, port, questions, options)
             for name, server, port in servers}
     runs = rounds_run(spaces, servers, [*plan(most, options.at)], options, left_out)
     cleaner.clean()
-    versions = {kind.name: kind.version() for kind in peers.CACHES if kind.name in most}
+    versions = peers.versions(most)
     tables = {which: {**stamp(options), 'steps': which, 'most': most, 'versions': versions,
                       'left_out': left_out, 'rows': [*rows_make(runs, which)]}
               for which in TITLES}

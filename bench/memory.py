@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 import peers
-from cables import Trouble, results_write, stamp
+from cables import Trouble, left_out_text, results_write, stamp
 from closed import ask_all
 from misses import nsd_start, questions_write
 from process import resident
@@ -85,7 +85,7 @@ def section(tables):
     data = tables['memory']
     lines = ''.join(f'| {row["name"]} {data["versions"][row["name"]]} | {row["kept"]:.1%} | '
                     f'{row["octets"]:,.0f} |\n' for row in data['rows'])
-    lines += ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+    lines += left_out_text(data)
     return (f'@memory, {data["names"]:,} names.\n\nHow much each process grows while it learns '
             'them, by what it has kept of them.\n\n'
             f'| server | kept | octets an answer |\n|-|-|-|\n{lines}')

@@ -309,6 +309,11 @@ ALL = (Ouzel, Unbound, Dnsdist, Dnsmasq)
 CACHES = (Ouzel, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq, SmartDns)
 
 
+def versions(names):
+    """What those of these names that are forwarders say of themselves."""
+    return {kind.name: kind.version() for kind in CACHES if kind.name in names}
+
+
 def chosen(names, among=ALL):
     """The classes of these names, or of all that are installed."""
     known = {peer.name: peer for peer in among}

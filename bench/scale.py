@@ -6,13 +6,13 @@ share the processors, so that the time of the server's process is what compares.
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 
 import closed
 import peers
 import svg
-from cables import Trouble, duration, results_write, stamp, tools_check, write_files
+from cables import (Trouble, leave_out, left_out_text, results_write, round_tell, stamp,
+                    tools_check, write_files)
 from misses import nsd_start
 
 TITLE = 'Workers'
@@ -43,8 +43,7 @@ def start_all(directory, upstream, questions, options):
                 if got['good'] < options.names:
                     raise Trouble(f'it answers {got["good"]} of {options.names} names')
             except (Trouble, RuntimeError) as fault:
-                left_out[f'{kind.name} with {workers}'] = str(fault).splitlines()[0]
-                print(f'{kind.name} is left out: {fault}', file=sys.stderr)
+                leave_out(left_out, f'{kind.name} with {workers}', fault)
                 started.pop((kind.name, workers)).stop()
     return started, left_out
 
@@ -53,8 +52,7 @@ def rounds_run(started, questions, options):
     runs = {key: [] for key in started}
     words = ('-q', '100', '-c', '20', '-t', '2', '-T', str(min(os.cpu_count(), 4)))
     for number in range(options.rounds):
-        left_s = (options.rounds - number) * len(started) * (options.seconds + RUN_S)
-        print(f'round {number + 1} of {options.rounds}, {duration(left_s)} left', flush=True)
+        round_tell(options, number, len(started) * (options.seconds + RUN_S))
         for key, peer in started.items():
             runs[key].append(closed.measured(peer, (peer.address, peer.port), questions, words,
                                              seconds=options.seconds))
@@ -93,7 +91,7 @@ def section(tables):
             'share: what a worker more brings is less than it would be beside a generator on '
             "another machine, and the time of the server's own process is what compares. "
             f'Medians.\n\n{table(data)}\n![Answers a second over workers](benchmarks/scale.svg)\n' +
-            ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items()))
+            left_out_text(data))
 
 
 def plots(tables):

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 
 import peers
-from cables import ZONE, Trouble, results_write, run, stamp, tools_check
+from cables import ZONE, Trouble, left_out_text, results_write, run, stamp, tools_check
 from misses import nsd_start
 from peers import harness
 
@@ -264,7 +264,7 @@ def section(tables):
             f'{data["flight"]} in flight.\n\nHow often a server asks the kernel, which a busier '
             'one does less often where it takes many datagrams a call.\n\n'
             f'{table(data["rows"])}\n' +
-            ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items()))
+            left_out_text(data))
 
 
 def estimate_s(options):
