@@ -199,19 +199,27 @@ static struct place place_of_offset(const struct writing *w, uint32_t low, uint6
     return (struct place){0};
 }
 
-static struct place place_of_key(const struct writing *w, const struct cache_key *key)
+static struct place place_in(const struct writing *w, struct layout_bucket *bucket, bool second,
+                             const struct cache_key *key)
 {
-    struct layout_bucket *buckets[2] = {first_bucket(w->cache, w->shard, (uint32_t)key->hash),
-                                        second_bucket(w->cache, w->shard, (uint32_t)key->hash)};
-    for (unsigned b = 0; b < 2; b++) {
-        for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
-            uint64_t slot = buckets[b]->slots[i];
-            if (slot_matches(slot, layout_tag(key->hash)) &&
-                entry_is(w->cache, w->shard, slot_offset(slot), key))
-                return (struct place){buckets[b], i, buckets[b] != buckets[0]};
-        }
+    uint64_t tag = layout_tag(key->hash);
+    for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
+        uint64_t slot = bucket->slots[i];
+        if (slot_matches(slot, tag) && entry_is(w->cache, w->shard, slot_offset(slot), key))
+            return (struct place){bucket, i, second};
     }
     return (struct place){0};
+}
+
+// In the second bucket it can only be if the first one has sent some there.
+static struct place place_of_key(const struct writing *w, const struct cache_key *key)
+{
+    uint32_t low = (uint32_t)key->hash;
+    struct layout_bucket *first = first_bucket(w->cache, w->shard, low);
+    struct place place = place_in(w, first, false, key);
+    if (place.bucket || !(load(&first->sequence) & LAYOUT_OVERFLOW_MASK))
+        return place;
+    return place_in(w, second_bucket(w->cache, w->shard, low), true, key);
 }
 
 static void overflow_add(const struct writing *w, uint32_t low, int64_t change)
@@ -551,20 +559,29 @@ static void small_make_room(const struct writing *w, uint64_t len)
 
 // --- verbs -------------------------------------------------------------------------------------
 
-// Writes octets from a word's `at` on, keeping what stands before them in that word.
+// Writes `len` octets into a word from its octet `at` on, keeping what stands before them.
+static void word_write(uint64_t *to, size_t at, const uint8_t *bytes, size_t len)
+{
+    uint64_t word = at > 0 ? load(to) : 0;
+    memcpy((uint8_t *)&word + at, bytes, len);
+    store(to, word);
+}
+
+// Writes octets from the octet `at` on, the same.
 static void words_write(uint64_t *to, size_t at, const uint8_t *bytes, size_t len)
 {
     to += at / LAYOUT_WORD;
     at %= LAYOUT_WORD;
-    while (len > 0) {
-        uint64_t word = at ? load(to) : 0;
+    if (at > 0) {
         size_t take = LAYOUT_WORD - at < len ? LAYOUT_WORD - at : len;
-        memcpy((uint8_t *)&word + at, bytes, take);
-        store(to++, word);
+        word_write(to++, at, bytes, take);
         bytes += take;
         len -= take;
-        at = 0;
     }
+    for (; len >= LAYOUT_WORD; len -= LAYOUT_WORD, bytes += LAYOUT_WORD)
+        word_write(to++, 0, bytes, LAYOUT_WORD);
+    if (len > 0)
+        word_write(to, 0, bytes, len);
 }
 
 static void entry_write(uint64_t *entry, uint64_t word, const struct cache_key *key,
@@ -624,9 +641,9 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
     uint64_t *entry = head_take(main ? &w.main : &w.small, len);
     entry_write(entry, word | hits << LAYOUT_HITS_SHIFT, key, value);
 
-    // Making room may have moved or dropped the old one.
     uint64_t slot = layout_tag(key->hash) | offset_of(w.shard, entry);
-    old = place_of_key(&w, key);
+    if (old.bucket)
+        old = place_of_key(&w, key); // making room may have moved or dropped it
     inserted->replaced = old.bucket != NULL;
     if (old.bucket)
         slot_change(old.bucket, old.index, slot);
