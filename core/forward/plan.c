@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/plan.h"
 
+#include "core/wire/lower.h"
+
 // The zones stand in a hash table, at most half full, under their names; the longest match is found
 // by looking up a name, then its parent, and so on up to the root.
 
@@ -79,12 +81,13 @@ const char *plan_build(struct plan *plan, void *memory, const struct settings *s
     return plan_rebuild(plan, memory, settings, NULL);
 }
 
-static const struct plan_zone *zone_at(const struct plan *plan, const struct name *name)
+static const struct plan_zone *zone_at(const struct plan *plan, const uint8_t *name, size_t len)
 {
-    uint32_t at = name_hash(name->bytes, name->len) & plan->table_mask;
+    uint32_t at = name_hash(name, len) & plan->table_mask;
     for (; plan->table[at] != 0; at = (at + 1) & plan->table_mask) {
         const struct plan_zone *zone = &plan->zones[plan->table[at] - 1];
-        if (name_equal(&zone->settings->zone, name))
+        const struct name *own = &zone->settings->zone;
+        if (own->len == len && lower_equal(own->bytes, name, len))
             return zone;
     }
     return NULL;
@@ -93,9 +96,7 @@ static const struct plan_zone *zone_at(const struct plan *plan, const struct nam
 const struct plan_zone *plan_find(const struct plan *plan, const uint8_t *name, size_t len)
 {
     for (size_t at = 0; at < len; at += 1u + name[at]) {
-        struct name suffix = {.len = (uint8_t)(len - at)};
-        memcpy(suffix.bytes, name + at, suffix.len);
-        const struct plan_zone *zone = zone_at(plan, &suffix);
+        const struct plan_zone *zone = zone_at(plan, name + at, len - at);
         if (zone)
             return zone;
     }

@@ -56,6 +56,49 @@ static inline void store_be32(uint8_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
+// Eight octets as they stand, the first of them the lowest.
+static inline uint64_t load_word(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+// Fewer than eight in the same way, with zeros in place of the others, and none other is read.
+static inline uint64_t load_part(const uint8_t *p, size_t count)
+{
+    uint32_t first, last;
+    if (count >= sizeof first) {
+        memcpy(&first, p, sizeof first);
+        memcpy(&last, p + count - sizeof last, sizeof last);
+        return first | (uint64_t)last << 8 * (count - sizeof last);
+    }
+    if (count == 0)
+        return 0;
+    // With one or two of them some are the same.
+    return p[0] | (uint64_t)p[count / 2] << 8 * (count / 2) | (uint64_t)p[count - 1]
+                                                                  << 8 * (count - 1);
+}
+
+static inline void store_word(uint8_t *p, uint64_t word)
+{
+    memcpy(p, &word, sizeof word);
+}
+
+// The lowest octets of a word, fewer than eight.
+static inline void store_part(uint8_t *p, uint64_t word, size_t count)
+{
+    uint32_t first = (uint32_t)word, last;
+    if (count >= sizeof first) {
+        last = (uint32_t)(word >> 8 * (count - sizeof last));
+        memcpy(p, &first, sizeof first);
+        memcpy(p + count - sizeof last, &last, sizeof last);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        p[i] = (uint8_t)(word >> 8 * i);
+}
+
 // Copies what has some dozens of octets mostly, such as a question: the compiler would make of
 // memcpy an instruction that takes longer to begin than that to end.
 static inline void octets_copy(uint8_t *to, const uint8_t *from, size_t len)

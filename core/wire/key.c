@@ -4,27 +4,6 @@
 #include "core/wire/key_hash.h"
 #include "core/wire/lower.h"
 
-static uint64_t load_word(const uint8_t *from)
-{
-    uint64_t word;
-    memcpy(&word, from, sizeof word);
-    return word;
-}
-
-// The last octets of a name that are no whole word, `count` of them; `len` is the name's.
-static uint64_t load_rest(const uint8_t *from, size_t count, size_t len)
-{
-    uint64_t rest = 0;
-    if (count == 0)
-        return 0;
-    // Those before them are there, too.
-    if (len >= sizeof rest)
-        return load_word(from + count - sizeof rest) >> (64 - 8 * count);
-    for (size_t i = 0; i < count; i++)
-        rest |= (uint64_t)from[i] << 8 * i;
-    return rest;
-}
-
 // Type, class and flags.
 static uint64_t head_of(const uint8_t *bytes)
 {
@@ -39,7 +18,7 @@ static inline uint64_t name_hash_make(const uint8_t *name, size_t len, uint64_t 
     for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t), name += sizeof(uint64_t))
         siphash_word(&hash, load_word(name));
     uint64_t rest =
-        whole ? load_word(name) & (((uint64_t)1 << 8 * left) - 1) : load_rest(name, left, len);
+        whole ? load_word(name) & (((uint64_t)1 << 8 * left) - 1) : load_part(name, left);
     return siphash_end(&hash, rest, len);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "core/wire/bytes.h"
 
 // Lower case, many octets at once: the letters of ASCII and nothing else (RFC 4343). What is in
 // name.h for all, here to be inlined where every query passes.
@@ -12,17 +10,24 @@ static inline uint8_t lower_octet(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-// Eight octets at once: an octet is an upper-case letter if adding 0x3f carries into its top bit
-// ('A' and above) while adding 0x25 does not (above 'Z'), and its own top bit is clear.
-static inline void lower_eight(uint8_t *to, const uint8_t *from)
+// Which of eight octets are letters, the first of these being 'A' or 'a': their top bits. One is if
+// adding what lacks from the first letter to 0x80 carries into its top bit while adding 26 less
+// does not (it is above the last one), and its own top bit is clear.
+static inline uint64_t letters_of(uint64_t word, uint8_t first)
 {
     const uint64_t ones = 0x0101010101010101u;
-    uint64_t word;
-    memcpy(&word, from, sizeof word);
-    uint64_t low = word & (ones * 0x7f);
-    uint64_t upper = (low + ones * 0x3f) & ~(low + ones * 0x25) & ~word & (ones * 0x80);
-    word |= upper >> 2;
-    memcpy(to, &word, sizeof word);
+    uint64_t low = word & (ones * 0x7f), add = 0x80u - first;
+    return (low + ones * add) & ~(low + ones * (add - 26)) & ~word & (ones * 0x80);
+}
+
+static inline uint64_t lower_word(uint64_t word)
+{
+    return word | letters_of(word, 'A') >> 2;
+}
+
+static inline void lower_eight(uint8_t *to, const uint8_t *from)
+{
+    store_word(to, lower_word(load_word(from)));
 }
 
 // Sixteen. The compiler makes of them what the machine has: one register, or several.
@@ -45,6 +50,16 @@ static inline void lower_few(uint8_t *to, const uint8_t *from, size_t len)
     }
     lower_eight(to, from);
     lower_eight(to + len - 8, from + len - 8);
+}
+
+// Are they the same but for the case of letters?
+static inline bool lower_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    for (; len >= 8; len -= 8, a += 8, b += 8) {
+        if (lower_word(load_word(a)) != lower_word(load_word(b)))
+            return false;
+    }
+    return lower_word(load_part(a, len)) == lower_word(load_part(b, len));
 }
 
 // Whole blocks, up to the one that holds the last octet: reads and writes up to fifteen behind it.

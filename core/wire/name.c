@@ -61,26 +61,27 @@ void name_lower(uint8_t *to, const uint8_t *from, size_t len)
     lower_octets(to, from, len);
 }
 
-uint32_t name_hash(const uint8_t *bytes, size_t len)
+// An odd factor (2^64 over the golden ratio) keeps all bits and carries them up; the shift brings
+// them down again.
+static uint64_t mixed(uint64_t word)
 {
-    uint32_t hash = 2166136261u; // FNV-1a
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ lower_octet(bytes[i])) * 16777619u;
-    return hash ^ hash >> 15;
+    word *= 0x9e3779b97f4a7c15u;
+    return word ^ word >> 32;
 }
 
-static bool equal_nocase(const uint8_t *a, const uint8_t *b, size_t len)
+uint32_t name_hash(const uint8_t *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (lower_octet(a[i]) != lower_octet(b[i]))
-            return false;
-    }
-    return true;
+    // The bit that tells upper from lower case is set in all octets, be they letters or not.
+    const uint64_t caseless = 0x2020202020202020u;
+    uint64_t hash = len;
+    for (; len >= 8; len -= 8, bytes += 8)
+        hash = mixed(hash ^ (load_word(bytes) | caseless));
+    return (uint32_t)mixed(hash ^ (load_part(bytes, len) | caseless));
 }
 
 bool name_equal(const struct name *a, const struct name *b)
 {
-    return a->len == b->len && equal_nocase(a->bytes, b->bytes, a->len);
+    return a->len == b->len && lower_equal(a->bytes, b->bytes, a->len);
 }
 
 bool name_within(const struct name *name, const struct name *zone)
@@ -88,7 +89,7 @@ bool name_within(const struct name *name, const struct name *zone)
     size_t at = 0;
     while (name->len - at > zone->len)
         at += 1u + name->bytes[at];
-    return name->len - at == zone->len && equal_nocase(name->bytes + at, zone->bytes, zone->len);
+    return name->len - at == zone->len && lower_equal(name->bytes + at, zone->bytes, zone->len);
 }
 
 size_t name_labels(const struct name *name)
@@ -193,20 +194,40 @@ size_t name_format(const struct name *name, char text[static NAME_TEXT_SIZE])
     return out;
 }
 
-void name_case_take(struct name_case *spelling, const uint8_t *bytes, size_t len)
+// The top bits of eight octets, side by side: the factor moves each to a place of its own in the
+// highest octet, and no two sums meet.
+static uint8_t top_bits(uint64_t word)
 {
-    memset(spelling, 0, sizeof *spelling);
-    for (size_t i = 0; i < len; i++) {
-        bool upper = bytes[i] >= 'A' && bytes[i] <= 'Z';
-        spelling->bits[i / 8] |= (uint8_t)(upper << i % 8);
-    }
+    return (uint8_t)((word >> 7) * 0x0102040810204080u >> 56);
 }
 
-void name_case_apply(const struct name_case *spelling, uint8_t *lower_name, size_t len)
+// The other way: each octet keeps its own bit of the eight, which then carries into its top bit.
+static uint64_t bits_spread(uint8_t bits)
 {
-    for (size_t i = 0; i < len; i++) {
-        bool letter = lower_name[i] >= 'a' && lower_name[i] <= 'z';
-        bool upper = letter && spelling->bits[i / 8] >> i % 8 & 1;
-        lower_name[i] = (uint8_t)(lower_name[i] & ~(upper ? 0x20 : 0));
-    }
+    const uint64_t ones = 0x0101010101010101u;
+    return ((bits * ones & 0x8040201008040201u) + ones * 0x7f) & (ones * 0x80);
+}
+
+static uint64_t word_spelled(uint64_t lower, uint8_t bits)
+{
+    return lower & ~((letters_of(lower, 'a') & bits_spread(bits)) >> 2);
+}
+
+void name_case_take(struct name_case *spelling, const uint8_t *bytes, size_t len)
+{
+    uint8_t *bits = spelling->bits;
+    memset(spelling, 0, sizeof *spelling);
+    for (; len >= 8; len -= 8, bytes += 8)
+        *bits++ = top_bits(letters_of(load_word(bytes), 'A'));
+    if (len > 0)
+        *bits = top_bits(letters_of(load_part(bytes, len), 'A'));
+}
+
+void name_case_apply(const struct name_case *spelling, uint8_t *lower, size_t len)
+{
+    const uint8_t *bits = spelling->bits;
+    for (; len >= 8; len -= 8, lower += 8)
+        store_word(lower, word_spelled(load_word(lower), *bits++));
+    if (len > 0)
+        store_part(lower, word_spelled(load_part(lower, len), *bits), len);
 }

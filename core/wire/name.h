@@ -30,7 +30,8 @@ void name_lower(uint8_t *to, const uint8_t *from, size_t len);
 
 [[nodiscard]] bool name_equal(const struct name *a, const struct name *b);
 
-// A hash that does not see case, for tables that live as long as one message.
+// A hash that does not see case, for tables that live as long as one message and for those of the
+// settings. Octets that differ in the bit of case alone are one to it, be they letters or not.
 [[nodiscard]] uint32_t name_hash(const uint8_t *bytes, size_t len);
 
 // True if `name` is `zone` or ends in it at a label border.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/wire/rebuild.h"
 
+#include "core/wire/lower.h"
+
 enum { POINTER_MARK = 0xc0, POINTER_REACH = 0x3fff };
 
 // Where the names stand in the data of the types that have some (RFC 3597 4): so many octets, then
@@ -80,13 +82,8 @@ static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_
             return false;
         if (*p == 0)
             return true;
-        for (unsigned i = 1; i <= *p; i++) {
-            uint8_t a = p[i], c = bytes[i];
-            a = a >= 'A' && a <= 'Z' ? a | 0x20 : a;
-            c = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-            if (a != c)
-                return false;
-        }
+        if (!lower_equal(p + 1, bytes + 1, *p))
+            return false;
         bytes += 1 + *bytes;
         p += 1 + *p;
     }

@@ -174,23 +174,24 @@ static const struct {
     const char *a, *b;
     bool equal;
     bool within; // a within b
+    bool one_hash;
 } pairs[] = {
-    {".", ".", true, true},
-    {"com", ".", false, true},
-    {".", "com", false, false},
-    {"example.com", "EXAMPLE.Com", true, true},
-    {"www.example.com", "Example.COM", false, true},
-    {"example.com", "www.example.com", false, false},
-    {"xexample.com", "example.com", false, false},
-    {"example.com", "example.org", false, false},
-    {"com.example", "com", false, false},
-    {"a\\.b.c", "b.c", false, false},
-    {"a\\.b.c", "c", false, true},
-    {"a.b.c", "a\\.b.c", false, false},
-    {"[", "{", false, false}, // differ in the bit of case, but are no letters
-    {"\\193", "\\225", false, false},
-    {"@", "`", false, false},
-    {"\\003abc.com", "abc.com", false, false}, // a label that looks like another's length
+    {".", ".", true, true, true},
+    {"com", ".", false, true, false},
+    {".", "com", false, false, false},
+    {"example.com", "EXAMPLE.Com", true, true, true},
+    {"www.example.com", "Example.COM", false, true, false},
+    {"example.com", "www.example.com", false, false, false},
+    {"xexample.com", "example.com", false, false, false},
+    {"example.com", "example.org", false, false, false},
+    {"com.example", "com", false, false, false},
+    {"a\\.b.c", "b.c", false, false, false},
+    {"a\\.b.c", "c", false, true, false},
+    {"a.b.c", "a\\.b.c", false, false, false},
+    {"[", "{", false, false, true}, // differ in the bit of case, but are no letters
+    {"\\193", "\\225", false, false, true},
+    {"@", "`", false, false, true},
+    {"\\003abc.com", "abc.com", false, false, false}, // a label that looks like another's length
 };
 
 static void test_equal_and_within(void **state)
@@ -202,10 +203,8 @@ static void test_equal_and_within(void **state)
             fail_msg("name_equal: %s and %s", pairs[i].a, pairs[i].b);
         if (name_within(&a, &b) != pairs[i].within)
             fail_msg("name_within: %s and %s", pairs[i].a, pairs[i].b);
-        if (pairs[i].equal)
-            assert_int_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
-        else
-            assert_int_not_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
+        if ((name_hash(a.bytes, a.len) == name_hash(b.bytes, b.len)) != pairs[i].one_hash)
+            fail_msg("name_hash: %s and %s", pairs[i].a, pairs[i].b);
     }
 }
 
@@ -344,6 +343,48 @@ static void test_spelling_is_taken_and_given_back(void **state)
     }
 }
 
+// A name of one label that has no letter but 'a', wherever it ends in a word.
+static struct name row_of_a(unsigned count)
+{
+    struct name name = {.len = (uint8_t)(count + 2), .bytes = {(uint8_t)count}};
+    memset(name.bytes + 1, 'a', count);
+    return name;
+}
+
+static void test_each_octet_counts_in_names_of_any_length(void **state)
+{
+    (void)state;
+    for (unsigned len = 1; len <= LABEL_MAX_LEN; len++) {
+        struct name a = row_of_a(len);
+        for (unsigned place = 1; place <= len; place++) {
+            struct name b = a;
+            b.bytes[place] = 'A';
+            assert_true(name_equal(&a, &b) && name_within(&b, &a));
+            assert_int_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
+            b.bytes[place] = 'b';
+            assert_false(name_equal(&a, &b) || name_within(&b, &a));
+            assert_int_not_equal(name_hash(a.bytes, a.len), name_hash(b.bytes, b.len));
+        }
+    }
+}
+
+// Parts of words are written and read where they stand and nowhere else.
+static void test_parts_of_words(void **state)
+{
+    (void)state;
+    const uint64_t word = 0x8877665544332211u;
+    for (size_t count = 0; count < sizeof word; count++) {
+        uint8_t octets[10];
+        memset(octets, 0xee, sizeof octets);
+        store_part(octets + 1, word, count);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(octets[1 + i], 0x11 * (i + 1));
+        assert_int_equal(octets[0], 0xee);
+        assert_int_equal(octets[1 + count], 0xee);
+        assert_true(load_part(octets + 1, count) == (word & (((uint64_t)1 << 8 * count) - 1)));
+    }
+}
+
 // Random bits, as for 0x20: letters may change, nothing else does.
 static void test_random_spelling_changes_letters_alone(void **state)
 {
@@ -366,6 +407,8 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_length_of_an_uncompressed_name),
     cmocka_unit_test(test_lower_changes_letters_alone_at_every_place),
     cmocka_unit_test(test_equal_and_within),
+    cmocka_unit_test(test_each_octet_counts_in_names_of_any_length),
+    cmocka_unit_test(test_parts_of_words),
     cmocka_unit_test(test_labels_are_counted_without_the_root),
     cmocka_unit_test(test_text_of_any_name_reads_back_as_it),
     cmocka_unit_test(test_longest_text_fits),
