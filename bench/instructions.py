@@ -6,7 +6,7 @@ import os
 import tempfile
 
 import where
-from callgrind import Callgrind, program_start
+from callgrind import FLIGHT, Callgrind, program_start
 from cables import BUILD, Trouble, results_write, stamp, tools_check
 
 TITLE = 'Instructions for an answer'
@@ -34,7 +34,7 @@ def instructions_of_hits(count, *who):
 def count_all(arguments):
     """All of them, printed; by what was counted."""
     report = {}
-    tools_check('valgrind')
+    tools_check('valgrind', 'dnsperf')
     if os.path.exists(HIT_PROGRAM):
         report['core'] = instructions_of_hits(arguments.count)
         print(f'instructions for an answer from memory, core alone: {report["core"]:,.0f}')
@@ -76,8 +76,8 @@ WORDS = {'core': 'core and cache alone', 'clients': 'the same, from a thousand c
          'parse': 'its steps alone, each with a loop around it: reading the query',
          'key': 'its key and hash', 'lookup': 'finding the answer',
          'patch': "making a copy of the answer, and that copy the client's",
-         'program': 'the whole program in user space',
-         'forwarded': 'the same for a forwarded question'}
+         'program': 'the whole program, names of 30 octets',
+         'forwarded': 'the same for a forwarded question, names of 20 octets'}
 
 
 def section(tables):
@@ -85,8 +85,9 @@ def section(tables):
     counts = tables['instructions']['counts']
     lines = ''.join(f'| {what} | {counts[who]:,.0f} |\n' for who, what in WORDS.items()
                     if who in counts)
-    return (f'@instructions.\n\nBy callgrind, in user space; they repeat where times do not.\n\n'
-            f'| | instructions |\n|-|-|\n{lines}')
+    return ('@instructions.\n\nBy callgrind, in user space; they repeat where times do not. The '
+            f'whole program has {FLIGHT} known questions in flight, without EDNS, as dnsperf sends '
+            f'them.\n\n| | instructions |\n|-|-|\n{lines}')
 
 
 def estimate_s(options):
