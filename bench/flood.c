@@ -62,17 +62,17 @@ static size_t trains_make(struct flood *f, size_t names)
     return query.len;
 }
 
-// Packets that an interface has taken in; 0 if there is no such interface.
+// Packets that an interface has taken in. Ends the program if there is no such interface.
 static uint64_t packets_in(const char *interface)
 {
     char path[128];
-    unsigned long long packets = 0;
+    unsigned long long packets;
     snprintf(path, sizeof path, "/sys/class/net/%s/statistics/rx_packets", interface);
     FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu", &packets) != 1)
-        packets = 0;
+    if (!file || fscanf(file, "%llu", &packets) != 1) {
+        fprintf(stderr, "flood: %s: %s\n", interface, strerror(errno));
+        exit(1);
+    }
     fclose(file);
     return packets;
 }

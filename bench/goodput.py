@@ -27,7 +27,9 @@ def flood(spaces, who, options, rate):
                                 FLOOD, f'{SERVER}:{port}', str(int(rate)), str(options.seconds),
                                 str(options.names), 'cable'), timeout=options.seconds + 30).split()
     sent, answers, read, good = map(int, words)
-    if read == 0 or (good < read and not name.startswith('echo-')):
+    if read == 0:
+        raise Trouble('no answers')
+    if good < read and not name.startswith('echo-'):
         raise Trouble(f'of {read} answers read {read - good} are not good')
     return answers / options.seconds, sent / options.seconds
 
