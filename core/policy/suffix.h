@@ -35,19 +35,11 @@ static inline uint64_t suffix_step(struct suffix_seed seed, uint64_t hash, const
                                    bool whole)
 {
     size_t left = 1u + *label;
-    uint64_t word;
-    for (; left > 8; left -= 8, label += 8) {
-        memcpy(&word, label, 8);
-        hash = suffix_fold(hash ^ word, seed.factor);
-    }
-    if (whole) {
-        memcpy(&word, label, 8);
-        word &= ~(uint64_t)0 >> (64 - 8 * left);
-    } else {
-        word = 0;
-        memcpy(&word, label, left);
-    }
-    return suffix_fold(hash ^ word, seed.factor);
+    for (; left > 8; left -= 8, label += 8)
+        hash = suffix_fold(hash ^ load_word(label), seed.factor);
+    uint64_t rest =
+        whole ? load_word(label) & ~(uint64_t)0 >> (64 - 8 * left) : load_part(label, left);
+    return suffix_fold(hash ^ rest, seed.factor);
 }
 
 // The hash of a whole name in lower case.

@@ -56,6 +56,9 @@ static inline void store_be32(uint8_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
+// Words are little-endian, as they are in the machines this runs on.
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "octets would have to be turned round");
+
 // Eight octets as they stand, the first of them the lowest.
 static inline uint64_t load_word(const uint8_t *p)
 {
@@ -64,7 +67,7 @@ static inline uint64_t load_word(const uint8_t *p)
     return word;
 }
 
-// Fewer than eight in the same way, with zeros in place of the others, and none other is read.
+// Eight or fewer in the same way, with zeros in place of the others, and none other is read.
 static inline uint64_t load_part(const uint8_t *p, size_t count)
 {
     uint32_t first, last;
@@ -85,7 +88,7 @@ static inline void store_word(uint8_t *p, uint64_t word)
     memcpy(p, &word, sizeof word);
 }
 
-// The lowest octets of a word, fewer than eight.
+// The lowest octets of a word, eight or fewer.
 static inline void store_part(uint8_t *p, uint64_t word, size_t count)
 {
     uint32_t first = (uint32_t)word, last;

@@ -5,11 +5,6 @@
 // Lower case, many octets at once: the letters of ASCII and nothing else (RFC 4343). What is in
 // name.h for all, here to be inlined where every query passes.
 
-static inline uint8_t lower_octet(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
 // Which of eight octets are letters, the first of these being 'A' or 'a': their top bits. One is if
 // adding what lacks from the first letter to 0x80 carries into its top bit while adding 26 less
 // does not (it is above the last one), and its own top bit is clear.
@@ -44,8 +39,7 @@ static inline void lower_sixteen(uint8_t *to, const uint8_t *from)
 static inline void lower_few(uint8_t *to, const uint8_t *from, size_t len)
 {
     if (len < 8) {
-        for (size_t i = 0; i < len; i++)
-            to[i] = lower_octet(from[i]);
+        store_part(to, lower_word(load_part(from, len)), len);
         return;
     }
     lower_eight(to, from);

@@ -373,7 +373,7 @@ static void test_parts_of_words(void **state)
 {
     (void)state;
     const uint64_t word = 0x8877665544332211u;
-    for (size_t count = 0; count < sizeof word; count++) {
+    for (size_t count = 0; count <= sizeof word; count++) {
         uint8_t octets[10];
         memset(octets, 0xee, sizeof octets);
         store_part(octets + 1, word, count);
@@ -381,7 +381,8 @@ static void test_parts_of_words(void **state)
             assert_int_equal(octets[1 + i], 0x11 * (i + 1));
         assert_int_equal(octets[0], 0xee);
         assert_int_equal(octets[1 + count], 0xee);
-        assert_true(load_part(octets + 1, count) == (word & (((uint64_t)1 << 8 * count) - 1)));
+        uint64_t wanted = count == 0 ? 0 : word & ~(uint64_t)0 >> (64 - 8 * count);
+        assert_true(load_part(octets + 1, count) == wanted);
     }
 }
 
