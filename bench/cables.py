@@ -225,6 +225,14 @@ def write_files(directory, count):
     return nsd_config(directory, *UPSTREAM), questions
 
 
+def generate(spaces, program, port, rate, options, *more):
+    """One run of a generator of ours (bench/load.h) at a rate; returns what it prints."""
+    return run(*spaces.command(
+        spaces.generator, 'taskset', '-c', str(options.generator_cpu),
+        os.path.join(BUILD, 'bench', program), f'{SERVER}:{port}', str(int(rate)),
+        str(options.seconds), str(options.names), *more), timeout=options.seconds + 30)
+
+
 def shoot(spaces, server, port, questions, arguments, *words, meters=None):
     """One run of the generator; returns replies a second and CPU time a reply, and for each meter
     (a name and a function) by how much it has risen for a reply."""

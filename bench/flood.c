@@ -84,14 +84,15 @@ static void answer_look(struct flood *f, int fd)
     if (len < MESSAGE_HEADER_LEN)
         return;
     f->read++;
-    f->good += bytes[2] & HEADER_QR && (bytes[3] & 15) == 0 && load_be16(bytes + 6) > 0;
+    bool answer = bytes[2] & HEADER_QR, fine = (bytes[3] & HEADER_RCODE) == RCODE_NOERROR;
+    f->good += answer && fine && load_be16(bytes + 6) > 0;
 }
 
 static bool run(struct flood *f, double rate, double seconds)
 {
     uint64_t begin_ns = load_now_ns();
     for (unsigned turn = 0;; turn++) {
-        double passed = (double)(load_now_ns() - begin_ns) / 1e9;
+        double passed = (double)(load_now_ns() - begin_ns) / LOAD_NS_A_SECOND;
         if (passed >= seconds)
             return true;
         if ((double)f->sent >= rate * passed)
@@ -106,36 +107,35 @@ static bool run(struct flood *f, double rate, double seconds)
     }
 }
 
-static bool sockets_open(struct flood *f, const struct sockaddr_in *to, size_t query_len)
+// Returns 0 or a negative errno.
+static int sockets_open(struct flood *f, const struct sockaddr_in *to, size_t query_len)
 {
-    int segment = (int)query_len, size = RECEIVE_BUFFER;
+    int segment = (int)query_len;
     for (unsigned i = 0; i < PORTS; i++) {
-        f->fds[i] = load_socket_open(to);
-        if (f->fds[i] < 0 ||
-            setsockopt(f->fds[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0 ||
-            setsockopt(f->fds[i], SOL_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0)
-            return false;
+        f->fds[i] = load_socket_open(to, RECEIVE_BUFFER);
+        if (f->fds[i] < 0)
+            return f->fds[i];
+        if (setsockopt(f->fds[i], SOL_UDP, UDP_SEGMENT, &segment, sizeof segment) != 0)
+            return -errno;
     }
-    return true;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
     static struct flood f;
-    struct sockaddr_in to;
-    double rate = argc == 6 ? strtod(argv[2], NULL) : 0;
-    double seconds = argc == 6 ? strtod(argv[3], NULL) : 0;
-    size_t names = argc == 6 ? strtoul(argv[4], NULL, 10) : 0;
-    if (rate < 1 || seconds <= 0 || names == 0 || !load_target_parse(&to, argv[1])) {
+    struct load_order order;
+    if (!load_order_parse(&order, argv, argc, 6)) {
         fprintf(stderr, "usage: %s ADDRESS:PORT RATE SECONDS NAMES INTERFACE\n", argv[0]);
         return 2;
     }
-    if (!sockets_open(&f, &to, trains_make(&f, names))) {
-        fprintf(stderr, "%s: no sockets: %s\n", argv[0], strerror(errno));
+    int error = sockets_open(&f, &order.to, trains_make(&f, order.names));
+    if (error < 0) {
+        fprintf(stderr, "%s: no sockets: %s\n", argv[0], strerror(-error));
         return 1;
     }
     uint64_t before = packets_in(argv[5]);
-    if (!run(&f, rate, seconds)) {
+    if (!run(&f, order.rate, order.seconds)) {
         fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
         return 1;
     }

@@ -2,13 +2,12 @@
 """What is left of each server's most when far more is asked: answers a second near what it can
 answer, and when three times that is offered, one right after the other, in turns."""
 
-import os
 import statistics
 
 import hits
 import peers
-from cables import (BUILD, SERVER, Cleaner, Trouble, cable_check, leave_out, left_out_text,
-                    results_write, round_tell, run, stage, stamp)
+from cables import (Cleaner, Trouble, cable_check, generate, leave_out, left_out_text,
+                    results_write, round_tell, stage, stamp)
 
 TITLE = 'Under three times the load'
 TIMES = 3
@@ -16,17 +15,14 @@ SEARCHES = 5  # runs at most that look for how much a server can answer
 NEAR = 1.2  # what is offered near the most of a server, of what it was seen to answer
 LOSSLESS = 0.97  # who answers more of what was sent has not been at its most
 RUN_S = 0.2  # that a run takes beyond its seconds
-FLOOD = os.path.join(BUILD, 'bench', 'flood')
 
 
 def flood(spaces, who, options, rate):
     """One run at this rate; returns answers and queries a second."""
     name, server, port = who
     server.check()
-    words = run(*spaces.command(spaces.generator, 'taskset', '-c', str(options.generator_cpu),
-                                FLOOD, f'{SERVER}:{port}', str(int(rate)), str(options.seconds),
-                                str(options.names), 'cable'), timeout=options.seconds + 30).split()
-    sent, answers, read, good = map(int, words)
+    text = generate(spaces, 'flood', port, rate, options, 'cable')
+    sent, answers, read, good = map(int, text.split())
     if read == 0:
         raise Trouble('no answers')
     if good < read and not name.startswith('echo-'):

@@ -4,18 +4,16 @@ query was to leave, in turns: each server at shares of what it can answer at mos
 same rates, as shares of a slower server's own most flatter it."""
 
 import copy
-import os
 import statistics
 
 import hits
 import peers
 import svg
-from cables import (BUILD, SERVER, Cleaner, Trouble, cable_check, leave_out, left_out_text,
-                    results_write, round_tell, run, shoot, stage, stamp)
+from cables import (Cleaner, Trouble, cable_check, generate, leave_out, left_out_text,
+                    results_write, round_tell, shoot, stage, stamp)
 
 TITLE = 'Times below saturation'
 SHARES = (0.3, 0.6, 0.8)
-PACE = os.path.join(BUILD, 'bench', 'pace')
 FIELDS = ('sent', 'answered', 'p50', 'p99', 'p999', 'longest')
 NEVER_US = 1000000  # what is not answered within a second
 RUN_S = 0.5  # that a run takes beyond its seconds: more where answers are missing
@@ -24,9 +22,7 @@ RUN_S = 0.5  # that a run takes beyond its seconds: more where answers are missi
 def pace(spaces, server, port, rate, options):
     """One run: what each tenth of a second was like; times in microseconds."""
     server.check()
-    lines = run(*spaces.command(spaces.generator, 'taskset', '-c', str(options.generator_cpu), PACE,
-                                f'{SERVER}:{port}', str(rate), str(options.seconds),
-                                str(options.names)), timeout=options.seconds + 30).splitlines()
+    lines = generate(spaces, 'pace', port, rate, options).splitlines()
     return [dict(zip(FIELDS, map(int, line.split()))) for line in lines]
 
 

@@ -7,8 +7,8 @@
 
 // What generators of load over UDP share: the questions and the sockets.
 
-#define LOAD_QUERY_MAX     64
-#define LOAD_SOCKET_BUFFER (4 << 20) // octets
+#define LOAD_QUERY_MAX   64
+#define LOAD_NS_A_SECOND 1000000000
 
 struct load_query {
     uint8_t bytes[LOAD_QUERY_MAX];
@@ -18,10 +18,19 @@ struct load_query {
 // "n<number>.bench.example A" with ID 0, as clients ask: RD, no EDNS.
 void load_query_make(struct load_query *query, size_t number);
 
-// "192.0.2.1:53"; false if it is no address and port of IPv4.
-bool load_target_parse(struct sockaddr_in *to, const char *text);
+struct load_order {
+    struct sockaddr_in to;
+    double rate; // queries a second
+    double seconds;
+    size_t names; // different ones
+};
 
-// A socket that never blocks and has room for a burst. Returns it, or a negative errno.
-int load_socket_open(const struct sockaddr_in *to);
+// The first words behind a generator's name: ADDRESS:PORT (of IPv4) RATE SECONDS NAMES. False if
+// there are not as many words as `argc` says there must be, or one of these is wrong.
+bool load_order_parse(struct load_order *order, char *const *argv, int argc, int argc_wanted);
+
+// A socket that never blocks, with room for so many octets to receive. Returns it, or a negative
+// errno.
+int load_socket_open(const struct sockaddr_in *to, int receive_buffer);
 
 uint64_t load_now_ns(void); // CLOCK_MONOTONIC

@@ -23,9 +23,9 @@ enum {
     IDS = 65536,
     BATCH = 32,
     PARTS_A_SECOND = 10,
-    NS_A_SECOND = 1000000000,
     NEVER_US = 1000000, // an answer after a second counts as none
     QUERIES_MAX = 1 << 28,
+    RECEIVE_BUFFER = 4 << 20, // octets, for a burst
 };
 
 struct port {
@@ -104,7 +104,7 @@ static void answers_take(struct pace *p, struct port *port)
 static void run(struct pace *p)
 {
     p->begin_ns = load_now_ns();
-    uint64_t end_ns = due_ns(p, p->total) + NS_A_SECOND;
+    uint64_t end_ns = due_ns(p, p->total) + LOAD_NS_A_SECOND;
     for (unsigned turn = 0; p->answered < p->total; turn++) {
         struct port *port = &p->ports[turn % PORTS];
         uint64_t now_ns = load_now_ns();
@@ -136,15 +136,20 @@ static void part_print(uint32_t *times_us, size_t count)
            times_us[count - 1]);
 }
 
-static int usage(const char *name)
+static void parts_print(struct pace *p, size_t count)
 {
-    fprintf(stderr, "usage: %s ADDRESS:PORT RATE SECONDS NAMES\n", name);
-    return 2;
+    for (size_t i = 0, from = 0; i < count; i++) {
+        size_t end = p->total * (i + 1) / count;
+        part_print(p->times_us + from, end - from);
+        from = end;
+    }
 }
 
-static bool prepare(struct pace *p, double seconds)
+static bool prepare(struct pace *p, const struct load_order *order)
 {
-    p->total = (size_t)(seconds * NS_A_SECOND / p->step_ns);
+    p->names = order->names;
+    p->step_ns = LOAD_NS_A_SECOND / order->rate;
+    p->total = (size_t)(order->seconds * order->rate);
     if (p->total < PARTS_A_SECOND || p->total > QUERIES_MAX ||
         !(p->queries = calloc(p->names, sizeof *p->queries)) ||
         !(p->times_us = malloc(p->total * sizeof *p->times_us)))
@@ -159,30 +164,23 @@ static bool prepare(struct pace *p, double seconds)
 int main(int argc, char **argv)
 {
     static struct pace p;
-    struct sockaddr_in to;
-    double rate = argc == 5 ? strtod(argv[2], NULL) : 0;
-    double seconds = argc == 5 ? strtod(argv[3], NULL) : 0;
-    p.names = argc == 5 ? strtoul(argv[4], NULL, 10) : 0;
-    if (rate < 1 || seconds <= 0 || p.names == 0 || !load_target_parse(&to, argv[1]))
-        return usage(argv[0]);
-    p.step_ns = NS_A_SECOND / rate;
-    if (!prepare(&p, seconds)) {
+    struct load_order order;
+    if (!load_order_parse(&order, argv, argc, 5)) {
+        fprintf(stderr, "usage: %s ADDRESS:PORT RATE SECONDS NAMES\n", argv[0]);
+        return 2;
+    }
+    if (!prepare(&p, &order)) {
         fprintf(stderr, "%s: too few queries, or too many\n", argv[0]);
         return 1;
     }
     for (unsigned i = 0; i < PORTS; i++) {
-        p.ports[i].fd = load_socket_open(&to);
+        p.ports[i].fd = load_socket_open(&order.to, RECEIVE_BUFFER);
         if (p.ports[i].fd < 0) {
             fprintf(stderr, "%s: no socket: %s\n", argv[0], strerror(-p.ports[i].fd));
             return 1;
         }
     }
     run(&p);
-    size_t parts = (size_t)(seconds * PARTS_A_SECOND + 0.5);
-    for (size_t i = 0, from = 0; i < parts; i++) {
-        size_t to_number = p.total * (i + 1) / parts;
-        part_print(p.times_us + from, to_number - from);
-        from = to_number;
-    }
+    parts_print(&p, (size_t)(order.seconds * PARTS_A_SECOND + 0.5));
     return 0;
 }
