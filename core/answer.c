@@ -75,8 +75,7 @@ static uint32_t negative_ttl(const struct record *record, const struct reader *m
     uint32_t ttl = record->ttl < ttl_negative_max_s ? record->ttl : ttl_negative_max_s;
     struct reader data = {
         .bytes = message->bytes, .len = record->data_at + record->data_len, .at = record->data_at};
-    struct name name;
-    if (!name_read(&data, &name) || !name_read(&data, &name) || data.len - data.at != 20)
+    if (!name_skip(&data) || !name_skip(&data) || data.len - data.at != 20)
         return 0;
     uint32_t minimum = load_be32(data.bytes + data.len - 4);
     return minimum < ttl ? minimum : ttl;
@@ -230,7 +229,7 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
         .asked = key_type(key),
         .rcode = reply[3] & HEADER_RCODE,
     };
-    rebuild_begin(&t.rebuild, answer->value, MESSAGE_LEN_MAX);
+    rebuild_begin(&t.rebuild, answer->value, MESSAGE_LEN_MAX, limits->seed);
     t.reader.at = MESSAGE_HEADER_LEN + key_name_len(key) + 4u;
 
     struct name question = {.len = key_name_len(key)};

@@ -28,6 +28,7 @@ struct answer_trailer {
 };
 
 struct answer_limits {
+    uint64_t seed; // secret: of hashes of the names in a reply
     uint32_t ttl_min_s;
     uint32_t ttl_max_s;
     uint32_t ttl_negative_max_s;

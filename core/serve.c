@@ -65,6 +65,7 @@ size_t serve_size(const struct serve_config *config)
 void serve_limits_take(struct serve *s, const struct settings *settings)
 {
     s->limits = (struct answer_limits){
+        .seed = s->config.cache->seed,
         .ttl_min_s = (uint32_t)(settings->cache_ttl_min / 1000),
         .ttl_max_s = (uint32_t)(settings->cache_ttl_max / 1000),
         .ttl_negative_max_s = (uint32_t)(settings->cache_ttl_negative_max / 1000),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/policy/suffix.h"
+#include "core/wire/suffix.h"
 
 // Block lists: millions of names, each of which stands for all below it, and exceptions.
 //

@@ -67,7 +67,7 @@ static void address_write(struct rebuild *b, const struct record *record,
 
 // Writes one record of the A answer as it stands in the AAAA answer; false: it does not.
 static bool record_make(const struct settings *settings, struct rebuild *b, struct record *record,
-                        const struct reader *from, unsigned section)
+                        struct reader *from, unsigned section)
 {
     const struct prefix *prefix = &settings->dns64_prefix;
     const uint8_t *data = from->bytes + record->data_at;
@@ -91,7 +91,7 @@ bool dns64_make(const struct settings *settings, struct answer *answer, const st
     struct name question = {.len = key_name_len(key)};
     struct record record;
     memcpy(question.bytes, key_name(key), question.len);
-    rebuild_begin(&b, scratch, MESSAGE_LEN_MAX);
+    rebuild_begin(&b, scratch, MESSAGE_LEN_MAX, limits->seed);
     memcpy(scratch, answer->value, MESSAGE_HEADER_LEN);
     rebuild_name(&b, &question, true);
     write_u16(&b.out, key_type(key));

@@ -12,7 +12,8 @@
 struct reader {
     const uint8_t *bytes; // a whole message: compression pointers count from here
     size_t len;
-    size_t at; // next octet to read, always <= len
+    size_t at;     // next octet to read, always <= len
+    uint32_t hops; // compression pointers followed so far: name_read has a bound for them
     bool failed;
 };
 
@@ -79,8 +80,8 @@ static inline uint64_t load_part(const uint8_t *p, size_t count)
     if (count == 0)
         return 0;
     // With one or two of them some are the same.
-    return p[0] | (uint64_t)p[count / 2] << 8 * (count / 2) | (uint64_t)p[count - 1]
-                                                                  << 8 * (count - 1);
+    return p[0] | (uint64_t)p[count / 2] << 8 * (count / 2) |
+           (uint64_t)p[count - 1] << 8 * (count - 1);
 }
 
 static inline void store_word(uint8_t *p, uint64_t word)

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 enum {
+    RECORD_FIXED_LEN = 10, // of a record, between its owner and its data
     EDNS_VERSION = 0,
     OPTION_EDE = 15,
     OPT_TTL_DO = 0x8000,
@@ -60,6 +61,27 @@ static bool opt_take(struct query *query, uint16_t size, uint32_t ttl, const uin
     return first && (len == 0 || options_take(query, data, len));
 }
 
+// Any record. The owner of an OPT is the root (RFC 6891 6.1.2), even if a pointer says so; no other
+// owner means anything, so nothing is followed that clients may make long.
+static bool record_take(struct query *query, struct reader *r)
+{
+    struct reader start = *r;
+    struct record record;
+    if (!name_skip(r))
+        return false;
+    if (r->len - r->at < 2 || load_be16(r->bytes + r->at) != TYPE_OPT) {
+        read_bytes(r, RECORD_FIXED_LEN - 2);
+        uint16_t data_len = read_u16(r);
+        return read_bytes(r, data_len) != NULL;
+    }
+    *r = start;
+    if (!record_read(r, &record))
+        return false;
+    bool good =
+        opt_take(query, record.class, record.ttl, r->bytes + record.data_at, record.data_len);
+    return good && record.owner.len == 1;
+}
+
 // Reads the records behind the question. Only an OPT means anything to us, and nearly always it is
 // the only one and at the root: it is read without the detour of a name.
 static bool records_take(struct query *query, struct reader *r, unsigned count)
@@ -74,13 +96,7 @@ static bool records_take(struct query *query, struct reader *r, unsigned count)
                 return false;
             continue;
         }
-        struct record record;
-        if (!record_read(r, &record))
-            return false;
-        if (record.type == TYPE_OPT &&
-            (!opt_take(query, record.class, record.ttl, r->bytes + record.data_at,
-                       record.data_len) ||
-             record.owner.len != 1)) // RFC 6891 6.1.2: the root
+        if (!record_take(query, r))
             return false;
     }
     return true;

@@ -5,6 +5,13 @@
 
 enum { POINTER_MARK = 0xc0 };
 
+// Follows the pointer whose first octet was just read. Returns where it leads, or SIZE_MAX.
+static size_t pointer_read(struct reader *at, uint8_t first, size_t lowest)
+{
+    size_t target = (size_t)(first & ~POINTER_MARK) << 8 | read_u8(at);
+    return at->failed || target >= lowest ? SIZE_MAX : target;
+}
+
 bool name_read(struct reader *r, struct name *name)
 {
     struct reader at = *r; // where we read; `r` itself only passes the name's first piece
@@ -17,14 +24,15 @@ bool name_read(struct reader *r, struct name *name)
         if (at.failed)
             break;
         if (len >= POINTER_MARK) {
-            size_t target = (size_t)(len & ~POINTER_MARK) << 8 | read_u8(&at);
-            if (at.failed || target >= lowest)
+            size_t target = pointer_read(&at, len, lowest);
+            if (target == SIZE_MAX || r->hops == r->len)
                 break;
             if (!jumped)
                 r->at = at.at;
             jumped = true;
             lowest = target;
             at.at = target;
+            r->hops++;
             continue;
         }
         const uint8_t *label = len <= LABEL_MAX_LEN ? read_bytes(&at, len) : NULL;
@@ -41,6 +49,24 @@ bool name_read(struct reader *r, struct name *name)
     }
     r->failed = true;
     return false;
+}
+
+bool name_skip(struct reader *r)
+{
+    size_t start = r->at;
+    for (;;) {
+        uint8_t len = read_u8(r);
+        if (len == 0)
+            return !r->failed;
+        if (len >= POINTER_MARK) {
+            r->failed |= pointer_read(r, len, start) == SIZE_MAX;
+            return !r->failed;
+        }
+        if (len > LABEL_MAX_LEN || !read_bytes(r, len)) {
+            r->failed = true;
+            return false;
+        }
+    }
 }
 
 size_t name_length(const uint8_t *bytes, size_t len)

@@ -16,10 +16,16 @@ struct name {
 };
 
 // Reads the name at the reader's place, following compression pointers; the reader ends after the
-// name as it stands there. Each pointer must lead further back than all before it, so loops end
-// and work is bounded by 255 octets. False (and the reader fails) for a label type other than 00
-// and 11, a pointer forward or to itself, a name over 255 octets, or a cut message.
+// name as it stands there. Each pointer must lead further back than all before it (RFC 1035 4.1.4:
+// to a prior occurrence), so loops end. The reader counts the pointers that are followed; all names
+// of a message together may follow as many as it has octets, so that chains of pointers cost no
+// more than the message itself. False (and the reader fails) for a label type other than 00 and 11,
+// a pointer forward or to itself, too many of them, a name over 255 octets, or a cut message.
 [[nodiscard]] bool name_read(struct reader *r, struct name *name);
+
+// Steps over the name at the reader's place without following its pointer, which must lead further
+// back. False (and the reader fails) where that or a label is malformed, or the message is cut.
+[[nodiscard]] bool name_skip(struct reader *r);
 
 // Reads a name that must stand uncompressed, as in a question. Returns its length in octets, or 0.
 [[nodiscard]] size_t name_length(const uint8_t *bytes, size_t len);
@@ -30,8 +36,9 @@ void name_lower(uint8_t *to, const uint8_t *from, size_t len);
 
 [[nodiscard]] bool name_equal(const struct name *a, const struct name *b);
 
-// A hash that does not see case, for tables that live as long as one message and for those of the
-// settings. Octets that differ in the bit of case alone are one to it, be they letters or not.
+// A hash that does not see case, of names that are compared elsewhere. Octets that differ in the
+// bit of case alone are one to it, be they letters or not. It has no secret: where clients or
+// upstreams choose what goes into a table, suffix.h has one.
 [[nodiscard]] uint32_t name_hash(const uint8_t *bytes, size_t len);
 
 // True if `name` is `zone` or ends in it at a label border.

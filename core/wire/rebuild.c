@@ -62,21 +62,23 @@ bool record_read(struct reader *r, struct record *record)
     return read_bytes(r, record->data_len) != NULL;
 }
 
-void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size)
+void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size, uint64_t seed)
 {
     b->out = writer_over(out, size);
+    b->seed = suffix_seed_of(seed);
     write_room(&b->out, MESSAGE_HEADER_LEN);
     memset(b->names, 0, sizeof b->names);
     b->name_count = 0;
 }
 
-// Does the name that we wrote at `offset` equal this one? What stands there is our own, so its
-// pointers lead backwards and its labels are whole.
-static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_t *bytes)
+// Does the name that we wrote at `offset` equal this one? Says how many pointers it leads over.
+// What stands there is our own, so its pointers lead backwards and its labels are whole.
+static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_t *bytes,
+                          unsigned *hops)
 {
     const uint8_t *p = b->out.bytes + offset;
-    for (;;) {
-        while (*p >= POINTER_MARK)
+    for (*hops = 0;;) {
+        for (; *p >= POINTER_MARK; ++*hops)
             p = b->out.bytes + (load_be16(p) & POINTER_REACH);
         if (*p != *bytes)
             return false;
@@ -89,59 +91,82 @@ static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_
     }
 }
 
-// Returns the offset at which this name stands already, or 0.
-static uint16_t names_find(const struct rebuild *b, const uint8_t *bytes, uint32_t hash)
+// Returns the place of the table that leads to this name, or the free one where it belongs.
+static uint16_t *names_seek(struct rebuild *b, const uint8_t *bytes, uint64_t hash, unsigned *hops)
 {
-    for (uint32_t at = hash; b->names[at % REBUILD_NAMES] != 0; at++) {
-        if (written_equal(b, b->names[at % REBUILD_NAMES], bytes))
-            return b->names[at % REBUILD_NAMES];
-    }
-    return 0;
+    uint16_t *place = &b->names[hash % REBUILD_NAMES];
+    while (*place != 0 && !written_equal(b, *place, bytes, hops))
+        place = &b->names[++hash % REBUILD_NAMES];
+    return place;
 }
 
-// Remembers a name at an offset. What a pointer cannot reach is left out, and when the table is
-// three quarters full so are all later names: they are written out, which is longer but right.
-static void names_keep(struct rebuild *b, uint32_t hash, size_t offset)
+// Remembers a name at an offset, in the place of an older one that leads over more pointers. What a
+// pointer cannot reach is left out, and when the table is three quarters full so are all later
+// names: they are written out, which is longer but right.
+static void names_keep(struct rebuild *b, const uint8_t *bytes, uint64_t hash, size_t offset)
 {
-    if (offset > POINTER_REACH || b->name_count >= REBUILD_NAMES / 4 * 3)
+    unsigned hops;
+    uint16_t *place = names_seek(b, bytes, hash, &hops);
+    if (offset > POINTER_REACH || (*place == 0 && b->name_count >= REBUILD_NAMES / 4 * 3))
         return;
-    uint32_t at = hash;
-    while (b->names[at % REBUILD_NAMES] != 0)
-        at++;
-    b->names[at % REBUILD_NAMES] = (uint16_t)offset;
-    b->name_count++;
+    b->name_count += *place == 0;
+    *place = (uint16_t)offset;
+}
+
+// The labels of a name, and for each the hash of what begins with it.
+struct parts {
+    unsigned count;
+    uint8_t at[SUFFIX_LABELS_MAX];
+    uint64_t hash[SUFFIX_LABELS_MAX];
+};
+
+static void parts_find(struct parts *parts, const struct name *name, struct suffix_seed seed)
+{
+    uint8_t lower[NAME_MAX_LEN];
+    uint64_t hash = seed.start;
+    name_lower(lower, name->bytes, name->len);
+    parts->count = 0;
+    for (size_t at = 0; lower[at] != 0; at += 1u + lower[at])
+        parts->at[parts->count++] = (uint8_t)at;
+    for (unsigned i = parts->count; i-- > 0;)
+        parts->hash[i] = hash = suffix_step(seed, hash, lower + parts->at[i], false);
+}
+
+// Writes as much of the name as does not stand already. Where that would lead over too many
+// pointers all of it is written, and is what later names point to.
+static void name_compress(struct rebuild *b, const struct name *name)
+{
+    struct parts parts;
+    size_t start = b->out.at;
+    uint16_t target = 0;
+    unsigned fresh = 0, hops = 0;
+
+    parts_find(&parts, name, b->seed);
+    for (; fresh < parts.count && target == 0; fresh += target == 0)
+        target = *names_seek(b, name->bytes + parts.at[fresh], parts.hash[fresh], &hops);
+    if (target && hops >= REBUILD_HOPS_MAX) {
+        target = 0;
+        fresh = parts.count;
+    }
+    if (target) {
+        write_bytes(&b->out, name->bytes, parts.at[fresh]);
+        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | target));
+    } else {
+        write_bytes(&b->out, name->bytes, name->len);
+    }
+    if (b->out.failed)
+        return;
+    // Only now is the name whole and can be compared with others.
+    for (unsigned i = 0; i < fresh; i++)
+        names_keep(b, name->bytes + parts.at[i], parts.hash[i], start + parts.at[i]);
 }
 
 void rebuild_name(struct rebuild *b, const struct name *name, bool compress)
 {
-    struct {
-        uint32_t hash;
-        size_t offset;
-    } fresh[NAME_MAX_LEN / 2];
-    unsigned fresh_count = 0;
-    uint16_t target = 0;
-
-    for (size_t at = 0; name->bytes[at] != 0; at += 1u + name->bytes[at]) {
-        const uint8_t *label = name->bytes + at;
-        if (compress) {
-            uint32_t hash = name_hash(label, name->len - at);
-            target = names_find(b, label, hash);
-            if (target)
-                break;
-            fresh[fresh_count].hash = hash;
-            fresh[fresh_count++].offset = b->out.at;
-        }
-        write_bytes(&b->out, label, 1u + *label);
-    }
-    if (target)
-        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | target));
+    if (compress)
+        name_compress(b, name);
     else
-        write_u8(&b->out, 0);
-    if (b->out.failed)
-        return;
-    // Only now is the name whole and can be compared with others.
-    for (unsigned i = 0; i < fresh_count; i++)
-        names_keep(b, fresh[i].hash, fresh[i].offset);
+        write_bytes(&b->out, name->bytes, name->len);
 }
 
 // Writes a record's data; `data` reads the original message and ends where the data does.
@@ -171,7 +196,7 @@ static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct 
     return !data->failed;
 }
 
-size_t rebuild_record(struct rebuild *b, const struct record *record, const struct reader *message)
+size_t rebuild_record(struct rebuild *b, const struct record *record, struct reader *message)
 {
     rebuild_name(b, &record->owner, true);
     write_u16(&b->out, record->type);
@@ -185,7 +210,9 @@ size_t rebuild_record(struct rebuild *b, const struct record *record, const stru
     data.at = record->data_at;
     data.len = record->data_at + record->data_len;
     data.failed = false;
-    if (!rebuild_data(b, layout_find(record->type), &data) || b->out.failed)
+    bool good = rebuild_data(b, layout_find(record->type), &data);
+    message->hops = data.hops;
+    if (!good || b->out.failed)
         return 0;
     size_t data_len = b->out.at - len_at - 2;
     if (data_len > UINT16_MAX)

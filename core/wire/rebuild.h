@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/wire/message.h"
+#include "core/wire/suffix.h"
 
 // Records of a message, read and written one by one. Writing keeps a table of the names that the
 // message already holds, so that later ones point to them (RFC 1035 4.1.4).
 
-#define REBUILD_NAMES 512 // places of the table, a power of two
+#define REBUILD_NAMES    512 // places of the table, a power of two
+#define REBUILD_HOPS_MAX 4   // pointers that a name of ours leads over
 
 struct record {
     struct name owner;
@@ -18,6 +20,7 @@ struct record {
 
 struct rebuild {
     struct writer out;
+    struct suffix_seed seed;
     uint16_t names[REBUILD_NAMES]; // offset of a name already written, 0: free place
     uint16_t name_count;
 };
@@ -26,14 +29,17 @@ struct rebuild {
 // it is cut or its owner is no name.
 [[nodiscard]] bool record_read(struct reader *r, struct record *record);
 
-// Begins a message: `out` has `size` octets, the header's 12 are left to the caller.
-void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size);
+// Begins a message: `out` has `size` octets, the header's 12 are left to the caller. `seed` is
+// secret, so that whoever chooses the names cannot make them meet in the table.
+void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size, uint64_t seed);
 
-// Writes a name, compressed where `compress` is set and a part of it stands already.
+// Writes a name, compressed where `compress` is set and a part of it stands already. To read it one
+// follows REBUILD_HOPS_MAX pointers at most, so that name_read has enough for all of a message that
+// was written here: the least octets for each name are 5 1/3 (MINFO).
 void rebuild_name(struct rebuild *b, const struct name *name, bool compress);
 
 // Writes the record that was read from `message`, with its data's names decompressed and, for the
-// types of RFC 1035, compressed anew. Returns the place of its TTL in the new message, or 0 if its
-// data is malformed or the room is over.
+// types of RFC 1035, compressed anew; `message` counts the pointers in them. Returns the place of
+// its TTL in the new message, or 0 if its data is malformed or the room is over.
 [[nodiscard]] size_t rebuild_record(struct rebuild *b, const struct record *record,
-                                    const struct reader *message);
+                                    struct reader *message);

@@ -7,7 +7,7 @@
 // name_read as its header tells it; returns where the name ends as it stands, or 0.
 static size_t plain_read(const uint8_t *bytes, size_t len, size_t at, struct name *name)
 {
-    size_t limit = at, end = 0;
+    size_t limit = at, end = 0, hops = 0;
     name->len = 0;
     while (at < len && bytes[at] != 0) {
         uint8_t c = bytes[at];
@@ -15,7 +15,7 @@ static size_t plain_read(const uint8_t *bytes, size_t len, size_t at, struct nam
             if (at + 1 >= len)
                 return 0;
             size_t to = (size_t)(c - 0xc0) * 256 + bytes[at + 1];
-            if (to >= limit)
+            if (to >= limit || hops++ == len)
                 return 0;
             end = end ? end : at + 2;
             limit = at = to;
@@ -98,6 +98,10 @@ static void read_try(const uint8_t *bytes, size_t len, size_t at)
     r.at = at;
     bool good = name_read(&r, &name);
     size_t end = plain_read(bytes, len, at, &plain);
+    struct reader over = reader_over(bytes, len);
+    over.at = at;
+    bool skipped = name_skip(&over);
+    assert(!good || (skipped && over.at == end));
     assert(good == (end != 0) && r.failed == !good);
     size_t alone = name_length(bytes + at, len - at);
     if (!good) {

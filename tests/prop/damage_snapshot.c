@@ -487,7 +487,7 @@ struct reader_of_names {
 };
 
 // Steps over a name as it stands, without following where it points.
-static bool name_skip(struct reader_of_names *r)
+static bool plain_skip(struct reader_of_names *r)
 {
     while (r->at < r->len) {
         uint8_t label = r->bytes[r->at];
@@ -509,7 +509,7 @@ static const char *reply_fault(const uint8_t *reply, size_t len, const struct qu
     unsigned records = load_be16(reply + 6) + load_be16(reply + 8) + load_be16(reply + 10);
     struct reader_of_names r = {reply, len, 12 + question_len};
     for (; records > 0; records--) {
-        if (!name_skip(&r) || len - r.at < 10)
+        if (!plain_skip(&r) || len - r.at < 10)
             return "a record of the reply is cut";
         size_t data_len = load_be16(reply + r.at + 8);
         if (load_be32(reply + r.at + 4) > 0x7fffffff && load_be16(reply + r.at) != TYPE_OPT)

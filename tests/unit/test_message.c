@@ -171,6 +171,10 @@ static const struct query_row query_rows[] = {
      FORMAT(13)},
     {"record with an owner behind the message", WITH_OPT("ffff 0001 0001 00000000 0000"),
      FORMAT(13)},
+    {"record whose owner is a chain of pointers",
+     WITH_COUNTS("0001 0000 0000 0002 ") "00 ff00 0001 00000000 0006 c00c c028 c02a c02c ff00 0001 "
+                                         "00000000 0000",
+     GOOD(13)},
     {"record whose owner is the question's name", WITH_OPT("c00c 0001 0001 00000000 0000"),
      GOOD(13)},
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/wire/name.h"
+#include "core/wire/message.h"
 
 #include "tests/unit/packet.h"
 
@@ -403,7 +403,80 @@ static void test_random_spelling_changes_letters_alone(void **state)
     }
 }
 
+// The longest chain that fits: a name, and behind it pointers, each to the one before. Returns
+// where the last one stands.
+static size_t chain_fill(uint8_t *bytes)
+{
+    size_t at = 3;
+    memcpy(bytes, "\1a", 3);
+    for (size_t to = 0; at < 0x3ffe; to = at, at += 2)
+        store_be16(bytes + at, (uint16_t)(0xc000 | to));
+    return at - 2;
+}
+
+// Names that all lead over the same long chain: each is a name, but all together may not cost more
+// than the message has octets.
+static void test_pointers_of_a_message_are_bounded(void **state)
+{
+    (void)state;
+    uint8_t *bytes = malloc(MESSAGE_LEN_MAX);
+    assert_non_null(bytes);
+    size_t last = chain_fill(bytes), start = last + 2, names = 0;
+    for (size_t at = start; at + 2 <= MESSAGE_LEN_MAX; at += 2)
+        store_be16(bytes + at, (uint16_t)(0xc000 | last));
+    struct reader r = reader_over(bytes, MESSAGE_LEN_MAX);
+    struct name name;
+    r.at = start;
+    while (name_read(&r, &name)) {
+        assert_packet(name.bytes, name.len, "'a' 00");
+        names++;
+    }
+    assert_int_equal(names, MESSAGE_LEN_MAX / (0x4000 / 2 - 2));
+    assert_true(r.failed && r.hops <= MESSAGE_LEN_MAX);
+    // What is only stepped over costs no more than it is long.
+    r = reader_over(bytes, MESSAGE_LEN_MAX);
+    for (r.at = start; r.at + 2 <= r.len;)
+        assert_true(name_skip(&r));
+    assert_int_equal(r.hops, 0);
+    free(bytes);
+}
+
+static void test_skip_looks_at_what_it_steps_over(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message;
+        size_t at, after; // 0: malformed
+    } rows[] = {
+        {"'a' 00", 0, 3},
+        {"'a' 00 'b' c000", 3, 7},
+        {"'a' 00 c000 c003", 5, 7},
+        {"'a' 00 c003", 3, 0},
+        {"'a' 00 'b' c003", 3, 0},
+        {"'a' 00 c005", 3, 0},
+        {"'a' 00 c0", 3, 0},
+        {"'a'", 0, 0},
+        {"", 0, 0},
+        {"40 61 00", 0, 0},
+        {"80 61 00", 0, 0},
+        {"03 6161", 0, 0},
+        {"'a' 00 ffff 00", 3, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct packet packet = packet_of(rows[i].message);
+        uint8_t *bytes = exact_copy(packet.bytes, packet.len);
+        struct reader r = reader_over(bytes, packet.len);
+        r.at = rows[i].at;
+        bool good = name_skip(&r);
+        if (good != (rows[i].after != 0) || r.failed == good || (good && r.at != rows[i].after))
+            fail_msg("skip of %s at %zu", rows[i].message, rows[i].at);
+        free(bytes);
+    }
+}
+
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_pointers_of_a_message_are_bounded),
+    cmocka_unit_test(test_skip_looks_at_what_it_steps_over),
     cmocka_unit_test(test_read_of_anything_ends),
     cmocka_unit_test(test_length_of_an_uncompressed_name),
     cmocka_unit_test(test_lower_changes_letters_alone_at_every_place),

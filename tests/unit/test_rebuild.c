@@ -149,7 +149,7 @@ static bool rebuild_all(struct message *to, size_t size, const struct message *f
     assert_non_null(out);
     struct rebuild *b = malloc(sizeof *b);
     assert_non_null(b);
-    rebuild_begin(b, out, size);
+    rebuild_begin(b, out, size, 1);
     struct reader r = reader_over(from->bytes, from->len);
     bool good = true;
     r.at = MESSAGE_HEADER_LEN;
@@ -335,7 +335,7 @@ static void test_name_of_127_labels_is_written_and_pointed_to(void **state)
         name.bytes[2 * i] = 1;
         name.bytes[2 * i + 1] = 'a'; // all its parents end alike
     }
-    rebuild_begin(&b, out, sizeof out);
+    rebuild_begin(&b, out, sizeof out, 1);
     rebuild_name(&b, &name, true);
     assert_int_equal(b.out.at, 12 + 255);
     rebuild_name(&b, &name, true);
@@ -349,6 +349,54 @@ static void test_name_of_127_labels_is_written_and_pointed_to(void **state)
     assert_true(b.out.failed);
 }
 
+// Each name lies in the one before, so that each could be written as a label and a pointer. However
+// they were read, what was written must not lead over more pointers than the next reader allows.
+static void test_names_are_written_with_few_pointers(void **state)
+{
+    (void)state;
+    struct message *from = calloc(1, sizeof *from), *to = calloc(1, sizeof *to);
+    assert_true(from && to);
+    struct name name = {.len = 1};
+    struct writer w = writer_over(from->bytes, sizeof from->bytes);
+    write_room(&w, MESSAGE_HEADER_LEN);
+    size_t last = 0;
+    for (from->count = 0; from->count < 2500; from->count++) {
+        if (name.len < 200) {
+            memmove(name.bytes + 2, name.bytes, name.len);
+            name.bytes[0] = 1;
+            name.bytes[1] = (uint8_t)('a' + from->count % 26);
+            name.len += 2;
+            last = w.at;
+            write_bytes(&w, name.bytes, name.len);
+        } else {
+            write_u16(&w, (uint16_t)(0xc000 | last));
+        }
+        write_bytes(&w, "\0\16\0\1\0\0\1\54\0\4", 10); // MINFO
+        write_u16(&w, (uint16_t)(0xc000 | last));
+        write_u16(&w, (uint16_t)(0xc000 | last));
+    }
+    from->len = w.at;
+    assert_true(!w.failed);
+    assert_in_range(last, 1, 0x3fff);
+    assert_true(rebuild_all(to, MESSAGE_LEN_MAX, from));
+    struct reader r = reader_over(to->bytes, to->len);
+    r.at = MESSAGE_HEADER_LEN;
+    for (unsigned i = 0; i < to->count; i++) {
+        struct record record;
+        struct name names[2];
+        uint32_t before = r.hops;
+        assert_true(record_read(&r, &record));
+        struct reader data = r;
+        data.at = record.data_at;
+        assert_true(name_read(&data, &names[0]) && name_read(&data, &names[1]));
+        assert_in_range(data.hops - before, 0, 3 * REBUILD_HOPS_MAX);
+        r.hops = data.hops;
+    }
+    assert_true(r.at == to->len && r.hops <= to->len);
+    free(to);
+    free(from);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -357,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_fullest_message_is_taken_whole),
         cmocka_unit_test(test_names_beyond_the_reach_of_pointers_are_written_out),
         cmocka_unit_test(test_name_of_127_labels_is_written_and_pointed_to),
+        cmocka_unit_test(test_names_are_written_with_few_pointers),
     };
     return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);
 }
