@@ -30,10 +30,12 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
              !serve_recall_stale(s, now_us, &pending->key, outgoing->bytes, room, &hit))
         source = COUNTER_answers_failure;
     if (source == COUNTER_answers_failure) {
+        // A question that goes on has not ended with anything yet.
+        uint16_t rcode = pending->end == PENDING_FAILED ? pending->rcode : RCODE_SERVFAIL;
         serve_top_failed(s, now_us, &pending->key);
         int ede = pending->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
         outgoing->len =
-            reply_empty(outgoing->bytes, &query, pending->rcode, 0, true, s->limits.udp_payload_max,
+            reply_empty(outgoing->bytes, &query, rcode, 0, true, s->limits.udp_payload_max,
                         pending->heard_rcode ? EDE_NONE : ede);
     } else {
         outgoing->len =

@@ -3,8 +3,10 @@
 
 #include "core/wire/lower.h"
 
-// The zones stand in a hash table, at most half full, under their names; the longest match is found
-// by looking up a name, then its parent, and so on up to the root.
+// The zones stand in a hash table, at most half full, under their names. A name's parts are looked
+// up from the root to the whole of it, as each takes one step of the hash from its parent; the last
+// one that is there is the longest. Who asks chooses the names that are looked up but not those
+// that stand in the table, so the hash needs no secret.
 
 static size_t table_places(size_t zone_count)
 {
@@ -17,7 +19,7 @@ static size_t table_places(size_t zone_count)
 size_t plan_size(const struct settings *settings)
 {
     size_t count = settings->forward.count;
-    return count * sizeof(struct plan_zone) + table_places(count) * sizeof(uint16_t);
+    return count * sizeof(struct plan_zone) + table_places(count) * sizeof(uint32_t);
 }
 
 // Returns the index of an upstream's address, added if it is new; -1 when there are too many.
@@ -48,16 +50,26 @@ static const char *zone_build(struct plan *plan, struct plan_zone *zone,
     return NULL;
 }
 
+static uint64_t zone_hash(const struct plan *plan, const struct name *name)
+{
+    uint8_t lower[NAME_MAX_LEN];
+    name_lower(lower, name->bytes, name->len);
+    return suffix_hash(plan->seed, lower);
+}
+
 const char *plan_rebuild(struct plan *plan, void *memory, const struct settings *settings,
                          const struct plan *before)
 {
     size_t count = settings->forward.count;
     size_t places = table_places(count);
     struct plan_zone *zones = memory;
-    uint16_t *table = (uint16_t *)(zones + count);
+    uint32_t *table = (uint32_t *)(zones + count);
 
-    *plan = (struct plan){
-        .zones = zones, .table = table, .table_mask = (uint32_t)places - 1, .zone_count = count};
+    *plan = (struct plan){.zones = zones,
+                          .table = table,
+                          .table_mask = (uint32_t)places - 1,
+                          .seed = suffix_seed_of(0),
+                          .zone_count = count};
     if (before) {
         plan->upstream_count = before->upstream_count;
         memcpy(plan->upstreams, before->upstreams, sizeof plan->upstreams);
@@ -67,11 +79,10 @@ const char *plan_rebuild(struct plan *plan, void *memory, const struct settings 
         const char *why = zone_build(plan, &zones[i], &settings->forward.items[i]);
         if (why)
             return why;
-        const struct name *name = &settings->forward.items[i].zone;
-        uint32_t at = name_hash(name->bytes, name->len) & plan->table_mask;
-        while (table[at] != 0)
-            at = (at + 1) & plan->table_mask;
-        table[at] = (uint16_t)(i + 1);
+        uint64_t at = zone_hash(plan, &settings->forward.items[i].zone);
+        while (table[at & plan->table_mask] != 0)
+            at++;
+        table[at & plan->table_mask] = (uint32_t)(i + 1);
     }
     return NULL;
 }
@@ -81,11 +92,11 @@ const char *plan_build(struct plan *plan, void *memory, const struct settings *s
     return plan_rebuild(plan, memory, settings, NULL);
 }
 
-static const struct plan_zone *zone_at(const struct plan *plan, const uint8_t *name, size_t len)
+static const struct plan_zone *zone_at(const struct plan *plan, const uint8_t *name, size_t len,
+                                       uint64_t hash)
 {
-    uint32_t at = name_hash(name, len) & plan->table_mask;
-    for (; plan->table[at] != 0; at = (at + 1) & plan->table_mask) {
-        const struct plan_zone *zone = &plan->zones[plan->table[at] - 1];
+    for (; plan->table[hash & plan->table_mask] != 0; hash++) {
+        const struct plan_zone *zone = &plan->zones[plan->table[hash & plan->table_mask] - 1];
         const struct name *own = &zone->settings->zone;
         if (own->len == len && lower_equal(own->bytes, name, len))
             return zone;
@@ -95,10 +106,17 @@ static const struct plan_zone *zone_at(const struct plan *plan, const uint8_t *n
 
 const struct plan_zone *plan_find(const struct plan *plan, const uint8_t *name, size_t len)
 {
-    for (size_t at = 0; at < len; at += 1u + name[at]) {
-        const struct plan_zone *zone = zone_at(plan, name + at, len - at);
-        if (zone)
-            return zone;
+    uint8_t places[SUFFIX_LABELS_MAX];
+    size_t count = 0;
+    for (size_t at = 0; name[at] != 0; at += 1u + name[at])
+        places[count++] = (uint8_t)at;
+    uint64_t hash = plan->seed.start;
+    const struct plan_zone *longest = zone_at(plan, name + len - 1, 1, hash);
+    while (count > 0) {
+        size_t at = places[--count];
+        hash = suffix_step(plan->seed, hash, name + at, false);
+        const struct plan_zone *zone = zone_at(plan, name + at, len - at, hash);
+        longest = zone ? zone : longest;
     }
-    return NULL;
+    return longest;
 }

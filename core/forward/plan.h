@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/settings/settings.h"
+#include "core/wire/suffix.h"
 
 // Where questions go: the zones of the settings, each with its upstreams, as one immutable table
 // that all workers read. An address that several zones name is one upstream.
@@ -16,8 +17,9 @@ struct plan_zone {
 
 struct plan {
     const struct plan_zone *zones; // as in the settings
-    const uint16_t *table;         // index of a zone + 1 at its name's hash, 0: free
+    const uint32_t *table;         // index of a zone + 1 at its name's hash, 0: free
     uint32_t table_mask;
+    struct suffix_seed seed;
     size_t zone_count;
     struct address upstreams[PLAN_UPSTREAMS_MAX];
     size_t upstream_count;

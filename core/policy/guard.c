@@ -86,6 +86,9 @@ void guard_cookie_give(const struct guard *g, const struct address *from,
                        struct reply_options *options)
 {
     uint8_t whole[COOKIE_WHOLE_LEN];
+    query->asks &= ~ASKS_COOKIE; // until it has one
+    if (!g->cookies)
+        return;
     cookie_make(whole, &g->secrets, client, from, g->now_us / 1000000);
     cookie_add(query, options, whole);
 }

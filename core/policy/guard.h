@@ -64,7 +64,8 @@ static inline void guard_time(struct guard *guard, uint64_t now_us)
 [[nodiscard]] bool guard_cookie(struct guard *guard, const struct address *from,
                                 struct query *query, struct reply_options *options, bool again);
 
-// Lets a reply carry a cookie for the client's part at `client`, as the first of its options.
+// Lets a reply carry a cookie for the client's part at `client`, as the first of its options. Not
+// where cookies are off, as they may be since the query came.
 void guard_cookie_give(const struct guard *guard, const struct address *from,
                        const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
                        struct reply_options *options);

@@ -3,6 +3,7 @@
 
 #include "core/policy/hosts.h"
 #include "core/policy/local_block.h"
+#include "core/wire/lower.h"
 
 #include <assert.h>
 
@@ -234,6 +235,31 @@ static bool same_name(const struct item *a, const struct item *b)
            memcmp(a->bytes, b->bytes, a->name_len) == 0;
 }
 
+// Where the names begin that a record's data ends in, whose case does not count (RFC 4343 3).
+static size_t names_at(uint16_t type, size_t data_len)
+{
+    switch (type) {
+    case TYPE_NS:
+    case TYPE_CNAME:
+    case TYPE_PTR:
+    case TYPE_DNAME:
+        return 0;
+    case TYPE_MX:
+        return 2;
+    case TYPE_SRV:
+        return 6;
+    default:
+        return data_len;
+    }
+}
+
+static bool same_data(const struct item *a, const struct item *b)
+{
+    size_t exact = names_at(a->type, a->data_len);
+    return a->data_len == b->data_len && memcmp(item_data(a), item_data(b), exact) == 0 &&
+           lower_equal(item_data(a) + exact, item_data(b) + exact, a->data_len - exact);
+}
+
 enum fit { FIT_GOOD, FIT_REPEATED, FIT_CONTRADICTS };
 
 // How a record stands to one that is there.
@@ -242,10 +268,7 @@ static enum fit fit_of(const struct item *there, const struct item *item)
     if (there->type == NO_TYPE || item->type == NO_TYPE)
         return FIT_GOOD;
     bool same_type = there->type == item->type;
-    if (same_type && there->data_len == item->data_len &&
-        memcmp(item_data(there), item_data(item), item->data_len) == 0)
-        return FIT_REPEATED;
-    if (same_type && item->flags & ITEM_FIRST_ONLY)
+    if (same_type && (item->flags & ITEM_FIRST_ONLY || same_data(there, item)))
         return FIT_REPEATED;
     bool cname = there->type == TYPE_CNAME || item->type == TYPE_CNAME;
     return cname ? FIT_CONTRADICTS : FIT_GOOD;
@@ -408,6 +431,62 @@ static void targets_find(struct build *b)
     }
 }
 
+// The CNAME of a name that leads to another one here, or NULL.
+static struct local_set *inner_cname(struct local *local, uint32_t eights)
+{
+    struct local_name *name = (void *)((uint8_t *)local + (size_t)eights * 8);
+    struct local_set *set = (void *)((uint8_t *)name + local_sets_at(name->len));
+    return name->set_count > 0 && set->type == TYPE_CNAME && set->target ? set : NULL;
+}
+
+static struct item *item_of_name(const struct build *b, const struct local_name *name)
+{
+    for (size_t at = 0; at < b->draft->used;) {
+        struct item *item = item_at(b->draft, at);
+        at += item_size(item->name_len, item->data_len);
+        if (item->name_len == name->len && memcmp(item->bytes, name->bytes, name->len) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+// Tells of the record of a circle that was given last.
+static bool circle_tell(struct build *b, uint32_t eights)
+{
+    const struct item *last = NULL;
+    uint32_t at = eights;
+    do {
+        const struct item *item = item_of_name(b, local_name_at(b->local, at));
+        if (item && (!last || item->tag > last->tag))
+            last = item;
+        at = inner_cname(b->local, at)->target;
+    } while (at != eights);
+    assert(last);
+    return problem(b, last, "its CNAME leads round in a circle");
+}
+
+enum walk { WALK_NOT_YET, WALK_UNDER_WAY, WALK_ENDS };
+
+// Do all CNAMEs lead to an end? Each is walked over twice at most.
+static bool circles_none(struct build *b)
+{
+    struct local *local = b->local;
+    for (size_t i = 0; i <= local->table_mask; i++) {
+        struct local_set *set;
+        uint32_t at = b->table[i];
+        if (at == 0)
+            continue;
+        for (; (set = inner_cname(local, at)) && set->walk == WALK_NOT_YET; at = set->target)
+            set->walk = WALK_UNDER_WAY;
+        if (set && set->walk == WALK_UNDER_WAY)
+            return circle_tell(b, at);
+        for (at = b->table[i]; (set = inner_cname(local, at)) && set->walk == WALK_UNDER_WAY;
+             at = set->target)
+            set->walk = WALK_ENDS;
+    }
+    return true;
+}
+
 static void blocks_write(struct build *b)
 {
     struct local *local = b->local;
@@ -444,6 +523,8 @@ const struct local *local_build(struct local_making *making, void *memory)
     if (!names_write(&b))
         return NULL;
     targets_find(&b);
+    if (!circles_none(&b))
+        return NULL;
     blocks_write(&b);
     return local;
 }

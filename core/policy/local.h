@@ -70,8 +70,8 @@ enum local_block_answer { LOCAL_BLOCK_NXDOMAIN, LOCAL_BLOCK_NULL, LOCAL_BLOCK_RE
 [[nodiscard]] size_t local_size(const struct local_making *making);
 
 // Makes the block in zeroed memory, 64-octet aligned. NULL: two records contradict each other (a
-// CNAME stands beside other records, RFC 1034 3.6.2, or there are too many of a type). Of hosts
-// files what contradicts a record is left out instead.
+// CNAME stands beside other records, RFC 1034 3.6.2, or there are too many of a type), or CNAMEs
+// lead round in a circle. Of hosts files what contradicts a record is left out instead.
 [[nodiscard]] const struct local *local_build(struct local_making *making, void *memory);
 
 struct local_counts {

@@ -66,6 +66,8 @@ static struct found name_look(const struct local *local, const struct key *key)
         places[count++] = (uint8_t)at;
     // Eight octets from any octet of the name are still in the key, unless it is this long.
     bool whole = len + 8 <= NAME_MAX_LEN;
+    if (count == 0 && filter_holds(filter, hash >> local->filter_shift)) // the root
+        suffix_look(local, hash, name, len, 0, &found);
     while (count > 0) {
         size_t at = places[--count];
         hash = suffix_step(seed, hash, name + at, whole);

@@ -38,7 +38,7 @@ struct local_set {
     uint16_t type;
     uint16_t count;
     uint16_t stride; // octets of each record where all are addresses, else 0
-    uint16_t unused;
+    uint16_t walk;   // of a CNAME, while the block is made: enum walk in local.c
     uint32_t len;
     uint32_t at;     // octets from the local_name
     uint32_t target; // of a CNAME: its local_name, in eights of octets from the block; 0: outside

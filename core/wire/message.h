@@ -32,6 +32,8 @@ enum rr_type {
     TYPE_TXT = 16,
     TYPE_SIG = 24,
     TYPE_AAAA = 28,
+    TYPE_SRV = 33,
+    TYPE_DNAME = 39,
     TYPE_OPT = 41,
     TYPE_DS = 43,
     TYPE_RRSIG = 46,

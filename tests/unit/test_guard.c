@@ -144,6 +144,23 @@ static void test_without_cookies_they_mean_nothing(void **state)
     bench_free(b);
 }
 
+// A client has waited while they were turned off: there is no secret to make one with.
+static void test_who_waited_while_they_went_is_given_none(void **state)
+{
+    (void)state;
+    struct bench *b = bench_of(0, 0, 0, true);
+    assert_true(query_take(b, WITH_24));
+    struct guard_config config = {.settings = &b->settings, .counters = &b->counters, .workers = 1};
+    guard_reload(&b->guard, &config);
+    guard_time(&b->guard, MADE_US);
+    b->query.options = NULL;
+    b->query.asks = ASKS_COOKIE;
+    guard_cookie_give(&b->guard, &b->from, b->query.cookie, &b->query, &b->options);
+    assert_null(b->query.options);
+    assert_int_equal(b->query.asks, 0);
+    bench_free(b);
+}
+
 // What a client gets that is above its quota, in the row of its fourth query in a flood.
 static void test_denials(void **state)
 {
@@ -302,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_a_query_that_was_handed_over_is_not_counted_again),
         cmocka_unit_test(test_without_cookies_they_mean_nothing),
+        cmocka_unit_test(test_who_waited_while_they_went_is_given_none),
         cmocka_unit_test(test_denials),
         cmocka_unit_test(test_what_makes_answers_equal),
         cmocka_unit_test(test_equal_answers_slip),

@@ -22,8 +22,6 @@ static const struct world everything = {
                "alias.lan. CNAME www.lan.\n"
                "alias2.lan. CNAME ALIAS.lan.\n"
                "out.lan. CNAME www.example.com.\n"
-               "loop.lan. CNAME loop2.lan.\n"
-               "loop2.lan. CNAME loop.lan.\n"
                "odd.lan. TYPE65280 \\# 2 abcd\n"
                "sub.home.arpa. A 192.0.2.3\n"
                "x.blocked.example. A 192.0.2.4\n"
@@ -286,16 +284,32 @@ static void test_what_is_too_long_is_cut(void **state)
     free(made.memory);
 }
 
-static void test_circle_of_aliases_ends(void **state)
+static void test_the_root_may_have_records(void **state)
 {
     (void)state;
-    struct made made = world_make(&everything);
-    uint8_t out[1232];
-    enum local_source source;
-    size_t len = ask(made.local, ASK "'loop' 'lan' 00 0001 0001", 0, &limits, out, &source);
-    assert_in_range(len, 100, 512);
-    assert_int_equal(load_be16(out + 6), 8);
-    free(made.memory);
+    struct world world = {.records = ". 300 NS a.root.\n. 300 TXT hello\nalias. CNAME .\n",
+                          .block = "b.example"};
+    check(&world, ASK "00 0010 0001",
+          "1234 8580 0001 0001 0000 0000 00 0010 0001 c00c 0010 0001 0000012c 0006 'hello'");
+    check(&world, ASK "00 0001 0001",
+          "1234 8580 0001 0000 0001 0000 00 0001 0001" SOA("c00c", "0000012c"));
+    check(&world, ASK "'alias' 00 0010 0001",
+          "1234 8580 0001 0002 0000 0000 'alias' 00 0010 0001"
+          "c00c 0005 0001 " HOUR "0001 00 c023 0010 0001 0000012c 0006 'hello'");
+    check(&world, ASK "'x' 00 0010 0001", NULL);
+}
+
+static void test_no_record_is_written_twice(void **state)
+{
+    (void)state;
+    struct world world = {.records = "x. 300 NS a.b.\nx. 300 NS A.B.\nx. 300 MX 65 a.\n"
+                                     "x. 300 MX 97 a.\nx. 300 MX 65 A.\ny. CNAME x.\ny. CNAME X."};
+    check(&world, ASK "'x' 00 0002 0001",
+          "1234 8580 0001 0001 0000 0000 'x' 00 0002 0001"
+          "c00c 0002 0001 0000012c 0005 'a' 'b' 00");
+    check(&world, ASK "'x' 00 000f 0001",
+          "1234 8580 0001 0002 0000 0000 'x' 00 000f 0001"
+          "c00c 000f 0001 0000012c 0005 0041 'a' 00 c00c 000f 0001 0000012c 0005 0061 'a' 00");
 }
 
 static const struct {
@@ -311,6 +325,11 @@ static const struct {
      "a CNAME stands beside another "
      "record of its name",
      2},
+    {"x. CNAME x.", "its CNAME leads round in a circle", 0},
+    {"a. CNAME b.\nloop2. CNAME loop.\nb. A 192.0.2.1\nloop. CNAME LOOP2.\nin. CNAME loop.",
+     "its CNAME leads round in a circle", 3},
+    {"c. CNAME a.\nd. CNAME c.\nb. CNAME c.\na. CNAME b.\ne. CNAME d.",
+     "its CNAME leads round in a circle", 3},
 };
 
 static void test_contradictions_are_told(void **state)
@@ -331,8 +350,8 @@ static void test_counts(void **state)
     (void)state;
     struct made made = world_make(&everything);
     struct local_counts counts = local_counts(made.local);
-    // 11 of the records, 4 of the hosts and 2 addresses.
-    assert_int_equal(counts.names, 17);
+    // 9 of the records, 4 of the hosts and 2 addresses.
+    assert_int_equal(counts.names, 15);
     assert_int_equal(counts.blocked, 4);
     assert_int_equal(counts.left_out, 1); // an address of an alias
     assert_in_range(counts.octets, 4096, 65536);
@@ -395,19 +414,20 @@ static void test_special_rows_are_names(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(rows) + 11] = {
+    struct CMUnitTest tests[COUNT_OF(rows) + 12] = {
         cmocka_unit_test(test_blocked_is_answered_with_nothing),
         cmocka_unit_test(test_blocked_is_refused),
         cmocka_unit_test(test_without_special_names),
         cmocka_unit_test(test_addresses_take_turns),
         cmocka_unit_test(test_what_is_too_long_is_cut),
-        cmocka_unit_test(test_circle_of_aliases_ends),
+        cmocka_unit_test(test_the_root_may_have_records),
+        cmocka_unit_test(test_no_record_is_written_twice),
         cmocka_unit_test(test_contradictions_are_told),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_many_records_of_a_name),
         cmocka_unit_test(test_draft_without_room_is_as_it_was),
         cmocka_unit_test(test_special_rows_are_names),
     };
-    size_t count = 11 + tests_of_rows(tests + 11, test_row, rows, sizeof *rows, COUNT_OF(rows));
+    size_t count = 12 + tests_of_rows(tests + 12, test_row, rows, sizeof *rows, COUNT_OF(rows));
     return _cmocka_run_group_tests("local", tests, count, NULL, NULL);
 }

@@ -266,6 +266,25 @@ static void test_stale_answer_that_went_meanwhile_is_a_failure(void **state)
     end(t);
 }
 
+// It was there when its time came, and is gone before the client has it.
+static void test_stale_answer_that_goes_while_clients_are_told_is_a_failure(void **state)
+{
+    (void)state;
+    struct table *t = begin_stale((struct setup){0});
+    ask_waiting(t, 1, QUERY_OPT);
+    drain(t);
+    t->now_us += 1801000;
+    serve_expire(t->serve, t->now_us);
+    struct serve_flush flush = {.what = FLUSH_ALL};
+    while (serve_flush(t->serve, &flush, 1000))
+        continue;
+    drain(t);
+    struct sent reply = first_of(t, OUTGOING_REPLY);
+    assert_reply(&reply, 1, "1234 8182 " ONE_OPT ASK EDE("0016"));
+    assert_int_equal(counted(t, COUNTER_answers_failure), 1);
+    end(t);
+}
+
 // A worker that was kept from its work: what was due long ago comes all at once.
 static void test_leap_over_stale_and_deadline_tells_everybody_once(void **state)
 {
@@ -454,6 +473,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_unreachable_upstreams_give_the_stale_answer_at_once),
     cmocka_unit_test(test_stale_denial_is_given_for_all_types),
     cmocka_unit_test(test_stale_answer_that_went_meanwhile_is_a_failure),
+    cmocka_unit_test(test_stale_answer_that_goes_while_clients_are_told_is_a_failure),
     cmocka_unit_test(test_leap_over_stale_and_deadline_tells_everybody_once),
     cmocka_unit_test(test_silence_is_remembered_for_five_seconds_and_then_ten),
     cmocka_unit_test(test_word_of_the_upstream_is_remembered_with_its_reason),
