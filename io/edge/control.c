@@ -12,13 +12,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 60 };
+enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 60, BACKLOG = 128 };
 
 struct control {
     struct daemon *daemon;
-    struct MHD_Daemon *http;
+    struct http *http;
     int fd;
-    bool yielded; // the path is another process's
+    bool owned;       // the path is this process's to remove
+    struct stat made; // what is there then
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -209,14 +210,16 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
 
 // --- the socket ----------------------------------------------------------------------------------
 
-// Does somebody listen there?
-static bool is_alive(const struct sockaddr_un *address)
+// Is it a stream socket at which no process listens any more? Only that is known to be left over:
+// one of another type, or one that may not be asked, is somebody's.
+static bool is_dead(const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                errno == ECONNREFUSED;
     if (fd >= 0)
         close(fd);
-    return alive;
+    return dead;
 }
 
 // Binds; what a process that is no more has left there is put aside.
@@ -226,7 +229,7 @@ static int bind_at(int fd, const struct sockaddr_un *address)
     mode_t before = umask(S_IRWXO | S_IXUSR | S_IXGRP); // 0660, from its first moment on
     int error = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? -errno : 0;
     if (error == -EADDRINUSE && lstat(address->sun_path, &status) == 0 &&
-        S_ISSOCK(status.st_mode) && !is_alive(address) && unlink(address->sun_path) == 0)
+        S_ISSOCK(status.st_mode) && is_dead(address) && unlink(address->sun_path) == 0)
         error = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? -errno : 0;
     umask(before);
     return error;
@@ -236,11 +239,16 @@ static int listen_at(const struct sockaddr_un *address, int *fd)
 {
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int error = *fd < 0 ? -errno : bind_at(*fd, address);
-    if (error == 0 && listen(*fd, CONNECTIONS_MAX) != 0)
+    if (error == 0 && listen(*fd, BACKLOG) != 0)
         error = -errno;
     if (error < 0 && *fd >= 0)
         close(*fd);
     return error;
+}
+
+void control_own(struct control *control)
+{
+    control->owned = lstat(control->path, &control->made) == 0;
 }
 
 struct control *control_open(const char *path, int *fd, char why[static CONTROL_WHY_SIZE])
@@ -254,8 +262,11 @@ struct control *control_open(const char *path, int *fd, char why[static CONTROL_
         memcpy(address.sun_path, path, strlen(path) + 1);
         memcpy(control->path, path, strlen(path) + 1);
         control->fd = *fd;
-        error = *fd >= 0 ? 0 : listen_at(&address, &control->fd);
+        bool taken = *fd >= 0;
+        error = taken ? 0 : listen_at(&address, &control->fd);
         *fd = -1;
+        if (error == 0 && !taken)
+            control_own(control);
     }
     if (error == 0)
         return control;
@@ -277,13 +288,21 @@ bool control_start(struct control *control, struct daemon *daemon,
     return true;
 }
 
+// Whatever else may have been put there is not ours.
+static void path_remove(const struct control *control)
+{
+    struct stat status;
+    if (control->owned && lstat(control->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+        status.st_dev == control->made.st_dev && status.st_ino == control->made.st_ino)
+        (void)unlink(control->path);
+}
+
 void control_close(struct control *control)
 {
     if (!control)
         return;
     // Nobody is to connect to what ends.
-    if (!control->yielded)
-        (void)unlink(control->path);
+    path_remove(control);
     http_stop(control->http, control->fd);
     free(control);
 }
@@ -295,6 +314,6 @@ int control_fd(const struct control *control)
 
 void control_yield(struct control *control)
 {
-    control->yielded = true;
-    (void)MHD_quiesce_daemon(control->http);
+    control->owned = false;
+    http_yield(control->http);
 }

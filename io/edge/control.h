@@ -25,12 +25,17 @@ extern const struct order orders[]; // a row without a name ends them
 
 struct control; // opaque
 
-// Takes the path: mode 0660. NULL: `why` is a sentence. A socket that nobody listens at is put
-// aside. Where `*fd` is a socket that listens there (-1: none) it is taken instead. Nothing is
-// answered before control_start.
+// Takes the path: mode 0660. NULL: `why` is a sentence. A socket at which no process listens any
+// more is removed first. Where `*fd` is a socket that listens there (-1: none) it is taken instead,
+// and the path is still that of the process before. Nothing is answered before control_start.
 #define CONTROL_WHY_SIZE 400
 [[nodiscard]] struct control *control_open(const char *path, int *fd,
                                            char why[static CONTROL_WHY_SIZE]);
+
+// The path is this process's from now on: control_close removes the socket there, if it is still
+// the same one. So it is from the start where control_open has made it.
+void control_own(struct control *control);
+
 [[nodiscard]] bool control_start(struct control *control, struct daemon *daemon,
                                  char why[static CONTROL_WHY_SIZE]);
 void control_close(struct control *control);

@@ -191,12 +191,22 @@ bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
 
 // --- life ----------------------------------------------------------------------------------------
 
-// Does something whose report nobody reads.
+static ssize_t octets_discard(void *cookie, const char *octets, size_t len)
+{
+    (void)cookie;
+    (void)octets;
+    return (ssize_t)len;
+}
+
+// Does something whose report nobody reads. It needs no descriptor: it is done, and logged, when
+// the process has none left too.
 static void do_silently(struct daemon *d, bool (*what)(struct daemon *d, FILE *report))
 {
-    FILE *nowhere = fopen("/dev/null", "w");
-    if (!nowhere)
+    FILE *nowhere = fopencookie(NULL, "w", (cookie_io_functions_t){.write = octets_discard});
+    if (!nowhere) {
+        log_writef(&d->log, LOG_ERROR, "not done", "reason", "%s", strerror(errno));
         return;
+    }
     (void)what(d, nowhere); // the log has it
     fclose(nowhere);
 }
@@ -369,9 +379,10 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
 {
     const char *user = settings_of(d)->server_user.text;
     const char *control = settings_of(d)->control_socket.text;
-    if (*control && privileges_give(user, control) != 0) {
+    int error = *control ? privileges_give(user, control) : 0;
+    if (error < 0) {
         snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give the control socket to %s: %s", user,
-                 strerror(errno));
+                 error == -EPERM ? "it is not the socket that was made" : strerror(-error));
         return -1;
     }
     return privileges_drop(user, why);
@@ -476,8 +487,7 @@ static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
     int none = -1;
     int *from_stats = in && address_equal(stats, &in->stats) ? &in->stats_fd : &none;
     int *from_control = in && strcmp(control, in->control) == 0 ? &in->control_fd : &none;
-    if (stats->family != ADDRESS_NONE &&
-        !(d->stats = stats_open(stats, from_stats, settings_of(d)->stats_top, why)))
+    if (stats->family != ADDRESS_NONE && !(d->stats = stats_open(settings_of(d), from_stats, why)))
         return false;
     return !*control || (d->control = control_open(control, from_control, why));
 }

@@ -159,6 +159,8 @@ void before_drop(struct daemon *d)
 void before_replaced(struct daemon *d)
 {
     upgrade_started(d->before_fd);
+    if (d->control)
+        control_own(d->control);
     const char *path = d->inheritance->control;
     if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0)
         (void)unlink(path); // nobody listens there any more

@@ -5,13 +5,26 @@
 
 // What the servers of ouzel that speak HTTP share, the stats address and the control socket: each
 // is a libmicrohttpd with a thread of its own that answers one request after the other.
+//
+// There are never more than `connections_max` connections. One more closes the connection that
+// has been idle longest, of the peer address that has the most: so whoever opens connections and
+// says nothing closes his own, and delays nobody's request.
 
-// Has `take` called for what comes to the listening socket. NULL: there is no memory or no thread.
-// http_stop ends it, where it was started (not NULL), and closes the socket.
-[[nodiscard]] struct MHD_Daemon *http_start(int fd, unsigned connections_max, unsigned idle_s,
-                                            MHD_AccessHandlerCallback take, void *context);
+struct http; // opaque
 
-void http_stop(struct MHD_Daemon *http, int fd);
+#define HTTP_CONNECTIONS_MAX 64
+
+// Has `take` called for what comes to the listening socket, with up to `connections_max` (at most
+// HTTP_CONNECTIONS_MAX) connections, each closed after `idle_s` seconds of silence. NULL: there is
+// no memory or no thread; the socket is then still the caller's to close.
+[[nodiscard]] struct http *http_start(int fd, unsigned connections_max, unsigned idle_s,
+                                      MHD_AccessHandlerCallback take, void *context);
+
+// Takes no more connections. The others go on, and the socket stays open.
+void http_yield(struct http *http);
+
+// Ends the server, where it was started (not NULL), and closes the socket.
+void http_stop(struct http *http, int fd);
 
 // For the head of `take`, with its own arguments: true once the request is there as a whole. What
 // came in its body is passed over, as nothing here takes one. Until then `take` returns MHD_YES;

@@ -2,6 +2,7 @@
 #include "io/edge/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,7 +37,19 @@ int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE])
 int privileges_give(const char *user, const char *path)
 {
     const struct passwd *entry = *user ? getpwnam(user) : NULL;
-    return entry ? chown(path, entry->pw_uid, entry->pw_gid) : 0;
+    struct stat stat;
+    if (!entry || entry->pw_uid == geteuid())
+        return 0;
+    int error = 0, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) != 0)
+        error = -errno;
+    else if (!S_ISSOCK(stat.st_mode) || stat.st_uid != geteuid() || stat.st_nlink != 1)
+        error = -EPERM;
+    else if (fchownat(fd, "", entry->pw_uid, entry->pw_gid, AT_EMPTY_PATH) != 0)
+        error = -errno;
+    if (fd >= 0)
+        close(fd);
+    return error;
 }
 
 static int fails(char why[static PRIVILEGES_WHY_SIZE], const char *what, const char *user)

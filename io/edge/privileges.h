@@ -15,5 +15,8 @@
 // Is there such a user? 0, or -1 with a sentence.
 [[nodiscard]] int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE]);
 
-// Gives a file to the user.
+// Gives the socket at `path`, which this process has just made, to the user; "": to nobody. The
+// user may own the directory and have put something else in its place meanwhile: a link is not
+// followed, and what is no socket of this process's user, or has a second name, is left alone. 0 or
+// a negative errno, -EPERM for such.
 [[nodiscard]] int privileges_give(const char *user, const char *path);

@@ -3,6 +3,7 @@
 
 #include "core/forward/upstream.h"
 #include "io/edge/http.h"
+#include "io/edge/http_host.h"
 #include "io/edge/process_stats.h"
 #include "io/edge/report.h"
 #include "io/edge/stats_page.h"
@@ -15,14 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15 };
+enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15, BACKLOG = 1024 };
 
 struct stats {
     struct engine *engine;
-    struct MHD_Daemon *daemon;
+    struct http *http;
     int fd;
-    bool top;     // who asks most is told
-    bool unready; // nobody should come; atomic
+    bool top;               // who asks most is told
+    struct text_list hosts; // names by which it may be asked; its own copy
+    bool unready;           // nobody should come; atomic
     time_t started;
 };
 
@@ -360,6 +362,34 @@ static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Conne
                         resource->type, body, len);
 }
 
+// The settings may have given way to others by the time of a request, so the list is copied.
+static int hosts_copy(struct text_list *to, const struct text_list *from)
+{
+    to->items = calloc(from->count + 1, sizeof *to->items);
+    while (to->items && to->count < from->count) {
+        to->items[to->count].text = strdup(from->items[to->count].text);
+        if (!to->items[to->count].text)
+            return -ENOMEM;
+        to->count++;
+    }
+    return to->items ? 0 : -ENOMEM;
+}
+
+static void stats_free(struct stats *stats)
+{
+    while (stats->hosts.count > 0)
+        free(stats->hosts.items[--stats->hosts.count].text);
+    free(stats->hosts.items);
+    free(stats);
+}
+
+static bool is_for_us(const struct stats *stats, struct MHD_Connection *connection)
+{
+    return http_host_allowed(
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
+        &stats->hosts);
+}
+
 static enum MHD_Result request(void *context, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *upload,
                                size_t *upload_len, void **state)
@@ -369,6 +399,10 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
     (void)upload;
     if (!http_is_whole(upload_len, state))
         return MHD_YES;
+    if (!is_for_us(stats, connection))
+        return http_respond_text(connection, MHD_HTTP_MISDIRECTED_REQUEST,
+                                 "this server is asked by its address, as localhost, or by a name "
+                                 "of the setting stats.hosts\n");
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
@@ -391,7 +425,7 @@ static int listen_on(const struct address *address)
         return -errno;
     int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, (const struct sockaddr *)&local, len) != 0 || listen(fd, CONNECTIONS_MAX) != 0) {
+        bind(fd, (const struct sockaddr *)&local, len) != 0 || listen(fd, BACKLOG) != 0) {
         int error = -errno;
         close(fd);
         return error;
@@ -399,23 +433,25 @@ static int listen_on(const struct address *address)
     return fd;
 }
 
-struct stats *stats_open(const struct address *address, int *fd, bool top,
-                         char why[static STATS_WHY_SIZE])
+struct stats *stats_open(const struct settings *settings, int *fd, char why[static STATS_WHY_SIZE])
 {
+    const struct address *address = &settings->stats_listen;
     struct stats *stats = calloc(1, sizeof *stats);
-    if (!stats) {
+    if (!stats || hosts_copy(&stats->hosts, &settings->stats_hosts) < 0) {
+        if (stats)
+            stats_free(stats);
         snprintf(why, STATS_WHY_SIZE, "no memory for the stats server");
         return NULL;
     }
     stats->started = time(NULL);
-    stats->top = top;
+    stats->top = settings->stats_top;
     stats->fd = *fd >= 0 ? *fd : listen_on(address);
     *fd = -1;
     if (stats->fd < 0) {
         char text[ADDRESS_TEXT_MAX];
         address_format(address, text);
         snprintf(why, STATS_WHY_SIZE, "cannot serve stats on %s: %s", text, strerror(-stats->fd));
-        free(stats);
+        stats_free(stats);
         return NULL;
     }
     return stats;
@@ -424,8 +460,8 @@ struct stats *stats_open(const struct address *address, int *fd, bool top,
 bool stats_start(struct stats *stats, struct engine *engine, char why[static STATS_WHY_SIZE])
 {
     stats->engine = engine;
-    stats->daemon = http_start(stats->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, request, stats);
-    if (!stats->daemon) {
+    stats->http = http_start(stats->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, request, stats);
+    if (!stats->http) {
         snprintf(why, STATS_WHY_SIZE, "cannot start the stats server");
         return false;
     }
@@ -436,8 +472,8 @@ void stats_close(struct stats *stats)
 {
     if (!stats)
         return;
-    http_stop(stats->daemon, stats->fd);
-    free(stats);
+    http_stop(stats->http, stats->fd);
+    stats_free(stats);
 }
 
 int stats_fd(const struct stats *stats)
@@ -452,5 +488,5 @@ void stats_unready(struct stats *stats)
 
 void stats_yield(struct stats *stats)
 {
-    (void)MHD_quiesce_daemon(stats->daemon);
+    http_yield(stats->http);
 }

@@ -13,10 +13,10 @@ struct stats; // opaque
 
 #define STATS_WHY_SIZE 256
 
-// Binds the address, unless `*fd` is a socket that listens there (-1: none), which is taken then.
-// NULL: `why` is a sentence that names it. Nothing is answered before stats_start, so that a taken
-// port is found before the engine starts.
-[[nodiscard]] struct stats *stats_open(const struct address *address, int *fd, bool top,
+// Goes by the settings' section stats. Binds the address, unless `*fd` is a socket that listens
+// there (-1: none), which is taken then. NULL: `why` is a sentence that names it. Nothing is
+// answered before stats_start, so that a taken port is found before the engine starts.
+[[nodiscard]] struct stats *stats_open(const struct settings *settings, int *fd,
                                        char why[static STATS_WHY_SIZE]);
 [[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine,
                                char why[static STATS_WHY_SIZE]);

@@ -2,6 +2,7 @@
 """Other settings for a daemon that goes on: SIGHUP."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -36,6 +37,18 @@ class Reload(Case):
                              ['192.0.2.1'])
         self.assertEqual(rdata_texts(ask(ouzel.server, 'kept.example')), ['192.0.2.1'])
         self.assert_balance(ouzel)
+
+    def test_without_descriptors(self):
+        """It cannot read a file then, nor open /dev/null, and says so."""
+        ouzel = self.start({'forward': [{'zone': '.', 'to': [str(self.upstream())]}]})
+        limits = resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        ouzel.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: 'not reloaded' in ouzel.output()))
+        self.assertIn('Too many open files', ouzel.output())
+        resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE, limits)
+        ouzel.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()))
 
     def test_question_that_waits_is_answered(self):
         first = self.upstream(lambda asked: asked.send(asked.reply(), delay=1.0))

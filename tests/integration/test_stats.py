@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The stats address: /metrics, /stats.json and /healthz, and that the counters balance."""
 
+import contextlib
 import http.client
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -108,6 +110,43 @@ class Stats(Case):
         ask(process.server, 'a.example')
         self.assertEqual(process.http('/top.json')[0], 404)
         self.assertEqual(process.http('/stats.json')[0], 200)
+
+    def get(self, path, host):
+        """The status of a request with this Host header; None: without one."""
+        connection = http.client.HTTPConnection(*self.process.stats, timeout=5)
+        self.addCleanup(connection.close)
+        connection.putrequest('GET', path, skip_host=True)
+        if host:
+            connection.putheader('Host', host)
+        else:
+            connection._http_vsn_str = 'HTTP/1.0'  # pylint: disable=protected-access
+        connection.endheaders()
+        return connection.getresponse().status
+
+    def test_host_of_another(self):
+        """A page from elsewhere whose name leads here (DNS rebinding) learns nothing."""
+        address, port = self.process.stats
+        for path in '/metrics', '/top.json', '/':
+            for host in f'{address}:{port}', 'localhost', f'localhost:{port}', '[::1]:9053':
+                self.assertEqual(self.get(path, host), 200, (path, host))
+            for host in 'evil.example', f'evil.example:{port}', f'{address}.evil.example':
+                self.assertEqual(self.get(path, host), 421, (path, host))
+        self.process = self.ouzel(self.fake, settings={'stats': {'hosts': ['ouzel.example']}})
+        self.assertEqual(self.get('/metrics', 'Ouzel.Example:80'), 200)
+        self.assertEqual(self.get('/metrics', 'evil.example'), 421)
+
+    def test_silent_connections_delay_nobody(self):
+        """Nor such as send half a request, nor those that were answered and stay."""
+        for said in (b'', b'GET /metrics HTTP/1.1\r\n',
+                     b'GET /healthz HTTP/1.1\r\nHost: ::1\r\n\r\n'):
+            with contextlib.ExitStack() as stack:
+                for _ in range(150):
+                    sock = stack.enter_context(socket.create_connection(self.process.stats, 5))
+                    with contextlib.suppress(OSError):
+                        sock.sendall(said)
+                start = time.monotonic()
+                self.assertEqual(self.process.http('/healthz')[0], 200)
+                self.assertLess(time.monotonic() - start, 2 * harness.PATIENCE)
 
     def test_healthz(self):
         self.assertEqual(self.process.http('/healthz')[0], 200)

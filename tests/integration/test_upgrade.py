@@ -85,6 +85,7 @@ class Upgrade(Case):
         children = subprocess.run(['ps', '--no-headers', '--ppid', str(pid)], capture_output=True,
                                   text=True, check=False).stdout
         self.assertEqual(children, '')
+        self.assertTrue(os.path.exists(self.control), 'its control socket is gone')
         for number in range(8):
             self.assert_status(ask(ouzel.server, f'after{number}.example'), 'NOERROR')
         self.assert_balance(ouzel)
