@@ -320,27 +320,26 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     struct serve_item *item = lookup->item;
     struct forward *f = &s->forward;
     struct pending *pending = pending_find(&f->pending, &lookup->key);
-    uint16_t share = pending_share(&item->client.from);
     bool fresh = !pending;
     if (pending && pending->probe && answered_failed(s, now_us, lookup, pending->zone, out))
         return;
-    if (fresh && !pending_share_left(&f->pending, share)) {
-        drop(s, item, COUNTER_drops_client_share);
-        return;
-    }
-    if (fresh)
+    bool share_left = pending_share_left(&f->pending, pending, &item->client.from);
+    if (fresh && share_left)
         pending = question_begin(s, now_us, lookup, out);
+    if (!pending && !share_left)
+        drop(s, item, COUNTER_drops_client_share);
     if (!pending)
         return;
     pending->has_stale |= lookup->stale;
     struct waiter *waiter = NULL;
     if (!stale_is_due(s, now_us, pending) || !answered_stale(s, now_us, lookup, out)) {
-        waiter = waiter_add(&f->pending, pending, share);
+        if (share_left)
+            waiter = waiter_add(&f->pending, pending, &item->client.from);
         item->verdict = SERVE_WAITING;
         if (waiter)
             waiter_fill(waiter, &item->client, &lookup->query, now_us);
         else
-            drop(s, item, COUNTER_drops_waiters_full);
+            drop(s, item, share_left ? COUNTER_drops_waiters_full : COUNTER_drops_client_share);
         forward_adopt(pending, now_us);
     } else if (!fresh) {
         probe(s, now_us, pending->zone);

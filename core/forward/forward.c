@@ -30,7 +30,9 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->config = *config;
     rng_seed(&f->rng, seed);
     wheel_init(&f->wheel, now_us);
-    pending_init(&f->pending, at, config->pending_max);
+    uint64_t shares_seed[2];
+    rng_bytes(&f->rng, (uint8_t *)shares_seed, sizeof shares_seed);
+    pending_init(&f->pending, at, config->pending_max, shares_seed);
     at += pending_size(config->pending_max);
     stream_init(&f->streams, at, config->streams_max);
     at += stream_size(config->streams_max);

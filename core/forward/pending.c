@@ -14,10 +14,11 @@ size_t pending_size(uint32_t size)
 {
     return size * (sizeof(struct pending *) + sizeof(struct pending) +
                    WAITERS_PER_QUESTION * sizeof(struct waiter) +
-                   ATTEMPTS_PER_QUESTION * sizeof(struct attempt));
+                   ATTEMPTS_PER_QUESTION * sizeof(struct attempt)) +
+           share_size(size * WAITERS_PER_QUESTION);
 }
 
-void pending_init(struct pending_table *table, void *memory, uint32_t size)
+void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2])
 {
     assert(size > 0 && (size & (size - 1)) == 0);
     memset(memory, 0, pending_size(size));
@@ -27,6 +28,7 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size)
 
     *table = (struct pending_table){.size = size, .chain_mask = size - 1};
     table->chains = (struct pending **)(attempts + size * ATTEMPTS_PER_QUESTION);
+    share_init(&table->shares, table->chains + size, size * WAITERS_PER_QUESTION, seed);
     for (uint32_t i = size; i-- > 0;) {
         all[i].next = table->free;
         table->free = &all[i];
@@ -90,29 +92,46 @@ void pending_free(struct pending_table *table, struct pending *pending)
     table->count--;
 }
 
-uint16_t pending_share(const struct address *client)
+// Is so much of so many too much for one network?
+static bool is_hogged(uint32_t used, uint32_t held, uint32_t size)
 {
-    uint64_t network = load_be32(client->ip);
-    if (client->family != ADDRESS_IPV4)
-        network = network << 24 | load_be32(client->ip + 4) >> 8;
-    // The uppermost bits of the product depend on all of the network's (Knuth, TAOCP 6.4).
-    return (uint16_t)(network * 0x9e3779b97f4a7c15u >> 48) / (65536 / PENDING_SHARES);
+    return used >= size / 2 && held > size / PENDING_SHARE;
 }
 
-bool pending_share_left(const struct pending_table *table, uint16_t share)
+// Waiters of one network at one question, of which there are PENDING_PER_QUESTION_MAX at most.
+static uint32_t held_at(const struct pending *pending, uint32_t share)
 {
-    return table->count < table->size / 2 || table->shares[share] <= table->size / 4;
+    uint32_t held = 0;
+    for (const struct waiter *waiter = pending->waiters; waiter; waiter = waiter->next)
+        held += waiter->share == share;
+    return held;
 }
 
-struct waiter *waiter_add(struct pending_table *table, struct pending *pending, uint16_t share)
+bool pending_share_left(const struct pending_table *table, const struct pending *pending,
+                        const struct address *client)
+{
+    uint32_t share = share_find(&table->shares, client);
+    if (share == SHARE_NONE)
+        return true;
+    uint32_t held = table->shares.shares[share].held;
+    if (is_hogged(table->waiter_count, held, table->size * WAITERS_PER_QUESTION))
+        return false;
+    if (!pending)
+        return !is_hogged(table->count, held, table->size);
+    // Few questions have so many that it has to be counted.
+    return pending->waiter_count < PENDING_PER_QUESTION_MAX / 2 ||
+           held_at(pending, share) <= PENDING_PER_QUESTION_MAX / PENDING_SHARE;
+}
+
+struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
+                          const struct address *client)
 {
     struct waiter *waiter = table->free_waiters;
     if (!waiter || pending->waiter_count >= PENDING_PER_QUESTION_MAX)
         return NULL;
     table->free_waiters = waiter->next;
     table->waiter_count++;
-    table->shares[share]++;
-    waiter->share = share;
+    waiter->share = share_take(&table->shares, client);
     waiter->next = NULL;
     *pending->waiters_end = waiter;
     pending->waiters_end = &waiter->next;
@@ -129,7 +148,7 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     if (!pending->waiters)
         pending->waiters_end = &pending->waiters;
     pending->waiter_count--;
-    table->shares[waiter->share]--;
+    share_give(&table->shares, waiter->share);
     waiter->next = table->free_waiters;
     table->free_waiters = waiter;
     table->waiter_count--;

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/address.h"
 #include "core/forward/plan.h"
 #include "core/forward/wheel.h"
+#include "core/share.h"
 #include "core/wire/key.h"
 
 // The questions that wait for an upstream: one entry for each question (equal questions share it,
 // which RFC 5452 5 asks for), the clients that wait for it, and the attempts to get it answered.
 // Three tables of fixed size, taken from and given back to free lists; each says when it is full.
+// What a client network may take of the questions, of the waiters and of the waiters of one
+// question has bounds as soon as half of them are gone.
 //
 // An attempt may outlive its question: what was sent and is not answered yet when another attempt
 // was is an orphan. Its reply is of no use to anybody but tells how long the upstream took; that it
 // never comes tells that it got lost.
 
 #define PENDING_PER_QUESTION_MAX 256 // waiters of one question
-#define PENDING_SHARES           4096
+#define PENDING_SHARE            4   // one network may have one part in so many
 
 // Where a query came from: all that is needed to send the answer back.
 struct client {
@@ -32,7 +34,7 @@ struct waiter {
     uint64_t since_us;
     struct client client;
     struct name_case spelling;
-    uint16_t share; // of the client's network
+    uint32_t share; // of the client's network
     uint16_t id;
     uint16_t udp_size;
     uint8_t flags; // the query header's third octet
@@ -141,12 +143,12 @@ struct pending_table {
     struct attempt *free_attempts;
     struct attempt *oldest_orphan;
     struct attempt *youngest_orphan;
-    uint16_t shares[PENDING_SHARES]; // waiters of each client network
+    struct share_table shares; // waiters of each client network
 };
 
 // Octets for a table of `size` questions (a power of two).
 [[nodiscard]] size_t pending_size(uint32_t size);
-void pending_init(struct pending_table *table, void *memory, uint32_t size);
+void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2]);
 
 [[nodiscard]] struct pending *pending_find(const struct pending_table *table,
                                            const struct key *key);
@@ -161,16 +163,16 @@ void pending_unlink(struct pending_table *table, struct pending *pending);
 // Gives the question back; it must be unlinked, without waiters, attempts and timers.
 void pending_free(struct pending_table *table, struct pending *pending);
 
-// Which share of the table a client takes from: that of its /32 or /56.
-[[nodiscard]] uint16_t pending_share(const struct address *client);
-
-// May a client of this share have another waiter? Where the table is half empty everybody may; else
-// whoever has less than a quarter of it.
-[[nodiscard]] bool pending_share_left(const struct pending_table *table, uint16_t share);
+// May this client have another waiter, at this question or at one that is yet to be asked (NULL)?
+// Where half of the questions, of the waiters or of the waiters of this question are there, a
+// network (core/share.h) that has more than a PENDING_SHARE of them may not. Before that anybody
+// may.
+[[nodiscard]] bool pending_share_left(const struct pending_table *table,
+                                      const struct pending *pending, const struct address *client);
 
 // Attaches a client; NULL when the question or the table has no place left.
 [[nodiscard]] struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
-                                        uint16_t share);
+                                        const struct address *client);
 
 // Detaches the first waiter (the first come), or returns NULL. It is valid until the next
 // waiter_add.

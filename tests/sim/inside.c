@@ -161,8 +161,8 @@ static const char *free_check(const struct pending_table *table, const struct co
         waiters++;
     for (const struct attempt *a = table->free_attempts; a; a = a->next)
         attempts++;
-    for (unsigned i = 0; i < PENDING_SHARES; i++)
-        shares += table->shares[i];
+    for (uint32_t i = 0; i < WAITERS_PER_QUESTION * table->size; i++)
+        shares += table->shares.shares[i].held;
     if (n->pendings != table->count || n->pendings + pendings != table->size)
         return "questions are counted wrongly";
     if (n->waiters != table->waiter_count || shares != n->waiters ||

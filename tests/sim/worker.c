@@ -226,8 +226,8 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
     if (asked->expect == EXPECT_DROP)
         return;
     sim->tally.dropped_full++;
-    bool full = table->count >= table->size / 2 || !table->free_waiters ||
-                (q->asking && sim->askings[q->asking - 1].waiting >= PENDING_PER_QUESTION_MAX);
+    bool full = table->count >= table->size / 2 || table->waiter_count >= 2 * table->size ||
+                (q->asking && sim->askings[q->asking - 1].waiting >= PENDING_PER_QUESTION_MAX / 2);
     if (!full || asked->expect != EXPECT_ANSWER)
         sim_fail(sim, "query %u is dropped without a reason", number);
 }

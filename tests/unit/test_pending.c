@@ -14,8 +14,27 @@ static struct bench begin(uint32_t size)
     struct bench bench = {.memory = malloc(pending_size(size))};
     assert_non_null(bench.memory);
     memset(bench.memory, 0xa5, pending_size(size));
-    pending_init(&bench.table, bench.memory, size);
+    pending_init(&bench.table, bench.memory, size, (uint64_t[2]){1, 2});
     return bench;
+}
+
+// A client whose network has this number.
+static struct address client_of(unsigned number)
+{
+    return (struct address){
+        .ip = {10, 0, (uint8_t)(number >> 8), (uint8_t)number}, .port = 1, .family = ADDRESS_IPV4};
+}
+
+static struct waiter *add(struct bench *b, struct pending *pending, unsigned number)
+{
+    struct address client = client_of(number);
+    return waiter_add(&b->table, pending, &client);
+}
+
+static bool share_left(const struct bench *b, const struct pending *pending, unsigned number)
+{
+    struct address client = client_of(number);
+    return pending_share_left(&b->table, pending, &client);
 }
 
 static void end(struct bench *bench)
@@ -131,7 +150,7 @@ static void test_unlinked_question_keeps_its_waiters(void **state)
     struct key key = key_of(1, 4);
     struct pending *first = pending_add(&b.table, &key);
     assert_non_null(first);
-    struct waiter *waiter = waiter_add(&b.table, first, 0);
+    struct waiter *waiter = add(&b, first, 0);
     assert_non_null(waiter);
     waiter->id = 77;
     pending_unlink(&b.table, first);
@@ -159,7 +178,7 @@ static void test_waiters_come_out_in_the_order_they_came_in(void **state)
     uint64_t seed = 1;
     for (unsigned i = 0; i < 20000; i++) {
         if (test_random(&seed) % 2) {
-            struct waiter *waiter = waiter_add(&b.table, pending, 7);
+            struct waiter *waiter = add(&b, pending, 7);
             bool full = (uint16_t)(in - out) == PENDING_PER_QUESTION_MAX;
             assert_int_equal(waiter == NULL, full);
             if (waiter)
@@ -172,7 +191,8 @@ static void test_waiters_come_out_in_the_order_they_came_in(void **state)
         }
         assert_int_equal(pending->waiter_count, (uint16_t)(in - out));
         assert_int_equal(b.table.waiter_count, (uint16_t)(in - out));
-        assert_int_equal(b.table.shares[7], (uint16_t)(in - out));
+        struct address seven = client_of(7);
+        assert_int_equal(share_held(&b.table.shares, &seven), (uint16_t)(in - out));
     }
     end(&b);
 }
@@ -186,7 +206,7 @@ static void test_limits_of_waiters_of_a_question_and_of_all(void **state)
         struct pending *pending = pending_add(&b.table, &key);
         assert_non_null(pending);
         unsigned count = 0;
-        while (waiter_add(&b.table, pending, 7))
+        while (add(&b, pending, 7))
             count++;
         assert_int_equal(count, i < 2 ? PENDING_PER_QUESTION_MAX : 0);
     }
@@ -281,51 +301,6 @@ static void test_questions_stand_in_the_order_they_came(void **state)
     }
 }
 
-static struct address address_of(const char *text)
-{
-    struct address address;
-    assert_true(address_parse(&address, text, strlen(text), 53));
-    return address;
-}
-
-// A household has one IPv4 address or a /56.
-static void test_share_is_that_of_a_household(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *a, *b;
-        bool same;
-    } rows[] = {
-        {"192.0.2.1:1000", "192.0.2.1:2000", true},
-        {"192.0.2.1", "192.0.2.2", false},
-        {"10.0.0.1", "11.0.0.1", false},
-        {"[2001:db8:0:1ff::1]:53", "[2001:db8:0:100:ffff::9]:99", true},
-        {"2001:db8:0:100::1", "2001:db8:0:200::1", false},
-        {"2001:db8::1", "3001:db8::1", false},
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct address a = address_of(rows[i].a), b = address_of(rows[i].b);
-        assert_in_range(pending_share(&a), 0, PENDING_SHARES - 1);
-        assert_int_equal(pending_share(&a) == pending_share(&b), rows[i].same);
-    }
-    // Neighbours spread over the shares.
-    for (unsigned family = 0; family < 2; family++) {
-        bool seen[PENDING_SHARES] = {0};
-        unsigned shares = 0;
-        for (unsigned i = 0; i < 1000; i++) {
-            struct address address = {.ip = {10, 1, (uint8_t)(i >> 8), (uint8_t)i},
-                                      .family = ADDRESS_IPV4};
-            if (family == 1)
-                address = (struct address){
-                    .ip = {0x20, 1, 0xd, 0xb8, 0, (uint8_t)(i >> 8), (uint8_t)i, 9},
-                    .family = ADDRESS_IPV6};
-            shares += !seen[pending_share(&address)];
-            seen[pending_share(&address)] = true;
-        }
-        assert_in_range(shares, 800, 1000);
-    }
-}
-
 // A table of 16 is half full with 8 questions; from then on 4 waiters are a quarter of it.
 static void test_share_is_bounded_where_the_table_is_half_full(void **state)
 {
@@ -333,28 +308,77 @@ static void test_share_is_bounded_where_the_table_is_half_full(void **state)
     struct bench b = begin(16);
     struct pending *pending = NULL;
     for (unsigned i = 0; i < 8; i++) {
-        assert_true(pending_share_left(&b.table, 5));
+        assert_true(share_left(&b, NULL, 5));
         struct key key = key_of(i, 4);
         pending = pending_add(&b.table, &key);
         assert_non_null(pending);
-        assert_non_null(waiter_add(&b.table, pending, i < 5 ? 5 : 6));
+        assert_non_null(add(&b, pending, i < 5 ? 5 : 6));
     }
-    assert_false(pending_share_left(&b.table, 5)); // has five
-    assert_true(pending_share_left(&b.table, 6));  // has three
-    assert_true(pending_share_left(&b.table, 7));
-    assert_non_null(waiter_add(&b.table, pending, 6));
-    assert_true(pending_share_left(&b.table, 6));
-    assert_non_null(waiter_add(&b.table, pending, 6));
-    assert_false(pending_share_left(&b.table, 6));
+    assert_false(share_left(&b, NULL, 5)); // has five
+    assert_true(share_left(&b, NULL, 6));  // has three
+    assert_true(share_left(&b, NULL, 7));
+    assert_true(share_left(&b, pending, 5)); // what is asked already takes no room there
+    assert_non_null(add(&b, pending, 6));
+    assert_true(share_left(&b, NULL, 6));
+    assert_non_null(add(&b, pending, 6));
+    assert_false(share_left(&b, NULL, 6));
     assert_non_null(waiter_take(&b.table, pending));
-    assert_true(pending_share_left(&b.table, 6));
+    assert_true(share_left(&b, NULL, 6));
     // A question that has ended and is not done with still takes its place.
     pending_unlink(&b.table, pending);
-    assert_false(pending_share_left(&b.table, 5));
+    assert_false(share_left(&b, NULL, 5));
     while (waiter_take(&b.table, pending))
         continue;
     pending_free(&b.table, pending);
-    assert_true(pending_share_left(&b.table, 5));
+    assert_true(share_left(&b, NULL, 5));
+    end(&b);
+}
+
+// Of 64 waiters one network gets half, until others have some and it has no more than a quarter.
+static void test_share_of_all_waiters_is_bounded(void **state)
+{
+    (void)state;
+    struct bench b = begin(16);
+    struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
+    struct pending *first = pending_add(&b.table, &keys[0]);
+    struct pending *second = pending_add(&b.table, &keys[1]);
+    assert_non_null(first);
+    assert_non_null(second);
+    unsigned count = 0;
+    for (; share_left(&b, count % 2 ? first : second, 5); count++)
+        assert_non_null(add(&b, count % 2 ? first : second, 5));
+    assert_int_equal(count, 32);
+    assert_false(share_left(&b, NULL, 5));
+    for (count = 0; share_left(&b, first, 6); count++)
+        assert_non_null(add(&b, first, 6));
+    assert_int_equal(count, 17); // a quarter, and the one that it was not above before
+    assert_true(share_left(&b, first, 7));
+    assert_true(share_left(&b, NULL, 7));
+    end(&b);
+}
+
+// The same of one question's 256.
+static void test_share_of_the_waiters_of_a_question_is_bounded(void **state)
+{
+    (void)state;
+    struct bench b = begin(1024);
+    struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
+    struct pending *first = pending_add(&b.table, &keys[0]);
+    struct pending *second = pending_add(&b.table, &keys[1]);
+    assert_non_null(first);
+    assert_non_null(second);
+    unsigned count = 0;
+    for (; share_left(&b, first, 5); count++)
+        assert_non_null(add(&b, first, 5));
+    assert_int_equal(count, PENDING_PER_QUESTION_MAX / 2);
+    assert_true(share_left(&b, second, 5));
+    for (count = 0; share_left(&b, first, 6); count++)
+        assert_non_null(add(&b, first, 6));
+    assert_int_equal(count, PENDING_PER_QUESTION_MAX / 4 + 1);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_true(share_left(&b, first, 100 + i));
+        assert_non_null(add(&b, first, 100 + i));
+    }
     end(&b);
 }
 
@@ -449,7 +473,8 @@ int main(void)
         cmocka_unit_test(test_limits_of_waiters_of_a_question_and_of_all),
         cmocka_unit_test(test_attempts_are_latest_first_and_freed_in_any_order),
         cmocka_unit_test(test_questions_stand_in_the_order_they_came),
-        cmocka_unit_test(test_share_is_that_of_a_household),
+        cmocka_unit_test(test_share_of_all_waiters_is_bounded),
+        cmocka_unit_test(test_share_of_the_waiters_of_a_question_is_bounded),
         cmocka_unit_test(test_share_is_bounded_where_the_table_is_half_full),
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_random_questions_match_a_list),

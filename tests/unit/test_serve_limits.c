@@ -135,15 +135,60 @@ static void test_question_has_at_most_256_waiters(void **state)
     end(t);
 }
 
+// Who asks one slow name again and again leaves room for others who ask it, and who does so with
+// many names leaves them room for theirs.
+static void test_equal_queries_of_one_client_leave_room_for_others(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.pending_max = 128}); // 512 waiters
+    for (unsigned i = 0; i < 300; i++)
+        (void)ask_number(t, 1, 0);
+    assert_counted(t, "queries 300 drops_client_share 172");
+    for (uint8_t host = 2; host < 7; host++)
+        assert_int_equal(ask_number(t, host, 0).verdict, SERVE_WAITING);
+    for (unsigned i = 0; i < 20 * 50; i++)
+        (void)ask_number(t, 1, 1 + i % 20);
+    assert_int_equal(gauge(t, COUNTER_waiters), 0); // told with the next draining
+    drain(t);
+    assert_int_equal(gauge(t, COUNTER_waiters), 256);
+    for (uint8_t host = 2; host < 16; host++)
+        assert_int_equal(ask_number(t, host, 100 + host).verdict, SERVE_WAITING);
+    drain(t);
+    end(t);
+}
+
+// A port that answers whatever it gets with what is no query is told so for a while, and no more.
+static void test_loop_of_errors_ends(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    for (unsigned i = 0; i < ERROR_LOOP_MAX; i++)
+        assert_int_equal(ask(t, 1, "2021 2223 2425 2627 2829 2a2b 2c2d2e2f").verdict,
+                         SERVE_ANSWERED);
+    for (unsigned i = 0; i < 10; i++) {
+        t->now_us += ERROR_LOOP_QUIET_US - 1;
+        assert_int_equal(ask(t, 1, "2021 2223 2425 2627 2829 2a2b 2c2d2e2f").verdict,
+                         SERVE_DROPPED);
+    }
+    assert_counted(t, "queries 60 answers_error 50 drops_error_loop 10");
+    // Others are not concerned, nor is what it asks well.
+    assert_int_equal(ask(t, 2, "2021 2223 2425 2627 2829 2a2b 2c2d2e2f").verdict, SERVE_ANSWERED);
+    assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
+    drain(t);
+    t->now_us += ERROR_LOOP_QUIET_US;
+    assert_int_equal(ask(t, 1, "2021 2223 2425 2627 2829 2a2b 2c2d2e2f").verdict, SERVE_ANSWERED);
+    end(t);
+}
+
 static void test_table_of_waiters_is_shared_and_can_be_full(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.pending_max = 16}); // 64 waiters
     for (unsigned i = 0; i < 64; i++)
-        assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
-    assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_DROPPED);
+        assert_int_equal(ask_number(t, (uint8_t)i, 0).verdict, SERVE_WAITING);
+    assert_int_equal(ask_number(t, 100, 0).verdict, SERVE_DROPPED);
     // A new question would have nobody waiting for it.
-    assert_int_equal(ask_number(t, 1, 1).verdict, SERVE_DROPPED);
+    assert_int_equal(ask_number(t, 100, 1).verdict, SERVE_DROPPED);
     drain(t);
     assert_counted(t, "queries 66 drops_pending_full drops_waiters_full upstream_queries "
                       "ports_opened");
@@ -550,6 +595,8 @@ int main(void)
         cmocka_unit_test(test_no_client_takes_the_table_for_itself),
         cmocka_unit_test(test_question_has_at_most_256_waiters),
         cmocka_unit_test(test_table_of_waiters_is_shared_and_can_be_full),
+        cmocka_unit_test(test_equal_queries_of_one_client_leave_room_for_others),
+        cmocka_unit_test(test_loop_of_errors_ends),
         cmocka_unit_test(test_refused_port_is_tried_with_another_number),
         cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),
         cmocka_unit_test(test_unreachable_upstream_is_left_at_once),

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/address.h"
+
+// How much of a table each client network holds, so that none takes what the others need. A network
+// is an IPv4 address or an IPv6 /56. Each is known by the whole of it and not by a hash, so that no
+// two share a count; the hash that finds it has a secret seed, so that nobody can choose networks
+// whose search is long.
+//
+// A share is there while it holds something. Shares stand in memory of the caller's and do not
+// move; their number says which one it is.
+
+#define SHARE_NONE UINT32_MAX
+
+struct share {
+    uint64_t network;
+    uint64_t octets; // the owner's to use; 0 at first
+    uint32_t held;   // things of the table
+    uint32_t next;   // of the same chain, or free
+    uint8_t family;
+};
+
+struct share_table {
+    struct share *shares;
+    uint32_t *chains;
+    uint32_t chain_mask;
+    uint32_t free;
+    uint64_t seed[2];
+};
+
+// Octets for a table of at most `count` shares: as many as there are things to be held, so that it
+// is never full.
+[[nodiscard]] size_t share_size(uint32_t count);
+void share_init(struct share_table *table, void *memory, uint32_t count, const uint64_t seed[2]);
+
+// The share of this client's network; SHARE_NONE: it holds nothing.
+[[nodiscard]] uint32_t share_find(const struct share_table *table, const struct address *client);
+
+// How many things the network of this client holds.
+[[nodiscard]] uint32_t share_held(const struct share_table *table, const struct address *client);
+
+// The network takes one more thing; and gives back one of its share's.
+[[nodiscard]] uint32_t share_take(struct share_table *table, const struct address *client);
+void share_give(struct share_table *table, uint32_t share);
