@@ -102,6 +102,9 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     tables += aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
     struct guard_config guard = serve_guard_config(config);
     guard_init(&s->guard, tables, &guard);
+    uint64_t loop_seed[2];
+    rng_bytes(&s->forward.rng, (uint8_t *)loop_seed, sizeof loop_seed);
+    error_loop_init(&s->error_loop, loop_seed);
     budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
     s->told_end = &s->told;
     return s;
@@ -579,6 +582,11 @@ static bool quota_admit(struct serve *s, struct serve_item *item, struct lookup 
         verdict = QUERY_ERROR;
     if (s->guard.limits_queries && !item->handed_over && !quota_admit(s, item, lookup, out))
         return false;
+    if (verdict == QUERY_ERROR && !query->proven &&
+        !error_loop_may(&s->error_loop, s->guard.now_us, &item->client.from)) {
+        drop(s, item, COUNTER_drops_error_loop);
+        return false;
+    }
     if (access == ACCESS_REFUSE) {
         answered_empty(s, item, out, query, RCODE_REFUSED, false, EDE_PROHIBITED);
         return false;

@@ -3,6 +3,7 @@
 #include "core/forward/failure.h"
 #include "core/forward/forward.h"
 #include "core/forward/refresh.h"
+#include "core/policy/error_loop.h"
 #include "core/policy/guard.h"
 #include "core/serve.h"
 
@@ -32,6 +33,7 @@ struct serve {
     struct budget refresh_budget;
     struct local_memo local_memo;
     struct guard guard;
+    struct error_loop error_loop;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
     uint64_t top_weight;  // lookups since the last that was counted for them

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "core/policy/error_loop.h"
+
 #include "tests/unit/serve_table.h"
 
 // What serve does when a table is full, a socket fails, or the query is another worker's; batches;
