@@ -55,6 +55,17 @@ static int fd_made(int fd, int error)
     return error;
 }
 
+// What the network says of how much fits through it is not believed: anybody can send that, and one
+// such message would have all replies to its alleged target leave in fragments for ten minutes,
+// which a forger can put pieces into (RFC 9715 3.1). What we send is short enough as it is, and an
+// interface that takes less still cuts it.
+static int path_mtu_ignore(int fd, int family)
+{
+    if (family == AF_INET)
+        return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &(int){IP_PMTUDISC_OMIT}, sizeof(int));
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &(int){IPV6_PMTUDISC_OMIT}, sizeof(int));
+}
+
 static int udp_socket(const struct address *address)
 {
     int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
@@ -62,12 +73,12 @@ static int udp_socket(const struct address *address)
     if (fd < 0)
         return -errno;
     // [::] must not take 0.0.0.0's port as well: each address listed is its own listener.
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int))) {
-        int error = -errno;
-        close(fd);
-        return error;
-    }
-    return fd;
+    int error = 0;
+    if ((family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) != 0) ||
+        path_mtu_ignore(fd, family) != 0)
+        error = -errno;
+    return fd_made(fd, error);
 }
 
 static int udp_bind(int fd, const struct address *address)
