@@ -29,7 +29,8 @@ enum {
     DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
 };
 
-// Wall-clock time at the start, carried on by the clock that never goes back.
+// Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
+// machine sleeps: answers grow old meanwhile.
 struct engine_clock {
     uint64_t offset_us;
 };
@@ -81,7 +82,7 @@ static uint64_t clock_us(clockid_t which)
 
 static uint64_t engine_now_us(const void *clock)
 {
-    return ((const struct engine_clock *)clock)->offset_us + clock_us(CLOCK_MONOTONIC);
+    return ((const struct engine_clock *)clock)->offset_us + clock_us(CLOCK_BOOTTIME);
 }
 
 static unsigned cpu_count(void)
@@ -419,7 +420,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->worker_count =
         settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
     engine->clock.offset_us =
-        estate ? estate->clock_offset_us : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
+        estate ? estate->clock_offset_us : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
     engine->region_fd = -1;
     engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 

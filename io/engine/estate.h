@@ -14,7 +14,7 @@
 
 struct estate {
     unsigned worker_count;
-    uint64_t clock_offset_us; // of its clock from CLOCK_MONOTONIC
+    uint64_t clock_offset_us; // of its clock from CLOCK_BOOTTIME
     struct cookie_source cookies;
     int region_fd; // the cache's memory; -1: none
     struct listening_sockets *sockets;
