@@ -81,7 +81,7 @@ static void question_warm(struct warm *w, const struct warm_query *query)
     uint8_t reply[512];
     size_t reply_len = 0;
     uint16_t port = 0;
-    serve_queries(w->serve, w->now_us, &item, 1, w->out);
+    (void)serve_queries(w->serve, w->now_us, &item, 1, w->out, w->out_size);
     while (serve_drain(w->serve, w->now_us, &outgoing)) {
         if (outgoing.kind != OUTGOING_QUERY)
             continue;
@@ -129,7 +129,8 @@ struct warm *warm_make_limited(size_t name_count, size_t cache_size,
     };
     w->memory[3] = take(serve_size(&config));
     w->serve = serve_init(w->memory[3], &config, w->now_us);
-    w->out = w->memory[4] = take(SERVE_BATCH_MAX * serve_reply_room(w->serve));
+    w->out_size = SERVE_BATCH_MAX * serve_reply_room(w->serve);
+    w->out = w->memory[4] = take(w->out_size);
     w->queries = w->memory[5] = take(name_count * sizeof *w->queries);
     for (size_t i = 0; i < name_count; i++) {
         query_make(&w->queries[i], i);
@@ -193,7 +194,7 @@ void warm_hits(struct warm *w, size_t count, size_t batch, size_t rounds)
                     items[i].client.from = w->clients[(from + i) % w->client_count];
             }
             w->now_us += w->clients ? BATCH_US : 0;
-            serve_queries(w->serve, w->now_us, items, batch, w->out);
+            (void)serve_queries(w->serve, w->now_us, items, batch, w->out, w->out_size);
         }
     }
     uint64_t hits = counter_get(&w->counters, COUNTER_answers_cache) - before;

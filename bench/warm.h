@@ -22,6 +22,7 @@ struct warm {
     struct warm_query *queries;
     size_t name_count;
     uint8_t *out; // room for the replies of one batch
+    size_t out_size;
     uint64_t now_us;
     // What the state points to:
     struct settings settings;

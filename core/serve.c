@@ -617,10 +617,20 @@ static inline bool admit(struct serve *s, struct serve_item *item, struct lookup
     return !s->guard.limits_queries || item->handed_over || quota_admit(s, item, lookup, out);
 }
 
-void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, size_t item_count,
-                   uint8_t *out)
+static inline size_t rooms_of(const struct serve *s, const struct serve_item *items, size_t count)
+{
+    size_t streams = 0;
+    for (size_t i = 0; i < count; i++)
+        streams += items[i].client.tcp;
+    return streams * SERVE_STREAM_ROOM + (count - streams) * s->reply_room;
+}
+
+size_t serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, size_t item_count,
+                     uint8_t *out, size_t out_size)
 {
     assert(item_count <= SERVE_BATCH_MAX);
+    assert(rooms_of(s, items, item_count) <= out_size);
+    const uint8_t *begin = out;
     const struct cache *cache = s->config.cache;
     struct lookup *lookup = s->lookups;
     uint64_t seed = cache->seed;
@@ -642,6 +652,8 @@ void serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, s
         serve_top_note(s, now_us, (size_t)(end - s->lookups));
     for (lookup = s->lookups; lookup < end; lookup++)
         find(s, now_us, lookup, &out);
+    assert((size_t)(out - begin) <= out_size);
+    return (size_t)(out - begin);
 }
 
 void serve_handover_failed(struct serve *s)

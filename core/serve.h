@@ -79,10 +79,12 @@ struct serve; // opaque
 #define SERVE_REPLY_ROOM_MAX 5120 // whatever the settings say
 #define SERVE_STREAM_ROOM    (ANSWER_SIZE_MAX + 64)
 
-// Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, which has
-// room for `count` times serve_reply_room octets, or SERVE_STREAM_ROOM for each over TCP.
-void serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items, size_t count,
-                   uint8_t *out);
+// Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, and not in the
+// order of the items; `out_size` is at least serve_reply_room for each datagram and
+// SERVE_STREAM_ROOM for each message over TCP. Returns how many octets of `out`, from its begin,
+// the replies take: what lies behind them is the caller's again.
+[[nodiscard]] size_t serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items,
+                                   size_t count, uint8_t *out, size_t out_size);
 
 // From now on these are the local names; NULL: none. The ones before are not looked at any more.
 void serve_local(struct serve *serve, const struct local *local);

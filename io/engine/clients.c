@@ -1,63 +1,106 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
 
+#include "core/share.h"
 #include "io/engine/udp.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Slots are free or in use; the free ones stand in `free`. Those of one address are counted under a
-// hash of it, so that now and then two addresses share a count: then both may have a few less.
+// A slot is open, on its way out (streams.h), or free; the free ones stand in `free`. There are a
+// few more than there may be connections, for those on their way out.
+//
+// A connection that holds back queries is stopped. It is among the ready as soon as what it waits
+// for has happened, and stays stopped until its queries are fetched; one that is closed meanwhile
+// is passed over there.
 
-enum { COUNTS = 4096, CLIENTS_NONE = -1 };
+enum {
+    LEAVING_MAX = 256, // slots beyond the connections
+    CLIENTS_NONE = -1,
+};
 
 struct connection {
     struct address from;
     uint64_t used_us; // when something last came in or went out
     uint32_t waiting; // queries without a reply yet
+    uint32_t unsent;  // octets, as they are counted in its share
+    uint32_t share;
     uint16_t listener;
     bool open;
-    bool ended; // the client sends nothing more
+    bool ended;   // the client sends nothing more
+    bool stopped; // queries of it may be held back
+    bool ready;   // stands among the ready
 };
 
 struct clients {
     struct clients_config config;
     struct streams *streams;
+    struct share_table shares; // connections of each network
+    void *shares_memory;
+    unsigned slot_count;
     unsigned open_count;
+    unsigned free_count;
+    unsigned ready_count;
+    uint64_t unsent; // octets, of all
     uint64_t due_us;
-    uint16_t counts[COUNTS];
     uint32_t *free;
+    uint32_t *ready;
     struct connection connections[];
 };
 
+static void slot_freed(void *context, uint32_t slot)
+{
+    struct clients *c = context;
+    assert(c->free_count < c->slot_count && !c->connections[slot].open);
+    c->free[c->free_count++] = slot;
+}
+
+static int tables_make(struct clients *c)
+{
+    const struct clients_config *config = &c->config;
+    uint64_t seed[2];
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed)
+        return -EIO;
+    c->free = calloc(c->slot_count, sizeof *c->free);
+    c->ready = calloc(c->slot_count, sizeof *c->ready);
+    c->shares_memory = malloc(share_size(config->count));
+    if (!c->free || !c->ready || !c->shares_memory)
+        return -ENOMEM;
+    share_init(&c->shares, c->shares_memory, config->count, seed);
+    return streams_make(&c->streams, &(struct streams_config){
+                                         .ring = config->ring,
+                                         .count = c->slot_count,
+                                         .group = config->group,
+                                         .connect = OP_NEVER,
+                                         .receive = OP_CLIENT_RECEIVE,
+                                         .send = OP_CLIENT_SEND,
+                                         .message_max = CLIENTS_QUERY_MAX,
+                                         .unsent_max = CLIENTS_UNSENT_MAX,
+                                         .freed = slot_freed,
+                                         .context = c,
+                                     });
+}
+
 int clients_make(struct clients **out, const struct clients_config *config)
 {
-    struct clients *c = calloc(1, sizeof *c + config->count * sizeof *c->connections);
+    unsigned slot_count = config->count + LEAVING_MAX;
+    struct clients *c = calloc(1, sizeof *c + slot_count * sizeof *c->connections);
     if (!c)
         return -ENOMEM;
     c->config = *config;
+    c->slot_count = slot_count;
     c->due_us = UINT64_MAX;
-    c->free = calloc(config->count, sizeof *c->free);
-    struct streams_config streams = {
-        .ring = config->ring,
-        .count = config->count,
-        .group = config->group,
-        .connect = OP_CLIENT_CONNECT,
-        .receive = OP_CLIENT_RECEIVE,
-        .send = OP_CLIENT_SEND,
-        .message_max = CLIENTS_QUERY_MAX,
-        .unsent_max = CLIENTS_UNSENT_MAX,
-    };
-    int error = c->free ? streams_make(&c->streams, &streams) : -ENOMEM;
+    int error = tables_make(c);
     if (error < 0) {
         clients_free(c);
         return error;
     }
-    for (uint32_t i = 0; i < config->count; i++)
-        c->free[i] = config->count - 1 - i;
+    for (uint32_t i = slot_count; i-- > 0;)
+        slot_freed(c, i);
     *out = c;
     return 0;
 }
@@ -67,37 +110,60 @@ void clients_free(struct clients *c)
     if (!c)
         return;
     streams_free(c->streams);
+    free(c->shares_memory);
     free(c->free);
+    free(c->ready);
     free(c);
 }
 
-// Of an address: IPv6 clients have a whole network each.
-static uint16_t *count_of(struct clients *c, const struct address *from)
+// Counts anew what waits to be read by this client.
+static void unsent_count(struct clients *c, uint32_t slot, size_t unsent)
 {
-    return &c->counts[pending_share(from) % COUNTS];
+    struct connection *connection = &c->connections[slot];
+    uint64_t *of_share = &c->shares.shares[connection->share].octets;
+    *of_share += unsent - connection->unsent;
+    c->unsent += unsent - connection->unsent;
+    connection->unsent = (uint32_t)unsent;
 }
 
 static void slot_close(struct clients *c, uint32_t slot)
 {
     struct connection *connection = &c->connections[slot];
     assert(connection->open);
-    streams_disconnect(c->streams, slot);
+    unsent_count(c, slot, 0);
+    share_give(&c->shares, connection->share);
     connection->open = false;
-    --*count_of(c, &connection->from);
     c->open_count--;
-    c->free[c->config.count - 1 - c->open_count] = slot;
+    streams_disconnect(c->streams, slot);
 }
 
 static bool is_idle(const struct clients *c, uint32_t slot)
 {
-    return c->connections[slot].waiting == 0 && streams_unsent(c->streams, slot) == 0;
+    return c->connections[slot].waiting == 0 && c->connections[slot].unsent == 0;
+}
+
+// Has it asked for as much as may be under way?
+static bool is_busy(const struct connection *connection)
+{
+    return connection->waiting >= CLIENTS_WAITING_MAX || connection->unsent >= CLIENTS_UNSENT_STOP;
+}
+
+// Something of this connection is done: where that was in the way of its queries they are fetched.
+static void look_again(struct clients *c, uint32_t slot)
+{
+    struct connection *connection = &c->connections[slot];
+    if (!connection->stopped || connection->ready || is_busy(connection))
+        return;
+    assert(c->ready_count < c->slot_count);
+    connection->ready = true;
+    c->ready[c->ready_count++] = slot;
 }
 
 // The connection that nothing has come from for the longest; CLIENTS_NONE: none is idle.
 static int idlest(const struct clients *c)
 {
     int best = CLIENTS_NONE;
-    for (uint32_t i = 0; i < c->config.count; i++) {
+    for (uint32_t i = 0; i < c->slot_count; i++) {
         const struct connection *connection = &c->connections[i];
         if (connection->open && is_idle(c, i) &&
             (best < 0 || connection->used_us < c->connections[best].used_us))
@@ -114,29 +180,41 @@ static bool peer_of(int fd, struct address *from)
            udp_address_take(from, (const struct sockaddr *)&peer);
 }
 
+static enum clients_verdict admit(struct clients *c, int fd, struct address *from)
+{
+    if (!peer_of(fd, from))
+        return CLIENTS_GONE;
+    if (share_held(&c->shares, from) >= c->config.per_client_max)
+        return CLIENTS_TOO_MANY;
+    if (c->open_count == c->config.count) {
+        int victim = idlest(c);
+        if (victim < 0)
+            return CLIENTS_FULL;
+        slot_close(c, (uint32_t)victim);
+    }
+    return c->free_count > 0 ? CLIENTS_TAKEN : CLIENTS_FULL;
+}
+
 enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listener, uint64_t now_us)
 {
     struct address from;
-    enum clients_verdict verdict = CLIENTS_TAKEN;
-    if (!peer_of(fd, &from))
-        verdict = CLIENTS_GONE;
-    else if (*count_of(c, &from) >= c->config.per_client_max)
-        verdict = CLIENTS_TOO_MANY;
-    if (verdict == CLIENTS_TAKEN && c->open_count == c->config.count) {
-        int victim = idlest(c);
-        if (victim >= 0)
-            slot_close(c, (uint32_t)victim);
-        else
-            verdict = CLIENTS_FULL;
-    }
+    enum clients_verdict verdict = admit(c, fd, &from);
     if (verdict != CLIENTS_TAKEN) {
-        close(fd);
+        close(fd); // no request names it
         return verdict;
     }
-    uint32_t slot = c->free[c->config.count - 1 - c->open_count++];
-    c->connections[slot] =
-        (struct connection){.from = from, .used_us = now_us, .listener = listener, .open = true};
-    ++*count_of(c, &from);
+    uint32_t slot = c->free[--c->free_count];
+    struct connection *connection = &c->connections[slot];
+    assert(!connection->open);
+    *connection = (struct connection){
+        .from = from,
+        .used_us = now_us,
+        .share = share_take(&c->shares, &from),
+        .listener = listener,
+        .open = true,
+        .ready = connection->ready,
+    };
+    c->open_count++;
     streams_adopt(c->streams, slot, fd);
     if (c->due_us == UINT64_MAX)
         c->due_us = now_us + CLIENTS_TICK_US;
@@ -150,18 +228,32 @@ void clients_event(struct clients *c, const struct ring_event *event, uint64_t n
     enum stream_state state = streams_event(c->streams, event);
     if (state == STREAM_OLD)
         return;
+    assert(connection->open);
     if (state == STREAM_BROKEN) {
         slot_close(c, slot);
         return;
     }
     connection->ended |= state == STREAM_ENDS;
     connection->used_us = now_us;
+    unsent_count(c, slot, streams_unsent(c->streams, slot));
+}
+
+bool clients_ready(struct clients *c, uint32_t *slot)
+{
+    while (c->ready_count > 0) {
+        *slot = c->ready[--c->ready_count];
+        c->connections[*slot].ready = false;
+        if (c->connections[*slot].open)
+            return true;
+    }
+    return false;
 }
 
 // A connection is over when the client has said and heard all.
 static void close_if_over(struct clients *c, uint32_t slot)
 {
-    if (c->connections[slot].open && c->connections[slot].ended && is_idle(c, slot))
+    const struct connection *connection = &c->connections[slot];
+    if (connection->open && connection->ended && !connection->stopped && is_idle(c, slot))
         slot_close(c, slot);
 }
 
@@ -169,14 +261,20 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
                    size_t *len)
 {
     struct connection *connection = &c->connections[slot];
+    streams_message_done(c->streams, slot);
     if (!connection->open)
         return false;
+    connection->stopped = is_busy(connection);
+    if (connection->stopped)
+        return false;
     if (!streams_message(c->streams, slot, bytes, len)) {
+        streams_receive(c->streams, slot);
         close_if_over(c, slot);
         return false;
     }
-    if (*len == 0 || *len > CLIENTS_QUERY_MAX) {
+    if (*len == 0) {
         slot_close(c, slot);
+        streams_message_done(c->streams, slot);
         return false;
     }
     connection->waiting++;
@@ -193,8 +291,27 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
 
 static bool is_current(const struct clients *c, const struct client *client)
 {
-    return client->connection < c->config.count && c->connections[client->connection].open &&
+    return client->tcp && client->connection < c->slot_count &&
+           c->connections[client->connection].open &&
            streams_generation(c->streams, client->connection) == client->generation;
+}
+
+// A query of its has come to its end.
+static void answered(struct clients *c, uint32_t slot)
+{
+    assert(c->connections[slot].waiting > 0);
+    c->connections[slot].waiting--;
+    look_again(c, slot);
+}
+
+// May so much more wait for this client, which is not read from any more?
+static bool may_wait(const struct clients *c, uint32_t slot, size_t len)
+{
+    const struct connection *connection = &c->connections[slot];
+    uint64_t of_network = c->shares.shares[connection->share].octets;
+    return connection->unsent < CLIENTS_UNSENT_STOP ||
+           (of_network + len <= CLIENTS_UNSENT_MAX / CLIENTS_UNSENT_SHARE &&
+            c->unsent + len <= CLIENTS_UNSENT_MAX);
 }
 
 void clients_reply(struct clients *c, const struct client *client, const uint8_t *bytes, size_t len,
@@ -203,17 +320,20 @@ void clients_reply(struct clients *c, const struct client *client, const uint8_t
     uint32_t slot = client->connection;
     if (!is_current(c, client))
         return;
-    c->connections[slot].waiting -= c->connections[slot].waiting > 0;
     c->connections[slot].used_us = now_us;
-    if (!streams_send_message(c->streams, slot, bytes, len))
+    if (!may_wait(c, slot, len) || !streams_send_message(c->streams, slot, bytes, len)) {
         slot_close(c, slot);
+        return;
+    }
+    unsent_count(c, slot, streams_unsent(c->streams, slot));
+    answered(c, slot);
 }
 
 void clients_no_reply(struct clients *c, const struct client *client)
 {
     if (!is_current(c, client))
         return;
-    c->connections[client->connection].waiting -= c->connections[client->connection].waiting > 0;
+    answered(c, client->connection);
     close_if_over(c, client->connection);
 }
 
@@ -232,16 +352,17 @@ uint64_t clients_expire(struct clients *c, uint64_t now_us)
 {
     uint64_t idle_us = __atomic_load_n(&c->config.idle_us, __ATOMIC_RELAXED);
     uint64_t waiting_us = idle_us > CLIENTS_WAITING_US ? idle_us : CLIENTS_WAITING_US;
+    uint64_t ready_us = c->ready_count > 0 ? 0 : UINT64_MAX;
     if (now_us < c->due_us)
-        return c->due_us;
-    for (uint32_t i = 0; i < c->config.count && c->open_count > 0; i++) {
+        return ready_us < c->due_us ? ready_us : c->due_us;
+    for (uint32_t i = 0; i < c->slot_count && c->open_count > 0; i++) {
         const struct connection *connection = &c->connections[i];
         uint64_t silent_us = now_us - connection->used_us;
         if (connection->open && silent_us >= (connection->waiting > 0 ? waiting_us : idle_us))
             slot_close(c, i);
     }
     c->due_us = c->open_count > 0 ? now_us + CLIENTS_TICK_US : UINT64_MAX;
-    return c->due_us;
+    return ready_us < c->due_us ? ready_us : c->due_us;
 }
 
 unsigned clients_open(const struct clients *c)

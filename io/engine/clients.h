@@ -8,32 +8,37 @@
 // the worker's business, as are the answers.
 //
 // Answers may go out in any order. A client that closes its sending side still gets what it has
-// asked for; one that does not read is closed when too much waits for it.
+// asked for. One that asks faster than it reads, or than it can be answered, is not read from until
+// it has caught up: TCP tells it to wait, and no answer is lost. What may wait for clients to read
+// it has bounds all the same, for each network and in all; a connection beyond them is closed.
 
-#define CLIENTS_QUERY_MAX  4096         // octets of a query; a longer one ends the connection
-#define CLIENTS_UNSENT_MAX (256u << 10) // octets that may wait for a client to read them
-#define CLIENTS_WAITING_US 10000000u    // nobody who waits for an answer is idle before this
-#define CLIENTS_TICK_US    1000000u     // between two looks for those that have been idle
+#define CLIENTS_QUERY_MAX    65535       // octets of a query: what fits into a message
+#define CLIENTS_WAITING_MAX  128         // queries of one connection that wait for an answer, and
+#define CLIENTS_UNSENT_STOP  (64u << 10) // octets that wait to be read, with which it has to wait
+#define CLIENTS_UNSENT_MAX   (32u << 20) // octets that wait to be read, of all its connections
+#define CLIENTS_UNSENT_SHARE 4           // one network may have one part in so many of them
+#define CLIENTS_WAITING_US   10000000u   // nobody who waits for an answer is idle before this
+#define CLIENTS_TICK_US      1000000u    // between two looks for those that have been idle
 
 struct clients; // opaque
 
 struct clients_config {
     struct ring *ring;
     unsigned count;          // of connections
-    unsigned per_client_max; // of one address
+    unsigned per_client_max; // of one network (core/share.h)
     unsigned group;
     uint64_t idle_us;
     uint16_t worker;
 };
 
-// Returns 0 or -ENOMEM. To be freed after its ring is closed.
+// Returns 0 or a negative errno. To be freed after its ring is closed.
 [[nodiscard]] int clients_make(struct clients **clients, const struct clients_config *config);
 void clients_free(struct clients *clients);
 
 enum clients_verdict {
     CLIENTS_TAKEN,
     CLIENTS_FULL,     // no room, and nobody was idle
-    CLIENTS_TOO_MANY, // its address has as many as it may have
+    CLIENTS_TOO_MANY, // its network has as many as it may have
     CLIENTS_GONE,     // it is closed already
 };
 
@@ -44,9 +49,14 @@ enum clients_verdict {
 // Takes an event of a connection. What has arrived is then fetched with clients_query.
 void clients_event(struct clients *clients, const struct ring_event *event, uint64_t now_us);
 
-// The next whole query on the connection that the event was for, and whose it is; it waits for a
-// reply from now on. False: there is none; a connection that has nothing more to say or to hear,
-// or that says what is no query, has then been closed.
+// The next connection that had to wait and need not any more: its queries are to be fetched. False:
+// there is none.
+[[nodiscard]] bool clients_ready(struct clients *clients, uint32_t *slot);
+
+// The next whole query on a connection, and whose it is; it waits for a reply from now on. Its
+// octets stay until the next call for this slot, whatever happens to the connection. False: there
+// is none for now; a connection that has nothing more to say or to hear, or that says what is no
+// query, has then been closed. To be called until it returns false.
 [[nodiscard]] bool clients_query(struct clients *clients, uint32_t slot, struct client *client,
                                  const uint8_t **bytes, size_t *len);
 
@@ -63,8 +73,8 @@ void clients_noise(struct clients *clients, const struct client *client);
 // How long that is, from now on. For any thread.
 void clients_idle(struct clients *clients, uint64_t idle_us);
 
-// Closes those that have been idle for too long. Returns when it wants to be called next;
-// UINT64_MAX: there is no connection.
+// Closes those that have been idle for too long. Returns when it wants to be called next: 0 where a
+// connection is ready, UINT64_MAX where there is none.
 [[nodiscard]] uint64_t clients_expire(struct clients *clients, uint64_t now_us);
 
 [[nodiscard]] unsigned clients_open(const struct clients *clients);

@@ -23,10 +23,11 @@
 enum {
     PENDING_PER_WORKER = 4096,
     STREAMS_PER_WORKER = WORKER_UPSTREAM_STREAMS,
-    PORTS_MIN = 32,             // of a worker, fewer are not worth starting with
-    DESCRIPTORS_PER_WORKER = 5, // its ring, its eventfds and what they need for a moment
-    REST_IDLE_US = 1000000,     // of clients' connections, when another engine takes over
-    DESCRIPTORS_SPARE = 160,    // standard streams, the cache, the stats server's clients
+    PORTS_MIN = 32, // of a worker, fewer are not worth starting with
+    DESCRIPTORS_PER_WORKER =
+        5 + RING_CLOSES_MAX, // its ring, its eventfds, what they need for a moment
+    REST_IDLE_US = 1000000,  // of clients' connections, when another engine takes over
+    DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
 
 // Wall-clock time at the start, carried on by the clock that never goes back and goes on while the

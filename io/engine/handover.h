@@ -18,7 +18,13 @@ struct handover {
     uint32_t size; // a power of two
 };
 
-enum handed_kind { HANDED_QUERY, HANDED_NOTE, HANDED_ANSWER, HANDED_TAPPED };
+enum handed_kind {
+    HANDED_QUERY,
+    HANDED_NOTE,
+    HANDED_ANSWER,
+    HANDED_NO_REPLY, // to a query over TCP that came from there
+    HANDED_TAPPED,
+};
 
 struct handed {
     struct client client;

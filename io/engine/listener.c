@@ -3,9 +3,13 @@
 
 #include "io/engine/op.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+// A slot has at most one receive and one accept. One that was cancelled is over with its last
+// event, which may come when the slot is heard at again: only then the next one begins.
 
 enum { ACCEPT_PAUSE_US = 100000 };
 
@@ -121,11 +125,17 @@ int listeners_put(struct listeners *l, unsigned slot, const struct address *addr
 
 static void receive(struct listeners *l, unsigned slot)
 {
+    if (l->slots[slot].receiving)
+        return;
+    l->slots[slot].receiving = true;
     ring_receive_from(l->ring, slot, l->group, l->slots[slot].wildcard, op_pack(OP_QUERY, slot, 0));
 }
 
 static void accept_on(struct listeners *l, unsigned slot)
 {
+    if (l->slots[slot].accepting)
+        return;
+    l->slots[slot].accepting = true;
     ring_accept(l->ring, l->slots[slot].tcp_fd, op_pack(OP_ACCEPT, slot, 0));
 }
 
@@ -145,8 +155,10 @@ void listeners_ignore(struct listeners *l, unsigned slot)
         return;
     listener->hears = false;
     listener->accept_us = 0;
-    ring_cancel(l->ring, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
-    ring_cancel(l->ring, op_pack(OP_ACCEPT, slot, 0), op_pack(OP_CANCEL, slot, 0));
+    if (listener->receiving)
+        ring_cancel(l->ring, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
+    if (listener->accepting)
+        ring_cancel(l->ring, op_pack(OP_ACCEPT, slot, 0), op_pack(OP_CANCEL, slot, 0));
 }
 
 static void due_at(struct listeners *l, uint64_t due_us)
@@ -157,24 +169,30 @@ static void due_at(struct listeners *l, uint64_t due_us)
 void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
 {
     listeners_ignore(l, slot);
-    fd_close(&l->slots[slot].tcp_fd);
+    if (l->slots[slot].tcp_fd >= 0)
+        ring_close_fd(l->ring, l->slots[slot].tcp_fd, op_pack(OP_CLOSE, slot, 0));
+    l->slots[slot].tcp_fd = -1;
     l->slots[slot].gone_us = gone_us;
     due_at(l, gone_us);
 }
 
-void listeners_receive_again(struct listeners *l, unsigned slot)
+void listeners_receive_ended(struct listeners *l, unsigned slot)
 {
+    assert(l->slots[slot].receiving);
+    l->slots[slot].receiving = false;
     if (l->slots[slot].hears)
         receive(l, slot);
 }
 
-void listeners_accept_again(struct listeners *l, unsigned slot, int error, uint64_t now_us)
+void listeners_accept_ended(struct listeners *l, unsigned slot, int result, uint64_t now_us)
 {
     struct listener *listener = &l->slots[slot];
+    assert(listener->accepting);
+    listener->accepting = false;
     if (!listener->hears)
         return;
     // For want of descriptors, most likely: not at once again, or the worker does nothing else.
-    if (error < 0) {
+    if (result < 0 && result != -ECANCELED) {
         listener->accept_us = now_us + ACCEPT_PAUSE_US;
         due_at(l, listener->accept_us);
     } else {
@@ -189,6 +207,10 @@ static void slot_expire(struct listeners *l, unsigned slot, uint64_t now_us)
         listener->accept_us = 0;
         accept_on(l, slot);
     }
+    // What was cancelled is over long before, or the slot waits for it.
+    bool over = !listener->receiving && !listener->accepting;
+    if (listener->gone_us != 0 && now_us >= listener->gone_us && !over)
+        listener->gone_us = now_us + ACCEPT_PAUSE_US;
     if (listener->gone_us != 0 && now_us >= listener->gone_us) {
         // A place that cannot be emptied is filled again by the next socket that comes here.
         int error = places_fill(l, slot, -1, -1);

@@ -28,6 +28,8 @@ struct listener {
     int send_fd;   // for replies; -1: none
     bool wildcard; // replies say where they leave from
     bool hears;
+    bool receiving; // a request is queued or with the kernel: its last event has not come
+    bool accepting;
     uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
     uint64_t gone_us;   // when the socket is closed; 0: it is in use
 };
@@ -67,11 +69,12 @@ void listeners_ignore(struct listeners *listeners, unsigned slot);
 // their replies, the slot is free again.
 void listeners_give_up(struct listeners *listeners, unsigned slot, uint64_t gone_us);
 
-// A receive of the slot's socket has ended: goes on hearing, if it is to.
-void listeners_receive_again(struct listeners *listeners, unsigned slot);
+// The last event of a receive of the slot's socket has come: goes on hearing, if it is to.
+void listeners_receive_ended(struct listeners *listeners, unsigned slot);
 
-// Accepting has ended, with a failure if `error` is negative: then it rests for a moment.
-void listeners_accept_again(struct listeners *listeners, unsigned slot, int error, uint64_t now_us);
+// The same of accepting, which has failed if `result` is negative: then it rests for a moment.
+void listeners_accept_ended(struct listeners *listeners, unsigned slot, int result,
+                            uint64_t now_us);
 
 // Does what is due. Returns when it wants to be called next; UINT64_MAX: never.
 [[nodiscard]] uint64_t listeners_expire(struct listeners *listeners, uint64_t now_us);

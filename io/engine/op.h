@@ -15,14 +15,15 @@ enum op_kind {
     OP_WAKE,           // slot: worker. A wake of another worker failed
     OP_STOP,           // the engine wants the worker to end
     OP_JOB,            // or to do something
-    OP_CANCEL,         // a receive was cancelled
+    OP_CANCEL,         // there was nothing to cancel
+    OP_CLOSE,          // a descriptor could not be closed
     OP_STREAM_CONNECT, // slot: connection to an upstream
     OP_STREAM_RECEIVE,
     OP_STREAM_SEND,
     OP_ACCEPT,         // slot: listener. A client connected
-    OP_CLIENT_CONNECT, // slot: connection of a client; never made
-    OP_CLIENT_RECEIVE,
+    OP_CLIENT_RECEIVE, // slot: connection of a client
     OP_CLIENT_SEND,
+    OP_NEVER, // no request is of this kind
 };
 
 static inline uint64_t op_pack(enum op_kind kind, uint32_t slot, uint32_t generation)

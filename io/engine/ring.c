@@ -32,6 +32,11 @@ _Static_assert(sizeof(struct ring_event) == sizeof(struct io_uring_cqe) &&
                    IORING_CQE_BUFFER_SHIFT == 16,
                "ring.h must know the kernel's form");
 
+_Static_assert(sizeof(struct io_uring_recvmsg_out) + NAME_ROOM +
+                       CMSG_SPACE(sizeof(struct in6_pktinfo)) <=
+                   RING_DATAGRAM_HEAD,
+               "ring.h must know how much stands in front of a datagram");
+
 struct group {
     struct io_uring_buf_ring *entries;
     uint8_t *bytes;
@@ -47,6 +52,7 @@ struct ring {
     struct group groups[RING_GROUPS];
     struct msghdr plain_form; // of ring_receive_from: room for an address, none for options
     struct msghdr local_form; // room for the option that tells the local address as well
+    unsigned closes;          // queued: descriptors that are still taken although they are given up
 };
 
 // What is used, from the best to what the oldest kernel with multishot receives (6.0) has.
@@ -190,6 +196,9 @@ static void buffers_publish(struct ring *ring)
 
 int ring_file(struct ring *ring, unsigned place, int fd)
 {
+    int error = ring_submit(ring);
+    if (error < 0)
+        return error;
     int done = io_uring_register_files_update(&ring->uring, place, &fd, 1);
     return done < 0 ? done : 0;
 }
@@ -272,11 +281,29 @@ void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
     sqe->buf_group = (__u16)group;
 }
 
+void ring_stream_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_recv(sqe, fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (__u16)group;
+}
+
 void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag)
 {
     struct io_uring_sqe *sqe = request(ring, own_tag);
     io_uring_prep_cancel64(sqe, tag, 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+void ring_close_fd(struct ring *ring, int fd, uint64_t tag)
+{
+    struct io_uring_sqe *sqe = request(ring, tag);
+    io_uring_prep_close(sqe, fd);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    // If this fails so does the next wait, which says so.
+    if (++ring->closes >= RING_CLOSES_MAX)
+        (void)!ring_submit(ring);
 }
 
 void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
@@ -398,6 +425,7 @@ void ring_end(struct ring *ring)
 int ring_submit(struct ring *ring)
 {
     buffers_publish(ring);
+    ring->closes = 0;
     while (io_uring_sq_ready(&ring->uring) > 0) {
         int submitted = io_uring_submit(&ring->uring);
         if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
@@ -431,6 +459,7 @@ int ring_wait(struct ring *ring, uint64_t timeout_us, struct ring_event *events,
     };
     struct io_uring_cqe *cqe;
     buffers_publish(ring);
+    ring->closes = 0;
     int error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
                                                  timeout_us == UINT64_MAX ? NULL : &timeout, NULL);
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EAGAIN && error != -EBUSY)

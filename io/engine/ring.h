@@ -37,7 +37,7 @@ static inline bool ring_event_more(const struct ring_event *event)
     return event->flags & 2; // IORING_CQE_F_MORE
 }
 
-enum { RING_GROUPS = 2 }; // of provided buffers
+enum { RING_GROUPS = 3 }; // of provided buffers
 
 // Makes a ring with room for `entries` queued requests (a power of two); `files` is the number of
 // registered file places. It belongs to the thread that calls ring_start. Returns 0 or a negative
@@ -58,14 +58,16 @@ int ring_fd(const struct ring *ring);
 [[nodiscard]] uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer);
 void ring_buffer_return(struct ring *ring, unsigned group, uint16_t buffer);
 
-// Puts a descriptor in a registered place.
+// Puts a descriptor in a registered place; -1 empties it. What is queued goes to the kernel first,
+// so that it meets the place as it was.
 [[nodiscard]] int ring_file(struct ring *ring, unsigned place, int fd);
 
 // Receives datagrams with their senders' addresses from a registered file; `local`: also with the
 // address each was sent to, which the socket must have been told to give (udp_listen does).
 void ring_receive_from(struct ring *ring, unsigned place, unsigned group, bool local, uint64_t tag);
 
-// What such a receive left in its buffer.
+// What such a receive left in its buffer, behind RING_DATAGRAM_HEAD octets at most.
+#define RING_DATAGRAM_HEAD 96
 struct datagram {
     const struct sockaddr *from;
     const void *local; // a struct in_addr or in6_addr; NULL: it was not asked for
@@ -76,11 +78,22 @@ struct datagram {
 [[nodiscard]] bool ring_datagram(struct ring *ring, const struct ring_event *event, unsigned group,
                                  bool local, struct datagram *datagram);
 
-// Receives from a connected socket.
+// Receives datagrams from a connected socket.
 void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag);
+
+// Receives once from a connected TCP socket: makes one event, with the octets that fit into one
+// buffer.
+void ring_stream_receive(struct ring *ring, int fd, unsigned group, uint64_t tag);
 
 // Ends the request with that tag.
 void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag);
+
+// Closes a descriptor, in order with what is queued: requests for it that were queued before still
+// find it, and its number belongs to nobody else until they have. Receives that are armed hold the
+// socket beyond that; cancel them before. Every descriptor that a request of this ring may name is
+// closed in this way. An event, with a negative errno, is made only if it fails.
+#define RING_CLOSES_MAX 32 // descriptors that may wait for that; then all that is queued goes first
+void ring_close_fd(struct ring *ring, int fd, uint64_t tag);
 
 void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
                   const struct sockaddr *to, uint64_t tag);

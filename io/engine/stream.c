@@ -5,19 +5,30 @@
 #include "core/wire/frame.h"
 #include "io/engine/udp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-// At most one send is under way on a connection. The kernel reads its octets until the event of
-// that send, so `flight` is not touched before; what comes meanwhile gathers in `queue`, and the
-// two change places when `flight` has gone. A connection that is closed with a send under way
-// leaves its `flight` to the slot, which frees it with that send's event: until then the slot is
-// not `idle` and takes no new connection.
+// At most one send and one receive are under way on a connection. The kernel reads a send's octets
+// until its event, so `flight` is not touched before; what comes meanwhile gathers in `queue`, and
+// the two change places when `flight` has gone.
+//
+// `requests` counts what is queued or with the kernel. A slot that is closed with some of them
+// under way keeps its memory until their events have come: it is CLOSING, and no event of another
+// use can come meanwhile. A slot is free when nothing is under way and no message of it is lent.
 
-enum { FIRST_SIZE = 512, RECEIVE_SLACK = 8192 }; // the latter: of one receive, and more
+enum { FIRST_SIZE = 512 };
+
+enum slot_state {
+    SLOT_FREE,
+    SLOT_CONNECTING,
+    SLOT_OPEN,
+    SLOT_CLOSING,
+    SLOT_REOPENING, // the same, and `next_fd` is to be connected when it is over
+};
 
 struct octets {
     uint8_t *bytes;
@@ -27,11 +38,17 @@ struct octets {
 };
 
 struct stream_socket {
-    int fd; // -1: none
+    int fd;      // where it is connecting or open
+    int next_fd; // where it is reopening
     uint32_t generation;
-    bool connected;
+    uint8_t state;    // enum slot_state
+    uint8_t requests; // whose event has not come
     bool sending;
-    struct sockaddr_in6 to; // the kernel may read it late
+    bool receiving;
+    bool ended;             // the other side sends nothing more
+    bool lent;              // the caller reads a message in `in`
+    struct address address; // to connect to
+    struct sockaddr_in6 to; // the same as the kernel reads it, until the connect's event
     struct octets flight;
     struct octets queue;
     struct octets in;
@@ -89,8 +106,6 @@ int streams_make(struct streams **out, const struct streams_config *config)
     if (!streams)
         return -ENOMEM;
     streams->config = *config;
-    for (unsigned i = 0; i < config->count; i++)
-        streams->sockets[i].fd = -1;
     *out = streams;
     return 0;
 }
@@ -101,8 +116,10 @@ void streams_free(struct streams *streams)
         return;
     for (unsigned i = 0; i < streams->config.count; i++) {
         struct stream_socket *socket = &streams->sockets[i];
-        if (socket->fd >= 0)
+        if (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN)
             close(socket->fd);
+        if (socket->state == SLOT_REOPENING)
+            close(socket->next_fd);
         octets_free(&socket->flight);
         octets_free(&socket->queue);
         octets_free(&socket->in);
@@ -110,45 +127,72 @@ void streams_free(struct streams *streams)
     free(streams);
 }
 
+// The tag of the use that the socket's requests belong to: while it is reopening, the one before.
 static uint64_t tag_of(const struct streams *streams, uint32_t slot, enum op_kind kind)
 {
-    return op_pack(kind, slot, streams->sockets[slot].generation);
+    const struct stream_socket *socket = &streams->sockets[slot];
+    return op_pack(kind, slot, socket->generation - (socket->state == SLOT_REOPENING));
 }
 
-static void begin(struct stream_socket *socket, int fd)
+static void connect_begin(struct streams *streams, uint32_t slot, int fd)
 {
+    struct stream_socket *socket = &streams->sockets[slot];
+    assert(socket->requests == 0 && !socket->lent);
     socket->fd = fd;
-    socket->generation++;
-    socket->connected = false;
+    socket->state = SLOT_CONNECTING;
+    socket->ended = false;
+    socket->requests++;
+    socklen_t len = udp_address_give(&socket->to, &socket->address);
+    ring_connect(streams->config.ring, fd, (const struct sockaddr *)&socket->to, len,
+                 tag_of(streams, slot, streams->config.connect));
 }
 
-static void receive_on(struct streams *streams, uint32_t slot)
+// Where a closed slot's last event has come and nobody reads its last message, its use is over.
+static void slot_settle(struct streams *streams, uint32_t slot)
 {
-    ring_receive(streams->config.ring, streams->sockets[slot].fd, streams->config.group,
-                 tag_of(streams, slot, streams->config.receive));
+    struct stream_socket *socket = &streams->sockets[slot];
+    bool closed = socket->state == SLOT_CLOSING || socket->state == SLOT_REOPENING;
+    if (!closed || socket->requests > 0 || socket->lent)
+        return;
+    octets_free(&socket->flight);
+    octets_free(&socket->in);
+    if (socket->state == SLOT_REOPENING) {
+        connect_begin(streams, slot, socket->next_fd);
+        return;
+    }
+    octets_free(&socket->queue);
+    socket->state = SLOT_FREE;
+    if (streams->config.freed)
+        streams->config.freed(streams->config.context, slot);
 }
 
 int streams_connect(struct streams *streams, uint32_t slot, const struct address *address)
 {
     struct stream_socket *socket = &streams->sockets[slot];
-    // The send of the connection before has not come to its end yet.
-    if (socket->sending)
-        return -EBUSY;
+    assert(socket->state == SLOT_FREE || socket->state == SLOT_CLOSING);
     int fd = tcp_socket(address);
     if (fd < 0)
         return fd;
-    socklen_t len = udp_address_give(&socket->to, address);
-    begin(socket, fd);
-    ring_connect(streams->config.ring, fd, (const struct sockaddr *)&socket->to, len,
-                 tag_of(streams, slot, streams->config.connect));
+    socket->address = *address;
+    socket->generation++;
+    if (socket->state == SLOT_FREE) {
+        connect_begin(streams, slot, fd);
+        return 0;
+    }
+    socket->next_fd = fd;
+    socket->state = SLOT_REOPENING;
     return 0;
 }
 
 void streams_adopt(struct streams *streams, uint32_t slot, int fd)
 {
-    begin(&streams->sockets[slot], fd);
-    streams->sockets[slot].connected = true;
-    receive_on(streams, slot);
+    struct stream_socket *socket = &streams->sockets[slot];
+    assert(socket->state == SLOT_FREE && socket->requests == 0 && !socket->lent);
+    socket->generation++;
+    socket->fd = fd;
+    socket->state = SLOT_OPEN;
+    socket->ended = false;
+    streams_receive(streams, slot);
 }
 
 uint32_t streams_generation(const struct streams *streams, uint32_t slot)
@@ -156,10 +200,28 @@ uint32_t streams_generation(const struct streams *streams, uint32_t slot)
     return streams->sockets[slot].generation;
 }
 
+bool streams_is_open(const struct streams *streams, uint32_t slot, uint32_t generation)
+{
+    const struct stream_socket *socket = &streams->sockets[slot];
+    return socket->generation == generation && socket->state != SLOT_FREE &&
+           socket->state != SLOT_CLOSING;
+}
+
+void streams_receive(struct streams *streams, uint32_t slot)
+{
+    struct stream_socket *socket = &streams->sockets[slot];
+    if (socket->state != SLOT_OPEN || socket->receiving || socket->ended)
+        return;
+    socket->receiving = true;
+    socket->requests++;
+    ring_stream_receive(streams->config.ring, socket->fd, streams->config.group,
+                        tag_of(streams, slot, streams->config.receive));
+}
+
 static void send_on(struct streams *streams, uint32_t slot)
 {
     struct stream_socket *socket = &streams->sockets[slot];
-    if (!socket->connected || socket->sending)
+    if (socket->state != SLOT_OPEN || socket->sending)
         return;
     if (octets_left(&socket->flight) == 0) {
         struct octets empty = socket->flight;
@@ -173,14 +235,22 @@ static void send_on(struct streams *streams, uint32_t slot)
         return;
     }
     socket->sending = true;
+    socket->requests++;
     ring_stream_send(streams->config.ring, socket->fd, socket->flight.bytes + socket->flight.done,
                      octets_left(&socket->flight), tag_of(streams, slot, streams->config.send));
+}
+
+// May something be sent there, now or once it is connected?
+static bool is_writable(const struct stream_socket *socket)
+{
+    return socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN ||
+           socket->state == SLOT_REOPENING;
 }
 
 bool streams_send(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
 {
     struct stream_socket *socket = &streams->sockets[slot];
-    if (socket->fd < 0 || !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
+    if (!is_writable(socket) || !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
         return false;
     send_on(streams, slot);
     return true;
@@ -190,8 +260,9 @@ bool streams_send_message(struct streams *streams, uint32_t slot, const void *by
 {
     struct stream_socket *socket = &streams->sockets[slot];
     uint8_t head[FRAME_HEAD_LEN];
+    assert(len <= UINT16_MAX);
     store_be16(head, (uint16_t)len);
-    if (socket->fd < 0 ||
+    if (!is_writable(socket) ||
         !octets_add(&socket->queue, head, sizeof head, streams->config.unsent_max) ||
         !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
         return false;
@@ -205,98 +276,131 @@ size_t streams_unsent(const struct streams *streams, uint32_t slot)
     return octets_left(&socket->flight) + octets_left(&socket->queue);
 }
 
-size_t streams_partial(const struct streams *streams, uint32_t slot)
+// Ends what is under way, and closes the descriptor behind it. Shut down, a send ends as well.
+static void socket_close(struct streams *streams, uint32_t slot)
 {
-    return octets_left(&streams->sockets[slot].in);
+    struct stream_socket *socket = &streams->sockets[slot];
+    struct ring *ring = streams->config.ring;
+    uint64_t tag = op_pack(OP_CANCEL, slot, 0);
+    shutdown(socket->fd, SHUT_RDWR);
+    if (socket->state == SLOT_CONNECTING)
+        ring_cancel(ring, tag_of(streams, slot, streams->config.connect), tag);
+    if (socket->receiving)
+        ring_cancel(ring, tag_of(streams, slot, streams->config.receive), tag);
+    if (socket->sending)
+        ring_cancel(ring, tag_of(streams, slot, streams->config.send), tag);
+    ring_close_fd(ring, socket->fd, op_pack(OP_CLOSE, slot, 0));
 }
 
 void streams_disconnect(struct streams *streams, uint32_t slot)
 {
     struct stream_socket *socket = &streams->sockets[slot];
-    if (socket->fd < 0)
+    if (!is_writable(socket))
         return;
-    // Requests under way hold the socket; shut down, they end at once.
-    shutdown(socket->fd, SHUT_RDWR);
-    if (!socket->connected)
-        ring_cancel(streams->config.ring, tag_of(streams, slot, streams->config.connect),
-                    op_pack(OP_CANCEL, 0, 0));
-    ring_cancel(streams->config.ring, tag_of(streams, slot, streams->config.receive),
-                op_pack(OP_CANCEL, 0, 0));
-    close(socket->fd);
-    socket->fd = -1;
+    if (socket->state == SLOT_REOPENING)
+        close(socket->next_fd); // no request names it
+    else
+        socket_close(streams, slot);
     octets_free(&socket->queue);
-    octets_free(&socket->in);
-    if (!socket->sending)
-        octets_free(&socket->flight);
+    socket->state = SLOT_CLOSING;
+    slot_settle(streams, slot);
 }
 
 static enum stream_state received(struct streams *streams, uint32_t slot,
                                   const struct ring_event *event)
 {
     struct stream_socket *socket = &streams->sockets[slot];
+    socket->ended |= event->result == 0;
     if (event->result == 0)
         return STREAM_ENDS;
-    if (event->result < 0 && event->result != -ENOBUFS)
+    // No buffer was left: it is asked again.
+    if (event->result < 0)
+        return event->result == -ENOBUFS ? STREAM_GOES_ON : STREAM_BROKEN;
+    assert(!socket->lent); // or the message would move
+    size_t len = (size_t)event->result;
+    size_t most = FRAME_HEAD_LEN + streams->config.message_max + FRAME_LEN_MAX;
+    uint16_t buffer = ring_event_buffer(event);
+    if (!octets_add(&socket->in, ring_buffer(streams->config.ring, streams->config.group, buffer),
+                    len, most))
         return STREAM_BROKEN;
-    if (event->result > 0 &&
-        !octets_add(
-            &socket->in,
-            ring_buffer(streams->config.ring, streams->config.group, ring_event_buffer(event)),
-            (size_t)event->result, FRAME_HEAD_LEN + streams->config.message_max + FRAME_LEN_MAX))
-        return STREAM_BROKEN;
-    if (!ring_event_more(event))
-        receive_on(streams, slot);
     return STREAM_GOES_ON;
 }
 
 static enum stream_state sent(struct streams *streams, uint32_t slot,
-                              const struct ring_event *event, bool current)
+                              const struct ring_event *event)
 {
     struct stream_socket *socket = &streams->sockets[slot];
-    socket->sending = false;
-    if (!current) {
-        octets_free(&socket->flight);
-        return STREAM_OLD;
-    }
     if (event->result <= 0)
         return STREAM_BROKEN;
     socket->flight.done += (size_t)event->result;
+    assert(socket->flight.done <= socket->flight.len);
     send_on(streams, slot);
     return STREAM_GOES_ON;
+}
+
+static enum stream_state connected(struct streams *streams, uint32_t slot,
+                                   const struct ring_event *event)
+{
+    if (event->result != 0)
+        return STREAM_BROKEN;
+    streams->sockets[slot].state = SLOT_OPEN;
+    streams_receive(streams, slot);
+    send_on(streams, slot);
+    return STREAM_GOES_ON;
+}
+
+static enum stream_state event_take(struct streams *streams, uint32_t slot,
+                                    const struct ring_event *event)
+{
+    struct stream_socket *socket = &streams->sockets[slot];
+    enum op_kind kind = op_kind(event->tag);
+    assert(op_generation(event->tag) == op_generation(tag_of(streams, slot, kind)));
+    assert(socket->requests > 0 && socket->state != SLOT_FREE);
+    socket->requests--;
+    if (kind == streams->config.send)
+        socket->sending = false;
+    if (kind == streams->config.receive)
+        socket->receiving = false;
+    if (socket->state == SLOT_CLOSING || socket->state == SLOT_REOPENING) {
+        slot_settle(streams, slot);
+        return STREAM_OLD;
+    }
+    if (kind == streams->config.send)
+        return sent(streams, slot, event);
+    if (kind == streams->config.receive)
+        return received(streams, slot, event);
+    return connected(streams, slot, event);
 }
 
 enum stream_state streams_event(struct streams *streams, const struct ring_event *event)
 {
     uint32_t slot = op_slot(event->tag);
-    struct stream_socket *socket = &streams->sockets[slot];
-    enum op_kind kind = op_kind(event->tag);
-    bool current = socket->fd >= 0 && (socket->generation & 0xffffff) == op_generation(event->tag);
-    enum stream_state state = STREAM_OLD;
-    if (kind == streams->config.send) {
-        state = sent(streams, slot, event, current);
-    } else if (current && kind == streams->config.receive) {
-        state = received(streams, slot, event);
-    } else if (current) {
-        socket->connected = event->result == 0;
-        state = socket->connected ? STREAM_GOES_ON : STREAM_BROKEN;
-        if (socket->connected) {
-            receive_on(streams, slot);
-            send_on(streams, slot);
-        }
-    }
+    assert(slot < streams->config.count);
+    enum stream_state state = event_take(streams, slot, event);
     if (ring_event_has_buffer(event))
         ring_buffer_return(streams->config.ring, streams->config.group, ring_event_buffer(event));
     return state;
 }
 
+void streams_message_done(struct streams *streams, uint32_t slot)
+{
+    streams->sockets[slot].lent = false;
+    slot_settle(streams, slot);
+}
+
 bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **message, size_t *len)
 {
-    struct octets *in = &streams->sockets[slot].in;
+    struct stream_socket *socket = &streams->sockets[slot];
+    struct octets *in = &socket->in;
+    streams_message_done(streams, slot);
+    if (socket->state != SLOT_OPEN)
+        return false;
     if (octets_left(in) == 0) {
         octets_free(in);
         return false;
     }
     size_t taken = frame_next(in->bytes + in->done, octets_left(in), message, len);
     in->done += taken;
+    socket->lent = taken > 0;
     return taken > 0;
 }

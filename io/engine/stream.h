@@ -9,6 +9,10 @@
 // arrives is gathered until messages are whole (RFC 1035 4.2.2). A connection on which nothing is
 // under way holds no memory but its slot.
 //
+// A slot is free when the last event of its use has come and the last message of it has been given
+// back, and not before: until then the kernel may still read its octets. Nothing arrives that was
+// not asked for (streams_receive), so whoever owns the connection can stop reading.
+//
 // Nothing here knows what the messages say or whose the connections are.
 
 struct streams; // opaque
@@ -20,14 +24,17 @@ struct streams_config {
     enum op_kind connect, receive, send;
     size_t message_max; // octets of a message that may arrive; a longer one ends the connection
     size_t unsent_max;  // octets that may wait to be sent
+    void (*freed)(void *context, uint32_t slot); // a slot is free again; NULL: nobody wants to know
+    void *context;
 };
 
 // Returns 0 or -ENOMEM. To be freed after its ring is closed.
 [[nodiscard]] int streams_make(struct streams **streams, const struct streams_config *config);
 void streams_free(struct streams *streams);
 
-// Begins to connect a slot, which must be free. Returns 0 or a negative errno, in which case it
-// still is.
+// Begins to connect a slot, which must be free or disconnected. In the latter case the connection
+// is begun when the last event of the one before has come; what is sent meanwhile is kept. Returns
+// 0 or a negative errno, in which case the slot is as it was.
 [[nodiscard]] int streams_connect(struct streams *streams, uint32_t slot,
                                   const struct address *address);
 
@@ -36,6 +43,14 @@ void streams_adopt(struct streams *streams, uint32_t slot, int fd);
 
 // Which use of the slot this is; it changes with each connection.
 [[nodiscard]] uint32_t streams_generation(const struct streams *streams, uint32_t slot);
+
+// Is that use of the slot still going on?
+[[nodiscard]] bool streams_is_open(const struct streams *streams, uint32_t slot,
+                                   uint32_t generation);
+
+// Asks for more octets to arrive. Does nothing where that is under way, or the other side has
+// closed its end, or the connection is not there yet.
+void streams_receive(struct streams *streams, uint32_t slot);
 
 // Sends octets, once the connection is there. False: too much is waiting or there is no memory, and
 // the caller should give the connection up.
@@ -49,9 +64,6 @@ void streams_adopt(struct streams *streams, uint32_t slot, int fd);
 
 // Octets that have not gone yet.
 [[nodiscard]] size_t streams_unsent(const struct streams *streams, uint32_t slot);
-
-// Octets of a message that is not whole yet.
-[[nodiscard]] size_t streams_partial(const struct streams *streams, uint32_t slot);
 
 // Closes the slot's connection, if there is one. Nothing more comes from it.
 void streams_disconnect(struct streams *streams, uint32_t slot);
@@ -67,7 +79,10 @@ enum stream_state {
 [[nodiscard]] enum stream_state streams_event(struct streams *streams,
                                               const struct ring_event *event);
 
-// The next whole message of a slot; false: there is none. It is valid until the next call of any
-// function here that concerns the slot.
+// The next whole message of a slot; false: there is none. It stays where it is until the next call
+// of this or the next function for the slot, even if the connection is closed before that.
 [[nodiscard]] bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **message,
                                    size_t *len);
+
+// Gives back the message that was fetched last.
+void streams_message_done(struct streams *streams, uint32_t slot);

@@ -6,8 +6,6 @@
 
 // Sockets, and the border between core's addresses and the kernel's.
 
-#define UDP_QUERY_MAX 512 // octets of a client's datagram that are read; longer ones count as cut
-
 // False for a family that is neither IPv4 nor IPv6.
 [[nodiscard]] bool udp_address_take(struct address *address, const struct sockaddr *from);
 

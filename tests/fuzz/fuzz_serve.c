@@ -336,7 +336,8 @@ static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bo
     if (len >= 2)
         world.clients[world.client_count].id = load_be16(bytes);
     world.client_count++;
-    serve_queries(world.serve, world.now_us, &item, 1, out);
+    size_t used = serve_queries(world.serve, world.now_us, &item, 1, out, room);
+    assert(item.verdict != SERVE_ANSWERED || (item.out == out && item.out_len <= used));
     free(bytes); // nobody may look there any more
     assert(!note || item.verdict == SERVE_NOTED || item.verdict == SERVE_DROPPED);
     item_judge(&item, out, room);

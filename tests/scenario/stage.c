@@ -358,7 +358,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         .note = note,
         .verdict = UINT8_MAX,
     };
-    serve_queries(stage->workers[worker], stage->now_us, &item, 1, out);
+    (void)serve_queries(stage->workers[worker], stage->now_us, &item, 1, out, room);
     free(in);
     if (item.verdict == SERVE_ANSWERED) {
         answer_note(stage, &item.client, item.out, item.out_len);

@@ -321,7 +321,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
     struct serve_item items[SERVE_BATCH_MAX];
     struct packet *copies[SERVE_BATCH_MAX];
     // At the buffer's end, so that a sanitizer sees what is too long.
-    uint8_t *end = sim->out + OUT_SIZE, *out = end;
+    uint8_t *out = sim->out + OUT_SIZE;
     for (size_t i = 0; i < count; i++) {
         const struct asked *asked = &sim->asked[from[i].asked];
         // A copy, so that a sanitizer sees who still reads it later.
@@ -343,11 +343,12 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
                   : from[i].handed ? ", handed over"
                                    : "");
     }
-    serve_queries(node->serve, sim->now_us, items, count, out);
+    size_t out_size = (size_t)(sim->out + OUT_SIZE - out);
+    size_t used = serve_queries(node->serve, sim->now_us, items, count, out, out_size);
     asking_look(sim, worker);
     for (size_t i = 0; i < count; i++)
         free(copies[i]);
-    verdicts_do(sim, worker, items, from, count, end);
+    verdicts_do(sim, worker, items, from, count, out + used);
 }
 
 void worker_inbox(struct sim *sim, unsigned worker)

@@ -39,6 +39,7 @@ struct table {
     struct serve *workers[WORKERS];
     struct serve *serve; // the one that is spoken to
     uint8_t *out;
+    size_t out_size;
     size_t room;
     uint64_t now_us;
     struct packet asked;
@@ -140,7 +141,8 @@ static inline struct table *begin(struct setup setup)
     }
     t->serve = t->workers[0];
     t->room = serve_reply_room(t->serve);
-    t->out = memory_of(t, SERVE_BATCH_MAX * t->room);
+    t->out_size = SERVE_BATCH_MAX * t->room;
+    t->out = memory_of(t, t->out_size);
     t->sent = calloc(SENT_MAX, sizeof *t->sent);
     assert_non_null(t->sent);
     return t;
@@ -167,7 +169,8 @@ static inline struct serve_item ask_as(struct table *t, struct serve_item item, 
     t->asked = packet_of(query);
     item.in = exact_copy(t->asked.bytes, t->asked.len);
     item.in_len = (uint16_t)t->asked.len;
-    serve_queries(t->serve, t->now_us, &item, 1, t->out);
+    size_t used = serve_queries(t->serve, t->now_us, &item, 1, t->out, t->out_size);
+    assert_true(item.verdict != SERVE_ANSWERED || used >= item.out_len);
     free((void *)(uintptr_t)item.in);
     return item;
 }

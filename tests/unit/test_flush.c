@@ -20,7 +20,7 @@ static size_t known(struct warm *w, bool known_at[NAMES])
             .in = w->queries[i].bytes,
             .in_len = w->queries[i].len,
         };
-        serve_queries(w->serve, w->now_us, &item, 1, w->out);
+        (void)serve_queries(w->serve, w->now_us, &item, 1, w->out, w->out_size);
         known_at[i] = item.verdict == SERVE_ANSWERED;
         count += known_at[i];
     }

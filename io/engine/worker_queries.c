@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/worker_state.h"
+
+#include <string.h>
+
+// Queries come as datagrams, which gather in a batch, over connections, which are answered one by
+// one, and from other workers, in both ways. Replies leave in the order in which they were made.
+
+// Puts something into the ring to another worker, who is woken later on.
+static bool hand_to(struct worker *w, uint16_t other, enum handed_kind kind,
+                    const struct client *client, const uint8_t *bytes, size_t len)
+{
+    assert(other < w->config.worker_count && w->config.to[other]);
+    bool put = handover_put(w->config.to[other], kind, client, bytes, (uint16_t)len);
+    w->wakes[other] |= put;
+    return put;
+}
+
+// The client of another worker gets no reply. Where even that cannot be told, its connection takes
+// it for waiting until CLIENTS_WAITING_US have passed.
+static void untold_add(struct worker *w, const struct client *client)
+{
+    if (w->untold_count < UNTOLD_MAX)
+        w->untold[w->untold_count++] = *client;
+}
+
+void worker_untold_tell(struct worker *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->untold_count; i++) {
+        const struct client *client = &w->untold[i];
+        static const uint8_t nothing[1]; // what has no octets marks the ring's end
+        if (!hand_to(w, client->worker, HANDED_NO_REPLY, client, nothing, sizeof nothing))
+            w->untold[kept++] = *client;
+    }
+    w->untold_count = kept;
+}
+
+static void no_reply(struct worker *w, const struct client *client)
+{
+    if (client->tcp && client->worker == w->serve_config.worker)
+        clients_no_reply(w->clients, client);
+    else if (client->tcp)
+        untold_add(w, client);
+}
+
+// A reply over TCP goes out through the worker that holds the connection.
+static void stream_reply_send(struct worker *w, const struct client *client, const uint8_t *bytes,
+                              size_t len)
+{
+    if (client->worker == w->serve_config.worker) {
+        clients_reply(w->clients, client, bytes, len, w->now_us);
+    } else if (!hand_to(w, client->worker, HANDED_ANSWER, client, bytes, len)) {
+        counter_add(w->serve_config.counters, COUNTER_send_failures, 1);
+        untold_add(w, client);
+    }
+}
+
+// `to` stays where it is until the next submission, as the octets do.
+static inline void datagram_send(struct worker *w, const struct client *client, const void *bytes,
+                                 size_t len, const struct sockaddr *to)
+{
+    uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
+    unsigned sender = listener_sender(client->listener);
+    assert(send_buffer_holds(&w->out, bytes, len));
+    if (!w->listeners.slots[client->listener].wildcard) {
+        ring_send_to(w->ring, sender, bytes, len, to, tag);
+        return;
+    }
+    void *form = send_buffer_take(&w->out, RING_FORM_SIZE);
+    ring_send_from(w->ring, sender, bytes, len, to, client->local, form, tag);
+}
+
+static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
+{
+    if (client->tcp) {
+        stream_reply_send(w, client, bytes, len);
+        return;
+    }
+    struct sockaddr_in6 *to = send_buffer_take(&w->out, sizeof *to);
+    udp_address_give(to, &client->from);
+    datagram_send(w, client, bytes, len, (const struct sockaddr *)to);
+}
+
+[[gnu::noinline]] static void told_put(struct worker *w, const struct client *client,
+                                       uint64_t since_us, uint8_t source, const uint8_t *bytes,
+                                       size_t len)
+{
+    const struct listener *listener = &w->listeners.slots[client->listener];
+    struct tapped tapped = {
+        .since_us = since_us, .now_us = w->now_us, .at = listener->address, .source = source};
+    if (listener->wildcard && !client->tcp)
+        memcpy(tapped.at.ip, client->local, sizeof tapped.at.ip);
+    bool put = tap_put(&w->tap, &tapped, client, bytes, len);
+    counter_add(w->serve_config.counters, put ? COUNTER_tapped : COUNTER_tap_full, 1);
+}
+
+// Tells of an answer, where somebody wants to know.
+static inline void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
+                               uint8_t source, const uint8_t *bytes, size_t len)
+{
+    if (tap_wants(&w->tap))
+        told_put(w, client, since_us, source, bytes, len);
+}
+
+static inline void item_tell(struct worker *w, const struct serve_item *item)
+{
+    answer_tell(w, &item->client, w->now_us, item->source, item->out, item->out_len);
+}
+
+void worker_reply_late(struct worker *w, const struct outgoing *outgoing)
+{
+    answer_tell(w, &outgoing->client, outgoing->since_us, outgoing->source, outgoing->bytes,
+                outgoing->len);
+    reply_send(w, &outgoing->client, outgoing->bytes, outgoing->len);
+}
+
+static void hand_over(struct worker *w, const struct serve_item *item)
+{
+    enum handed_kind kind = item->note ? HANDED_NOTE : HANDED_QUERY;
+    if (!hand_to(w, item->owner, kind, &item->client, item->in, item->in_len) && !item->note) {
+        serve_handover_failed(w->serve);
+        no_reply(w, &item->client);
+    }
+}
+
+// How long those that were answered at once have waited here.
+static void at_once_note(const struct worker *w, uint64_t count)
+{
+    if (count > 0)
+        histogram_add(&w->serve_config.counters->timings[TIMING_AT_ONCE],
+                      w->config.now_us(w->config.clock) - w->now_us, count);
+}
+
+// A query over TCP, whose answer may be too long to be made beside others. Replying comes last: it
+// may end the connection.
+static void stream_query_run(struct worker *w, struct serve_item *item)
+{
+    bool is_note = item->note; // its worker has answered it
+    size_t used = serve_queries(w->serve, w->now_us, item, 1, w->stream_out, SERVE_STREAM_ROOM);
+    bool own = item->client.worker == w->serve_config.worker;
+    switch ((enum serve_verdict)item->verdict) {
+    case SERVE_ANSWERED:
+        assert(item->out == w->stream_out && item->out_len <= used);
+        item_tell(w, item);
+        if (item->note)
+            hand_over(w, item);
+        reply_send(w, &item->client, item->out, item->out_len);
+        at_once_note(w, 1);
+        break;
+    case SERVE_ELSEWHERE:
+        hand_over(w, item);
+        break;
+    case SERVE_DROPPED:
+        if (own && item->noise)
+            clients_noise(w->clients, &item->client);
+        else if (!is_note)
+            no_reply(w, &item->client);
+        break;
+    case SERVE_WAITING:
+    case SERVE_NOTED:
+        break;
+    }
+}
+
+void worker_batch_run(struct worker *w)
+{
+    uint64_t answered = 0;
+    if (w->batch_count == 0)
+        return;
+    size_t size = w->batch_count * (w->room + ADDRESS_ROOM);
+    uint8_t *out = worker_out_room(w, size);
+    (void)send_buffer_take(&w->out, serve_queries(w->serve, w->now_us, w->batch, w->batch_count,
+                                                  out, w->batch_count * w->room));
+    for (size_t i = 0; i < w->batch_count; i++) {
+        const struct serve_item *item = &w->batch[i];
+        if (item->verdict != SERVE_ANSWERED) {
+            if (item->verdict == SERVE_ELSEWHERE)
+                hand_over(w, item);
+            continue;
+        }
+        answered++;
+        item_tell(w, item);
+        if (w->batch_from[i])
+            datagram_send(w, &item->client, item->out, item->out_len, w->batch_from[i]);
+        else
+            reply_send(w, &item->client, item->out, item->out_len);
+        if (item->note)
+            hand_over(w, item);
+    }
+    w->batch_count = 0;
+    at_once_note(w, answered);
+}
+
+void worker_buffers_return(struct worker *w)
+{
+    for (size_t i = 0; i < w->lent_count; i++)
+        ring_buffer_return(w->ring, QUERY_GROUP, w->lent[i]);
+    w->lent_count = 0;
+}
+
+// Puts a datagram in the batch. One whose sender cannot be told is left out.
+static inline void query_take(struct worker *w, const struct ring_event *event, uint32_t listener)
+{
+    bool wildcard = w->listeners.slots[listener].wildcard;
+    struct datagram datagram;
+    struct serve_item *item = &w->batch[w->batch_count];
+    struct client *client = &item->client;
+    if (!ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) ||
+        !udp_address_take(&client->from, datagram.from))
+        return;
+    if (wildcard)
+        memcpy(client->local, datagram.local, client->from.family == ADDRESS_IPV4 ? 4 : 16);
+    // All that is read of it has its value here: what an earlier one has left may stand in the
+    // rest.
+    client->listener = (uint16_t)listener;
+    client->tcp = false;
+    client->worker = 0;
+    client->connection = client->generation = 0;
+    item->in = datagram.bytes;
+    item->in_len = (uint16_t)datagram.len;
+    item->handed_over = item->note = item->noise = false;
+    item->cut = datagram.cut || datagram.len > w->query_max;
+    w->batch_from[w->batch_count++] = datagram.from;
+}
+
+void worker_query_arrived(struct worker *w, const struct ring_event *event)
+{
+    uint32_t listener = op_slot(event->tag);
+    assert(listener < LISTENERS_MAX && w->lent_count < EVENT_MAX);
+    if (ring_event_has_buffer(event)) {
+        query_take(w, event, listener);
+        w->lent[w->lent_count++] = ring_event_buffer(event);
+    }
+    if (w->batch_count == SERVE_BATCH_MAX)
+        worker_batch_run(w);
+    if (!ring_event_more(event)) { // most often the buffers ran out
+        counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
+        listeners_receive_ended(&w->listeners, listener);
+    }
+}
+
+void worker_client_connected(struct worker *w, const struct ring_event *event)
+{
+    static const enum counter counters[] = {
+        [CLIENTS_TAKEN] = COUNTER_tcp_accepted,
+        [CLIENTS_FULL] = COUNTER_tcp_full,
+        [CLIENTS_TOO_MANY] = COUNTER_tcp_too_many,
+        [CLIENTS_GONE] = COUNTER_tcp_gone,
+    };
+    uint32_t listener = op_slot(event->tag);
+    if (event->result >= 0) {
+        enum clients_verdict verdict =
+            clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
+        counter_add(w->serve_config.counters, counters[verdict], 1);
+    }
+    if (!ring_event_more(event))
+        listeners_accept_ended(&w->listeners, listener, event->result, w->now_us);
+}
+
+// Answers what a connection's client has asked.
+static void stream_queries_run(struct worker *w, uint32_t slot)
+{
+    struct serve_item item = {0};
+    size_t len;
+    while (clients_query(w->clients, slot, &item.client, &item.in, &len)) {
+        item.in_len = (uint16_t)len;
+        stream_query_run(w, &item);
+        item = (struct serve_item){0};
+    }
+}
+
+void worker_client_happened(struct worker *w, const struct ring_event *event)
+{
+    clients_event(w->clients, event, w->now_us);
+    stream_queries_run(w, op_slot(event->tag));
+}
+
+void worker_ready_do(struct worker *w)
+{
+    uint32_t slot;
+    while (clients_ready(w->clients, &slot))
+        stream_queries_run(w, slot);
+}
+
+// Takes one thing that another worker has handed over; datagrams gather in the batch.
+static void handed_take(struct worker *w, const struct handed *handed)
+{
+    struct serve_item item = {
+        .client = handed->client,
+        .in = handed->bytes,
+        .in_len = handed->len,
+        .handed_over = true,
+        .note = handed->kind == HANDED_NOTE,
+    };
+    if (handed->kind == HANDED_ANSWER) {
+        clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);
+    } else if (handed->kind == HANDED_NO_REPLY) {
+        clients_no_reply(w->clients, &handed->client);
+    } else if (handed->client.tcp) {
+        stream_query_run(w, &item);
+    } else {
+        w->batch_from[w->batch_count] = NULL;
+        w->batch[w->batch_count++] = item;
+    }
+}
+
+// The ring's room is given back when what lay there is answered.
+void worker_handed_do(struct worker *w, struct handover *from)
+{
+    struct handover_cursor cursor = handover_begin(from);
+    const struct handed *handed;
+    do {
+        while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor)))
+            handed_take(w, handed);
+        bool full = w->batch_count == SERVE_BATCH_MAX;
+        worker_batch_run(w);
+        handover_take(from, &cursor);
+        if (!full)
+            return;
+    } while (true);
+}

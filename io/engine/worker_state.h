@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/clients.h"
+#include "io/engine/op.h"
+#include "io/engine/send_buffer.h"
+#include "io/engine/stream.h"
+#include "io/engine/worker.h"
+
+#include <pthread.h>
+
+// What worker.c (its life, its loop), worker_queries.c (clients and other workers) and
+// worker_upstream.c (upstreams) share. Nobody else looks inside.
+//
+// The life of the octets that are sent: serve writes them into `out`, requests refer to them there,
+// and with the next submission they are gone. So a reply is written once, where the kernel reads
+// it. Datagrams that have arrived lie in buffers of the ring, which are given back a round later,
+// when the replies that take addresses from them have left.
+
+enum {
+    RING_ENTRIES = 512,
+    EVENT_MAX = 256,
+    QUERY_GROUP = 0,
+    QUERY_BUFFERS = 1024, // small enough to stay in the L2 cache
+    REPLY_GROUP = 1,
+    REPLY_BUFFERS = 256,
+    REPLY_BUFFER_SIZE = 4096,
+    CLIENT_GROUP = 2, // of connections: who sends much there takes nothing from upstreams' replies
+    CLIENT_BUFFERS = 64,
+    CLIENT_BUFFER_SIZE = 4096,
+    OUT_BATCHES = 2,
+    STREAM_UNSENT_MAX = 256 * 1024,     // to an upstream
+    ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
+    UNTOLD_MAX = 1024,                  // clients of other workers
+};
+
+struct upstream_socket {
+    int fd; // -1: none
+    uint32_t generation;
+};
+
+struct worker {
+    struct worker_config config;
+    struct serve_config serve_config;
+    struct serve *serve;
+    size_t serve_size;
+    struct ring *ring;
+    pthread_t thread;
+    bool running;
+    int stop_fd;
+    int result;
+    struct job job;
+    const int *ring_fds;
+    struct listeners listeners;
+    struct tap tap;
+    struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
+    struct streams *streams;
+    struct clients *clients; // over TCP
+    uint8_t *stream_out;     // a reply to one of them while it is made
+    struct serve_item batch[SERVE_BATCH_MAX];
+    const struct sockaddr *batch_from[SERVE_BATCH_MAX]; // NULL: handed over by another worker
+    size_t batch_count;
+    uint16_t lent[EVENT_MAX]; // buffers of this round's queries, which replies take addresses from
+    size_t lent_count;
+    uint64_t now_us;
+    struct send_buffer out;
+    size_t room;           // for one reply
+    unsigned query_max;    // octets of a client's datagram that are read
+    size_t query_buffer;   // and of the buffer that it arrives in
+    bool *wakes;           // workers that were handed something since the last wake
+    struct client *untold; // of other workers, who have yet to hear that there is no reply
+    size_t untold_count;
+    struct ring_event events[EVENT_MAX];
+};
+
+// Room for `size` octets to send and their addresses; hands what is queued to the kernel where
+// there is none.
+static inline uint8_t *worker_out_room(struct worker *w, size_t size)
+{
+    uint8_t *room = send_buffer_room(&w->out, size);
+    if (room)
+        return room;
+    int error = ring_submit(w->ring);
+    if (error < 0)
+        w->result = error;
+    send_buffer_empty(&w->out);
+    room = send_buffer_room(&w->out, size);
+    assert(room);
+    return room;
+}
+
+// --- worker_queries.c --------------------------------------------------------------------------
+
+// A client's datagram, connection or octets have arrived.
+void worker_query_arrived(struct worker *w, const struct ring_event *event);
+void worker_client_connected(struct worker *w, const struct ring_event *event);
+void worker_client_happened(struct worker *w, const struct ring_event *event);
+
+// Answers what has gathered; what other workers have handed over; and the queries of connections
+// that had to wait.
+void worker_batch_run(struct worker *w);
+void worker_handed_do(struct worker *w, struct handover *from);
+void worker_ready_do(struct worker *w);
+
+// Gives back the receive buffers of the round before, whose replies have left.
+void worker_buffers_return(struct worker *w);
+
+// Sends a reply that has waited; its octets are taken in `out`.
+void worker_reply_late(struct worker *w, const struct outgoing *outgoing);
+
+// Tells the workers that hold them of connections whose query gets no reply, as far as their rings
+// have room.
+void worker_untold_tell(struct worker *w);
+
+// --- worker_upstream.c -------------------------------------------------------------------------
+
+// Does all that serve wants done.
+void worker_drain(struct worker *w);
+
+// An upstream's datagram, a send that failed, and anything of a connection to an upstream.
+void worker_reply_arrived(struct worker *w, const struct ring_event *event);
+void worker_send_failed(struct worker *w, const struct ring_event *event);
+void worker_stream_happened(struct worker *w, const struct ring_event *event);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/worker_state.h"
+
+#include <errno.h>
+
+// A source port's socket is known by its slot and the generation of that: an event that comes late,
+// for one that is closed, is thrown away.
+
+static bool socket_is_current(const struct worker *w, const struct ring_event *event)
+{
+    uint32_t port = op_slot(event->tag);
+    assert(port < WORKER_UPSTREAM_PORTS);
+    const struct upstream_socket *socket = &w->upstream[port];
+    return socket->fd >= 0 && (socket->generation & 0xffffff) == op_generation(event->tag);
+}
+
+static void socket_receive(struct worker *w, uint16_t port)
+{
+    struct upstream_socket *socket = &w->upstream[port];
+    ring_receive(w->ring, socket->fd, REPLY_GROUP, op_pack(OP_REPLY, port, socket->generation));
+}
+
+static void socket_open(struct worker *w, const struct outgoing *outgoing)
+{
+    struct upstream_socket *socket = &w->upstream[outgoing->port];
+    bool bound;
+    assert(socket->fd < 0);
+    socket->generation++;
+    socket->fd = udp_connect(outgoing->upstream, outgoing->number, &bound);
+    if (socket->fd >= 0) {
+        socket_receive(w, outgoing->port);
+        return;
+    }
+    if (bound)
+        serve_unreachable(w->serve, w->now_us, outgoing->port);
+    else
+        serve_port_refused(w->serve, w->now_us, outgoing->port);
+}
+
+static void socket_close(struct worker *w, uint16_t port)
+{
+    struct upstream_socket *socket = &w->upstream[port];
+    if (socket->fd < 0)
+        return;
+    // The armed receive holds the socket: it ends first, then the descriptor is the last holder.
+    ring_cancel(w->ring, op_pack(OP_REPLY, port, socket->generation), op_pack(OP_CANCEL, port, 0));
+    ring_close_fd(w->ring, socket->fd, op_pack(OP_CLOSE, port, 0));
+    socket->fd = -1;
+}
+
+static void socket_send(struct worker *w, const struct outgoing *outgoing)
+{
+    const struct upstream_socket *socket = &w->upstream[outgoing->port];
+    assert(socket->fd >= 0 && send_buffer_holds(&w->out, outgoing->bytes, outgoing->len));
+    ring_send(w->ring, socket->fd, outgoing->bytes, outgoing->len,
+              op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
+}
+
+static void stream_give_up(struct worker *w, uint16_t stream)
+{
+    streams_disconnect(w->streams, stream);
+    serve_stream_closed(w->serve, w->now_us, stream);
+}
+
+static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
+{
+    switch (outgoing->kind) {
+    case OUTGOING_REPLY:
+        (void)send_buffer_take(&w->out, outgoing->len);
+        worker_reply_late(w, outgoing);
+        break;
+    case OUTGOING_OPEN:
+        socket_open(w, outgoing);
+        break;
+    case OUTGOING_QUERY:
+        (void)send_buffer_take(&w->out, outgoing->len);
+        socket_send(w, outgoing);
+        break;
+    case OUTGOING_CLOSE:
+        socket_close(w, outgoing->port);
+        break;
+    case OUTGOING_CONNECT:
+        if (streams_connect(w->streams, outgoing->port, outgoing->upstream) < 0)
+            serve_stream_closed(w->serve, w->now_us, outgoing->port);
+        break;
+    case OUTGOING_MESSAGE:
+        if (!streams_send(w->streams, outgoing->port, outgoing->bytes, outgoing->len))
+            stream_give_up(w, outgoing->port);
+        break;
+    case OUTGOING_DISCONNECT:
+        streams_disconnect(w->streams, outgoing->port);
+        break;
+    }
+}
+
+void worker_drain(struct worker *w)
+{
+    struct outgoing outgoing = {0};
+    do {
+        outgoing.bytes = worker_out_room(w, SERVE_STREAM_ROOM + ADDRESS_ROOM);
+        outgoing.port = 0;
+        if (!serve_drain(w->serve, w->now_us, &outgoing))
+            return;
+        outgoing_do(w, &outgoing);
+    } while (true);
+}
+
+void worker_reply_arrived(struct worker *w, const struct ring_event *event)
+{
+    uint16_t port = (uint16_t)op_slot(event->tag);
+    bool current = socket_is_current(w, event);
+    if (ring_event_has_buffer(event)) {
+        if (current && event->result >= 0)
+            serve_reply(w->serve, w->now_us, port,
+                        ring_buffer(w->ring, REPLY_GROUP, ring_event_buffer(event)),
+                        (size_t)event->result);
+        ring_buffer_return(w->ring, REPLY_GROUP, ring_event_buffer(event));
+    } else if (current && event->result < 0 && event->result != -ENOBUFS &&
+               event->result != -ECANCELED) {
+        serve_unreachable(w->serve, w->now_us, port);
+    }
+    worker_drain(w);
+    // Serve may have closed the socket meanwhile, or opened another in its slot.
+    if (socket_is_current(w, event) && !ring_event_more(event)) {
+        counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
+        socket_receive(w, port);
+    }
+}
+
+void worker_send_failed(struct worker *w, const struct ring_event *event)
+{
+    if (!socket_is_current(w, event))
+        return;
+    // A full send buffer is a loss like any other: the timer sends again.
+    if (event->result == -EAGAIN || event->result == -ENOBUFS)
+        return;
+    serve_unreachable(w->serve, w->now_us, (uint16_t)op_slot(event->tag));
+    worker_drain(w);
+}
+
+// What has arrived is taken, and then its end, if it came. On the way serve may close the
+// connection and open another one in its slot, which is not to pay for this one.
+void worker_stream_happened(struct worker *w, const struct ring_event *event)
+{
+    uint16_t stream = (uint16_t)op_slot(event->tag);
+    uint32_t generation = streams_generation(w->streams, stream);
+    enum stream_state state = streams_event(w->streams, event);
+    const uint8_t *message;
+    size_t len;
+    if (state == STREAM_OLD)
+        return;
+    while (streams_is_open(w->streams, stream, generation) &&
+           streams_message(w->streams, stream, &message, &len)) {
+        serve_stream_reply(w->serve, w->now_us, stream, message, len);
+        worker_drain(w);
+    }
+    streams_message_done(w->streams, stream);
+    if (!streams_is_open(w->streams, stream, generation))
+        return;
+    if (state == STREAM_GOES_ON)
+        streams_receive(w->streams, stream);
+    else
+        stream_give_up(w, stream);
+    worker_drain(w);
+}
