@@ -14,7 +14,10 @@
 // every record of that name points to it, so that writing the client's own spelling there spells
 // the whole answer (RFC 1034 3.1).
 
-#define ANSWER_SIZE_MAX CACHE_VALUE_MAX
+#define ANSWER_SIZE_MAX     CACHE_VALUE_MAX
+#define ANSWER_ROTATE_MAX   64         // addresses that take turns
+#define ANSWER_ADDRESS_HEAD 12         // octets of their records in front of the data
+#define ANSWER_TTL_MAX      0x7fffffff // RFC 2181 8
 
 // Numbers of two octets are in the machine's own order, as are the TTLs' places.
 struct answer_trailer {
@@ -44,6 +47,7 @@ struct answer {
     uint16_t rcode_heard; // the upstream's, with the bits of its OPT
     uint8_t rcode;        // the same as a client may hear it
     bool truncated;
+    bool too_long;          // written again it is no message any more: `rcode` is SERVFAIL
     bool edns;              // there was an OPT
     const uint8_t *options; // its options, in the reply that was taken
     uint16_t options_len;
@@ -64,15 +68,17 @@ enum reply_verdict {
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
                                const struct name_case *spelling);
 
-// Turns a matched reply into a value: every record read and written anew (RFC 3597 4: names are
-// decompressed in the types of RFC 1035 and its neighbours, compressed in those of RFC 1035 only),
-// OPT and TSIG left out, AA and AD cleared, an RRset's TTLs made equal to its lowest (RFC 2181
-// 5.2). The lifetime is the lowest TTL within the limits. Negative are NXDOMAIN and an answer
-// section without a record of the type asked for, also where CNAMEs stand in it (RFC 2308 2.2); to
-// ANY each record is an answer. A negative answer's SOA counts with the lower of its TTL and
-// MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0; 0 also for TC and for rcodes other
-// than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the answer section is empty; behind
-// CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC 8020 1.1).
+// Turns a matched reply into a value: those of its records that answer the question
+// (reply_records_pick) written again (RFC 3597 4: names are decompressed in the types of RFC 1035
+// and its neighbours, compressed in those of RFC 1035 only), AA and AD cleared, an RRset's TTLs
+// made equal to its lowest (RFC 2181 5.2). Where that is longer than a message may be, nothing is
+// left of it but SERVFAIL (`too_long`). The lifetime is the lowest TTL within the limits. Negative
+// are NXDOMAIN and an answer section without a record of the type asked for, also where CNAMEs
+// stand in it (RFC 2308 2.2); to ANY each record is an answer. A negative answer's SOA counts with
+// the lower of its TTL and MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0; 0 also for
+// TC and for rcodes other than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the answer
+// section is empty; behind CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC
+// 8020 1.1).
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);
 

@@ -3,7 +3,7 @@
 
 #include "core/wire/rebuild.h"
 
-enum { TYPE_SVCB = 64, TYPE_HTTPS = 65, KEY_IPV4HINT = 4, KEY_IPV6HINT = 6 };
+enum { KEY_IPV4HINT = 4, KEY_IPV6HINT = 6 };
 
 struct range {
     uint8_t first[2];

@@ -12,8 +12,8 @@
 struct reader {
     const uint8_t *bytes; // a whole message: compression pointers count from here
     size_t len;
-    size_t at;     // next octet to read, always <= len
-    uint32_t hops; // compression pointers followed so far: name_read has a bound for them
+    size_t at;        // next octet to read, always <= len
+    size_t hops_left; // compression pointers that name_read may still follow
     bool failed;
 };
 
@@ -119,7 +119,7 @@ static inline void octets_copy(uint8_t *to, const uint8_t *from, size_t len)
 
 static inline struct reader reader_over(const uint8_t *bytes, size_t len)
 {
-    return (struct reader){.bytes = bytes, .len = len};
+    return (struct reader){.bytes = bytes, .len = len, .hops_left = len};
 }
 
 // Returns the next `count` octets and steps over them, or NULL where fewer are left.

@@ -25,14 +25,14 @@ bool name_read(struct reader *r, struct name *name)
             break;
         if (len >= POINTER_MARK) {
             size_t target = pointer_read(&at, len, lowest);
-            if (target == SIZE_MAX || r->hops == r->len)
+            if (target == SIZE_MAX || r->hops_left == 0)
                 break;
             if (!jumped)
                 r->at = at.at;
             jumped = true;
             lowest = target;
             at.at = target;
-            r->hops++;
+            r->hops_left--;
             continue;
         }
         const uint8_t *label = len <= LABEL_MAX_LEN ? read_bytes(&at, len) : NULL;

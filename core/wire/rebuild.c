@@ -5,41 +5,54 @@
 
 enum { POINTER_MARK = 0xc0, POINTER_REACH = 0x3fff };
 
-// Where the names stand in the data of the types that have some (RFC 3597 4): so many octets, then
-// character strings, then names, then the rest. All other types are opaque.
+// What stands in the data of a type: so many octets, then character strings, then names, then
+// octets again, and what may follow. Types without a row are opaque (RFC 3597 4).
+enum rest {
+    REST_NONE,
+    REST_ANY,
+    REST_STRINGS, // one character string or more (RFC 1035 3.3.14)
+};
+
 struct layout {
     uint16_t type;
     uint8_t octets;
     uint8_t strings;
     uint8_t names;
+    uint8_t behind;
+    uint8_t rest;
     bool compress; // only where RFC 1035 defines the type
 };
 
 static const struct layout layouts[] = {
-    {.type = 2, .names = 1, .compress = true},               // NS
-    {.type = 3, .names = 1, .compress = true},               // MD
-    {.type = 4, .names = 1, .compress = true},               // MF
-    {.type = 5, .names = 1, .compress = true},               // CNAME
-    {.type = 6, .names = 2, .compress = true},               // SOA
-    {.type = 7, .names = 1, .compress = true},               // MB
-    {.type = 8, .names = 1, .compress = true},               // MG
-    {.type = 9, .names = 1, .compress = true},               // MR
-    {.type = 12, .names = 1, .compress = true},              // PTR
-    {.type = 14, .names = 2, .compress = true},              // MINFO
-    {.type = 15, .octets = 2, .names = 1, .compress = true}, // MX
-    {.type = 17, .names = 2},                                // RP
-    {.type = 18, .octets = 2, .names = 1},                   // AFSDB
-    {.type = 21, .octets = 2, .names = 1},                   // RT
-    {.type = 24, .octets = 18, .names = 1},                  // SIG
-    {.type = 26, .octets = 2, .names = 2},                   // PX
-    {.type = 30, .names = 1},                                // NXT
-    {.type = 33, .octets = 6, .names = 1},                   // SRV
-    {.type = 35, .octets = 4, .strings = 3, .names = 1},     // NAPTR
-    {.type = 36, .octets = 2, .names = 1},                   // KX
-    {.type = 39, .names = 1},                                // DNAME
+    {.type = 1, .octets = 4},                                 // A
+    {.type = 2, .names = 1, .compress = true},                // NS
+    {.type = 3, .names = 1, .compress = true},                // MD
+    {.type = 4, .names = 1, .compress = true},                // MF
+    {.type = 5, .names = 1, .compress = true},                // CNAME
+    {.type = 6, .names = 2, .behind = 20, .compress = true},  // SOA
+    {.type = 7, .names = 1, .compress = true},                // MB
+    {.type = 8, .names = 1, .compress = true},                // MG
+    {.type = 9, .names = 1, .compress = true},                // MR
+    {.type = 11, .octets = 5, .rest = REST_ANY},              // WKS
+    {.type = 12, .names = 1, .compress = true},               // PTR
+    {.type = 13, .strings = 2},                               // HINFO
+    {.type = 14, .names = 2, .compress = true},               // MINFO
+    {.type = 15, .octets = 2, .names = 1, .compress = true},  // MX
+    {.type = 16, .rest = REST_STRINGS},                       // TXT
+    {.type = 17, .names = 2},                                 // RP
+    {.type = 18, .octets = 2, .names = 1},                    // AFSDB
+    {.type = 21, .octets = 2, .names = 1},                    // RT
+    {.type = 24, .octets = 18, .names = 1, .rest = REST_ANY}, // SIG
+    {.type = 26, .octets = 2, .names = 2},                    // PX
+    {.type = 28, .octets = 16},                               // AAAA
+    {.type = 30, .names = 1, .rest = REST_ANY},               // NXT
+    {.type = 33, .octets = 6, .names = 1},                    // SRV
+    {.type = 35, .octets = 4, .strings = 3, .names = 1},      // NAPTR
+    {.type = 36, .octets = 2, .names = 1},                    // KX
+    {.type = 39, .names = 1},                                 // DNAME
 };
 
-static const struct layout opaque = {0};
+static const struct layout opaque = {.rest = REST_ANY};
 
 static const struct layout *layout_find(uint16_t type)
 {
@@ -48,6 +61,31 @@ static const struct layout *layout_find(uint16_t type)
             return &layouts[i];
     }
     return &opaque;
+}
+
+static void string_skip(struct reader *data)
+{
+    uint8_t len = read_u8(data);
+    read_bytes(data, len);
+}
+
+bool record_fits(const struct record *record, const struct reader *message)
+{
+    const struct layout *layout = layout_find(record->type);
+    struct reader data = reader_over(message->bytes, record->data_at + record->data_len);
+    data.at = record->data_at;
+    read_bytes(&data, layout->octets);
+    for (unsigned i = 0; i < layout->strings; i++)
+        string_skip(&data);
+    for (unsigned i = 0; i < layout->names && !data.failed; i++)
+        data.failed |= !name_skip(&data);
+    read_bytes(&data, layout->behind);
+    if (layout->rest == REST_STRINGS) {
+        do
+            string_skip(&data);
+        while (!data.failed && data.at < data.len);
+    }
+    return !data.failed && (layout->rest == REST_ANY || data.at == data.len);
 }
 
 bool record_read(struct reader *r, struct record *record)
@@ -113,43 +151,26 @@ static void names_keep(struct rebuild *b, const uint8_t *bytes, uint64_t hash, s
     *place = (uint16_t)offset;
 }
 
-// The labels of a name, and for each the hash of what begins with it.
-struct parts {
-    unsigned count;
-    uint8_t at[SUFFIX_LABELS_MAX];
-    uint64_t hash[SUFFIX_LABELS_MAX];
-};
-
-static void parts_find(struct parts *parts, const struct name *name, struct suffix_seed seed)
-{
-    uint8_t lower[NAME_MAX_LEN];
-    uint64_t hash = seed.start;
-    name_lower(lower, name->bytes, name->len);
-    parts->count = 0;
-    for (size_t at = 0; lower[at] != 0; at += 1u + lower[at])
-        parts->at[parts->count++] = (uint8_t)at;
-    for (unsigned i = parts->count; i-- > 0;)
-        parts->hash[i] = hash = suffix_step(seed, hash, lower + parts->at[i], false);
-}
-
 // Writes as much of the name as does not stand already. Where that would lead over too many
 // pointers all of it is written, and is what later names point to.
 static void name_compress(struct rebuild *b, const struct name *name)
 {
-    struct parts parts;
+    struct suffixes parts;
+    uint8_t lower[NAME_MAX_LEN];
     size_t start = b->out.at;
     uint16_t target = 0;
     unsigned fresh = 0, hops = 0;
 
-    parts_find(&parts, name, b->seed);
+    name_lower(lower, name->bytes, name->len);
+    suffixes_find(&parts, b->seed, lower);
     for (; fresh < parts.count && target == 0; fresh += target == 0)
-        target = *names_seek(b, name->bytes + parts.at[fresh], parts.hash[fresh], &hops);
+        target = *names_seek(b, name->bytes + parts.places[fresh], parts.hashes[fresh], &hops);
     if (target && hops >= REBUILD_HOPS_MAX) {
         target = 0;
         fresh = parts.count;
     }
     if (target) {
-        write_bytes(&b->out, name->bytes, parts.at[fresh]);
+        write_bytes(&b->out, name->bytes, parts.places[fresh]);
         write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | target));
     } else {
         write_bytes(&b->out, name->bytes, name->len);
@@ -158,7 +179,7 @@ static void name_compress(struct rebuild *b, const struct name *name)
         return;
     // Only now is the name whole and can be compared with others.
     for (unsigned i = 0; i < fresh; i++)
-        names_keep(b, name->bytes + parts.at[i], parts.hash[i], start + parts.at[i]);
+        names_keep(b, name->bytes + parts.places[i], parts.hashes[i], start + parts.places[i]);
 }
 
 void rebuild_name(struct rebuild *b, const struct name *name, bool compress)
@@ -211,7 +232,7 @@ size_t rebuild_record(struct rebuild *b, const struct record *record, struct rea
     data.len = record->data_at + record->data_len;
     data.failed = false;
     bool good = rebuild_data(b, layout_find(record->type), &data);
-    message->hops = data.hops;
+    message->hops_left = data.hops_left;
     if (!good || b->out.failed)
         return 0;
     size_t data_len = b->out.at - len_at - 2;

@@ -29,6 +29,11 @@ struct rebuild {
 // it is cut or its owner is no name.
 [[nodiscard]] bool record_read(struct reader *r, struct record *record);
 
+// Do a record's data have the form of its type: of those of RFC 1035 (3.3, 3.4), AAAA (RFC
+// 3596 2.2) and the others with names? The names themselves are not followed. Other types are
+// opaque and fit.
+[[nodiscard]] bool record_fits(const struct record *record, const struct reader *message);
+
 // Begins a message: `out` has `size` octets, the header's 12 are left to the caller. `seed` is
 // secret, so that whoever chooses the names cannot make them meet in the table.
 void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size, uint64_t seed);

@@ -54,3 +54,21 @@ static inline uint64_t suffix_hash(struct suffix_seed seed, const uint8_t *name)
         hash = suffix_step(seed, hash, name + places[--count], false);
     return hash;
 }
+
+// The hashes of a name and of all that it ends in.
+struct suffixes {
+    unsigned count;                         // labels, without the root
+    uint8_t places[SUFFIX_LABELS_MAX];      // where each begins
+    uint64_t hashes[SUFFIX_LABELS_MAX + 1]; // of what begins there; the last one is the root's
+};
+
+static inline void suffixes_find(struct suffixes *parts, struct suffix_seed seed,
+                                 const uint8_t *name)
+{
+    parts->count = 0;
+    for (size_t at = 0; name[at] != 0; at += 1u + name[at])
+        parts->places[parts->count++] = (uint8_t)at;
+    parts->hashes[parts->count] = seed.start;
+    for (unsigned i = parts->count; i-- > 0;)
+        parts->hashes[i] = suffix_step(seed, parts->hashes[i + 1], name + parts->places[i], false);
+}

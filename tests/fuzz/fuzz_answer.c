@@ -63,10 +63,75 @@ static bool left_out(const struct strict_record *record)
     return record->type == TYPE_OPT || record->type == TYPE_TSIG;
 }
 
+// Is this record of the reply the one that was kept, whose data are in data_b?
+static bool records_equal(const struct strict *from, const struct strict_record *a,
+                          const struct strict_record *b, int data_len)
+{
+    bool pointed, known;
+    if (a->section != b->section || a->type != b->type || a->class != b->class ||
+        !strict_equal(&a->owner, &b->owner))
+        return false;
+    int was_len = strict_data(from, a, data_a, sizeof data_a, &pointed, &known);
+    return was_len == data_len && memcmp(data_a, data_b, (size_t)data_len) == 0;
+}
+
+// Looks for a kept record in the reply, on from where the last one was found and then from the
+// beginning, as CNAMEs may have stood behind what they lead to. The strict reader takes no pointer
+// into the header, which core does no harm to take: a reply that it cannot read may hold anything.
+static void record_find(struct strict *from, const uint8_t *reply, size_t len,
+                        const struct strict_record *b, int data_len)
+{
+    struct strict_record a;
+    for (unsigned round = 0; round < 2; round++) {
+        while (strict_next(from, &a)) {
+            if (records_equal(from, &a, b, data_len))
+                return;
+        }
+        if (from->why)
+            return;
+        assert(strict_open(from, reply, len));
+    }
+    assert(!"nothing is made up");
+}
+
+// Where a kept CNAME leads.
+static struct strict_name target_of(const struct strict *m, const struct strict_record *record)
+{
+    struct strict_name target;
+    bool pointed, known;
+    int len = strict_data(m, record, target.bytes, sizeof target.bytes, &pointed, &known);
+    assert(len > 0);
+    target.len = (uint8_t)len;
+    return target;
+}
+
+// The answer section is the question's chain in its order, and the records at its end.
+static void chain_check(const struct kept *k, uint16_t asked)
+{
+    struct strict m;
+    struct strict_record record;
+    assert(strict_open(&m, k->value, k->message_len));
+    struct strict_name at = m.question;
+    bool over = false;
+    while (strict_next(&m, &record) && record.section == 0) {
+        if (record.type == TYPE_RRSIG && asked != TYPE_RRSIG)
+            continue;
+        if (record.type == TYPE_DNAME && asked != TYPE_DNAME && asked != TYPE_ANY)
+            continue;
+        assert(strict_equal(&record.owner, &at));
+        if (record.type == asked || asked == TYPE_ANY) {
+            over = true;
+            continue;
+        }
+        assert(record.type == TYPE_CNAME && !over);
+        at = target_of(&m, &record);
+    }
+}
+
 static void records_compare(const uint8_t *reply, size_t len, const struct kept *k)
 {
     struct strict from, to;
-    struct strict_record a, b;
+    struct strict_record b;
     bool pointed, known;
     assert(strict_open(&to, k->value, k->message_len));
     unsigned count = 0;
@@ -80,23 +145,9 @@ static void records_compare(const uint8_t *reply, size_t len, const struct kept 
         int data_len = strict_data(&to, &b, data_b, sizeof data_b, &pointed, &known);
         // Only the types of RFC 1035 may have pointers in their data (RFC 3597 4).
         assert(data_len >= 0 && (known || !pointed));
-        // The strict reader takes no pointer into the header, which core does no harm to take.
-        bool found;
-        while ((found = readable && strict_next(&from, &a)) && left_out(&a))
-            continue;
-        if (!found) {
-            assert(!readable || from.why);
-            readable = false;
-            continue;
-        }
-        int was_len = strict_data(&from, &a, data_a, sizeof data_a, &pointed, &known);
-        if (was_len < 0) {
-            readable = false;
-            continue;
-        }
-        assert(a.section == b.section && a.type == b.type && a.class == b.class);
-        assert(strict_equal(&a.owner, &b.owner));
-        assert(was_len == data_len && memcmp(data_a, data_b, (size_t)data_len) == 0);
+        if (readable)
+            record_find(&from, reply, len, &b, data_len);
+        readable = readable && !from.why;
     }
     assert(!strict_rest(&to) && count == k->ttl_count);
 }
@@ -270,6 +321,7 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     trailer_read(&kept, &answer);
     assert(strict_open(&m, kept.value, kept.message_len));
     records_compare(reply, len, &kept);
+    chain_check(&kept, key_type(&key));
     limits_hold(&kept, &answer, limits);
     sets_level(&kept);
     give_try(&kept, query, &(struct answer_giving){.age_s = age_s, .turn = age_s}, limits);

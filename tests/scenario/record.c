@@ -239,9 +239,9 @@ static void generic_print(FILE *out, struct reader *data)
 
 void record_print(FILE *out, const struct reader *message, const struct record *record)
 {
-    struct reader data = {
-        .bytes = message->bytes, .len = record->data_at + record->data_len, .at = record->data_at};
+    struct reader data = reader_over(message->bytes, record->data_at + record->data_len);
     size_t fixed = record->type == TYPE_A ? 4 : record->type == TYPE_AAAA ? 16 : 0;
+    data.at = record->data_at;
     name_print(out, &record->owner);
     fprintf(out, " %u ", record->ttl);
     type_print(out, record->type);

@@ -95,6 +95,17 @@ static void soa_data_add(struct truth *t, struct dice *d, const struct strict_na
     bytes_add(t, octets, sizeof octets);
 }
 
+// Character strings (RFC 1035 3.3.14) of so many octets together.
+static void text_data_add(struct truth *t, struct dice *d, size_t len)
+{
+    while (len > 0) {
+        uint8_t string = (uint8_t)(len > 256 ? 255 : len - 1);
+        bytes_add(t, &string, 1);
+        random_add(t, d, string);
+        len -= 1u + string;
+    }
+}
+
 static void data_add(struct truth *t, struct dice *d, uint16_t type, const struct strict_name *zone,
                      unsigned filler)
 {
@@ -120,6 +131,9 @@ static void data_add(struct truth *t, struct dice *d, uint16_t type, const struc
         break;
     case 6:
         soa_data_add(t, d, zone);
+        break;
+    case 16:
+        text_data_add(t, d, 8 + filler);
         break;
     default:
         random_add(t, d, 8 + filler);
@@ -176,10 +190,15 @@ static void extras_add(struct truth *t, struct dice *d, const struct strict_name
 {
     if (!dice_chance(d, 250))
         return;
-    struct strict_name server = target_draw(d, zone);
+    struct strict_name server;
     uint32_t ttl = ttl_draw(t, d);
+    unsigned before = t->count;
     record_add(t, d, 1, zone, TYPE_NS, ttl, zone, 0);
     record_add(t, d, 1, zone, TYPE_NS, ttl, zone, 0);
+    if (t->count == before)
+        return;
+    server.len = (uint8_t)t->records[before].data_len;
+    memcpy(server.bytes, t->data + t->records[before].data_at, server.len);
     record_add(t, d, 2, &server, TYPE_A, ttl, zone, 0);
     record_add(t, d, 2, &server, TYPE_AAAA, ttl_draw(t, d), zone, 0);
 }
@@ -227,12 +246,17 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     bool sign = question % 2;
     bool big = dice_chance(d, sim->scenario.big_pm);
     t->huge = dice_chance(d, sim->scenario.huge_pm);
+    uint16_t type = question_type(sim, question);
     enum kind kind = t->plain ? KIND_DATA : kind_of(sim, question, d);
+    // Who asks for a CNAME itself, or for all there is, is not led on.
+    if ((type == TYPE_CNAME || type == TYPE_ANY) && kind >= KIND_CHAIN &&
+        kind <= KIND_CHAIN_NXDOMAIN)
+        kind = KIND_DATA;
 
     if (kind >= KIND_CHAIN && kind <= KIND_CHAIN_NXDOMAIN)
         chain_add(t, d, &owner, &zone);
     if (kind == KIND_DATA || kind == KIND_CHAIN) {
-        rrset_add(t, d, &owner, question_type(sim, question), &zone, big, sign);
+        rrset_add(t, d, &owner, type, &zone, big, sign);
         extras_add(t, d, &zone);
         return;
     }

@@ -9,6 +9,8 @@
 #define NAME       "'www' 'example' 00 "
 #define ASK        NAME "0001 0001 "
 #define ASK_CNAME  NAME "0005 0001 "
+#define ASK_TXT    NAME "0010 0001 "
+#define ASK_AAAA   NAME "001c 0001 "
 #define ASK_ANY    NAME "00ff 0001 " // to which every record is an answer
 #define REPLY      "1234 8180 "
 #define KEPT       "0000 8080 "

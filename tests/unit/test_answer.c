@@ -154,14 +154,14 @@ static const struct take_row take_rows[] = {
     {"RRset spelled differently",
      REPLY C(2, 0, 0) ASK A(TTL_300) "'Www' 'EXAMPLE' 00 0001 0001 " TTL_100 "0004 c0000202",
      KEPT C(2, 0, 0) ASK A(TTL_100) A2(TTL_100), 100, 0, NULL},
-    {"other types keep theirs", REPLY C(2, 0, 0) ASK A(TTL_300) AAAA(TTL_100),
-     KEPT C(2, 0, 0) ASK A(TTL_300) AAAA(TTL_100), 100, 0, NULL},
-    {"other classes keep theirs",
-     REPLY C(2, 0, 0) ASK A(TTL_300) "c00c 0001 0003 " TTL_100 "0004 c0000202",
-     KEPT C(2, 0, 0) ASK A(TTL_300) "c00c 0001 0003 " TTL_100 "0004 c0000202", 100, 0, NULL},
+    {"other types keep theirs", REPLY C(2, 0, 0) ASK_ANY A(TTL_300) AAAA(TTL_100),
+     KEPT C(2, 0, 0) ASK_ANY A(TTL_300) AAAA(TTL_100), 100, 0, NULL},
     {"other owners keep theirs",
-     REPLY C(2, 0, 0) ASK A(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202",
-     KEPT C(2, 0, 0) ASK A(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202", 100, 0, NULL},
+     REPLY C(1, 2, 0) ASK A(TTL_300) "c010 0002 0001 " TTL_100 "0001 00 "
+                                     "00 0002 0001 " TTL_300 "0001 00",
+     KEPT C(1, 2, 0) ASK A(TTL_300) "c010 0002 0001 " TTL_100 "0001 00 "
+                                    "00 0002 0001 " TTL_300 "0001 00",
+     100, 0, NULL},
     {"signatures of two types keep theirs",
      REPLY C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_300) RRSIG("001c", TTL_100),
      KEPT C(2, 0, 0) ASK_ANY RRSIG("0001", TTL_300) RRSIG("001c", TTL_100), 100, 0, NULL},
@@ -186,11 +186,9 @@ static const struct take_row take_rows[] = {
      "0000 8083 " C(0, 1, 0) ASK SOA(TTL_0, TTL_0), 0, 3, NULL},
     {"NXDOMAIN without SOA", "1234 8183 " C(0, 0, 0) ASK, "0000 8083 " C(0, 0, 0) ASK, 0, 3, NULL},
     {"NXDOMAIN with its SOA in the answer section",
-     "1234 8183 " C(1, 0, 0) ASK SOA(TTL_300, TTL_100),
-     "0000 8083 " C(1, 0, 0) ASK SOA(TTL_300, TTL_100), 0, 3, NULL},
+     "1234 8183 " C(1, 0, 0) ASK SOA(TTL_300, TTL_100), "0000 8083 " C(0, 0, 0) ASK, 0, 3, NULL},
     {"NXDOMAIN with its SOA in the additional section",
-     "1234 8183 " C(0, 0, 1) ASK SOA(TTL_300, TTL_100),
-     "0000 8083 " C(0, 0, 1) ASK SOA(TTL_300, TTL_100), 0, 3, NULL},
+     "1234 8183 " C(0, 0, 1) ASK SOA(TTL_300, TTL_100), "0000 8083 " C(0, 0, 0) ASK, 0, 3, NULL},
     {"NXDOMAIN with a CNAME and without SOA",
      "1234 8183 " C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010",
      "0000 8083 " C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 3, NULL},
@@ -215,10 +213,10 @@ static const struct take_row take_rows[] = {
      KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 0, NULL},
     {"CNAME to no data without SOA, with what was asked for in another section",
      REPLY C(1, 0, 1) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" A(TTL_300),
-     KEPT C(1, 0, 1) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" A(TTL_300), 0, 0, NULL},
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 0, NULL},
     {"CNAME and another type than the one asked for",
      REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" AAAA(TTL_300),
-     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010" AAAA(TTL_300), 0, 0, NULL},
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010", 0, 0, NULL},
     {"CNAME and behind it what was asked for",
      REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
                           "c029 0001 0001 " TTL_100 "0004 c0000201",
@@ -235,9 +233,7 @@ static const struct take_row take_rows[] = {
     {"SOA too short to have a MINIMUM",
      "1234 8183 " C(0, 1, 0) ASK "c010 0006 0001 " TTL_300 "0012 00 00 "
                                  "00000000 00000000 00000000 00000000",
-     "0000 8083 " C(0, 1, 0) ASK "c010 0006 0001 " TTL_0 "0012 00 00 "
-                                 "00000000 00000000 00000000 00000000",
-     0, 3, NULL},
+     NULL, 0, 0, NULL},
     // What is left out.
     {"OPT is left out", REPLY C(1, 0, 1) ASK A(TTL_300) OPT, KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0,
      NULL},
@@ -246,6 +242,21 @@ static const struct take_row take_rows[] = {
      KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
     {"OPT not at the root", REPLY C(1, 0, 1) ASK A(TTL_300) "c00c 0029 04d0 00 00 0000 0000", NULL,
      0, 0, NULL},
+    {"OPT in the answer section", REPLY C(2, 0, 0) ASK A(TTL_300) OPT, NULL, 0, 0, NULL},
+    {"OPT in the authority section", REPLY C(1, 1, 0) ASK A(TTL_300) OPT, NULL, 0, 0, NULL},
+    {"two OPT", REPLY C(1, 0, 2) ASK A(TTL_300) OPT OPT, NULL, 0, 0, NULL},
+    {"TSIG in the answer section",
+     REPLY C(2, 0, 0) ASK A(TTL_300) "'key' 00 00fa 00ff 00000000 0000", NULL, 0, 0, NULL},
+    {"SIG(0) is left out",
+     REPLY C(1, 0, 1) ASK A(TTL_300) "00 0018 00ff 00000000 0013 "
+                                     "0000 0800 00000000 00000002 00000001 0001 00",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"another class", REPLY C(2, 0, 0) ASK A(TTL_300) "c00c 0001 0003 " TTL_100 "0004 c0000202",
+     NULL, 0, 0, NULL},
+    {"another class in the additional section",
+     REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 00ff " TTL_100 "0004 c0000202", NULL, 0, 0, NULL},
+    {"data that do not fit where nobody asked for them",
+     REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 0001 " TTL_100 "0003 c00002", NULL, 0, 0, NULL},
     {"TSIG is left out",
      REPLY C(1, 0, 2) ASK A(TTL_300) "'key' 00 00fa 00ff 00000000 0003 010203" OPT,
      KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
@@ -256,8 +267,8 @@ static const struct take_row take_rows[] = {
     {"owner written out is compressed",
      REPLY C(1, 0, 0) ASK NAME "0001 0001 " TTL_300 "0004 c0000201", KEPT C(1, 0, 0) ASK A(TTL_300),
      300, 0, NULL},
-    {"owner that is the root", REPLY C(1, 0, 0) ASK "00 0001 0001 " TTL_300 "0004 c0000201",
-     KEPT C(1, 0, 0) ASK "00 0001 0001 " TTL_300 "0004 c0000201", 300, 0, NULL},
+    {"owner that is the root", REPLY C(1, 1, 0) ASK A(TTL_300) "00 0002 0001 " TTL_300 "0001 00",
+     KEPT C(1, 1, 0) ASK A(TTL_300) "00 0002 0001 " TTL_300 "0001 00", 300, 0, NULL},
     {"CNAME to the root", REPLY C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00",
      KEPT C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00", 300, 0, NULL},
     {"CNAME keeps its spelling where it is new",
@@ -284,14 +295,14 @@ static const struct take_row take_rows[] = {
      KEPT C(1, 0, 0) ASK_ANY "c00c 0021 0001 " TTL_300 "0011 0001 0002 0035 'a' 'example' 00", 300,
      0, NULL},
     {"SRV whose target is nothing but a pointer back",
-     REPLY C(2, 0, 0) ASK A(TTL_300) "c00c 0021 0001 " TTL_300 "0008 0001 0002 0035 c00c",
-     KEPT C(2, 0, 0) ASK A(TTL_300) "c00c 0021 0001 " TTL_300 "0013 0001 0002 0035 " NAME, 300, 0,
-     NULL},
+     REPLY C(2, 0, 0) ASK_ANY A(TTL_300) "c00c 0021 0001 " TTL_300 "0008 0001 0002 0035 c00c",
+     KEPT C(2, 0, 0) ASK_ANY A(TTL_300) "c00c 0021 0001 " TTL_300 "0013 0001 0002 0035 " NAME, 300,
+     0, NULL},
     {"name written out in an SRV is no target of pointers",
-     REPLY C(2, 0, 0) ASK "c00c 0021 0001 " TTL_300 "000b 0001 0002 0035 'new' 00 "
-                          "'new' 00 0001 0001 " TTL_300 "0004 c0000201",
-     KEPT C(2, 0, 0) ASK "c00c 0021 0001 " TTL_300 "000b 0001 0002 0035 'new' 00 "
-                         "'new' 00 0001 0001 " TTL_300 "0004 c0000201",
+     REPLY C(1, 0, 1) ASK_ANY "c00c 0021 0001 " TTL_300 "000b 0001 0002 0035 'new' 00 "
+                              "'new' 00 0001 0001 " TTL_300 "0004 c0000201",
+     KEPT C(1, 0, 1) ASK_ANY "c00c 0021 0001 " TTL_300 "000b 0001 0002 0035 'new' 00 "
+                             "'new' 00 0001 0001 " TTL_300 "0004 c0000201",
      300, 0, NULL},
     {"NAPTR's strings and name",
      REPLY C(1, 0, 0) ASK_ANY "c00c 0023 0001 " TTL_300 "0012 0001 0002 's' 'SIP' 00 '_sip' c010",
@@ -312,8 +323,8 @@ static const struct take_row take_rows[] = {
      300, 0, NULL},
     {"NXT's name and bits", REPLY C(1, 0, 0) ASK_ANY "c00c 001e 0001 " TTL_300 "0004 c010 6001",
      KEPT C(1, 0, 0) ASK_ANY "c00c 001e 0001 " TTL_300 "000b 'example' 00 6001", 300, 0, NULL},
-    {"DNAME is not compressed", REPLY C(1, 0, 0) ASK_ANY "c010 0027 0001 " TTL_300 "0004 'b' c010",
-     KEPT C(1, 0, 0) ASK_ANY "c010 0027 0001 " TTL_300 "000b 'b' 'example' 00", 300, 0, NULL},
+    {"DNAME is not compressed", REPLY C(1, 0, 0) ASK_ANY "c00c 0027 0001 " TTL_300 "0004 'b' c010",
+     KEPT C(1, 0, 0) ASK_ANY "c00c 0027 0001 " TTL_300 "000b 'b' 'example' 00", 300, 0, NULL},
     {"TXT is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0",
      KEPT C(1, 0, 0) ASK_ANY "c00c 0010 0001 " TTL_300 "0005 02 c00c 01 c0", 300, 0, NULL},
     {"HTTPS is opaque", REPLY C(1, 0, 0) ASK_ANY "c00c 0041 0001 " TTL_300 "0005 0001 c00c ff",
@@ -325,14 +336,110 @@ static const struct take_row take_rows[] = {
     {"empty data", REPLY C(1, 0, 0) ASK_ANY "c00c 000a 0001 " TTL_300 "0000",
      KEPT C(1, 0, 0) ASK_ANY "c00c 000a 0001 " TTL_300 "0000", 300, 0, NULL},
     {"name of 255 octets",
-     REPLY C(1, 0, 0) ASK L63 L63 L63 L61 "00 0001 0001 " TTL_300 "0004 c0000201",
-     KEPT C(1, 0, 0) ASK L63 L63 L63 L61 "00 0001 0001 " TTL_300 "0004 c0000201", 300, 0, NULL},
+     REPLY C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "00ff " L63 L63 L63 L61 "00",
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "00ff " L63 L63 L63 L61 "00", 0, 0, NULL},
     {"name of 255 octets through a pointer",
-     REPLY C(1, 0, 0) ASK L63 L63 L63 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza' "
-                                      "c010 0001 0001 " TTL_300 "0004 c0000201",
-     KEPT C(1, 0, 0) ASK L63 L63 L63 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza' "
-                                     "c010 0001 0001 " TTL_300 "0004 c0000201",
-     300, 0, NULL},
+     REPLY C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "00f8 " L63 L63 L63
+                          "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza' c010",
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "00f8 " L63 L63 L63
+                         "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza' c010",
+     0, 0, NULL},
+    // What stands in the chain of the question, in its order (RFC 1034 3.6.2).
+    {"record of another name",
+     REPLY C(2, 0, 0) ASK A(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"record of another name alone", REPLY C(1, 0, 0) ASK "c010 0001 0001 " TTL_100 "0004 c0000202",
+     KEPT C(0, 0, 0) ASK, 0, 0, NULL},
+    {"record of another type", REPLY C(2, 0, 0) ASK A(TTL_300) AAAA(TTL_100),
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"CNAME behind what it leads to",
+     REPLY C(2, 0, 0) ASK "'x' c010 0001 0001 " TTL_100 "0004 c0000201 "
+                          "c00c 0005 0001 " TTL_300 "0002 c01d",
+     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                         "c029 0001 0001 " TTL_100 "0004 c0000201",
+     100, 0, NULL},
+    {"two CNAMEs the other way round",
+     REPLY C(3, 0, 0) ASK "'x' c010 0005 0001 " TTL_100 "0003 'y' 00 "
+                          "'y' 00 0001 0001 " TTL_60 "0004 c0000201 "
+                          "c00c 0005 0001 " TTL_300 "0002 c01d",
+     KEPT C(3, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                         "c029 0005 0001 " TTL_100 "0003 'y' 00 "
+                         "c039 0001 0001 " TTL_60 "0004 c0000201",
+     60, 0, NULL},
+    {"CNAME of another name",
+     REPLY C(2, 0, 0) ASK A(TTL_300) "c010 0005 0001 " TTL_100 "0003 'x' 00",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"second CNAME of a name",
+     REPLY C(3, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                          "c00c 0005 0001 " TTL_300 "0004 'y' c010"
+                          "c029 0001 0001 " TTL_100 "0004 c0000201",
+     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                         "c029 0001 0001 " TTL_100 "0004 c0000201",
+     100, 0, NULL},
+    {"CNAMEs in a circle",
+     REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                          "c029 0005 0001 " TTL_300 "0002 c00c",
+     KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                         "c029 0005 0001 " TTL_300 "0002 c00c",
+     0, 0, NULL},
+    {"CNAME to itself", REPLY C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0002 c00c",
+     KEPT C(1, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0002 c00c", 0, 0, NULL},
+    {"CNAME that is not the type asked for stays, its target's records do not, where it is",
+     REPLY C(2, 0, 0) ASK_CNAME "c00c 0005 0001 " TTL_300 "0004 'x' c010"
+                                "c029 0005 0001 " TTL_100 "0003 'y' 00",
+     KEPT C(1, 0, 0) ASK_CNAME "c00c 0005 0001 " TTL_300 "0004 'x' c010", 300, 0, NULL},
+    {"DNAME and the CNAME that was made of it",
+     REPLY C(3, 0, 0) ASK "c010 0027 0001 " TTL_300 "0003 'z' 00 "
+                          "c00c 0005 0001 " TTL_300 "0007 'www' 'z' 00 "
+                          "c038 0001 0001 " TTL_100 "0004 c0000201",
+     KEPT C(3, 0, 0) ASK "c010 0027 0001 " TTL_300 "0003 'z' 00 "
+                         "c00c 0005 0001 " TTL_300 "0007 'www' 'z' 00 "
+                         "c038 0001 0001 " TTL_100 "0004 c0000201",
+     100, 0, NULL},
+    {"DNAME of another name",
+     REPLY C(2, 0, 0) ASK A(TTL_300) "'z' 00 0027 0001 " TTL_300 "0003 'y' 00",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"signatures of what is there",
+     REPLY C(3, 0, 0) ASK RRSIG("0001", TTL_300) A(TTL_300) RRSIG("001c", TTL_100),
+     KEPT C(2, 0, 0) ASK RRSIG("0001", TTL_300) A(TTL_300), 300, 0, NULL},
+    {"answer to ANY has all of the name and nothing else",
+     REPLY C(3, 0, 0) ASK_ANY A(TTL_300) AAAA(TTL_300) "c010 0001 0001 " TTL_100 "0004 c0000202",
+     KEPT C(2, 0, 0) ASK_ANY A(TTL_300) AAAA(TTL_300), 300, 0, NULL},
+    // The other sections.
+    {"NS of a zone that the name does not lie in",
+     REPLY C(1, 1, 0) ASK A(TTL_300) "'z' 00 0002 0001 " TTL_100 "0001 00",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"NS of a zone that the CNAME leads into",
+     REPLY C(2, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0005 'x' 'z' 00 "
+                          "c029 0001 0001 " TTL_300 "0004 c0000201"
+                          "c02b 0002 0001 " TTL_100 "0001 00",
+     KEPT C(2, 1, 0) ASK "c00c 0005 0001 " TTL_300 "0005 'x' 'z' 00 "
+                         "c029 0001 0001 " TTL_300 "0004 c0000201"
+                         "c02b 0002 0001 " TTL_100 "0001 00",
+     100, 0, NULL},
+    {"address in the authority section", REPLY C(1, 1, 0) ASK A(TTL_300) A2(TTL_100),
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"additional address of a name that is not spoken of",
+     REPLY C(1, 0, 2) ASK A(TTL_300) "'x' 00 0001 0001 " TTL_100 "0004 c0000202" AAAA(TTL_100),
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"additional address of a mail server",
+     REPLY C(1, 0, 2) ASK_ANY "c00c 000f 0001 " TTL_300 "0005 000a 'x' 00 "
+                              "c02b 0001 0001 " TTL_100 "0004 c0000202"
+                              "c02b 000c 0001 " TTL_100 "0001 00",
+     KEPT C(1, 0, 1) ASK_ANY "c00c 000f 0001 " TTL_300 "0005 000a 'x' 00 "
+                             "c02b 0001 0001 " TTL_100 "0004 c0000202",
+     100, 0, NULL},
+    {"additional address of a service that is its own target",
+     REPLY C(1, 0, 1) ASK_ANY "c00c 0041 0001 " TTL_300 "0003 0001 00" A(TTL_100),
+     KEPT C(1, 0, 1) ASK_ANY "c00c 0041 0001 " TTL_300 "0003 0001 00" A(TTL_100), 100, 0, NULL},
+    {"additional of an additional (RFC 6763 12.1)",
+     REPLY C(1, 0, 2) ASK_ANY "c00c 000c 0001 " TTL_300 "0003 's' 00 "
+                              "c029 0021 0001 " TTL_300 "0009 0001 0002 0035 'h' 00 "
+                              "'h' 00 0001 0001 " TTL_100 "0004 c0000202",
+     KEPT C(1, 0, 2) ASK_ANY "c00c 000c 0001 " TTL_300 "0003 's' 00 "
+                             "c029 0021 0001 " TTL_300 "0009 0001 0002 0035 'h' 00 "
+                             "'h' 00 0001 0001 " TTL_100 "0004 c0000202",
+     100, 0, NULL},
     // Hostile and broken.
     {"owner that points to itself", REPLY C(1, 0, 0) ASK "c01d 0001 0001 " TTL_300 "0000", NULL, 0,
      0, NULL},
@@ -344,9 +451,9 @@ static const struct take_row take_rows[] = {
      REPLY C(2, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0002 c02b c029 0001 0001 " TTL_300 "0000",
      NULL, 0, 0, NULL},
     {"owner that points into data with a pointer back is a name",
-     REPLY C(2, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0002 c010 c029 0001 0001 " TTL_300 "0000",
-     KEPT C(2, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0002 c010 c010 0001 0001 " TTL_300 "0000", 300,
-     0, NULL},
+     REPLY C(2, 0, 0) ASK_ANY "c00c ff00 0001 " TTL_300 "0002 c00c "
+                              "c029 0001 0001 " TTL_300 "0004 c0000201",
+     KEPT C(2, 0, 0) ASK_ANY "c00c ff00 0001 " TTL_300 "0002 c00c" A(TTL_300), 300, 0, NULL},
     {"owner that points behind the message", REPLY C(1, 0, 0) ASK "ffff 0001 0001 " TTL_300 "0000",
      NULL, 0, 0, NULL},
     {"owner of 256 octets",
