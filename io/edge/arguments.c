@@ -2,7 +2,9 @@
 #include "io/edge/arguments.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/snapshot_place.h"
 #include "io/engine/cookie_file.h"
+#include "io/engine/regular_file.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -187,7 +189,7 @@ static void use_resolv_conf(struct loading *l, FILE *errors)
         settings_report_add(&l->report, 0,
                             "there is no upstream: name one with --upstream or in section forward "
                             "(" RESOLV_CONF_PATH " cannot be read: %s)",
-                            strerror(-error));
+                            regular_file_error(error));
     else if (zone->to.count == 0)
         settings_report_add(&l->report, 0,
                             "there is no upstream: name one with --upstream or in section forward "
@@ -211,6 +213,17 @@ static void check_cookies(struct loading *l)
                         "server.cookie-secrets: %s", why);
 }
 
+// What stands where snapshots go is not to be lost.
+static void check_snapshot(struct loading *l)
+{
+    const char *path = l->settings->cache_snapshot.text;
+    char why[SNAPSHOT_WHY_SIZE];
+    if (*path == '\0' || snapshot_place_check(path, why))
+        return;
+    settings_report_add(&l->report, l->settings->origins[OPTION_cache_snapshot].line,
+                        "cache.snapshot: %s", why);
+}
+
 int settings_load(struct settings *settings, int argc, char **argv, FILE *errors)
 {
     struct loading l = {.settings = settings, .argc = argc, .argv = argv};
@@ -232,6 +245,7 @@ int settings_load(struct settings *settings, int argc, char **argv, FILE *errors
         use_resolv_conf(&l, errors);
     settings_file_check(settings, &l.report);
     check_cookies(&l);
+    check_snapshot(&l);
     if (l.report.count == 0)
         return 0;
 failed:

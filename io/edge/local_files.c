@@ -2,9 +2,9 @@
 #include "io/edge/local_files.h"
 
 #include "core/policy/hosts.h"
+#include "io/engine/regular_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -172,8 +172,8 @@ static int descriptor_read(struct gathering *g, int file, struct pieces *p, line
 static int file_read(struct gathering *g, const char *path, line_verb verb)
 {
     struct pieces *pieces = malloc(sizeof *pieces);
-    int file = pieces ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    int error = pieces ? -errno : -ENOMEM;
+    int file = pieces ? regular_file_open(path) : -ENOMEM;
+    int error = file < 0 ? file : 0;
     g->path = path;
     g->line = 0;
     g->counts = (struct local_file_counts){0};
@@ -194,7 +194,7 @@ static int files_read(struct gathering *g, const struct text_list *paths, const 
         int error = file_read(g, paths->items[i].text, verb);
         if (error) {
             snprintf(why, LOCAL_WHY_SIZE, "%s: %s cannot be read: %s", option, paths->items[i].text,
-                     strerror(-error));
+                     regular_file_error(error));
             return error;
         }
     }

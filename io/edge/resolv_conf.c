@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/engine/regular_file.h"
 
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // The keyword stands at the very start of its line, as the C library wants it; after the address
 // anything may follow.
@@ -65,9 +67,15 @@ int resolv_conf_read(const char *path, struct address_list *list, size_t *skippe
     size_t read = 0;
     int error = 0;
     *skipped = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return -errno;
+    int fd = regular_file_open(path);
+    if (fd < 0)
+        return fd;
+    FILE *file = fdopen(fd, "r");
+    if (!file) {
+        error = -errno;
+        close(fd);
+        return error;
+    }
     while (!error && getline(&line, &line_size, file) >= 0) {
         struct address address;
         const char *rest = after_keyword(line);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_file.h"
 #include "io/edge/resolv_conf.h"
+#include "io/engine/regular_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -752,10 +752,9 @@ int settings_file_read(struct settings *settings, const char *path, struct setti
 {
     char *text = NULL;
     size_t len = 0;
-    int error = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int error = 0, file = regular_file_open(path);
     if (file < 0) {
-        error = -errno;
+        error = file;
     } else {
         error = read_all(file, &text, &len);
         close(file);
@@ -766,7 +765,7 @@ int settings_file_read(struct settings *settings, const char *path, struct setti
         settings_report_add(report, 0, "%s is too large: a settings file has %zu MB at most", path,
                             SETTINGS_FILE_MAX >> 20);
     else if (error)
-        settings_report_add(report, 0, "%s cannot be read: %s", path, strerror(-error));
+        settings_report_add(report, 0, "%s cannot be read: %s", path, regular_file_error(error));
     else
         error = settings_file_parse(settings, path, text, len, report);
     free(text);

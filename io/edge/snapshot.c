@@ -3,6 +3,8 @@
 
 #include "core/answer.h"
 #include "core/wire/checksum.h"
+#include "io/edge/snapshot_place.h"
+#include "io/engine/regular_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -87,7 +89,7 @@ _Static_assert(sizeof(struct block_header) + sizeof(struct entry_header) + CACHE
                    BLOCK_SIZE,
                "each entry fits in a block");
 
-static const uint8_t magic[8] = "ouzelsnp";
+static const uint8_t magic[8] = SNAPSHOT_MAGIC;
 
 // A block as it lies in the file.
 struct block {
@@ -312,7 +314,7 @@ static int directory_open(struct writing *w)
     char directory[PATH_MAX] = ".";
     w->name = slash ? slash + 1 : w->path;
     size_t len = slash ? (size_t)(slash - w->path) : 0;
-    int name_len = snprintf(w->name_new, sizeof w->name_new, "%s.new", w->name);
+    int name_len = snprintf(w->name_new, sizeof w->name_new, "%s" SNAPSHOT_NEW, w->name);
     if (len >= sizeof directory || name_len >= (int)sizeof w->name_new)
         return write_failed(w, -ENAMETOOLONG);
     if (*w->name == '\0')
@@ -339,8 +341,15 @@ static bool is_ours(const struct writing *w)
 static int new_open(struct writing *w)
 {
     for (unsigned try = 0; try < OPEN_TRIES; try++) {
+        const char *fault =
+            snapshot_place_fault(w->directory_fd, w->name_new, SNAPSHOT_PLACE_BEGUN);
+        if (fault)
+            return say(w->why, -EEXIST, w->path,
+                       "cannot be written: %s "
+                       "%s",
+                       w->name_new, fault);
         w->fd = openat(w->directory_fd, w->name_new,
-                       O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+                       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
         if (w->fd < 0)
             return write_failed(w, -errno);
         if (flock(w->fd, LOCK_EX | LOCK_NB) < 0) {
@@ -350,7 +359,7 @@ static int new_open(struct writing *w)
             return error == -EBUSY ? say(w->why, error, w->path, "is being written by another")
                                    : write_failed(w, error);
         }
-        if (is_ours(w))
+        if (is_ours(w) && !snapshot_place_fault_of(w->fd, SNAPSHOT_PLACE_BEGUN))
             return ftruncate(w->fd, 0) < 0 || fchmod(w->fd, 0640) < 0 ? write_failed(w, -errno) : 0;
         close(w->fd);
         w->fd = -1;
@@ -371,13 +380,22 @@ static void old_close(struct writing *w, int fd)
     close(fd);
 }
 
+// May what has the name now be written over?
+static int old_check(const struct writing *w)
+{
+    const char *fault = snapshot_place_fault(w->directory_fd, w->name, SNAPSHOT_PLACE_DONE);
+    return fault ? say(w->why, -EEXIST, w->path, "%s", fault) : 0;
+}
+
 // The new file must be whole on the disk before it has the name, and the name before we say so.
 static int name_take(struct writing *w)
 {
     if (fsync(w->fd) < 0)
         return write_failed(w, -errno);
-    int old_fd = openat(w->directory_fd, w->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    int error = 0;
+    int error = old_check(w);
+    if (error < 0)
+        return error;
+    int old_fd = openat(w->directory_fd, w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (renameat(w->directory_fd, w->name_new, w->directory_fd, w->name) < 0)
         error = write_failed(w, -errno);
     else
@@ -406,6 +424,8 @@ int snapshot_write(const struct cache *cache, const char *path, uint32_t now_s,
     int error = getrandom(&w->id, sizeof w->id, 0) == sizeof w->id ? 0 : write_failed(w, -EIO);
     if (error == 0)
         error = directory_open(w);
+    if (error == 0)
+        error = old_check(w);
     if (error == 0)
         error = new_open(w);
     if (error == 0)
@@ -660,12 +680,13 @@ static void cache_empty(struct cache *cache)
 static int file_open(struct reading *r)
 {
     struct stat stat;
-    // Not to wait for whoever would open the other end, should it be a pipe.
-    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (r->fd < 0 || fstat(r->fd, &stat) < 0)
-        return say(r->why, -errno, r->path, "cannot be read: %s", strerror(errno));
-    if (!S_ISREG(stat.st_mode))
+    r->fd = regular_file_open(r->path);
+    if (r->fd == REGULAR_FILE_NOT || r->fd == -EISDIR)
         return say(r->why, -EBADMSG, r->path, "is no regular file");
+    if (r->fd < 0)
+        return say(r->why, r->fd, r->path, "cannot be read: %s", strerror(-r->fd));
+    if (fstat(r->fd, &stat) < 0)
+        return say(r->why, -errno, r->path, "cannot be read: %s", strerror(errno));
     r->size = (uint64_t)stat.st_size;
     (void)posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;

@@ -21,7 +21,9 @@
 // block is right only in its own file, and only in its place. Entries that were asked for again
 // stand in blocks of one kind and the others in those of another.
 
-#define SNAPSHOT_VERSION  2u // raise it with each change of this or of what core/answer keeps
+#define SNAPSHOT_MAGIC    "ouzelsnp"
+#define SNAPSHOT_NEW      ".new" // ends the name of the file in which a snapshot is begun
+#define SNAPSHOT_VERSION  2u     // raise it with each change of this or of what core/answer keeps
 #define SNAPSHOT_WHY_SIZE 640
 
 struct snapshot_result {
@@ -34,11 +36,13 @@ struct snapshot_result {
 };
 
 // Writes what the cache holds to `path`: into a file beside it (`path`.new, which a crash may have
-// left and which is then begun anew) that takes its place when all of it is on the disk. So
-// whatever happens there is the old file or the new one. For any thread but a worker: it takes no
+// left and which is then begun again) that takes its place when all of it is on the disk. So
+// whatever happens there is the old file or the new one. Neither file is written over where it is
+// not a snapshot of ours (snapshot_place.h), which is looked at again right before the new file
+// takes the old one's name. For any thread but a worker: it takes no
 // lock, stops nobody and rests several times in a millisecond, but it waits for the disk. The
 // caller ignores or blocks SIGXFSZ. Returns 0, or a negative errno and `why` is a sentence: -EBUSY
-// if somebody else is writing there.
+// if another process is writing there, -EEXIST if what is there is not ours.
 [[nodiscard]] int snapshot_write(const struct cache *cache, const char *path, uint32_t now_s,
                                  struct snapshot_result *result,
                                  char why[static SNAPSHOT_WHY_SIZE]);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/cookie_file.h"
 
+#include "io/engine/regular_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum {
     LINE_MAX_LEN = 256, // longer lines are no secret, whatever they hold
@@ -54,11 +57,15 @@ int cookie_file_read(const char *path, struct cookie_source *source,
     char line[LINE_MAX_LEN];
     unsigned number = 0;
     const char *fault = NULL;
-    FILE *file = fopen(path, "re");
+    int fd = regular_file_open(path), error = fd;
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     *source = (struct cookie_source){0};
+    if (fd >= 0 && !file) {
+        error = -errno;
+        close(fd);
+    }
     if (!file) {
-        int error = -errno;
-        snprintf(why, COOKIE_FILE_WHY_SIZE, "cannot read %s: %s", path, strerror(-error));
+        snprintf(why, COOKIE_FILE_WHY_SIZE, "cannot read %s: %s", path, regular_file_error(error));
         return error;
     }
     while (!fault && fgets(line, sizeof line, file)) {

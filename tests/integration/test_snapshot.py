@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import time
 import unittest
 
@@ -128,7 +129,6 @@ class Snapshot(Case):
                 ('bit', good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1:], 'damaged'),
                 ('cut', good[:-1], 'is cut'),
                 ('empty', b'', 'is empty'),
-                ('foreign', b'#!/bin/sh\nexit 0\n' * 100, 'no snapshot'),
                 ('newer', good[:8] + b'\xff' + good[9:], 'newer version')):
             with self.subTest(what):
                 self.write(data)
@@ -152,9 +152,10 @@ class Snapshot(Case):
         self.assertTrue(harness.eventually(lambda: os.path.exists(self.path), 20))
         ask(first.server, 'late.example')
         first.kill()
+        good = self.read()
         # A process that died while it wrote leaves this behind.
         with open(self.path + '.new', 'wb') as file:
-            file.write(b'half a snapshot')
+            file.write(good[:len(good) // 2])
         upstream = self.upstream()
         second = self.start(upstream)
         self.assertEqual(self.warnings(second), [])
@@ -163,6 +164,34 @@ class Snapshot(Case):
         self.assertEqual(upstream.names(), ['late.example'])
         self.stop(second)
         self.assert_no_leftovers()
+
+    def test_what_is_not_ours_is_not_written_over(self):
+        """It is refused by check and at the start, and what comes there later stays."""
+        self.write(b'#!/bin/sh\nexit 0\n')
+        settings = os.path.join(self.directory, 'check.yaml')
+        with open(settings, 'w', encoding='ascii') as file:
+            file.write(f'cache:\n  snapshot: {self.path}\n')
+        told = f'{settings}:2: cache.snapshot: {self.path} is no snapshot of ouzel'
+        for command in 'check', 'serve':
+            done = subprocess.run([harness.BINARY, command, '--config', settings, '--upstream',
+                                   '127.0.0.1'], capture_output=True, text=True, check=False,
+                                  timeout=10 * harness.PATIENCE)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(told, done.stderr)
+        os.unlink(self.path)
+        victim = os.path.join(self.directory, 'victim')
+        for put, why in ((lambda: os.symlink(victim, self.path), 'is a link'),
+                         (lambda: os.mkfifo(self.path), 'is no regular file'),
+                         (lambda: self.write(b'important'), 'is no snapshot of ouzel')):
+            ouzel = self.start(self.upstream())
+            ask(ouzel.server, 'a.example')
+            put()
+            before = os.lstat(self.path)
+            self.stop(ouzel)
+            self.assertIn(why, ouzel.output())
+            self.assertEqual(os.lstat(self.path), before)
+            os.unlink(self.path)
+        self.assertFalse(os.path.exists(victim))
 
     def test_where_nothing_can_be_written(self):
         """Answering goes on, and the log says why there is no snapshot."""

@@ -73,7 +73,7 @@ static void test_no_file(void **state)
     char why[COOKIE_FILE_WHY_SIZE];
     assert_int_equal(cookie_file_read("/nowhere/at/all", &source, why), -ENOENT);
     assert_string_equal(why, "cannot read /nowhere/at/all: No such file or directory");
-    assert_int_equal(cookie_file_read("/", &source, why), -EINVAL);
+    assert_int_equal(cookie_file_read("/", &source, why), -EISDIR);
     assert_string_equal(why, "cannot read /: Is a directory");
 }
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/edge/snapshot.h"
+
+#include <stdbool.h>
+
+// What may be written over by a snapshot: nothing, an empty file, or a file that begins as a
+// snapshot does, whatever its version and however damaged the rest. The path is the operator's, and
+// whatever else stands there - a device, a link, a file with other contents - is not ours. The file
+// in which a snapshot is begun may also begin with zeros, as a machine that stops leaves it.
+
+enum snapshot_place { SNAPSHOT_PLACE_DONE, SNAPSHOT_PLACE_BEGUN };
+
+// Looks at `name` in the directory. NULL: it may be written over; else what is wrong with it, as
+// "is no snapshot of ouzel". The file must also belong to this process's user or to root, unless
+// this process is root's.
+[[nodiscard]] const char *snapshot_place_fault(int directory_fd, const char *name,
+                                               enum snapshot_place place);
+
+// The same of a file that is open for reading: which one that is cannot change.
+[[nodiscard]] const char *snapshot_place_fault_of(int fd, enum snapshot_place place);
+
+// For `ouzel check` and the start: could a snapshot be written to `path` for all that stands there
+// now, and beside it where it is begun? False: `why` is a sentence. Which user will write is not
+// known yet, so what this one may not read passes.
+[[nodiscard]] bool snapshot_place_check(const char *path, char why[static SNAPSHOT_WHY_SIZE]);
