@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/engine.h"
+#include "io/engine/engine_state.h"
 
-#include "core/forward/plan.h"
-#include "core/policy/access.h"
 #include "io/engine/cookie_file.h"
-#include "io/engine/listening.h"
 #include "io/engine/worker.h"
 
 #include <errno.h>
@@ -26,52 +23,7 @@ enum {
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
         5 + RING_CLOSES_MAX, // its ring, its eventfds, what they need for a moment
-    REST_IDLE_US = 1000000,  // of clients' connections, when another engine takes over
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
-};
-
-// Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
-// machine sleeps: answers grow old meanwhile.
-struct engine_clock {
-    uint64_t offset_us;
-};
-
-// What is made of the settings, as one immutable whole that all workers read.
-struct rules {
-    struct rules *before;
-    uint64_t made_us;
-    struct plan plan;
-    void *plan_memory;
-    struct access_list access;
-    void *access_memory;
-};
-
-struct engine {
-    const struct settings *settings;
-    const struct local *local;
-    struct rules *rules; // those in force, and those that questions may still go by
-    struct cookie_source cookies;
-    struct cache cache;
-    void *region;
-    size_t region_size;
-    int region_fd;
-    bool has_cache; // of another engine, which still writes it
-    struct engine_clock clock;
-    unsigned worker_count;
-    uint16_t ports_max; // source ports of a worker
-    struct worker **workers;
-    struct listening listening;
-    struct steering steering;
-    struct counters *counters;    // of each worker
-    struct handover *handovers;   // worker_count * worker_count, from the row to the column
-    uint8_t *handover_bytes;      // of all of them
-    struct handover **directions; // for each worker its `from` and its `to`
-    int *ring_fds;
-    int failure_fd;
-    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted; atomic
-    struct counters carried;             // of those before this one; atomic
-    uint64_t rules_octets, local_octets; // of those in force; atomic
-    pthread_mutex_t doing;               // of those who have the workers do something
 };
 
 static uint64_t clock_us(clockid_t which)
@@ -619,16 +571,6 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     return change_do(&change, why);
 }
 
-void engine_carry(struct engine *engine, const struct counters *counted)
-{
-    for (unsigned c = 0; c < COUNTER_COUNT; c++) {
-        if (!counter_descriptions[c].gauge)
-            counter_add(&engine->carried, (enum counter)c, counted->values[c]);
-    }
-    for (unsigned t = 0; t < TIMING_COUNT; t++)
-        histogram_sum(&engine->carried.timings[t], &counted->timings[t]);
-}
-
 void engine_counters(const struct engine *engine, struct counters *sum)
 {
     memset(sum, 0, sizeof *sum);
@@ -649,76 +591,6 @@ void engine_timings(const struct engine *engine, struct histogram sums[TIMING_CO
         for (unsigned t = 0; t < TIMING_COUNT; t++)
             histogram_sum(&sums[t], &engine->counters[i].timings[t]);
     }
-}
-
-// --- another engine takes the place of this one --------------------------------------------------
-
-int engine_estate(const struct engine *engine, struct estate *estate)
-{
-    estate_init(estate, engine->worker_count);
-    estate->clock_offset_us = engine->clock.offset_us;
-    estate->cookies = engine->cookies;
-    estate->region_fd = engine->region_fd;
-    estate->sockets = calloc(LISTENERS_MAX, sizeof *estate->sockets);
-    for (unsigned i = 0; estate->sockets && i < LISTENERS_MAX; i++) {
-        if (engine->listening.slots[i].state == LISTENING_USED)
-            estate->sockets[estate->count++] = engine->listening.slots[i].sockets;
-    }
-    return estate->sockets ? 0 : -ENOMEM;
-}
-
-struct resting {
-    struct engine *engine;
-    bool rests;
-};
-
-static bool rest_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
-{
-    const struct resting *resting = context;
-    struct listeners *listeners = worker_listeners(resting->engine->workers[worker]);
-    (void)now_us;
-    serve_keeps(serve, !resting->rests);
-    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
-        if (resting->rests)
-            listeners_ignore(listeners, i);
-        else
-            listeners_hear(listeners, i);
-    }
-    return false;
-}
-
-bool engine_rest(struct engine *engine)
-{
-    struct resting resting = {engine, true};
-    for (unsigned i = 0; i < engine->worker_count; i++)
-        worker_client_idle(engine->workers[i], REST_IDLE_US);
-    // The first job asks the kernel to hear no more; by the second it has been told.
-    return engine_do(engine, rest_take, &resting) && engine_come_round(engine);
-}
-
-bool engine_resume(struct engine *engine)
-{
-    struct resting resting = {engine, false};
-    for (unsigned i = 0; i < engine->worker_count; i++)
-        worker_client_idle(engine->workers[i], engine->settings->server_tcp_idle_timeout * 1000);
-    return engine_do(engine, rest_take, &resting);
-}
-
-bool engine_is_done(const struct engine *engine)
-{
-    static const enum counter busy[] = {COUNTER_pending, COUNTER_waiters, COUNTER_tcp_open};
-    struct counters sum;
-    engine_counters(engine, &sum);
-    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
-        if (sum.values[busy[i]] > 0)
-            return false;
-    }
-    return true;
-}
-
-bool engine_has_cache(const struct engine *engine)
-{
-    return engine->has_cache;
 }
 
 // --- what is told of answers ---------------------------------------------------------------------

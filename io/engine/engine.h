@@ -58,7 +58,8 @@ unsigned engine_worker_count(const struct engine *engine);
 [[nodiscard]] int engine_estate(const struct engine *engine, struct estate *estate);
 
 // Nobody is heard any more and the cache is not written; what was asked is still answered, and
-// connections that say nothing are closed. engine_resume undoes it. False: a worker has ended.
+// connections that say nothing are closed. engine_resume undoes it, and repairs what another
+// process has left of the cache that was killed while it wrote. False: a worker has ended.
 [[nodiscard]] bool engine_rest(struct engine *engine);
 [[nodiscard]] bool engine_resume(struct engine *engine);
 

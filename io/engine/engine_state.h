@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/plan.h"
+#include "core/policy/access.h"
+#include "io/engine/engine.h"
+#include "io/engine/listening.h"
+
+#include <pthread.h>
+
+// What the files of the engine share: engine.c (its life, reloads and figures) and
+// engine_succession.c (another engine takes its place).
+
+// Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
+// machine sleeps: answers grow old meanwhile.
+struct engine_clock {
+    uint64_t offset_us;
+};
+
+// What is made of the settings, as one immutable whole that all workers read.
+struct rules {
+    struct rules *before;
+    uint64_t made_us;
+    struct plan plan;
+    void *plan_memory;
+    struct access_list access;
+    void *access_memory;
+};
+
+struct engine {
+    const struct settings *settings;
+    const struct local *local;
+    struct rules *rules; // those in force, and those that questions may still go by
+    struct cookie_source cookies;
+    struct cache cache;
+    void *region;
+    size_t region_size;
+    int region_fd;
+    bool has_cache; // of another engine, which still writes it
+    struct engine_clock clock;
+    unsigned worker_count;
+    uint16_t ports_max; // source ports of a worker
+    struct worker **workers;
+    struct listening listening;
+    struct steering steering;
+    struct counters *counters;    // of each worker
+    struct handover *handovers;   // worker_count * worker_count, from the row to the column
+    uint8_t *handover_bytes;      // of all of them
+    struct handover **directions; // for each worker its `from` and its `to`
+    int *ring_fds;
+    int failure_fd;
+    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted; atomic
+    struct counters carried;             // of those before this one; atomic
+    uint64_t rules_octets, local_octets; // of those in force; atomic
+    pthread_mutex_t doing;               // of those who have the workers do something
+};

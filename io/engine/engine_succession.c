@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/engine_state.h"
+
+#include "io/engine/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+// The engine's side of an upgrade: what it leaves, its rest while another process takes over, and
+// what that process carries on.
+
+enum { REST_IDLE_US = 1000000 }; // of clients' connections, when another engine takes over
+
+int engine_estate(const struct engine *engine, struct estate *estate)
+{
+    estate_init(estate, engine->worker_count);
+    estate->clock_offset_us = engine->clock.offset_us;
+    estate->cookies = engine->cookies;
+    estate->region_fd = engine->region_fd;
+    estate->sockets = calloc(LISTENERS_MAX, sizeof *estate->sockets);
+    for (unsigned i = 0; estate->sockets && i < LISTENERS_MAX; i++) {
+        if (engine->listening.slots[i].state == LISTENING_USED)
+            estate->sockets[estate->count++] = engine->listening.slots[i].sockets;
+    }
+    return estate->sockets ? 0 : -ENOMEM;
+}
+
+struct resting {
+    struct engine *engine;
+    bool rests;
+};
+
+static bool rest_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    const struct resting *resting = context;
+    struct engine *engine = resting->engine;
+    struct listeners *listeners = worker_listeners(engine->workers[worker]);
+    (void)now_us;
+    // Whoever wrote this worker's shards meanwhile may have been killed at any moment.
+    for (uint32_t i = worker; !resting->rests && i < engine->cache.shard_count;
+         i += engine->worker_count)
+        (void)cache_repair(&engine->cache, i);
+    serve_keeps(serve, !resting->rests);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        if (resting->rests)
+            listeners_ignore(listeners, i);
+        else
+            listeners_hear(listeners, i);
+    }
+    return false;
+}
+
+bool engine_rest(struct engine *engine)
+{
+    struct resting resting = {engine, true};
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_client_idle(engine->workers[i], REST_IDLE_US);
+    // The first job asks the kernel to hear no more; by the second it has been told.
+    return engine_do(engine, rest_take, &resting) && engine_come_round(engine);
+}
+
+bool engine_resume(struct engine *engine)
+{
+    struct resting resting = {engine, false};
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_client_idle(engine->workers[i], engine->settings->server_tcp_idle_timeout * 1000);
+    return engine_do(engine, rest_take, &resting);
+}
+
+bool engine_is_done(const struct engine *engine)
+{
+    static const enum counter busy[] = {COUNTER_pending, COUNTER_waiters, COUNTER_tcp_open};
+    struct counters sum;
+    engine_counters(engine, &sum);
+    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
+        if (sum.values[busy[i]] > 0)
+            return false;
+    }
+    return true;
+}
+
+bool engine_has_cache(const struct engine *engine)
+{
+    return engine->has_cache;
+}
+
+void engine_carry(struct engine *engine, const struct counters *counted)
+{
+    for (unsigned c = 0; c < COUNTER_COUNT; c++) {
+        if (!counter_descriptions[c].gauge)
+            counter_add(&engine->carried, (enum counter)c, counted->values[c]);
+    }
+    for (unsigned t = 0; t < TIMING_COUNT; t++)
+        histogram_sum(&engine->carried.timings[t], &counted->timings[t]);
+}
