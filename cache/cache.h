@@ -196,6 +196,11 @@ struct cache_use {
 // Adds up all shards. For any thread; the figures may be some operations apart.
 void cache_use(const struct cache *cache, struct cache_use *use);
 
+// Puts a shard right whose writer may have been killed in the middle of a verb: what could be
+// looked up still can be, and another writer can go on. Only while no process writes the shard.
+// Returns whether there was anything to do; where there was, the whole shard is gone through.
+bool cache_repair(struct cache *cache, uint32_t shard);
+
 // Walks one shard and checks each invariant that write.c states. For tests: only
 // while the shard's writer is at rest. Returns NULL, or a sentence that says what is wrong.
 [[nodiscard]] const char *cache_verify(const struct cache *cache, uint32_t shard);

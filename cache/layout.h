@@ -55,6 +55,7 @@ struct layout_shard {
     uint64_t entries;
     uint64_t ghost_clock; // entries that have become ghosts
     uint64_t sweeps;      // that have begun and not ended
+    uint64_t writing;     // 1 while the writer is in the middle of a verb
 };
 
 // One cache line. The low 16 bits of the sequence word count the entries that belong here but found

@@ -25,6 +25,9 @@
 //    the first to the last, meets all that was there when it began, and a walk does.
 // 5. `entries` is the number of slots that are not empty. An entry without a slot is dead; its room
 //    comes back when the tail passes it.
+// 6. A writer may be killed between any two stores. Within a verb a slot still leads only to an
+//    entry that is complete and between tail and head, and of each log only what was taken last may
+//    be incomplete; repair.c rests on that.
 
 enum {
     SHARD_MIN = 256 * 1024,
@@ -42,6 +45,19 @@ struct log {
     uint8_t *bytes;
     uint64_t size;
 };
+
+// Said in the shard while a verb changes more than one word: should the writer be killed then, the
+// next one knows that it has to repair (repair.c).
+static void shard_mark(struct layout_shard *shard)
+{
+    store(&shard->writing, 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void shard_unmark(struct layout_shard *shard)
+{
+    __atomic_store_n(&shard->writing, 0, __ATOMIC_RELEASE);
+}
 
 // What one call of a verb works on.
 struct writing {
@@ -632,6 +648,7 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
         return -1;
 
     uint64_t hits;
+    shard_mark(w.shard);
     struct place old = place_of_key(&w, key);
     bool main = goes_to_main(&w, key, old, len, &hits);
     if (main)
@@ -649,6 +666,7 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
         slot_change(old.bucket, old.index, slot);
     else
         slot_take(&w, (uint32_t)key->hash, slot);
+    shard_unmark(w.shard);
     return 0;
 }
 
@@ -676,7 +694,9 @@ bool cache_remove(struct cache *cache, const struct cache_key *key)
     struct place place = place_of_key(&w, key);
     if (!place.bucket)
         return false;
+    shard_mark(w.shard);
     place_clear(&w, place, (uint32_t)key->hash);
+    shard_unmark(w.shard);
     return true;
 }
 
@@ -712,8 +732,10 @@ bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
     writing_begin(&w, cache, sweep->shard, 0, NULL);
     if (sweep->bucket == 0)
         store(&w.shard->sweeps, w.shard->sweeps + 1);
+    shard_mark(w.shard);
     for (; sweep->bucket < count && budget > 0; sweep->bucket++, budget--)
         bucket_sweep(&w, &buckets_of(w.shard)[sweep->bucket], sweep, matches, context);
+    shard_unmark(w.shard);
     if (sweep->bucket < count)
         return true;
     store(&w.shard->sweeps, w.shard->sweeps - 1);
