@@ -38,11 +38,12 @@ struct octets {
 };
 
 struct stream_socket {
-    int fd;      // where it is connecting or open
-    int next_fd; // where it is reopening
-    uint32_t generation;
-    uint8_t state;    // enum slot_state
-    uint8_t requests; // whose event has not come
+    int fd;              // where it is connecting or open
+    int next_fd;         // where it is reopening
+    uint32_t generation; // of the use that the owner speaks of
+    uint32_t under_way;  // of the one that requests belong to: while it is closing, an earlier one
+    uint8_t state;       // enum slot_state
+    uint8_t requests;    // whose event has not come
     bool sending;
     bool receiving;
     bool ended;             // the other side sends nothing more
@@ -127,11 +128,9 @@ void streams_free(struct streams *streams)
     free(streams);
 }
 
-// The tag of the use that the socket's requests belong to: while it is reopening, the one before.
 static uint64_t tag_of(const struct streams *streams, uint32_t slot, enum op_kind kind)
 {
-    const struct stream_socket *socket = &streams->sockets[slot];
-    return op_pack(kind, slot, socket->generation - (socket->state == SLOT_REOPENING));
+    return op_pack(kind, slot, streams->sockets[slot].under_way);
 }
 
 static void connect_begin(struct streams *streams, uint32_t slot, int fd)
@@ -139,6 +138,7 @@ static void connect_begin(struct streams *streams, uint32_t slot, int fd)
     struct stream_socket *socket = &streams->sockets[slot];
     assert(socket->requests == 0 && !socket->lent);
     socket->fd = fd;
+    socket->under_way = socket->generation;
     socket->state = SLOT_CONNECTING;
     socket->ended = false;
     socket->requests++;
@@ -188,7 +188,7 @@ void streams_adopt(struct streams *streams, uint32_t slot, int fd)
 {
     struct stream_socket *socket = &streams->sockets[slot];
     assert(socket->state == SLOT_FREE && socket->requests == 0 && !socket->lent);
-    socket->generation++;
+    socket->under_way = ++socket->generation;
     socket->fd = fd;
     socket->state = SLOT_OPEN;
     socket->ended = false;
