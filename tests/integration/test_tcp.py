@@ -137,6 +137,89 @@ class Tcp(Case):
                 ouzel.server, harness.plain_query(f'n{number}.example', 16))[2] & 2)
         self.assert_balance(ouzel)
 
+    def test_pipelining_of_long_answers(self):
+        """Six answers of 60,000 octets, read as they come: ouzel stops reading, and loses none."""
+        def script(asked):
+            count = 230
+            asked.send(asked.reply([])[:6] + struct.pack('>H', count) + b'\0\0\0\0' +
+                       asked.question +
+                       (b'\xc0\x0c\0\x10\0\1\0\0\1\0\0\xff\xfe' + b'x' * 254) * count
+                       if asked.tcp else asked.reply([], flags=0x0200))
+        ouzel = self.ouzel(self.upstream(script, tcp=True), workers=2)
+        for _ in range(2):  # from upstream, and from memory
+            with connect(ouzel.server) as sock:
+                sock.sendall(b''.join(framed(harness.plain_query(f'n{i}.example', 16, ident=i))
+                                      for i in range(6)))
+                replies = [read_message(sock) for _ in range(6)]
+                self.assertNotIn(None, replies)
+                self.assertEqual({struct.unpack('>H', data[:2])[0] for data in replies},
+                                 set(range(6)))
+                self.assertTrue(all(len(data) > 60000 for data in replies))
+        self.assert_balance(ouzel)
+
+    def test_pipelining_of_many_short_answers(self):
+        """40,000 queries in one go by a client that reads only when it has sent them all."""
+        count = 40000
+        ouzel = self.start()
+        harness.ask_raw(ouzel.server, harness.plain_query('hit.example'))
+        with connect(ouzel.server, timeout=20) as sock:
+            query = harness.plain_query('hit.example')[2:]
+            data = b''.join(framed(struct.pack('>H', i) + query) for i in range(count))
+            sender = threading.Thread(target=sock.sendall, args=(data,), daemon=True)
+            sender.start()
+            idents = set()
+            with sock.makefile('rb') as stream:
+                for _ in range(count):
+                    length = struct.unpack('>H', stream.read(2))[0]
+                    idents.add(struct.unpack('>H', stream.read(length)[:2])[0])
+            sender.join(20)
+        self.assertEqual(len(idents), count)
+        self.assert_balance(ouzel)
+
+    def test_long_queries(self):
+        """A query may be as long as ouzel says that it takes: padded (RFC 7830) to 1,232 octets over
+        UDP, and to 65,535 over TCP."""
+        def padded(length):
+            query = harness.plain_query('long.example')
+            padding = length - len(query) - 11 - 4
+            return (query[:10] + b'\0\1' + query[12:] + b'\0\0\x29\x04\xd0\0\0\0\0' +
+                    struct.pack('>HHH', padding + 4, 12, padding) + b'\0' * padding)
+        ouzel = self.start()
+        for length in (513, 1232):
+            reply = harness.ask_raw(ouzel.server, padded(length))
+            self.assertEqual(reply[3] & 15, 0, length)
+        self.assertIsNone(harness.ask_raw(ouzel.server, padded(1233), timeout=0.5))
+        self.assertEqual(ouzel.total('ouzel_drops_total', reason='too-large'), 1)
+        for length in (1233, 5000, 65535):
+            for _ in range(4):  # at home with either worker
+                with connect(ouzel.server) as sock:
+                    sock.sendall(framed(padded(length)))
+                    self.assertEqual(read_message(sock)[3] & 15, 0, length)
+        self.assert_balance(ouzel)
+
+    def test_a_client_whose_query_is_dropped_is_not_waited_for(self):
+        """Where the home of a question has no room for it, the worker that holds the connection is
+        told: a client that has closed its side is closed at once and not ten seconds later."""
+        ouzel = self.start(lambda asked: None)
+        with connect(ouzel.server) as first, connect(ouzel.server) as second:
+            for sock in (first, second):
+                query = harness.plain_query('slow.example')[2:]
+                sock.sendall(b''.join(framed(struct.pack('>H', i) + query) for i in range(100)))
+            self.assertTrue(harness.eventually(
+                lambda: ouzel.total('ouzel_waiting_clients') +
+                ouzel.total('ouzel_drops_total', reason='client-share') == 200))
+            others = [connect(ouzel.server) for _ in range(8)]
+            began = time.monotonic()
+            for sock in others:
+                sock.sendall(framed(harness.plain_query('slow.example')))
+                sock.shutdown(socket.SHUT_WR)
+            for sock in others:
+                sock.settimeout(4)
+                self.assertIsNone(read_message(sock))
+                sock.close()
+            self.assertLess(time.monotonic() - began, 4)
+        self.assertGreater(ouzel.total('ouzel_drops_total', reason='client-share'), 0)
+
     def test_noise_closes(self):
         ouzel = self.start()
         rows = [b'\0\0', b'\0\x05hello', b'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
