@@ -14,7 +14,7 @@ IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_OMIT = 10, 23, 5
 
 
 def sockets_of(pid):
-    """Duplicates of a process's UDP sockets, as this process's own. OSError where that may not be."""
+    """Duplicates of a process's UDP sockets; OSError where that may not be had."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def call(*arguments):

@@ -177,8 +177,8 @@ class Tcp(Case):
         self.assert_balance(ouzel)
 
     def test_long_queries(self):
-        """A query may be as long as ouzel says that it takes: padded (RFC 7830) to 1,232 octets over
-        UDP, and to 65,535 over TCP."""
+        """A query may be as long as ouzel says that it takes: padded (RFC 7830) to 1,232 octets
+        over UDP, and to 65,535 over TCP."""
         def padded(length):
             query = harness.plain_query('long.example')
             padding = length - len(query) - 11 - 4
