@@ -246,6 +246,29 @@ static uint8_t *option_add(uint8_t *opt, uint16_t code, uint16_t len)
     return option + 4;
 }
 
+size_t query_reduce(const uint8_t *message, size_t len, uint8_t out[static QUERY_REDUCED_MAX])
+{
+    struct query query;
+    if (query_read(&query, message, len) != QUERY_GOOD)
+        return 0;
+    size_t front_len = MESSAGE_HEADER_LEN + query.name_len + 4u;
+    memcpy(out, message, front_len);
+    memset(out + 6, 0, 6);
+    if (!query.edns)
+        return front_len;
+    uint8_t *opt = out + front_len;
+    store_be16(out + 10, 1);
+    opt_write(opt, query.udp_size, RCODE_NOERROR, query.dnssec_ok);
+    // One of another length is an error, or nobody looks at it.
+    if (query.asks & ASKS_COOKIE && cookie_len_valid(query.cookie_len))
+        memcpy(option_add(opt, EDNS_COOKIE, query.cookie_len), query.cookie, query.cookie_len);
+    if (query.asks & ASKS_NSID)
+        option_add(opt, EDNS_NSID, 0);
+    if (query.asks & ASKS_KEEPALIVE)
+        option_add(opt, EDNS_KEEPALIVE, 0);
+    return front_len + OPT_LEN + load_be16(opt + OPT_LEN - 2);
+}
+
 void reply_options_add(struct reply_options *options, uint16_t code, const void *data, uint16_t len)
 {
     assert(options->len + 4u + len <= sizeof options->bytes);

@@ -150,6 +150,14 @@ enum query_verdict {
 //   MAILA, MAILB                                         NOTIMP
 enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len);
 
+// Writes what matters of a good query to `out`: its header, its question, and an OPT record with
+// the options that we know. So what is passed on of it is short, however long it came. Returns its
+// length; 0: it is no good query.
+#define QUERY_REDUCED_MAX \
+    (MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN + 4 + COOKIE_MAX_LEN + 2 * 4)
+[[nodiscard]] size_t query_reduce(const uint8_t *message, size_t len,
+                                  uint8_t out[static QUERY_REDUCED_MAX]);
+
 static inline const uint8_t *query_name(const struct query *query)
 {
     return query->message + MESSAGE_HEADER_LEN;

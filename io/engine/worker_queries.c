@@ -115,10 +115,20 @@ void worker_reply_late(struct worker *w, const struct outgoing *outgoing)
     reply_send(w, &outgoing->client, outgoing->bytes, outgoing->len);
 }
 
+// Passes a query on to its home. One that is longer than it need be takes no more room there than
+// any other: the ring is everybody's.
 static void hand_over(struct worker *w, const struct serve_item *item)
 {
     enum handed_kind kind = item->note ? HANDED_NOTE : HANDED_QUERY;
-    if (!hand_to(w, item->owner, kind, &item->client, item->in, item->in_len) && !item->note) {
+    uint8_t reduced[QUERY_REDUCED_MAX];
+    const uint8_t *in = item->in;
+    size_t len = item->in_len;
+    if (len > sizeof reduced) {
+        len = query_reduce(in, len, reduced);
+        in = reduced;
+        assert(len > 0); // or it would not have been looked up
+    }
+    if (!hand_to(w, item->owner, kind, &item->client, in, len) && !item->note) {
         serve_handover_failed(w->serve);
         no_reply(w, &item->client);
     }

@@ -425,6 +425,59 @@ static void test_upstream_query_row(void **state)
     free(out);
 }
 
+struct reduce_row {
+    const char *name;
+    const char *query;
+    const char *reduced; // NULL: it is no good query
+};
+
+static const struct reduce_row reduce_rows[] = {
+    {"reduced query without OPT", ID "0110 " ONE NAME "001c 0001", ID "0110 " ONE NAME "001c 0001"},
+    {"reduced query with an OPT record", ID "0100 " ONE_OPT A_IN "00 0029 1000 00 00 8000 0000",
+     ID "0100 " ONE_OPT A_IN "00 0029 1000 00 00 8000 0000"},
+    {"reduced query with padding and what we do not know",
+     ID
+     "0100 " ONE_OPT A_IN
+     "00 0029 04d0 00 00 0000 001e 000c 0004 00000000 0003 0000 00fe 0002 0102 000a 0008 " COOKIE_8,
+     ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 0000 0010 000a 0008 " COOKIE_8 "0003 0000"},
+    {"reduced query with a cookie of no length",
+     ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 0000 0007 000a 0003 010203",
+     ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 0000 0000"},
+    {"reduced query with a record that is not OPT",
+     ID "0100 0001 0000 0000 0001 " A_IN "00 0010 0001 00000000 0002 0161", ID "0100 " ONE A_IN},
+    {"reduced query that is none", ID "2100 " ONE A_IN, NULL},
+};
+
+static void test_reduce_row(void **state)
+{
+    const struct reduce_row *row = *state;
+    struct packet packet = packet_of(row->query);
+    uint8_t *message = exact_copy(packet.bytes, packet.len);
+    uint8_t *out = malloc(QUERY_REDUCED_MAX);
+    assert_non_null(out);
+    size_t len = query_reduce(message, packet.len, out);
+    if (row->reduced)
+        assert_packet(out, len, row->reduced);
+    else
+        assert_int_equal(len, 0);
+    free(out);
+    free(message);
+}
+
+// The longest name with all options has just enough room.
+static void test_longest_query_is_reduced(void **state)
+{
+    (void)state;
+    struct packet packet =
+        packet_of(ID "0100 " ONE_OPT L63 L63 L63 L61
+                     "00 0001 0001 00 0029 04d0 00 00 0000 003a 0003 0000 000b 0000 "
+                     "000c 0002 0000 000a 0028 " COOKIE_40);
+    uint8_t *out = malloc(QUERY_REDUCED_MAX);
+    assert_non_null(out);
+    assert_int_equal(query_reduce(packet.bytes, packet.len, out), QUERY_REDUCED_MAX);
+    free(out);
+}
+
 struct cookie_row {
     const char *name;
     const char *options;
@@ -595,6 +648,7 @@ static void test_reply_options_stand_before_the_reason(void **state)
 }
 
 static const struct CMUnitTest others[] = {
+    cmocka_unit_test(test_longest_query_is_reduced),
     cmocka_unit_test(test_query_read_remembers_the_first_cookie),
     cmocka_unit_test(test_reply_options_stand_before_the_reason),
     cmocka_unit_test(test_every_opcode_but_query_is_not_implemented),
@@ -611,12 +665,13 @@ static const struct CMUnitTest others[] = {
 int main(void)
 {
     struct CMUnitTest tests[COUNT_OF(query_rows) + COUNT_OF(empty_rows) + COUNT_OF(upstream_rows) +
-                            COUNT_OF(cookie_rows) + COUNT_OF(others)];
+                            COUNT_OF(cookie_rows) + COUNT_OF(reduce_rows) + COUNT_OF(others)];
     size_t count = 0;
     count += ROWS(test_query_row, query_rows);
     count += ROWS(test_reply_empty_row, empty_rows);
     count += ROWS(test_upstream_query_row, upstream_rows);
     count += ROWS(test_cookie_row, cookie_rows);
+    count += ROWS(test_reduce_row, reduce_rows);
     memcpy(tests + count, others, sizeof others);
     return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }
