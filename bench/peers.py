@@ -191,6 +191,12 @@ class Ouzel(Peer):
         return command
 
 
+class Before(Ouzel):
+    """Another program of ouzel's, that of before a change: the one that OUZEL_BEFORE names."""
+    name = 'ouzel-before'
+    program = os.environ.get('OUZEL_BEFORE', '')
+
+
 class Unbound(Peer):
     name = program = 'unbound'
     octets, scales = 983, True
@@ -304,9 +310,9 @@ class Dnsmasq(Peer):
         return command + [f'--server={address}#{port}' for address, port in upstreams]
 
 
-ALL = (Ouzel, Unbound, Dnsdist, Dnsmasq)
+ALL = (Ouzel, Before, Unbound, Dnsdist, Dnsmasq)
 # In the order in which they are given the machine's memory, where it is not enough for all.
-CACHES = (Ouzel, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq, SmartDns)
+CACHES = (Ouzel, Before, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq, SmartDns)
 
 
 def versions(names):
