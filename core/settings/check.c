@@ -185,3 +185,77 @@ void settings_check(const struct settings *settings,
     check_loops(&check);
     check_dns64(&check);
 }
+
+// --- what is allowed and most likely not meant ---------------------------------------------------
+
+struct warn {
+    const struct settings *settings;
+    void (*tell)(void *context, const struct settings *settings, struct settings_origin at,
+                 const char *why);
+    void *context;
+};
+
+static void warn_ports(const struct warn *warn)
+{
+    static const struct {
+        uint16_t port;
+        const char *transport;
+    } encrypted[] = {{853, "DNS over TLS"}, {443, "DNS over HTTPS"}};
+    const struct forward_zone_list *zones = &warn->settings->forward;
+    for (size_t i = 0; i < zones->count; i++) {
+        const struct forward_zone *zone = &zones->items[i];
+        for (size_t j = 0; j < 2 * zone->to.count; j++) {
+            const struct address *to = &zone->to.items[j / 2];
+            char text[ADDRESS_TEXT_MAX];
+            char why[SETTINGS_WHY_SIZE];
+            if (to->port != encrypted[j % 2].port)
+                continue;
+            address_format(to, text);
+            snprintf(why, sizeof why,
+                     "forward.to: %s is the port of %s, which this version does not speak: it asks "
+                     "there without encryption",
+                     text, encrypted[j % 2].transport);
+            warn->tell(warn->context, warn->settings, zone->origins[ZONE_to], why);
+        }
+    }
+}
+
+static void warn_root(const struct warn *warn)
+{
+    const struct forward_zone_list *zones = &warn->settings->forward;
+    for (size_t i = 0; i < zones->count; i++) {
+        if (zones->items[i].zone.len == 1)
+            return;
+    }
+    if (zones->count > 0)
+        warn->tell(warn->context, warn->settings, zones->items[0].origins[ZONE_zone],
+                   "forward has no entry for all names (zone: .): names in none of its zones are "
+                   "refused");
+}
+
+// Who answers the whole world without limits answers floods in others' names.
+static void warn_open(const struct warn *warn)
+{
+    const struct settings *s = warn->settings;
+    for (size_t i = 0; i < s->access_allow.count; i++) {
+        if (s->access_allow.items[i].length > 0 ||
+            (s->limits_client_qps > 0 && s->limits_same_answers > 0))
+            continue;
+        warn->tell(warn->context, s, s->origins[OPTION_access_allow],
+                   "access.allow has everybody and limits has no bound: forged queries from "
+                   "anywhere are answered to their victims; set limits.client-qps and "
+                   "limits.same-answers");
+        return;
+    }
+}
+
+void settings_warn(const struct settings *settings,
+                   void (*tell)(void *context, const struct settings *settings,
+                                struct settings_origin at, const char *why),
+                   void *context)
+{
+    struct warn warn = {.settings = settings, .tell = tell, .context = context};
+    warn_ports(&warn);
+    warn_root(&warn);
+    warn_open(&warn);
+}

@@ -219,6 +219,13 @@ void settings_check(const struct settings *settings,
                     void (*tell)(void *context, struct settings_origin at, const char *why),
                     void *context);
 
+// Tells in the same way what may be meant and most likely is not: upstreams at ports of encrypted
+// DNS, names that no zone is for, a server for the whole world without limits.
+void settings_warn(const struct settings *settings,
+                   void (*tell)(void *context, const struct settings *settings,
+                                struct settings_origin at, const char *why),
+                   void *context);
+
 // Writes text between double quotes, control characters as \xNN, cut short where it is long.
 #define SETTINGS_QUOTE_SIZE 96
 void settings_quote(char quoted[static SETTINGS_QUOTE_SIZE], const char *text, size_t len);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
+#include "io/edge/privileges.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
 #include "io/edge/snapshot_place.h"
@@ -213,6 +214,13 @@ static void check_cookies(struct loading *l)
                         "server.cookie-secrets: %s", why);
 }
 
+static void check_user(struct loading *l)
+{
+    char why[PRIVILEGES_WHY_SIZE];
+    if (privileges_check(l->settings->server_user.text, why) != 0)
+        settings_report_add(&l->report, l->settings->origins[OPTION_server_user].line, "%s", why);
+}
+
 // What stands where snapshots go is not to be lost.
 static void check_snapshot(struct loading *l)
 {
@@ -222,6 +230,16 @@ static void check_snapshot(struct loading *l)
         return;
     settings_report_add(&l->report, l->settings->origins[OPTION_cache_snapshot].line,
                         "cache.snapshot: %s", why);
+}
+
+// What is allowed and most likely not meant.
+static void warning_print(void *context, const struct settings *settings, struct settings_origin at,
+                          const char *why)
+{
+    if (at.line > 0)
+        fprintf(context, "%s:%u: warning: %s\n", settings->file, at.line, why);
+    else
+        fprintf(context, "ouzel: warning: %s\n", why);
 }
 
 int settings_load(struct settings *settings, int argc, char **argv, FILE *errors)
@@ -245,9 +263,12 @@ int settings_load(struct settings *settings, int argc, char **argv, FILE *errors
         use_resolv_conf(&l, errors);
     settings_file_check(settings, &l.report);
     check_cookies(&l);
+    check_user(&l);
     check_snapshot(&l);
-    if (l.report.count == 0)
+    if (l.report.count == 0) {
+        settings_warn(settings, warning_print, errors);
         return 0;
+    }
 failed:
     settings_report_print(&l.report, errors);
     settings_free(settings);

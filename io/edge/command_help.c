@@ -125,7 +125,7 @@ void help_settings(FILE *to)
         "changed. If anything is wrong it says so, and all stays as it is.\n"
         "\n"
         "- An address is `192.0.2.1`, `192.0.2.1:53`, `192.0.2.1@53`, `2001:db8::1` or\n"
-        "  `[2001:db8::1]:53`; a link-local one takes the number of its interface: `fe80::1%2`.\n"
+        "  `[2001:db8::1]:53`; a link-local one takes its interface: `fe80::1%eth0`.\n"
         "  One with brackets or `::` stands between quotes: `\"[::1]:53\"`.\n"
         "- A size takes `K`, `M` or `G`, which are powers of 1024.\n"
         "- A duration takes its unit: `ms`, `s`, `m`, `h` or `d`.\n"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/resolv_conf.h"
+#include "io/edge/scope.h"
 #include "io/edge/settings_file.h"
 #include "io/engine/regular_file.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,30 +13,20 @@
 
 static const char blanks[] = " \t\r\n";
 
-// A scope by name (fe80::1%eth0), as DHCP clients write it, becomes its number.
-static bool number_scope(char text[static ADDRESS_TEXT_MAX])
-{
-    char *percent = strchr(text, '%');
-    if (!percent || (percent[1] >= '0' && percent[1] <= '9'))
-        return true;
-    unsigned index = if_nametoindex(percent + 1);
-    size_t room = ADDRESS_TEXT_MAX - (size_t)(percent + 1 - text);
-    return index != 0 && (size_t)snprintf(percent + 1, room, "%u", index) < room;
-}
-
 static bool read_server(const char *line, struct address *address)
 {
     const struct settings_option *to = settings_find("forward", "to", 2);
     union settings_value value;
     char why[SETTINGS_WHY_SIZE];
-    char text[ADDRESS_TEXT_MAX];
+    char numbered[ADDRESS_TEXT_MAX];
     const char *start = line + strspn(line, blanks);
     size_t len = strcspn(start, blanks);
-    if (len >= sizeof text)
-        return false;
-    memcpy(text, start, len);
-    text[len] = '\0';
-    if (!number_scope(text) || !settings_parse(to, text, strlen(text), &value, why))
+    enum scope_verdict scope = scope_number(start, len, numbered);
+    if (scope == SCOPE_NUMBERED) {
+        start = numbered;
+        len = strlen(numbered);
+    }
+    if (scope == SCOPE_UNKNOWN || !settings_parse(to, start, len, &value, why))
         return false;
     *address = value.address;
     return true;

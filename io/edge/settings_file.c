@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_file.h"
 #include "io/edge/resolv_conf.h"
+#include "io/edge/scope.h"
 #include "io/engine/regular_file.h"
 
 #include <errno.h>
@@ -105,12 +106,29 @@ struct forward_zone *forward_zone_append(struct forward_zone_list *list)
     return &items[list->count++];
 }
 
+static bool is_address(const struct settings_option *option)
+{
+    return option->kind == KIND_ADDRESS || option->kind == KIND_ADDRESS_LIST ||
+           option->kind == KIND_UPSTREAM_LIST;
+}
+
 int settings_add(const struct settings_option *option, void *base, const char *text, size_t len,
                  char why[static SETTINGS_WHY_SIZE])
 {
     union settings_value value;
+    char numbered[ADDRESS_TEXT_MAX], quoted[SETTINGS_QUOTE_SIZE];
     void *field = (uint8_t *)base + option->offset;
     int error;
+    enum scope_verdict scope = is_address(option) ? scope_number(text, len, numbered) : SCOPE_NONE;
+    if (scope == SCOPE_UNKNOWN) {
+        settings_quote(quoted, text, len);
+        snprintf(why, SETTINGS_WHY_SIZE, "%s: there is no interface of that name", quoted);
+        return -EINVAL;
+    }
+    if (scope == SCOPE_NUMBERED) {
+        text = numbered;
+        len = strlen(numbered);
+    }
     if (!settings_parse(option, text, len, &value, why))
         return -EINVAL;
     if (!settings_is_list(option)) {

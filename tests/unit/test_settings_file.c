@@ -359,7 +359,7 @@ static void test_values_and_their_origins_arrive(void **state)
     assert_int_equal(s.cache_size, 1 << 30);
     assert_int_equal(s.cache_ttl_max, 12 * 3600 * 1000);
     assert_int_equal(s.cache_ttl_negative_max, 3600 * 1000);
-    assert_int_equal(s.access_allow.count, 8);
+    assert_int_equal(s.access_allow.count, 9);
     assert_int_equal(s.access_refuse.count, 1);
     assert_int_equal(s.access_refuse.items[0].length, 24);
     assert_int_equal(s.stats_listen.family, ADDRESS_NONE);
