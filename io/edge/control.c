@@ -5,6 +5,8 @@
 #include "io/edge/http.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +19,8 @@ enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 60, BACKLOG = 128 };
 struct control {
     struct daemon *daemon;
     struct http *http;
+    struct waiting *waiting; // connections whose orders are tasks
+    pthread_mutex_t lock;    // of those
     int fd;
     bool owned;       // the path is this process's to remove
     struct stat made; // what is there then
@@ -95,24 +99,9 @@ static bool order_explain(const struct request *r)
     return daemon_explain(r->daemon, &name, type, client_text ? &client : NULL, r->json, r->report);
 }
 
-static bool order_reload(const struct request *r)
-{
-    return daemon_reload(r->daemon, r->report);
-}
-
-static bool order_upgrade(const struct request *r)
-{
-    return daemon_upgrade(r->daemon, r->report);
-}
-
 static bool order_drain(const struct request *r)
 {
     return daemon_drain(r->daemon, r->report);
-}
-
-static bool order_snapshot(const struct request *r)
-{
-    return daemon_snapshot(r->daemon, r->report);
 }
 
 static bool order_log(const struct request *r)
@@ -160,10 +149,145 @@ const struct order orders[] = {
     {0},
 };
 
-static bool (*const doers[])(const struct request *r) = {
-    order_stats,  order_upstreams, order_top,   order_explain,  order_flush,
-    order_reload, order_upgrade,   order_drain, order_snapshot, order_log,
+// How each is done: at once, or as a task where `doer` is NULL.
+static const struct {
+    bool (*doer)(const struct request *r);
+    enum daemon_task task;
+} ways[] = {
+    {order_stats, 0},      {order_upstreams, 0}, {order_top, 0},       {order_explain, 0},
+    {order_flush, 0},      {NULL, TASK_RELOAD},  {NULL, TASK_UPGRADE}, {order_drain, 0},
+    {NULL, TASK_SNAPSHOT}, {order_log, 0},
 };
+
+// --- orders that take long -----------------------------------------------------------------------
+
+// A connection whose order is a task. It is suspended until that is over, so that others are heard
+// meanwhile. The task's thread and the server's share it; the last of the two frees it.
+struct waiting {
+    struct control *control;
+    struct MHD_Connection *connection; // NULL: gone
+    struct waiting *next;
+    bool begun; // the task has it too
+    bool good;
+    char *text; // the answer; NULL: not yet
+    size_t len;
+};
+
+static struct waiting *waiting_find(const struct control *control,
+                                    const struct MHD_Connection *connection)
+{
+    struct waiting *w = control->waiting;
+    while (w && w->connection != connection)
+        w = w->next;
+    return w;
+}
+
+// No one needs it any more.
+static void waiting_free(struct waiting *w)
+{
+    struct waiting **at = &w->control->waiting;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    free(w->text);
+    free(w);
+}
+
+// The answer is there. For who has the lock.
+static void waiting_answer(struct waiting *w, bool good, char *text, size_t len)
+{
+    w->good = good;
+    w->text = text;
+    w->len = len;
+    MHD_resume_connection(w->connection);
+}
+
+// The task is over.
+static void task_done(void *context, bool good, char *text, size_t len)
+{
+    struct waiting *w = context;
+    struct control *control = w->control;
+    pthread_mutex_lock(&control->lock);
+    w->begun = false;
+    if (!w->connection) {
+        free(text);
+        waiting_free(w);
+    } else if (w->text || !text) {
+        free(text); // it has been told that the process ends
+    } else {
+        waiting_answer(w, good, text, len);
+    }
+    pthread_mutex_unlock(&control->lock);
+}
+
+static enum MHD_Result task_begin(struct control *control, struct MHD_Connection *connection,
+                                  enum daemon_task task)
+{
+    struct waiting *w = calloc(1, sizeof *w);
+    if (!w)
+        return MHD_NO;
+    pthread_mutex_lock(&control->lock);
+    *w = (struct waiting){
+        .control = control, .connection = connection, .next = control->waiting, .begun = true};
+    control->waiting = w;
+    MHD_suspend_connection(connection);
+    bool begun = daemon_begin(control->daemon, task, task_done, w);
+    char *text = NULL;
+    if (!begun) {
+        w->begun = false;
+        int len = asprintf(&text, "%s is under way already\n", daemon_task_noun(task));
+        waiting_answer(w, false, len < 0 ? strdup("") : text, len < 0 ? 0 : (size_t)len);
+    }
+    pthread_mutex_unlock(&control->lock);
+    return MHD_YES;
+}
+
+static enum MHD_Result text_respond(struct MHD_Connection *connection, bool good, bool json,
+                                    char *text, size_t len)
+{
+    const char *type = good && json ? "application/json" : "text/plain; charset=utf-8";
+    return http_respond(connection, good ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST, type, text, len);
+}
+
+// The connection goes on: with the answer, as it was suspended until that was there.
+static enum MHD_Result task_respond(struct control *control, struct waiting *w)
+{
+    pthread_mutex_lock(&control->lock);
+    struct MHD_Connection *connection = w->connection;
+    bool good = w->good;
+    char *text = w->text;
+    size_t len = w->len;
+    w->text = NULL;
+    w->connection = NULL;
+    if (!w->begun)
+        waiting_free(w);
+    pthread_mutex_unlock(&control->lock);
+    return text_respond(connection, good, false, text, len);
+}
+
+static void connection_closed(void *context, const struct MHD_Connection *connection)
+{
+    struct control *control = context;
+    pthread_mutex_lock(&control->lock);
+    struct waiting *w = waiting_find(control, connection);
+    if (w)
+        w->connection = NULL;
+    if (w && !w->begun)
+        waiting_free(w);
+    pthread_mutex_unlock(&control->lock);
+}
+
+// Nobody is left waiting for what may not come any more.
+static void waiting_end(struct control *control)
+{
+    static const char ending[] = "this process is ending\n";
+    pthread_mutex_lock(&control->lock);
+    for (struct waiting *w = control->waiting; w; w = w->next) {
+        if (w->connection && !w->text)
+            waiting_answer(w, false, strdup(ending), sizeof ending - 1);
+    }
+    pthread_mutex_unlock(&control->lock);
+}
 
 // --- HTTP ----------------------------------------------------------------------------------------
 
@@ -177,13 +301,12 @@ static enum MHD_Result order_do(const struct control *control, struct MHD_Connec
     request.report = open_memstream(&body, &len);
     if (!request.report)
         return MHD_NO;
-    bool good = doers[which](&request);
+    bool good = ways[which].doer(&request);
     if (fclose(request.report) != 0) {
         free(body);
         return MHD_NO;
     }
-    const char *type = good && request.json ? "application/json" : "text/plain; charset=utf-8";
-    return http_respond(connection, good ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST, type, body, len);
+    return text_respond(connection, good, request.json, body, len);
 }
 
 static enum MHD_Result take(void *context, struct MHD_Connection *connection, const char *url,
@@ -192,8 +315,14 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
 {
     (void)version;
     (void)upload;
+    struct control *control = context;
     if (!http_is_whole(upload_len, state))
         return MHD_YES;
+    pthread_mutex_lock(&control->lock);
+    struct waiting *w = waiting_find(control, connection);
+    pthread_mutex_unlock(&control->lock);
+    if (w)
+        return task_respond(control, w);
     for (size_t i = 0; orders[i].name; i++) {
         if (url[0] != '/' || strcmp(url + 1, orders[i].name) != 0)
             continue;
@@ -202,7 +331,8 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
             return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
                                      orders[i].changes ? "this changes something: use POST\n"
                                                        : "this changes nothing: use GET\n");
-        return order_do(context, connection, i);
+        return ways[i].doer ? order_do(control, connection, i)
+                            : task_begin(control, connection, ways[i].task);
     }
     return http_respond_text(connection, MHD_HTTP_NOT_FOUND,
                              "there is no such order; see `ouzel help ctl`\n");
@@ -256,6 +386,8 @@ struct control *control_open(const char *path, int *fd, char why[static CONTROL_
     struct control *control = calloc(1, sizeof *control);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int error = control ? 0 : -ENOMEM;
+    if (error == 0)
+        pthread_mutex_init(&control->lock, NULL);
     if (error == 0 && strlen(path) >= sizeof address.sun_path)
         error = -ENAMETOOLONG;
     if (error == 0) {
@@ -280,7 +412,9 @@ bool control_start(struct control *control, struct daemon *daemon,
                    char why[static CONTROL_WHY_SIZE])
 {
     control->daemon = daemon;
-    control->http = http_start(control->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, take, control);
+    control->http = http_start(
+        control->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S,
+        &(struct http_handler){.take = take, .closed = connection_closed, .context = control});
     if (!control->http) {
         snprintf(why, CONTROL_WHY_SIZE, "cannot start the control server");
         return false;
@@ -303,8 +437,14 @@ void control_close(struct control *control)
         return;
     // Nobody is to connect to what ends.
     path_remove(control);
+    waiting_end(control);
     http_stop(control->http, control->fd);
-    free(control);
+    // A task that has not ended will still say so here.
+    pthread_mutex_lock(&control->lock);
+    bool used = control->waiting != NULL;
+    pthread_mutex_unlock(&control->lock);
+    if (!used)
+        free(control);
 }
 
 int control_fd(const struct control *control)

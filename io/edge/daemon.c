@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/daemon_state.h"
 
-#include "io/edge/arguments.h"
 #include "io/edge/command.h"
 #include "io/edge/notify.h"
 #include "io/edge/privileges.h"
@@ -66,42 +65,49 @@ static void snapshot_load(const struct daemon *d)
         log_writef(log, LOG_WARNING, "starting without the snapshot", "reason", "%s", why);
 }
 
-// By a thread that is no worker: they go on answering.
-static bool snapshot_save(struct daemon *d, FILE *report)
+// By a thread that is no worker: they go on answering. It goes by copies of what it needs, as at
+// the end of the process nobody waits for it for long.
+bool daemon_snapshot(struct daemon *d, FILE *report)
 {
-    const char *path = settings_of(d)->cache_snapshot.text;
     struct snapshot_result result;
     char why[SNAPSHOT_WHY_SIZE];
-    if (snapshot_write(engine_cache(d->engine), path, engine_now_s(d->engine), &result, why) != 0) {
+    pthread_mutex_lock(&d->turn);
+    struct path path = settings_of(d)->cache_snapshot;
+    struct cache cache = *engine_cache(d->engine);
+    uint32_t now_s = engine_now_s(d->engine);
+    bool charged = !heir_of(d);
+    pthread_mutex_unlock(&d->turn);
+    if (!charged || *path.text == '\0') {
+        fprintf(report, charged ? "no file is set for snapshots (cache.snapshot)\n"
+                                : "another process has taken over\n");
+        return false;
+    }
+    if (snapshot_write(&cache, path.text, now_s, &result, why) != 0) {
         log_writef(&d->log, LOG_ERROR, "no snapshot was written", "reason", "%s", why);
         fprintf(report, "no snapshot was written: %s\n", why);
         return false;
     }
-    snapshot_log(&d->log, "snapshot written", path, &result);
-    fprintf(report, "%llu answers written to %s\n", (unsigned long long)result.entries, path);
+    snapshot_log(&d->log, "snapshot written", path.text, &result);
+    fprintf(report, "%llu answers written to %s\n", (unsigned long long)result.entries, path.text);
     return true;
-}
-
-bool daemon_snapshot(struct daemon *d, FILE *report)
-{
-    pthread_mutex_lock(&d->turn);
-    bool set = *settings_of(d)->cache_snapshot.text != '\0';
-    bool written = set && is_in_charge(d, report) && snapshot_save(d, report);
-    pthread_mutex_unlock(&d->turn);
-    if (!set)
-        fprintf(report, "no file is set for snapshots (cache.snapshot)\n");
-    return written;
 }
 
 // --- orders --------------------------------------------------------------------------------------
 
 enum { FLUSH_BUCKETS = 2000 }; // at a time; the worker answers in between
 
+struct flush {
+    const struct daemon *daemon;
+    struct serve_flush *each; // of the workers
+};
+
 static bool flush_do(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
 {
-    struct serve_flush *flushes = context;
+    struct flush *flush = context;
     (void)now_us;
-    return serve_flush(serve, &flushes[worker], FLUSH_BUCKETS);
+    if (is_ending(flush->daemon))
+        return false;
+    return serve_flush(serve, &flush->each[worker], FLUSH_BUCKETS);
 }
 
 bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *name, FILE *report)
@@ -117,7 +123,7 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
         flushes[i] = (struct serve_flush){.what = what, .name = name ? *name : (struct name){0}};
     pthread_mutex_lock(&d->turn);
     bool charged = is_in_charge(d, report);
-    bool done = charged && engine_do(d->engine, flush_do, flushes);
+    bool done = charged && engine_do(d->engine, flush_do, &(struct flush){d, flushes});
     for (unsigned i = 0; i < count; i++)
         removed += flushes[i].sweep.removed;
     if (done)
@@ -166,7 +172,7 @@ bool daemon_log_level(struct daemon *d, const char *word, FILE *report)
 
 bool daemon_stats(struct daemon *d, bool json, FILE *report)
 {
-    stats_print(d->engine, d->started, json, report);
+    stats_print(d->engine, &d->log, d->started, json, report);
     return true;
 }
 
@@ -189,27 +195,10 @@ bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
     return done;
 }
 
+// A signal ends the process within two seconds, whatever hangs.
+enum { END_MAX_MS = 1400, LOG_FLUSH_MS = 200 };
+
 // --- life ----------------------------------------------------------------------------------------
-
-static ssize_t octets_discard(void *cookie, const char *octets, size_t len)
-{
-    (void)cookie;
-    (void)octets;
-    return (ssize_t)len;
-}
-
-// Does something whose report nobody reads. It needs no descriptor: it is done, and logged, when
-// the process has none left too.
-static void do_silently(struct daemon *d, bool (*what)(struct daemon *d, FILE *report))
-{
-    FILE *nowhere = fopencookie(NULL, "w", (cookie_io_functions_t){.write = octets_discard});
-    if (!nowhere) {
-        log_writef(&d->log, LOG_ERROR, "not done", "reason", "%s", strerror(errno));
-        return;
-    }
-    (void)what(d, nowhere); // the log has it
-    fclose(nowhere);
-}
 
 // What is done from time to time, and when next, in milliseconds of the clock that never goes back.
 struct calendar {
@@ -220,14 +209,7 @@ struct calendar {
     bool drained;
 };
 
-enum { DRAIN_EVERY_MS = 500, DRAIN_QUIET_MS = 3000, DRAIN_MAX_MS = 300000 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+enum { DRAIN_EVERY_MS = 500, DRAIN_QUIET_MS = 3000, DRAIN_MAX_MS = 300000, ALIVE_AGAIN_MS = 100 };
 
 static struct calendar calendar_make(const struct settings *settings)
 {
@@ -269,14 +251,15 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
 {
     uint64_t next_ms = UINT64_MAX;
     if (calendar->snapshot_every_ms > 0 && now_ms() >= calendar->snapshot_ms) {
-        do_silently(d, daemon_snapshot);
+        task_want(d, TASK_SNAPSHOT);
         calendar->snapshot_ms = now_ms() + calendar->snapshot_every_ms;
     }
     if (calendar->alive_every_ms > 0 && now_ms() >= calendar->alive_ms) {
         // Only if every worker does what it is told within the time is the daemon alive.
-        if (engine_come_round(d->engine))
+        bool asked = false, alive = engine_is_alive(d->engine, &asked);
+        if (alive)
             notify_alive();
-        calendar->alive_ms = now_ms() + calendar->alive_every_ms;
+        calendar->alive_ms = now_ms() + (asked ? calendar->alive_every_ms : ALIVE_AGAIN_MS);
     }
     if (calendar->drain_ms > 0 && now_ms() >= calendar->drain_ms)
         drain_look(d, calendar);
@@ -292,21 +275,13 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
     return next_ms > now ? (int)(next_ms - now) : 0;
 }
 
-static bool has_heir(struct daemon *d)
-{
-    pthread_mutex_lock(&d->turn);
-    bool has = d->heir;
-    pthread_mutex_unlock(&d->turn);
-    return has;
-}
-
 // Something has changed: is it that there is an heir?
 static bool heir_is_there(struct daemon *d)
 {
     uint64_t count;
     ssize_t taken = read(d->wake_fd, &count, sizeof count);
     (void)taken; // poll has seen it
-    return has_heir(d);
+    return heir_of(d) != NULL;
 }
 
 // Waits until the daemon is to end and does meanwhile what is due; returns the exit status that the
@@ -325,6 +300,8 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
             log_write(&d->log, LOG_INFO, "drained, ending", NULL);
             return STATUS_FINE;
         }
+        if (ready < 0)
+            (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         if (ready <= 0)
             continue;
         if (fds[1].revents)
@@ -343,10 +320,11 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
         if (!fds[0].revents || read(d->signal_fd, &info, sizeof info) != sizeof info)
             continue;
         if (info.ssi_signo != SIGHUP) {
+            d->end_signal = (int)info.ssi_signo;
             log_writef(&d->log, LOG_INFO, "ending", "signal", "%s", strsignal((int)info.ssi_signo));
             return STATUS_FINE;
         }
-        do_silently(d, daemon_reload);
+        task_want(d, TASK_RELOAD);
     }
 }
 
@@ -366,7 +344,7 @@ static void ready_log(const struct log *log, const struct settings *settings,
     log_writef(log, LOG_INFO, "ready", "workers", "%u", engine_worker_count(engine));
 }
 
-static int start_fails(const struct daemon *d, const char *why)
+int start_fails(const struct daemon *d, const char *why)
 {
     if (d->before_fd >= 0)
         upgrade_refuse(d->before_fd, why);
@@ -411,6 +389,10 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
     if (rights_drop(d, why) != 0)
         return false;
     calls_limit(d);
+    if (log_start(&d->log) < 0) {
+        snprintf(why, DAEMON_WHY_SIZE, "no memory or no thread for the log");
+        return false;
+    }
     // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
     if (!engine_has_cache(d->engine))
         snapshot_load(d);
@@ -424,7 +406,7 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         return false;
     }
     if (query_log_set(d->query_log, settings_of(d), why) < 0 || engine_start(d->engine, why) < 0 ||
-        (d->stats && !stats_start(d->stats, d->engine, why)) ||
+        (d->stats && !stats_start(d->stats, d->engine, &d->log, why)) ||
         (d->control && !control_start(d->control, d, why)))
         return false;
     if (d->before_fd >= 0)
@@ -438,6 +420,20 @@ static void servers_close(struct daemon *d)
     stats_close(d->stats);
     d->control = NULL;
     d->stats = NULL;
+}
+
+// The last snapshot, which is written while the process still has time. One that is under way is as
+// good: it is some seconds older at most.
+static void snapshot_last(struct daemon *d, bool wanted)
+{
+    wanted = wanted && !heir_of(d) && *settings_of(d)->cache_snapshot.text;
+    bool begun =
+        !task_is_idle(d, TASK_SNAPSHOT) || (wanted && daemon_begin(d, TASK_SNAPSHOT, NULL, NULL));
+    if (!begun || task_wait(d, TASK_SNAPSHOT, d->end_ms))
+        return;
+    engine_leave_region(d->engine);
+    log_write(&d->log, LOG_WARNING, "ending before the snapshot is written, that before it stays",
+              NULL);
 }
 
 // Runs the engine until something ends it.
@@ -462,19 +458,23 @@ static int engine_run(struct daemon *d)
     if (served) {
         notify_ready();
         status = wait_for_end(d, &calendar);
-        if (!has_heir(d))
-            notify_stopping();
     }
+    __atomic_store_n(&d->ending, true, __ATOMIC_RELAXED);
+    d->end_ms = now_ms() + END_MAX_MS;
+    upgrade_resolve(d);
+    if (served && !heir_of(d))
+        notify_stopping();
     servers_close(d); // they use the engine, so they end first
     int error = engine_stop(d->engine);
     query_log_close(d->query_log);
     if (error < 0)
         log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
-    else if (served && !d->heir && *settings_of(d)->cache_snapshot.text)
-        do_silently(d, daemon_snapshot);
-    if (d->heir)
+    snapshot_last(d, served && error == 0);
+    if (heir_of(d))
         upgrade_last(d->heir, d->engine);
-    engine_close(d->engine);
+    // Tasks that have not ended may use it to the end of the process.
+    if (task_is_idle(d, TASK_RELOAD) && task_is_idle(d, TASK_UPGRADE))
+        engine_close(d->engine);
     return error < 0 ? STATUS_FAILED : status;
 }
 
@@ -495,11 +495,6 @@ static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
 static int serve(struct daemon *d)
 {
     char why[DAEMON_WHY_SIZE];
-    if (privileges_check(settings_of(d)->server_user.text, why) != 0 ||
-        generation_files(&d->log, d->generation, why) != 0) {
-        start_fails(d, why);
-        return STATUS_USAGE;
-    }
     d->signal_fd = signals_take();
     if (d->signal_fd < 0)
         return start_fails(d, "signals cannot be taken");
@@ -509,43 +504,47 @@ static int serve(struct daemon *d)
     return status;
 }
 
-// Reads the settings; what is wrong with them is printed, and told to the process before.
-static int settings_take(struct daemon *d)
+static void daemon_free(struct daemon *d)
 {
-    char *faults = NULL;
-    size_t len = 0;
-    FILE *to = open_memstream(&faults, &len);
-    if (!to)
-        return STATUS_FAILED;
-    int status = settings_load(&d->generation->settings, d->argc, d->argv, to);
-    fclose(to);
-    fputs(faults, stderr);
-    if (status != STATUS_FINE && d->before_fd >= 0)
-        upgrade_refuse(d->before_fd, faults);
-    free(faults);
-    return status;
+    generation_free(d->generation);
+    before_drop(d);
+    free(d->inheritance);
+    free(d->heir);
+    if (d->wake_fd >= 0)
+        close(d->wake_fd);
+    free(d);
+}
+
+// Has a task or a reader of files that nobody waits for still not ended?
+static bool is_used(struct daemon *d)
+{
+    for (enum daemon_task which = 0; which < TASK_COUNT; which++) {
+        if (!task_is_idle(d, which))
+            return true;
+    }
+    return __atomic_load_n(&d->readers, __ATOMIC_ACQUIRE) > 0;
 }
 
 int daemon_run(int argc, char **argv)
 {
-    struct daemon d = {
+    struct daemon *d = calloc(1, sizeof *d);
+    if (!d)
+        return STATUS_FAILED;
+    *d = (struct daemon){
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
-    d.generation = calloc(1, sizeof *d.generation);
-    d.wake_fd = eventfd(0, EFD_CLOEXEC);
-    program_find(&d);
+    tasks_init(&d->tasks);
+    d->wake_fd = eventfd(0, EFD_CLOEXEC);
+    program_find(d);
     int status = STATUS_FAILED;
-    if (d.generation && d.wake_fd >= 0 && before_take(&d))
-        status = settings_take(&d);
-    if (status == STATUS_FINE) {
-        log_take(&d, &d.generation->settings);
-        status = serve(&d);
-        generation_free(d.generation);
-    } else {
-        free(d.generation);
-    }
-    before_drop(&d);
-    free(d.inheritance);
-    free(d.heir);
-    close(d.wake_fd);
+    if (d->wake_fd >= 0 && before_take(d))
+        status = generation_first(d);
+    if (status == STATUS_FINE)
+        status = serve(d);
+    bool written = log_flush(&d->log, LOG_FLUSH_MS);
+    if (is_used(d))
+        return status;
+    if (written)
+        log_end(&d->log);
+    daemon_free(d);
     return status;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
+#include "io/edge/bounded.h"
 #include "io/edge/command.h"
 #include "io/edge/daemon_state.h"
 #include "io/edge/notify.h"
@@ -55,8 +56,9 @@ static void local_log(const struct log *log, const struct local *local)
                                    {NULL, NULL}});
 }
 
-int generation_files(const struct log *log, struct generation *generation,
-                     char why[static LOCAL_WHY_SIZE])
+// Reads the files that the settings name. 0, or a negative errno with a sentence in `why`.
+static int generation_files(const struct log *log, struct generation *generation,
+                            char why[static LOCAL_WHY_SIZE])
 {
     union {
         const struct log *given;
@@ -127,37 +129,156 @@ static bool reload_fails(struct daemon *d, const char *why, FILE *report)
     return false;
 }
 
+// --- reading, in a thread that may be left alone -------------------------------------------------
+
+struct reading {
+    struct daemon *daemon;
+    struct generation *generation;
+    bool first;   // at the start: the log goes by the settings from then on
+    int status;   // of the settings
+    char *faults; // what is wrong with them, in lines
+    int error;    // of the files
+    char why[LOCAL_WHY_SIZE];
+};
+
+static void reading_run(void *context)
+{
+    struct reading *r = context;
+    struct daemon *d = r->daemon;
+    size_t len = 0;
+    FILE *to = open_memstream(&r->faults, &len);
+    r->status = STATUS_FAILED;
+    if (!to)
+        return;
+    r->status = settings_load(&r->generation->settings, d->argc, d->argv, to);
+    fclose(to);
+    if (r->status != STATUS_FINE)
+        return;
+    if (r->first)
+        log_take(d, &r->generation->settings);
+    r->error = generation_files(&d->log, r->generation, r->why);
+}
+
+static void reading_free(struct reading *r)
+{
+    if (r->generation)
+        generation_free(r->generation);
+    free(r->faults);
+    free(r);
+}
+
+static void reading_drop(void *context)
+{
+    struct reading *r = context;
+    struct daemon *d = r->daemon;
+    reading_free(r);
+    __atomic_sub_fetch(&d->readers, 1, __ATOMIC_RELEASE);
+}
+
+// Reads settings and files. NULL: `why` says why that is not done.
+static struct reading *reading_do(struct daemon *d, bool first, char why[static DAEMON_WHY_SIZE])
+{
+    struct reading *r = calloc(1, sizeof *r);
+    struct bounded *bounded = NULL;
+    snprintf(why, DAEMON_WHY_SIZE, "no memory or no thread");
+    if (__atomic_load_n(&d->readers, __ATOMIC_ACQUIRE) > 0) {
+        snprintf(why, DAEMON_WHY_SIZE,
+                 "the files of an earlier reload are still being read: a file system does not "
+                 "answer");
+    } else if (r && (r->generation = calloc(1, sizeof *r->generation))) {
+        r->daemon = d;
+        r->first = first;
+        __atomic_add_fetch(&d->readers, 1, __ATOMIC_RELAXED);
+        bounded = bounded_start(reading_run, reading_drop, r);
+        if (!bounded)
+            __atomic_sub_fetch(&d->readers, 1, __ATOMIC_RELEASE);
+    }
+    if (!bounded) {
+        if (r)
+            reading_free(r);
+        return NULL;
+    }
+    if (bounded_finish(bounded, BOUNDED_READ_MS, &d->ending)) {
+        __atomic_sub_fetch(&d->readers, 1, __ATOMIC_RELEASE);
+        *why = '\0';
+        return r;
+    }
+    if (is_ending(d))
+        snprintf(why, DAEMON_WHY_SIZE, "this process is ending");
+    else
+        snprintf(why, DAEMON_WHY_SIZE,
+                 "the settings and the files that they name are not read within %d s: a file "
+                 "system does not answer",
+                 BOUNDED_READ_MS / 1000);
+    return NULL;
+}
+
+// What was read; NULL: `why` says what is wrong, or what is wrong with the settings is for the
+// caller to tell.
+static struct generation *reading_take(struct reading *r, char why[static DAEMON_WHY_SIZE])
+{
+    struct generation *generation = r->generation;
+    if (r->status == STATUS_FINE && r->error == 0) {
+        r->generation = NULL;
+        return generation;
+    }
+    if (r->status == STATUS_FAILED)
+        snprintf(why, DAEMON_WHY_SIZE, "no memory");
+    else if (r->status == STATUS_FINE)
+        snprintf(why, DAEMON_WHY_SIZE, "%s", r->why);
+    return NULL;
+}
+
+int generation_first(struct daemon *d)
+{
+    char why[DAEMON_WHY_SIZE] = "";
+    struct reading *r = reading_do(d, true, why);
+    if (r)
+        d->generation = reading_take(r, why);
+    if (*why)
+        (void)start_fails(d, why);
+    else
+        fputs(r->faults, stderr); // or warnings
+    if (!*why && !d->generation && d->before_fd >= 0)
+        upgrade_refuse(d->before_fd, r->faults);
+    int status = d->generation                     ? STATUS_FINE
+                 : r && r->status != STATUS_FAILED ? STATUS_USAGE
+                                                   : STATUS_FAILED;
+    if (r)
+        reading_free(r);
+    return status;
+}
+
+// What was told of the settings: a line of the log for each line of it.
+static void faults_tell(struct daemon *d, char *faults, bool warnings, FILE *report)
+{
+    char *at = NULL;
+    for (char *line = strtok_r(faults, "\n", &at); line; line = strtok_r(NULL, "\n", &at)) {
+        if (!warnings) {
+            (void)reload_fails(d, line, report);
+            continue;
+        }
+        log_writef(&d->log, LOG_WARNING, "settings", "warning", "%s", line);
+        fprintf(report, "%s\n", line);
+    }
+}
+
 // Reads settings and files; NULL: the report says what is wrong with them.
 static struct generation *generation_read(struct daemon *d, FILE *report)
 {
-    struct generation *next = calloc(1, sizeof *next);
-    char *faults = NULL, why[LOCAL_WHY_SIZE];
-    size_t len = 0;
-    FILE *to = open_memstream(&faults, &len);
-    if (!next || !to) {
-        reload_fails(d, "no memory", report);
-        if (to)
-            fclose(to);
-        free(faults);
-        free(next);
-        return NULL;
-    }
-    int status = settings_load(&next->settings, d->argc, d->argv, to);
-    fclose(to);
-    if (status != STATUS_FINE) {
-        // A line of the log for each line of it.
-        for (char *line = strtok(faults, "\n"); line; line = strtok(NULL, "\n"))
-            reload_fails(d, line, report);
-        free(next);
-        next = NULL;
-    } else if (generation_files(&d->log, next, why) != 0) {
-        reload_fails(d, why, report);
-        generation_free(next);
-        next = NULL;
-    }
-    free(faults);
+    char why[DAEMON_WHY_SIZE] = "";
+    struct reading *r = reading_do(d, false, why);
+    struct generation *next = r ? reading_take(r, why) : NULL;
+    if (*why)
+        (void)reload_fails(d, why, report);
+    else
+        faults_tell(d, r->faults, next != NULL, report);
+    if (r)
+        reading_free(r);
     return next;
 }
+
+// --- reloading ---------------------------------------------------------------------------------
 
 static void partly_tell(const struct daemon *d, const char *why, FILE *report)
 {
@@ -165,13 +286,11 @@ static void partly_tell(const struct daemon *d, const char *why, FILE *report)
     fprintf(report, "%s\n", why);
 }
 
-static bool reload(struct daemon *d, FILE *report)
+static bool reload(struct daemon *d, struct generation *next, FILE *report)
 {
     char why[ENGINE_WHY_SIZE] = "no memory";
     struct telling telling = {d, report, 0};
-    struct generation *before = d->generation, *next = generation_read(d, report);
-    if (!next)
-        return false;
+    struct generation *before = d->generation;
     int error = settings_keep(&next->settings, &before->settings, kept_tell, &telling);
     if (error == 0)
         error = engine_reload(d->engine, &next->settings, next->files.local, why);
@@ -196,10 +315,14 @@ static bool reload(struct daemon *d, FILE *report)
 
 bool daemon_reload(struct daemon *d, FILE *report)
 {
-    pthread_mutex_lock(&d->turn);
     notify_reloading();
-    bool done = is_in_charge(d, report) && reload(d, report);
-    notify_ready();
+    struct generation *next = generation_read(d, report);
+    pthread_mutex_lock(&d->turn);
+    bool charged = next && is_in_charge(d, report);
+    bool done = charged && reload(d, next, report);
     pthread_mutex_unlock(&d->turn);
+    if (next && !charged)
+        generation_free(next);
+    notify_ready();
     return done;
 }

@@ -12,8 +12,9 @@
 #include <pthread.h>
 #include <time.h>
 
-// What the files of the daemon have in common: daemon.c (its life and the orders),
-// daemon_reload.c (its settings) and daemon_upgrade.c (one process after another).
+// What the files of the daemon have in common: daemon.c (its life and the orders), daemon_tasks.c
+// (those that take long), daemon_reload.c (its settings) and daemon_upgrade.c (one process after
+// another).
 
 #define DAEMON_WHY_SIZE 1024 // for the sentence of any of the daemon's parts
 
@@ -26,10 +27,25 @@ struct generation {
     struct local_files files;
 };
 
+// Which tasks are under way.
+struct tasks {
+    pthread_mutex_t lock;
+    pthread_cond_t idle; // one has become so
+    struct {
+        bool busy;
+        bool again; // to be done once more afterwards
+    } each[TASK_COUNT];
+};
+
 struct daemon {
     int argc;
     char **argv;
-    pthread_mutex_t turn; // of those who would change something
+    pthread_mutex_t turn; // of those who would change something, for moments
+    struct tasks tasks;
+    unsigned readers; // threads that read files, those among them that nobody waits for; atomic
+    bool ending;      // no task begins anything any more; atomic
+    int end_signal;   // what asked for the end; 0: no signal
+    uint64_t end_ms;  // when it has to be over (now_ms)
     struct generation *generation;
     struct engine *engine;
     struct stats *stats;
@@ -40,10 +56,11 @@ struct daemon {
     bool sandboxed; // the filter of system calls is in force
     time_t started; // Unix time
     char program[PATH_MAX];
-    struct upgrade *heir; // the process that has taken over from this one
-    bool draining;        // it is to end when nobody asks any more
-    int wake_fd;          // an eventfd, written when one of these two has changed
-    int before_fd;        // to the process that this one takes over from; -1: none
+    struct upgrade *upgrading; // the process that is to take over, while that is under way
+    struct upgrade *heir;      // the process that has taken over from this one; atomic
+    bool draining;             // it is to end when nobody asks any more
+    int wake_fd;               // an eventfd, written when one of these two has changed
+    int before_fd;             // to the process that this one takes over from; -1: none
     struct inheritance *inheritance;
 };
 
@@ -52,19 +69,63 @@ static inline const struct settings *settings_of(const struct daemon *d)
     return &d->generation->settings;
 }
 
-// Another process may have taken over, and this one only ends.
+static inline bool is_ending(const struct daemon *d)
+{
+    return __atomic_load_n(&d->ending, __ATOMIC_RELAXED);
+}
+
+static inline struct upgrade *heir_of(const struct daemon *d)
+{
+    return __atomic_load_n(&d->heir, __ATOMIC_ACQUIRE);
+}
+
+// Milliseconds of the clock that never goes back.
+static inline uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Another process may have taken over or be about to, and this one may be at its end: then nothing
+// is changed here any more. For who has the turn.
 static inline bool is_in_charge(const struct daemon *d, FILE *report)
 {
-    if (d->heir)
-        fprintf(report, "another process has taken over\n");
-    return !d->heir;
+    const char *why = heir_of(d)     ? "another process has taken over"
+                      : d->upgrading ? "an upgrade is under way"
+                      : is_ending(d) ? "this process is ending"
+                                     : NULL;
+    if (why)
+        fprintf(report, "%s\n", why);
+    return !why;
 }
+
+// --- daemon.c and, of each task, its own file
+
+[[nodiscard]] bool daemon_reload(struct daemon *daemon, FILE *report);
+[[nodiscard]] bool daemon_snapshot(struct daemon *daemon, FILE *report);
+[[nodiscard]] bool daemon_upgrade(struct daemon *daemon, FILE *report);
+
+// Why it does not start: to the log, and to the process before. Returns STATUS_FAILED.
+int start_fails(const struct daemon *daemon, const char *why);
+
+// --- daemon_tasks.c
+
+void tasks_init(struct tasks *tasks);
+
+// Begins a task whose report is the log's; where one of its kind is under way it is done once more
+// after that, as what it reads may have changed meanwhile.
+void task_want(struct daemon *daemon, enum daemon_task which);
+[[nodiscard]] bool task_is_idle(struct daemon *daemon, enum daemon_task which);
+
+// Waits until none of its kind is under way, up to that moment (now_ms). False: one is.
+[[nodiscard]] bool task_wait(struct daemon *daemon, enum daemon_task which, uint64_t until_ms);
 
 // --- daemon_reload.c
 
-// Reads the files that the settings name. 0, or a negative errno with a sentence in `why`.
-[[nodiscard]] int generation_files(const struct log *log, struct generation *generation,
-                                   char why[static LOCAL_WHY_SIZE]);
+// At the start: reads the settings, has the log go by them, and reads the files that they name.
+// Returns the exit status; where that is not STATUS_FINE all has been told.
+[[nodiscard]] int generation_first(struct daemon *daemon);
 
 // Of it and of all before it.
 void generation_free(struct generation *generation);
@@ -97,3 +158,7 @@ void main_wake(struct daemon *daemon);
 
 // Answers what was asked of this process, while the heir hears what is asked from now on.
 void finish(struct daemon *daemon);
+
+// Has an upgrade that is under way come to its end, one or the other. The end that a signal asked
+// of this process is then asked of the heir, should there be one.
+void upgrade_resolve(struct daemon *daemon);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50 };
@@ -79,37 +81,88 @@ void main_wake(struct daemon *d)
     (void)written; // an eventfd takes it
 }
 
-static bool upgrade_do(struct daemon *d, FILE *report)
+// Others see that an upgrade is under way, and which: upgrade_resolve may have to cut it short.
+static void upgrading_set(struct daemon *d, struct upgrade *upgrade)
 {
-    struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
+    pthread_mutex_lock(&d->turn);
+    d->upgrading = upgrade;
+    if (upgrade && is_ending(d))
+        upgrade_cut(upgrade);
+    pthread_mutex_unlock(&d->turn);
+}
+
+static int upgrade_try(struct daemon *d, struct upgrade *upgrade)
+{
     char **argv = command_line(d);
-    int error = upgrade && argv ? upgrade_begin(upgrade, d->program, argv) : -ENOMEM;
-    if (error == 0)
-        error = give_way(d, upgrade);
+    int error = argv ? upgrade_begin(upgrade, d->program, argv) : -ENOMEM;
     free(argv);
+    if (error < 0)
+        return error;
+    upgrading_set(d, upgrade);
+    return give_way(d, upgrade);
+}
+
+static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
+{
+    int error = upgrade_try(d, upgrade);
+    pthread_mutex_lock(&d->turn);
+    d->upgrading = NULL;
+    if (error == 0)
+        __atomic_store_n(&d->heir, upgrade, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&d->turn);
     if (error == 0) {
-        d->heir = upgrade;
         log_writef(&d->log, LOG_INFO, "another process has taken over", "pid", "%d", upgrade->pid);
         fprintf(report, "process %d has taken over\n", upgrade->pid);
         notify_heir(upgrade->pid);
         main_wake(d);
         return true;
     }
-    const char *why = upgrade && upgrade->why[0] ? upgrade->why : strerror(-error);
+    const char *why = upgrade->why[0] ? upgrade->why : strerror(-error);
     log_writef(&d->log, LOG_ERROR, "no other process has taken over", "reason", "%s", why);
     fprintf(report, "not upgraded: %s\n", why);
-    if (upgrade)
-        upgrade_end(upgrade);
-    free(upgrade);
+    upgrade_end(upgrade);
     return false;
 }
 
 bool daemon_upgrade(struct daemon *d, FILE *report)
 {
+    struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
+    if (!upgrade) {
+        fprintf(report, "not upgraded: no memory\n");
+        return false;
+    }
     pthread_mutex_lock(&d->turn);
-    bool done = is_in_charge(d, report) && upgrade_do(d, report);
+    bool charged = is_in_charge(d, report);
     pthread_mutex_unlock(&d->turn);
+    bool done = charged && upgrade_do(d, upgrade, report);
+    if (!done)
+        free(upgrade);
     return done;
+}
+
+void upgrade_resolve(struct daemon *d)
+{
+    pthread_mutex_lock(&d->turn);
+    if (d->upgrading)
+        upgrade_cut(d->upgrading);
+    pthread_mutex_unlock(&d->turn);
+    (void)task_wait(d, TASK_UPGRADE, d->end_ms);
+    if (heir_of(d) && d->end_signal)
+        (void)kill(d->heir->pid, d->end_signal);
+}
+
+// What is asked of this process is asked of the one in its place. True: it is the end.
+static bool signal_pass(struct daemon *d)
+{
+    struct signalfd_siginfo info;
+    if (read(d->signal_fd, &info, sizeof info) != sizeof info)
+        return false;
+    if (info.ssi_signo != SIGHUP) {
+        d->end_signal = (int)info.ssi_signo; // upgrade_resolve passes it on
+        return true;
+    }
+    (void)kill(d->heir->pid, SIGHUP);
+    return false;
 }
 
 void finish(struct daemon *d)
@@ -129,8 +182,9 @@ void finish(struct daemon *d)
             before_heard(d);
             fds[1].fd = d->before_fd;
         }
-        if ((ready > 0 && fds[0].revents) ||
-            (i > 2 && d->before_fd < 0 && engine_is_done(d->engine)))
+        if (ready > 0 && fds[0].revents && signal_pass(d))
+            return;
+        if (i > 2 && d->before_fd < 0 && engine_is_done(d->engine))
             return;
     }
     log_write(&d->log, LOG_WARNING, "ending with connections open", NULL);

@@ -20,5 +20,5 @@ struct dnstap; // opaque
 [[nodiscard]] bool dnstap_tell(struct dnstap *dnstap, const struct tapped *tapped,
                                const struct client *client, const uint8_t *reply, size_t len);
 
-// What was told is written first, if who listens takes it within two seconds.
+// What was told is written first, if who listens takes it within half a second.
 void dnstap_close(struct dnstap *dnstap);

@@ -15,7 +15,7 @@
 
 enum {
     QUEUE_SIZE = 16384, // messages; a power of two
-    CLOSE_S = 2,
+    CLOSE_MS = 500,
 };
 
 static const char content_type[] = "protobuf:dnstap.Dnstap";
@@ -155,7 +155,9 @@ void dnstap_close(struct dnstap *dnstap)
     if (!dnstap || pthread_create(&closing, NULL, destroy, dnstap) != 0)
         return;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += CLOSE_S;
+    until.tv_nsec += CLOSE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     if (pthread_timedjoin_np(closing, NULL, &until) != 0)
         pthread_detach(closing);
 }

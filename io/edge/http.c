@@ -23,8 +23,7 @@ struct peer {
 
 struct http {
     struct MHD_Daemon *daemon;
-    MHD_AccessHandlerCallback take;
-    void *context;
+    struct http_handler handler;
     unsigned connections_max;
     uint64_t now; // events so far
     struct peer peers[HTTP_CONNECTIONS_MAX + LIMIT_SPARE];
@@ -90,6 +89,8 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
     struct http *http = context;
     struct peer *peer = *place;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (http->handler.closed)
+            http->handler.closed(http->handler.context, connection);
         if (peer)
             peer->fd = -1;
         return;
@@ -121,18 +122,18 @@ static enum MHD_Result request_take(void *context, struct MHD_Connection *connec
     struct peer *peer = place ? place->socket_context : NULL;
     if (peer)
         peer->since = http->now++;
-    return http->take(http->context, connection, url, method, version, upload, upload_len, state);
+    return http->handler.take(http->handler.context, connection, url, method, version, upload,
+                              upload_len, state);
 }
 
 struct http *http_start(int fd, unsigned connections_max, unsigned idle_s,
-                        MHD_AccessHandlerCallback take, void *context)
+                        const struct http_handler *handler)
 {
     struct http *http = calloc(1, sizeof *http);
     if (!http)
         return NULL;
     assert(connections_max <= HTTP_CONNECTIONS_MAX);
-    http->take = take;
-    http->context = context;
+    http->handler = *handler;
     http->connections_max = connections_max;
     for (size_t i = 0; i < PEERS; i++)
         http->peers[i].fd = -1;

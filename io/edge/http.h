@@ -14,11 +14,19 @@ struct http; // opaque
 
 #define HTTP_CONNECTIONS_MAX 64
 
-// Has `take` called for what comes to the listening socket, with up to `connections_max` (at most
+// What is done with requests: `take` is libmicrohttpd's callback, `closed` (NULL: nothing) is
+// called when a connection is gone. Both with the context, in the server's thread.
+struct http_handler {
+    MHD_AccessHandlerCallback take;
+    void (*closed)(void *context, const struct MHD_Connection *connection);
+    void *context;
+};
+
+// Has what comes to the listening socket handled, with up to `connections_max` (at most
 // HTTP_CONNECTIONS_MAX) connections, each closed after `idle_s` seconds of silence. NULL: there is
 // no memory or no thread; the socket is then still the caller's to close.
 [[nodiscard]] struct http *http_start(int fd, unsigned connections_max, unsigned idle_s,
-                                      MHD_AccessHandlerCallback take, void *context);
+                                      const struct http_handler *handler);
 
 // Takes no more connections. The others go on, and the socket stays open.
 void http_yield(struct http *http);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/log.h"
 
+#include "io/edge/log_queue.h"
+
+#include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,6 +75,31 @@ void log_set(struct log *log, uint32_t level, uint32_t format)
     __atomic_store_n(&log->format, format, __ATOMIC_RELAXED);
 }
 
+// The line that says how many were lost before it.
+static size_t lost_line(const void *context, uint64_t lost, char *text, size_t size)
+{
+    const struct log *log = context;
+    uint32_t format = __atomic_load_n(&log->format, __ATOMIC_RELAXED);
+    int len = snprintf(text, size,
+                       format == LOG_JSON
+                           ? "{\"level\":\"warning\",\"msg\":\"lines of the log were lost\","
+                             "\"lines\":\"%llu\"}\n"
+                           : "level=warning msg=\"lines of the log were lost\" lines=%llu\n",
+                       (unsigned long long)lost);
+    return (size_t)len;
+}
+
+static void line_out(const struct log *log, const struct line *line)
+{
+    struct log_queue *queue = __atomic_load_n(&log->queue, __ATOMIC_ACQUIRE);
+    if (queue) {
+        log_queue_put(queue, line->text, line->len, lost_line, log);
+        return;
+    }
+    ssize_t written = write(STDERR_FILENO, line->text, line->len);
+    (void)written; // there is nobody to tell
+}
+
 static void write_out(const struct log *log, enum log_level level, const char *message,
                       const struct log_field *fields)
 {
@@ -85,8 +112,38 @@ static void write_out(const struct log *log, enum log_level level, const char *m
     if (format == LOG_JSON)
         put_text(&line, "}");
     line.text[line.len++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line.text, line.len);
-    (void)written; // there is nobody to tell
+    line_out(log, &line);
+}
+
+int log_start(struct log *log)
+{
+    struct log_queue *queue = log_queue_open(STDERR_FILENO);
+    __atomic_store_n(&log->queue, queue, __ATOMIC_RELEASE);
+    return queue ? 0 : -ENOMEM;
+}
+
+bool log_flush(const struct log *log, unsigned limit_ms)
+{
+    return !log->queue || log_queue_flush(log->queue, limit_ms);
+}
+
+void log_end(struct log *log)
+{
+    if (log->queue)
+        log_queue_close(log->queue);
+    log->queue = NULL;
+}
+
+uint64_t log_lost(const struct log *log)
+{
+    const struct log_queue *queue = __atomic_load_n(&log->queue, __ATOMIC_ACQUIRE);
+    return queue ? log_queue_lost(queue) : 0;
+}
+
+bool log_has_room(const struct log *log)
+{
+    struct log_queue *queue = __atomic_load_n(&log->queue, __ATOMIC_ACQUIRE);
+    return !queue || log_queue_has_room(queue, LINE_MAX_LEN);
 }
 
 void log_write(const struct log *log, enum log_level level, const char *message,

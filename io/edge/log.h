@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,11 +12,28 @@
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
-// Any thread may write and set.
+// Any thread may write and set. Starts as {0}: lines are then written by who has them, who waits
+// for whoever reads. With log_start they go through a queue, and nobody waits any more.
 struct log {
     uint32_t level;
     uint32_t format;
+    struct log_queue *queue; // NULL: not started; atomic
 };
+
+// Starts the thread that writes. 0 or -ENOMEM.
+[[nodiscard]] int log_start(struct log *log);
+
+// Waits up to `limit_ms` until all is written. False: it is not.
+[[nodiscard]] bool log_flush(const struct log *log, unsigned limit_ms);
+
+// Ends the thread, when all is written and nobody writes any more.
+void log_end(struct log *log);
+
+// Lines left out because who reads was slow. For any thread.
+[[nodiscard]] uint64_t log_lost(const struct log *log);
+
+// Is there room for a line of log_always? Who asks may come again later.
+[[nodiscard]] bool log_has_room(const struct log *log);
 
 void log_set(struct log *log, uint32_t level, uint32_t format);
 
@@ -25,7 +43,7 @@ struct log_field {
 };
 
 // Writes one line if `level` is at or above the log's, with one write so that lines of several
-// threads stay whole. A line ends after 4 KiB.
+// threads stay whole. A line ends after 4 KiB. Where there is no room in the queue it is lost.
 void log_write(const struct log *log, enum log_level level, const char *message,
                const struct log_field *fields);
 

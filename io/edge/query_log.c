@@ -82,7 +82,9 @@ static bool take(void *context, const struct tapped *tapped, const struct client
                  const uint8_t *reply, size_t len)
 {
     struct query_log *q = context;
-    // First what may have to be tried again, so that no line is written twice.
+    // First what may have to be tried again, so that nothing is told twice.
+    if (q->lines && !log_has_room(q->log))
+        return false;
     if (q->dnstap && !dnstap_tell(q->dnstap, tapped, client, reply, len))
         return false;
     if (q->lines)

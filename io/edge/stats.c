@@ -20,6 +20,7 @@ enum { CONNECTIONS_MAX = 64, IDLE_TIMEOUT_S = 15, BACKLOG = 1024 };
 
 struct stats {
     struct engine *engine;
+    const struct log *log;
     struct http *http;
     int fd;
     bool top;               // who asks most is told
@@ -39,6 +40,7 @@ enum extra {
     EXTRA_USED,
     EXTRA_CAPACITY,
     EXTRA_KERNEL_DROPS,
+    EXTRA_LOG_LOST,
     EXTRA_WORKERS,
     EXTRA_STARTED,
     EXTRA_COUNT
@@ -56,13 +58,15 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
                             "Datagrams from clients that the kernel dropped, as a socket had no "
                             "room.",
                             false},
+    [EXTRA_LOG_LOST] = {"ouzel_log_lost_total", "",
+                        "Lines of the log left out because who reads it was too slow.", false},
     [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and a ring of its own.",
                        true},
     [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
                        true},
 };
 
-static void samples_take(const struct engine *engine, int64_t started,
+static void samples_take(const struct engine *engine, const struct log *log, int64_t started,
                          struct sample samples[SAMPLE_COUNT])
 {
     struct counters counters;
@@ -70,11 +74,9 @@ static void samples_take(const struct engine *engine, int64_t started,
     engine_counters(engine, &counters);
     engine_cache_use(engine, &use);
     const uint64_t extra[EXTRA_COUNT] = {
-        [EXTRA_ENTRIES] = use.entries,
-        [EXTRA_USED] = use.used,
-        [EXTRA_CAPACITY] = use.capacity,
-        [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
-        [EXTRA_WORKERS] = engine_worker_count(engine),
+        [EXTRA_ENTRIES] = use.entries,       [EXTRA_USED] = use.used,
+        [EXTRA_CAPACITY] = use.capacity,     [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
+        [EXTRA_LOG_LOST] = log_lost(log),    [EXTRA_WORKERS] = engine_worker_count(engine),
         [EXTRA_STARTED] = (uint64_t)started,
     };
     for (unsigned i = 0; i < COUNTER_COUNT; i++)
@@ -282,10 +284,10 @@ static void json_print(struct engine *engine, const struct sample *samples, FILE
     fputs("}\n", to);
 }
 
-void stats_print(struct engine *engine, int64_t started, bool json, FILE *to)
+void stats_print(struct engine *engine, const struct log *log, int64_t started, bool json, FILE *to)
 {
     struct sample samples[SAMPLE_COUNT];
-    samples_take(engine, started, samples);
+    samples_take(engine, log, started, samples);
     if (json)
         json_print(engine, samples, to);
     else
@@ -294,12 +296,12 @@ void stats_print(struct engine *engine, int64_t started, bool json, FILE *to)
 
 static void metrics_resource(const struct stats *stats, FILE *to)
 {
-    stats_print(stats->engine, stats->started, false, to);
+    stats_print(stats->engine, stats->log, stats->started, false, to);
 }
 
 static void json_resource(const struct stats *stats, FILE *to)
 {
-    stats_print(stats->engine, stats->started, true, to);
+    stats_print(stats->engine, stats->log, stats->started, true, to);
 }
 
 static void top_resource(const struct stats *stats, FILE *to)
@@ -457,10 +459,13 @@ struct stats *stats_open(const struct settings *settings, int *fd, char why[stat
     return stats;
 }
 
-bool stats_start(struct stats *stats, struct engine *engine, char why[static STATS_WHY_SIZE])
+bool stats_start(struct stats *stats, struct engine *engine, const struct log *log,
+                 char why[static STATS_WHY_SIZE])
 {
     stats->engine = engine;
-    stats->http = http_start(stats->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S, request, stats);
+    stats->log = log;
+    stats->http = http_start(stats->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S,
+                             &(struct http_handler){.take = request, .context = stats});
     if (!stats->http) {
         snprintf(why, STATS_WHY_SIZE, "cannot start the stats server");
         return false;

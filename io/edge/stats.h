@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/edge/log.h"
 #include "io/engine/engine.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ struct stats; // opaque
 // answered before stats_start, so that a taken port is found before the engine starts.
 [[nodiscard]] struct stats *stats_open(const struct settings *settings, int *fd,
                                        char why[static STATS_WHY_SIZE]);
-[[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine,
+[[nodiscard]] bool stats_start(struct stats *stats, struct engine *engine, const struct log *log,
                                char why[static STATS_WHY_SIZE]);
 void stats_close(struct stats *stats);
 
@@ -30,4 +31,5 @@ void stats_yield(struct stats *stats);
 void stats_unready(struct stats *stats);
 
 // Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
-void stats_print(struct engine *engine, int64_t started, bool json, FILE *to);
+void stats_print(struct engine *engine, const struct log *log, int64_t started, bool json,
+                 FILE *to);

@@ -382,6 +382,11 @@ void upgrade_last(struct upgrade *u, const struct engine *engine)
     u->fd = -1;
 }
 
+void upgrade_cut(const struct upgrade *u)
+{
+    (void)shutdown(u->fd, SHUT_RD);
+}
+
 void upgrade_end(struct upgrade *u)
 {
     if (u->fd >= 0)

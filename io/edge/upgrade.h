@@ -48,6 +48,10 @@ struct upgrade {
 void upgrade_last(struct upgrade *upgrade, const struct engine *engine);
 void upgrade_end(struct upgrade *upgrade);
 
+// From another thread, once upgrade_begin is done: whoever waits for the other process gets an
+// error at once, unless that has started.
+void upgrade_cut(const struct upgrade *upgrade);
+
 // --- the new one's side.
 
 // The descriptor it was started with; -1: it was started in no such way.

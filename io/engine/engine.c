@@ -421,6 +421,11 @@ int engine_stop(struct engine *engine)
     return result;
 }
 
+void engine_leave_region(struct engine *engine)
+{
+    engine->region = NULL; // the mapping stays
+}
+
 void engine_close(struct engine *engine)
 {
     (void)engine_stop(engine);
@@ -462,15 +467,23 @@ unsigned engine_worker_count(const struct engine *engine)
     return engine->worker_count;
 }
 
-bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint32_t, void *),
-               void *context)
+// For who has `doing`.
+static bool all_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint32_t, void *),
+                   void *context)
 {
     bool done = true;
-    pthread_mutex_lock(&engine->doing);
     for (unsigned i = 0; i < engine->worker_count; i++)
         job_begin(worker_job(engine->workers[i]), run, context);
     for (unsigned i = 0; i < engine->worker_count; i++)
         done &= job_wait(worker_job(engine->workers[i]));
+    return done;
+}
+
+bool engine_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint32_t, void *),
+               void *context)
+{
+    pthread_mutex_lock(&engine->doing);
+    bool done = all_do(engine, run, context);
     pthread_mutex_unlock(&engine->doing);
     return done;
 }
@@ -487,6 +500,15 @@ static bool nothing(struct serve *serve, uint64_t now_us, uint32_t worker, void 
 bool engine_come_round(struct engine *engine)
 {
     return engine_do(engine, nothing, NULL);
+}
+
+bool engine_is_alive(struct engine *engine, bool *asked)
+{
+    *asked = pthread_mutex_trylock(&engine->doing) == 0;
+    bool alive = *asked && all_do(engine, nothing, NULL);
+    if (*asked)
+        pthread_mutex_unlock(&engine->doing);
+    return alive;
 }
 
 // What all workers are told to do.

@@ -24,6 +24,9 @@ struct engine; // opaque
 int engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);
 
+// Has engine_close leave the cache's memory where it is, for a thread that still reads there.
+void engine_leave_region(struct engine *engine);
+
 // The cache: any thread may read it; to write it, the workers must be at rest.
 struct cache *engine_cache(struct engine *engine);
 uint32_t engine_now_s(const struct engine *engine);
@@ -44,6 +47,10 @@ unsigned engine_worker_count(const struct engine *engine);
 
 // Waits until every worker has come round between two batches. False: one has ended.
 [[nodiscard]] bool engine_come_round(struct engine *engine);
+
+// The same for who may not wait for what another thread has them do, which takes long perhaps:
+// `*asked` is false then, and so is the answer. False otherwise: one has ended.
+[[nodiscard]] bool engine_is_alive(struct engine *engine, bool *asked);
 
 // Puts other settings and local names in force, between two batches of each worker. Those before
 // must live on for SERVE_RELOAD_REST_US. What cannot change while the engine runs is not looked at.

@@ -42,7 +42,7 @@ class Reload(Case):
         """It cannot read a file then, nor open /dev/null, and says so."""
         ouzel = self.start({'forward': [{'zone': '.', 'to': [str(self.upstream())]}]})
         limits = resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        resource.prlimit(ouzel.pid, resource.RLIMIT_NOFILE, (8, limits[1]))
         ouzel.child.send_signal(signal.SIGHUP)
         self.assertTrue(eventually(lambda: 'not reloaded' in ouzel.output()))
         self.assertIn('Too many open files', ouzel.output())

@@ -136,6 +136,23 @@ class Upgrade(Case):
         self.assertEqual(ouzel.total('ouzel_answers_total', source='upstream'), 8)
         self.assert_balance(ouzel)
 
+    def test_end_asked_of_the_old_one(self):
+        """While that still answers what it was asked: it is asked of the new one as well."""
+        fake = self.upstream(lambda asked: None)
+        ouzel = self.start(fake)
+        with harness.client_socket(ouzel.server) as sock:
+            sock.send(harness.plain_query('slow.example'))
+            self.assertTrue(eventually(lambda: fake.asked))
+            said = self.order()
+        old = ouzel.child
+        ouzel.child = Adopted(int(re.search(r'process (\d+) has taken over', said).group(1)))
+        ouzel.pid = ouzel.child.pid
+        self.assertIsNone(old.poll())
+        old.send_signal(signal.SIGTERM)
+        self.assertEqual(old.wait(2 * harness.PATIENCE), 0, ouzel.output())
+        self.assertEqual(ouzel.child.wait(2 * harness.PATIENCE), 0, ouzel.output())
+        self.assertFalse(os.path.exists(self.control))
+
     def test_one_upgrade_after_the_other(self):
         """What the first process still answers is counted by the last."""
         fake = self.upstream(lambda asked: asked.send(asked.reply(), delay=1.5))

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/bounded.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { LOOK_EVERY_MS = 50 }; // at what may say to stop
+
+struct bounded {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    void (*run)(void *context);
+    void (*drop)(void *context);
+    void *context;
+    bool returned, left; // by the call, by who waited
+};
+
+static void bounded_free(struct bounded *b)
+{
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->done);
+    free(b);
+}
+
+static void *thread_main(void *argument)
+{
+    struct bounded *b = argument;
+    b->run(b->context);
+    pthread_mutex_lock(&b->lock);
+    bool left = b->left;
+    b->returned = true;
+    pthread_cond_signal(&b->done);
+    pthread_mutex_unlock(&b->lock);
+    if (left) {
+        b->drop(b->context);
+        bounded_free(b);
+    }
+    return NULL;
+}
+
+static bool thread_start(struct bounded *b)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int error = pthread_create(&thread, &attributes, thread_main, b);
+    pthread_attr_destroy(&attributes);
+    return error == 0;
+}
+
+struct bounded *bounded_start(void (*run)(void *context), void (*drop)(void *context),
+                              void *context)
+{
+    struct bounded *b = calloc(1, sizeof *b);
+    if (!b)
+        return NULL;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->done, &attributes);
+    pthread_condattr_destroy(&attributes);
+    b->run = run;
+    b->drop = drop;
+    b->context = context;
+    if (thread_start(b))
+        return b;
+    bounded_free(b);
+    return NULL;
+}
+
+bool bounded_finish(struct bounded *b, unsigned limit_ms, const bool *stop)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    pthread_mutex_lock(&b->lock);
+    for (unsigned waited = 0; !b->returned && waited < limit_ms; waited += LOOK_EVERY_MS) {
+        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
+            break;
+        until.tv_nsec += LOOK_EVERY_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        while (!b->returned && pthread_cond_timedwait(&b->done, &b->lock, &until) == 0)
+            continue;
+    }
+    bool returned = b->returned;
+    b->left = !returned;
+    pthread_mutex_unlock(&b->lock);
+    if (returned)
+        bounded_free(b);
+    return returned;
+}

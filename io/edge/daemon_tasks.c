@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/daemon_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// One thread for each kind of task, for as long as there is one to do. What a task needs of the
+// daemon it takes under `turn`, for a moment each time; `tasks.lock` is of who is busy alone.
+
+static const struct {
+    const char *noun;
+    bool (*run)(struct daemon *d, FILE *report);
+} kinds[TASK_COUNT] = {
+    [TASK_RELOAD] = {"a reload", daemon_reload},
+    [TASK_SNAPSHOT] = {"a snapshot", daemon_snapshot},
+    [TASK_UPGRADE] = {"an upgrade", daemon_upgrade},
+};
+
+struct task {
+    struct daemon *d;
+    enum daemon_task which;
+    void (*done)(void *context, bool good, char *text, size_t len);
+    void *context;
+};
+
+void tasks_init(struct tasks *tasks)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&tasks->lock, NULL);
+    pthread_cond_init(&tasks->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+// Does it once. The report needs no descriptor.
+static void task_do(struct task *task)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *report = open_memstream(&text, &len);
+    bool good = report && kinds[task->which].run(task->d, report);
+    if (!report)
+        log_writef(&task->d->log, LOG_ERROR, "not done", "reason", "%s", strerror(errno));
+    else if (fclose(report) != 0)
+        len = 0;
+    if (task->done)
+        task->done(task->context, good, text, len);
+    else
+        free(text); // the log has it
+    task->done = NULL;
+}
+
+// Is it to be done once more? If not, it is no longer busy.
+static bool task_is_wanted(const struct task *task)
+{
+    struct tasks *tasks = &task->d->tasks;
+    pthread_mutex_lock(&tasks->lock);
+    bool again = tasks->each[task->which].again && !is_ending(task->d);
+    tasks->each[task->which].again = false;
+    if (!again) {
+        tasks->each[task->which].busy = false;
+        pthread_cond_broadcast(&tasks->idle);
+    }
+    pthread_mutex_unlock(&tasks->lock);
+    return again;
+}
+
+static void *task_main(void *argument)
+{
+    struct task *task = argument;
+    do
+        task_do(task);
+    while (task_is_wanted(task));
+    free(task);
+    return NULL;
+}
+
+static bool thread_start(struct task *task)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int error = pthread_create(&thread, &attributes, task_main, task);
+    pthread_attr_destroy(&attributes);
+    return error == 0;
+}
+
+// Where it is busy already, `again` has it done once more afterwards.
+static bool task_begin(struct daemon *d, enum daemon_task which, bool again,
+                       void (*done)(void *, bool, char *, size_t), void *context)
+{
+    struct task *task = malloc(sizeof *task);
+    pthread_mutex_lock(&d->tasks.lock);
+    bool free_now = task && !d->tasks.each[which].busy;
+    if (free_now) {
+        *task = (struct task){d, which, done, context};
+        d->tasks.each[which].busy = free_now = thread_start(task);
+    }
+    d->tasks.each[which].again |= again && d->tasks.each[which].busy && !free_now;
+    pthread_mutex_unlock(&d->tasks.lock);
+    if (!free_now)
+        free(task);
+    return free_now;
+}
+
+bool daemon_begin(struct daemon *d, enum daemon_task which,
+                  void (*done)(void *context, bool good, char *text, size_t len), void *context)
+{
+    return task_begin(d, which, false, done, context);
+}
+
+const char *daemon_task_noun(enum daemon_task which)
+{
+    return kinds[which].noun;
+}
+
+void task_want(struct daemon *d, enum daemon_task which)
+{
+    (void)task_begin(d, which, true, NULL, NULL);
+}
+
+bool task_is_idle(struct daemon *d, enum daemon_task which)
+{
+    pthread_mutex_lock(&d->tasks.lock);
+    bool idle = !d->tasks.each[which].busy;
+    pthread_mutex_unlock(&d->tasks.lock);
+    return idle;
+}
+
+bool task_wait(struct daemon *d, enum daemon_task which, uint64_t until_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    pthread_mutex_lock(&d->tasks.lock);
+    while (d->tasks.each[which].busy &&
+           pthread_cond_timedwait(&d->tasks.idle, &d->tasks.lock, &until) == 0)
+        continue;
+    bool idle = !d->tasks.each[which].busy;
+    pthread_mutex_unlock(&d->tasks.lock);
+    return idle;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Stands for a file system that does not answer, and for a disk that is slow. Loaded with
+// LD_PRELOAD: while the file that OUZEL_SLOW names is there, to open a path with "dead-mount" in it
+// takes for ever, and fsync of a file ten seconds.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int is_slow(void)
+{
+    const char *path = getenv("OUZEL_SLOW");
+    return path && access(path, F_OK) == 0;
+}
+
+static void wait_s(unsigned seconds)
+{
+    struct timespec rest = {.tv_nsec = 50000000};
+    for (unsigned i = 0; i < 20 * seconds && is_slow(); i++)
+        nanosleep(&rest, NULL);
+}
+
+static int open_of(const char *name, const char *path, int flags, mode_t mode)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, name);
+    if (strstr(path, "dead-mount"))
+        wait_s(1000);
+    return real(path, flags, mode);
+}
+
+#define OPEN(name)                                \
+    int name(const char *path, int flags, ...)    \
+    {                                             \
+        va_list arguments;                        \
+        va_start(arguments, flags);               \
+        mode_t mode = va_arg(arguments, mode_t);  \
+        va_end(arguments);                        \
+        return open_of(#name, path, flags, mode); \
+    }
+OPEN(open)
+OPEN(open64)
+
+int fsync(int fd)
+{
+    struct stat status;
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        wait_s(10);
+    return real(fd);
+}

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""What hangs - a file system, a disk, a reader of the log, a new process - holds up nothing else:
+no answer, no other order, not the watchdog's sign, and not the end."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+from case import Case
+from harness import ask, eventually
+
+STOP_SECONDS = 2
+
+
+class Slow(Case):
+    def setUp(self):
+        super().setUp()
+        self.control = os.path.join(self.directory, 'control.sock')
+        self.slow = os.path.join(self.directory, 'slow')
+        self.dead = os.path.join(self.directory, 'dead-mount')
+
+    def start(self, settings=None, **options):
+        library = os.path.join(self.directory, 'slow_files.so')
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'slow_files.c')
+        subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-D_GNU_SOURCE', '-o', library, source,
+                        '-ldl'], check=True)
+        settings = {**(settings or {}), 'control': {'socket': self.control}}
+        environment = {**os.environ, 'LD_PRELOAD': library, 'OUZEL_SLOW': self.slow,
+                       **options.pop('env', {})}
+        return self.ouzel(self.upstream(), settings=settings, env=environment, workers=2,
+                          **options)
+
+    def hang(self):
+        with open(self.slow, 'w', encoding='ascii'):
+            pass
+
+    def ctl(self, *words, wait=True):
+        process = subprocess.Popen(
+            [harness.BINARY, 'ctl', '--control', self.control, *words], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process.communicate(timeout=10 * harness.PATIENCE)[0] if wait else process
+
+    def assert_stops(self, ouzel):
+        start = time.monotonic()
+        ouzel.child.send_signal(signal.SIGTERM)
+        status = ouzel.wait(STOP_SECONDS)
+        self.assertEqual(status, 0, f'{status} after {time.monotonic() - start:.2f} s\n'
+                         f'{ouzel.output()}')
+
+    def assert_lives(self, ouzel):
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        self.assertIn('ouzel_queries_total', self.ctl('stats'))
+        self.assertIn('flushed', self.ctl('flush', '--all'))
+        self.assertIn('log level', self.ctl('log', 'info'))
+        self.assertIn('zone', self.ctl('explain', 'a.example'))
+
+    def test_files_on_a_mount_that_does_not_answer(self):
+        """A reload from a signal or as an order waits alone, and those after it are told."""
+        with open(self.dead, 'w', encoding='ascii') as file:
+            file.write('192.0.2.7 printer.lan\n')
+        ouzel = self.start({'local': {'hosts': [self.dead]}})
+        for by_signal in True, False:
+            self.hang()
+            if by_signal:
+                ouzel.child.send_signal(signal.SIGHUP)
+                self.assertTrue(eventually(
+                    lambda: 'a reload is under way' in self.ctl('reload')))
+            else:
+                waiting = self.ctl('reload', wait=False)
+                self.assertTrue(eventually(
+                    lambda: 'a reload is under way' in self.ctl('reload')))
+            self.assert_lives(ouzel)
+            os.unlink(self.slow)
+            self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()))
+        self.assertIn('reloaded', waiting.communicate(timeout=10)[0])
+        self.hang()
+        waiting = self.ctl('reload', wait=False)
+        self.assertTrue(eventually(lambda: 'a reload is under way' in self.ctl('reload')))
+        self.assert_stops(ouzel)
+        waiting.communicate(timeout=10)
+
+    def test_slow_disk(self):
+        """Nobody waits for a snapshot: not the watchdog, nor other orders, nor the end."""
+        path = os.path.join(self.directory, 'notify')
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(sock.close)
+        sock.bind(path)
+        sock.settimeout(3 * harness.PATIENCE)
+        snapshot = os.path.join(self.directory, 'snapshot')
+        ouzel = self.start({'cache': {'snapshot': snapshot}},
+                           env={'NOTIFY_SOCKET': path, 'WATCHDOG_USEC': '200000'})
+        ask(ouzel.server, 'a.example')
+        self.assertIn('1 answers written', self.ctl('snapshot'))
+        with open(snapshot, 'rb') as file:
+            before = file.read()
+        self.hang()
+        waiting = self.ctl('snapshot', wait=False)
+        self.assertTrue(eventually(lambda: 'a snapshot is under way' in self.ctl('snapshot')))
+        self.assert_lives(ouzel)
+        sock.setblocking(False)
+        while True:
+            try:
+                sock.recv(4096)
+            except BlockingIOError:
+                break
+        sock.settimeout(3 * harness.PATIENCE)
+        for _ in range(5):
+            while not sock.recv(4096).startswith(b'WATCHDOG=1'):
+                pass
+        self.assert_stops(ouzel)
+        self.assertIn('that before it stays', ouzel.output())
+        waiting.communicate(timeout=10)
+        with open(snapshot, 'rb') as file:
+            self.assertEqual(file.read(), before)
+
+    def test_reader_of_the_log_who_stops(self):
+        """Lines are lost and counted; answers, reloads and the end go on."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        ouzel = self.blocked(writer)
+        os.close(writer)
+        queries = [harness.plain_query(f'n{i % 50}.example') for i in range(20000)]
+        self.assertNotIn(None, harness.ask_many(ouzel.server, queries))
+        self.assert_lives(ouzel)
+        self.assertIn('reloaded', self.ctl('reload'))
+        self.assertGreater(ouzel.total('ouzel_tapped_total', verdict='left-out'), 0)
+        self.assert_stops(ouzel)
+
+    def blocked(self, writer):
+        """One whose log nobody reads."""
+        settings = {'queries': {'log': True}, 'control': {'socket': self.control}}
+        path = os.path.join(self.directory, 'blocked.yaml')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(harness.yaml_settings(settings))
+        ouzel = harness.Ouzel.__new__(harness.Ouzel)
+        ouzel.listen = [harness.free_place()]
+        ouzel.server, ouzel.stats = ouzel.listen[0], harness.free_place()
+        ouzel.log_path = os.devnull
+        ouzel.settings_path = path
+        ouzel.child = subprocess.Popen(
+            [harness.BINARY, 'serve', '--config', path, '--listen', harness.join(*ouzel.server),
+             '--stats', harness.join(*ouzel.stats), '--upstream', str(self.upstream())],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer)
+        ouzel.pid = ouzel.child.pid
+        self.keep(ouzel)
+        ouzel.wait_ready()
+        return ouzel
+
+    def test_new_process_that_does_not_get_ready(self):
+        """An upgrade waits alone; the end asked meanwhile comes, and nothing is left."""
+        program = os.path.join(self.directory, 'ouzel')
+        with open(harness.BINARY, 'rb') as source, open(program, 'wb') as copy:
+            copy.write(source.read())
+        os.chmod(program, 0o755)
+        ouzel = self.start(binary=program)
+        os.unlink(program)
+        with open(program, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexec sleep 1000\n')
+        os.chmod(program, 0o755)
+        waiting = self.ctl('upgrade', wait=False)
+        self.assertTrue(eventually(lambda: 'an upgrade is under way' in self.ctl('upgrade')))
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        self.assertIn('ouzel_queries_total', self.ctl('stats'))
+        self.assertIn('an upgrade is under way', self.ctl('flush', '--all'))
+        self.assertIn('an upgrade is under way', self.ctl('reload'))
+        children = subprocess.run(['ps', '--no-headers', '-o', 'pid', '--ppid', str(ouzel.pid)],
+                                  capture_output=True, text=True, check=False).stdout.split()
+        self.assertTrue(children)
+        self.assert_stops(ouzel)
+        waiting.communicate(timeout=10)
+        self.assertFalse(os.path.exists(self.control))
+        self.assertTrue(eventually(
+            lambda: not any(os.path.exists(f'/proc/{pid}') for pid in children)))
