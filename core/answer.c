@@ -3,6 +3,8 @@
 
 #include "core/wire/rebuild.h"
 
+#include <assert.h>
+
 // Some servers that do not know EDNS answer with a header alone (RFC 6891 7 asks for FORMERR).
 static bool is_bare(const uint8_t *reply, uint16_t id)
 {
@@ -107,6 +109,26 @@ void answer_empty(struct answer *answer)
     answer->denies = false;
     memcpy(answer->value + trailer.message_len, &trailer, sizeof trailer);
     answer->len = trailer.message_len + (uint32_t)sizeof trailer;
+}
+
+void answer_leave_out_additional(struct answer *answer)
+{
+    struct answer_trailer trailer;
+    struct reader r = answer_reader(answer);
+    const uint8_t *places = answer->value + r.len;
+    unsigned count = load_be16(answer->value + 6) + (unsigned)load_be16(answer->value + 8);
+    struct record record;
+    memcpy(&trailer, answer->value + answer->len - sizeof trailer, sizeof trailer);
+    for (unsigned i = 0; i < count; i++) {
+        bool read = record_read(&r, &record);
+        assert(read); // we have written it
+    }
+    trailer.message_len = (uint16_t)r.at;
+    trailer.ttl_count = (uint16_t)count;
+    store_be16(answer->value + 10, 0);
+    memmove(answer->value + r.at, places, 2 * (size_t)count);
+    memcpy(answer->value + r.at + 2 * (size_t)count, &trailer, sizeof trailer);
+    answer->len = (uint32_t)(r.at + 2 * (size_t)count + sizeof trailer);
 }
 
 static int ede_of(const uint8_t *out, bool emptied, bool stale)

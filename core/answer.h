@@ -90,6 +90,9 @@ void answer_mark_refreshed(struct answer *answer);
 // will tell them (RFC 8914 4.16).
 void answer_empty(struct answer *answer);
 
+// Takes the records of its additional section out of an answer, which is one without them as well.
+void answer_leave_out_additional(struct answer *answer);
+
 // Reads what answer_take has written, from the first record on.
 [[nodiscard]] struct reader answer_reader(const struct answer *answer);
 

@@ -11,15 +11,23 @@
 // ends it takes the first one's key, with an answer that is made of what was heard, and all goes on
 // as if it had been one question.
 
-// Empties an answer with an address of the inside. A forward zone other than the root is there to
-// have such names.
+// Empties an answer with an address of the inside; where one stands in the additional section
+// alone, that is left out. A forward zone other than the root is there to have such names.
 static bool rebind_filter(struct serve *s, const struct pending *pending)
 {
     const struct key *key = &pending->key;
-    if (pending->zone->settings->zone.len > 1 || !rebind_finds(&s->forward.answer) ||
+    struct answer *answer = &s->forward.answer;
+    enum rebind_place place = REBIND_NOWHERE;
+    if (pending->zone->settings->zone.len == 1 && !answer->truncated)
+        place = rebind_finds(s->config.settings, answer);
+    if (place == REBIND_NOWHERE ||
         rebind_allowed(s->config.settings, key_name(key), key_name_len(key)))
         return false;
-    answer_empty(&s->forward.answer);
+    if (place == REBIND_ADDITIONAL) {
+        answer_leave_out_additional(answer);
+        return false;
+    }
+    answer_empty(answer);
     serve_count(s, COUNTER_rebinds);
     return true;
 }

@@ -1,31 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/dns64.h"
 
+#include "core/policy/nat64.h"
 #include "core/policy/rebind.h"
 #include "core/wire/rebuild.h"
-
-void dns64_embed(const struct prefix *prefix, const uint8_t ipv4[static 4], uint8_t ipv6[static 16])
-{
-    size_t at = prefix->length / 8u;
-    memcpy(ipv6, prefix->ip, 16);
-    for (size_t i = 0; i < 4; i++, at++) {
-        at += at == 8; // bits 64 to 71 are zero
-        ipv6[at] = ipv4[i];
-    }
-}
-
-static bool in_prefix(const struct prefix *prefix, const uint8_t *ip)
-{
-    size_t whole = prefix->length / 8u, rest = prefix->length % 8u;
-    if (prefix->family != ADDRESS_IPV6 || memcmp(prefix->ip, ip, whole) != 0)
-        return false;
-    return rest == 0 || (prefix->ip[whole] ^ ip[whole]) >> (8 - rest) == 0;
-}
 
 static bool is_excluded(const struct settings *settings, const uint8_t *ip)
 {
     for (size_t i = 0; i < settings->dns64_exclude.count; i++) {
-        if (in_prefix(&settings->dns64_exclude.items[i], ip))
+        if (nat64_lies_in(&settings->dns64_exclude.items[i], ip))
             return true;
     }
     return false;
@@ -56,7 +39,7 @@ static void address_write(struct rebuild *b, const struct record *record,
                           const struct prefix *prefix, const uint8_t *ipv4)
 {
     uint8_t ipv6[16];
-    dns64_embed(prefix, ipv4, ipv6);
+    nat64_embed(prefix, ipv4, ipv6);
     rebuild_name(b, &record->owner, true);
     write_u16(&b->out, TYPE_AAAA);
     write_u16(&b->out, CLASS_IN);
@@ -76,7 +59,7 @@ static bool record_make(const struct settings *settings, struct rebuild *b, stru
         return false; // speaks of what is no longer there
     if (record->type != TYPE_A || section != 0)
         return rebuild_record(b, record, from) != 0;
-    if (record->data_len != 4 || (is_well_known(prefix) && rebind_is_inside(data, 4)))
+    if (record->data_len != 4 || (is_well_known(prefix) && rebind_is_inside(prefix, data, 4)))
         return false;
     address_write(b, record, prefix, data);
     return true;

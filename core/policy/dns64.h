@@ -9,10 +9,6 @@
 
 #define DNS64_TTL_MAX_S 600 // of what is made, where the SOA of the first answer is gone (5.1.7)
 
-// Puts an IPv4 address into the prefix (RFC 6052 2.2).
-void dns64_embed(const struct prefix *prefix, const uint8_t ipv4[static 4],
-                 uint8_t ipv6[static 16]);
-
 // Is the answer to an AAAA question one that leaves room for made addresses: without an error, and
 // with no AAAA record but such as lie in dns64.exclude (5.1.1, 5.1.2, 5.1.4)?
 [[nodiscard]] bool dns64_is_wanted(const struct settings *settings, const struct answer *answer);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/rebind.h"
 
+#include "core/policy/nat64.h"
 #include "core/wire/rebuild.h"
+
+#include <assert.h>
 
 enum { KEY_IPV4HINT = 4, KEY_IPV6HINT = 6 };
 
@@ -29,18 +32,41 @@ static bool within(const uint8_t *ip, const struct range *ranges, size_t count)
     return false;
 }
 
-bool rebind_is_inside(const uint8_t *ip, size_t len)
+// Prefixes that hold IPv4 addresses, and where these begin.
+static const struct holder {
+    uint8_t prefix[12];
+    uint8_t prefix_len;
+    uint8_t at;
+} holders[] = {
+    {{0}, 12, 12},                   // ::/96
+    {{[10] = 0xff, 0xff}, 12, 12},   // ::ffff:0:0/96
+    {{[8] = 0xff, 0xff}, 12, 12},    // ::ffff:0:0:0/96
+    {{0, 0x64, 0xff, 0x9b}, 12, 12}, // 64:ff9b::/96
+    {{0x20, 0x02}, 2, 2},            // 2002::/16
+};
+
+static bool ipv4_inside(const uint8_t *ip)
 {
-    static const uint8_t zero[15];
-    static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
-    static const uint8_t translated[12] = {0, 0x64, 0xff, 0x9b};
+    return within(ip, ipv4_ranges, sizeof ipv4_ranges / sizeof *ipv4_ranges);
+}
+
+static bool ipv6_inside(const uint8_t *ip)
+{
+    static const uint8_t local_translation[6] = {0, 0x64, 0xff, 0x9b, 0, 1}; // 64:ff9b:1::/48
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++) {
+        if (memcmp(ip, holders[i].prefix, holders[i].prefix_len) == 0)
+            return ipv4_inside(ip + holders[i].at);
+    }
+    return memcmp(ip, local_translation, sizeof local_translation) == 0 ||
+           within(ip, ipv6_ranges, sizeof ipv6_ranges / sizeof *ipv6_ranges);
+}
+
+bool rebind_is_inside(const struct prefix *nat64, const uint8_t *ip, size_t len)
+{
+    uint8_t ipv4[4];
     if (len == 4)
-        return within(ip, ipv4_ranges, sizeof ipv4_ranges / sizeof *ipv4_ranges);
-    if (memcmp(ip, zero, 15) == 0 && ip[15] <= 1) // :: and ::1
-        return true;
-    if (memcmp(ip, mapped, 12) == 0 || memcmp(ip, translated, 12) == 0)
-        return rebind_is_inside(ip + 12, 4);
-    return within(ip, ipv6_ranges, sizeof ipv6_ranges / sizeof *ipv6_ranges);
+        return ipv4_inside(ip);
+    return nat64_extract(nat64, ip, ipv4) ? ipv4_inside(ipv4) : ipv6_inside(ip);
 }
 
 bool rebind_allowed(const struct settings *settings, const uint8_t *bytes, size_t len)
@@ -59,17 +85,18 @@ bool rebind_allowed(const struct settings *settings, const uint8_t *bytes, size_
     return false;
 }
 
-static bool any_inside(const uint8_t *addresses, size_t len, size_t size)
+static bool any_inside(const struct prefix *nat64, const uint8_t *addresses, size_t len,
+                       size_t size)
 {
     for (; len >= size; addresses += size, len -= size) {
-        if (rebind_is_inside(addresses, size))
+        if (rebind_is_inside(nat64, addresses, size))
             return true;
     }
     return false;
 }
 
 // Behind the priority and the target stand parameters (RFC 9460 2.2).
-static bool hints_inside(const uint8_t *data, size_t len)
+static bool hints_inside(const struct prefix *nat64, const uint8_t *data, size_t len)
 {
     struct reader r = reader_over(data, len);
     read_u16(&r);
@@ -77,36 +104,41 @@ static bool hints_inside(const uint8_t *data, size_t len)
     while (!r.failed && r.at < r.len) {
         uint16_t key = read_u16(&r), value_len = read_u16(&r);
         const uint8_t *value = read_bytes(&r, value_len);
-        if (value && ((key == KEY_IPV4HINT && any_inside(value, value_len, 4)) ||
-                      (key == KEY_IPV6HINT && any_inside(value, value_len, 16))))
+        if (value && ((key == KEY_IPV4HINT && any_inside(nat64, value, value_len, 4)) ||
+                      (key == KEY_IPV6HINT && any_inside(nat64, value, value_len, 16))))
             return true;
     }
     return false;
 }
 
-static bool record_inside(const struct record *record, const uint8_t *data)
+static bool record_inside(const struct prefix *nat64, const struct record *record,
+                          const uint8_t *data)
 {
     switch (record->type) {
     case TYPE_A:
-        return record->data_len == 4 && rebind_is_inside(data, 4);
+        return rebind_is_inside(nat64, data, 4);
     case TYPE_AAAA:
-        return record->data_len == 16 && rebind_is_inside(data, 16);
+        return rebind_is_inside(nat64, data, 16);
     case TYPE_SVCB:
     case TYPE_HTTPS:
-        return hints_inside(data, record->data_len);
+        return hints_inside(nat64, data, record->data_len);
     default:
         return false;
     }
 }
 
-bool rebind_finds(const struct answer *answer)
+enum rebind_place rebind_finds(const struct settings *settings, const struct answer *answer)
 {
     struct reader r = answer_reader(answer);
-    unsigned count = load_be16(answer->value + 6);
-    struct record record;
-    for (unsigned i = 0; i < count && record_read(&r, &record); i++) {
-        if (record_inside(&record, answer->value + record.data_at))
-            return true;
+    for (unsigned section = 0; section < 3; section++) {
+        unsigned count = load_be16(answer->value + 6 + 2 * section);
+        struct record record;
+        for (unsigned i = 0; i < count; i++) {
+            bool read = record_read(&r, &record);
+            assert(read); // we have written it
+            if (record_inside(&settings->dns64_prefix, &record, answer->value + record.data_at))
+                return section == 0 ? REBIND_ANSWER : REBIND_ADDITIONAL;
+        }
     }
-    return false;
+    return REBIND_NOWHERE;
 }

@@ -7,13 +7,16 @@
 // inside, or a web page's script could talk to the printer as if the two were one site.
 
 // Is this an address that only means something inside a network: of this host, private (RFC 1918,
-// 4193), shared (RFC 6598), link-local or unspecified; also as an IPv4 address inside an IPv6 one
-// (mapped, or 64:ff9b::/96)? `len` is 4 or 16.
-[[nodiscard]] bool rebind_is_inside(const uint8_t *ip, size_t len);
+// 4193), shared (RFC 6598), link-local, unspecified, or of the prefix for local translators (RFC
+// 8215)? Also as an IPv4 address inside an IPv6 one: mapped, compatible (RFC 4291 2.5.5),
+// translated (RFC 2765 2.1, RFC 6052, and this network's prefix `nat64`) or 6to4 (RFC 3056). `len`
+// is 4 or 16.
+[[nodiscard]] bool rebind_is_inside(const struct prefix *nat64, const uint8_t *ip, size_t len);
 
 // May this name have such addresses: does it lie in a zone of filter.rebind-allow?
 [[nodiscard]] bool rebind_allowed(const struct settings *settings, const uint8_t *name, size_t len);
 
-// Has a value's answer section such an address, in an A or AAAA record or as a hint in HTTPS or
-// SVCB?
-[[nodiscard]] bool rebind_finds(const struct answer *answer);
+// Where an answer has such an address, in an A or AAAA record or as a hint in HTTPS or SVCB.
+enum rebind_place { REBIND_NOWHERE, REBIND_ADDITIONAL, REBIND_ANSWER };
+[[nodiscard]] enum rebind_place rebind_finds(const struct settings *settings,
+                                             const struct answer *answer);

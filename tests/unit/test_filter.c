@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/dns64.h"
+#include "core/policy/nat64.h"
 #include "core/policy/rebind.h"
 
 #include "tests/unit/answer_table.h"
@@ -37,12 +38,21 @@ static const struct {
     {"255.255.255.255", false},
     {"::", true},
     {"::1", true},
-    {"::2", false},
+    {"::2", true},
+    {"::10.1.2.3", true},
+    {"::192.0.2.1", false},
+    {"::ffff:0:192.168.1.1", true},
+    {"::ffff:0:192.0.2.1", false},
+    {"2002:a00:1::1", true},
+    {"2002:c0a8:101::", true},
+    {"2002:c000:201::1", false},
     {"::ffff:10.0.0.1", true},
     {"::ffff:192.0.2.1", false},
     {"64:ff9b::192.168.1.1", true},
     {"64:ff9b::192.0.2.1", false},
-    {"64:ff9b:1::10.0.0.1", false},
+    {"64:ff9b:1::192.0.2.1", true}, // RFC 8215
+    {"64:ff9b:2::10.0.0.1", false},
+    {"2001:db8:64::10.0.0.1", false},
     {"fbff::1", false},
     {"fc00::1", true},
     {"fdff:ffff::1", true},
@@ -65,11 +75,37 @@ static struct prefix prefix_of(const char *text)
 static void test_addresses_of_the_inside(void **state)
 {
     (void)state;
+    struct prefix nat64 = prefix_of("64:ff9b::/96");
     for (size_t i = 0; i < COUNT_OF(addresses); i++) {
         struct prefix ip = prefix_of(addresses[i].text);
         size_t len = ip.family == ADDRESS_IPV4 ? 4 : 16;
-        if (rebind_is_inside(ip.ip, len) != addresses[i].inside)
+        if (rebind_is_inside(&nat64, ip.ip, len) != addresses[i].inside)
             fail_msg("%s", addresses[i].text);
+    }
+}
+
+// The network's own prefix, wherever the IPv4 address stands behind it.
+static void test_addresses_of_the_inside_behind_a_translator(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prefix, *address;
+        bool inside;
+    } rows[] = {
+        {"2001:db8:64::/96", "2001:db8:64::10.0.0.1", true},
+        {"2001:db8:64::/96", "2001:db8:64::192.0.2.1", false},
+        {"2001:db8:64::/96", "2001:db8:65::10.0.0.1", false},
+        {"2001:db8::/32", "2001:db8:a00:1::", true},
+        {"2001:db8:122:300::/56", "2001:db8:122:3c0:a8:100::", true},
+        {"2001:db8:122:344::/64", "2001:db8:122:344:a:0:100::", true},
+        {"2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::", false},
+        {"64:ff9b:1::/96", "64:ff9b:1::192.0.2.1", false},
+        {"64:ff9b:1::/96", "64:ff9b:1::10.0.0.1", true},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct prefix prefix = prefix_of(rows[i].prefix), ip = prefix_of(rows[i].address);
+        if (rebind_is_inside(&prefix, ip.ip, 16) != rows[i].inside)
+            fail_msg("%s in %s", rows[i].address, rows[i].prefix);
     }
 }
 
@@ -88,43 +124,67 @@ static void take(struct answer *answer, const char *text, const char *question)
 #define PRIVATE          "c00c 0001 0001 0000012c 0004 c0a80101 "
 #define PRIVATE6         "c00c 001c 0001 0000012c 0010 fd000000000000000000000000000001 "
 
+// A server of the zone behind one A, and its address.
+#define SERVER         "c010 0002 0001 0000012c 0005 'ns' c010 "
+#define SERVER_PRIVATE "c039 0001 0001 0000012c 0004 c0a80102 "
+#define SERVER_PUBLIC  "c039 0001 0001 0000012c 0004 c0000202 "
+
 static const struct row {
     const char *name;
     const char *reply;
     const char *question;
-    bool found;
+    enum rebind_place found;
 } rows[] = {
-    {"public", REPLY C(1, 0, 0) ASK A(TTL_300), ASK, false},
-    {"private", REPLY C(1, 0, 0) ASK PRIVATE, ASK, true},
-    {"private behind public", REPLY C(2, 0, 0) ASK A(TTL_300) PRIVATE, ASK, true},
-    {"private in IPv6", REPLY C(1, 0, 0) ASK_AAAA PRIVATE6, ASK_AAAA, true},
-    {"private beside the answer", REPLY C(1, 1, 1) ASK A(TTL_300) PRIVATE PRIVATE6, ASK, false},
+    {"public", REPLY C(1, 0, 0) ASK A(TTL_300), ASK, REBIND_NOWHERE},
+    {"private", REPLY C(1, 0, 0) ASK PRIVATE, ASK, REBIND_ANSWER},
+    {"private behind public", REPLY C(2, 0, 0) ASK A(TTL_300) PRIVATE, ASK, REBIND_ANSWER},
+    {"private in IPv6", REPLY C(1, 0, 0) ASK_AAAA PRIVATE6, ASK_AAAA, REBIND_ANSWER},
+    {"private of a name that nobody asked for", REPLY C(1, 1, 1) ASK A(TTL_300) PRIVATE PRIVATE6,
+     ASK, REBIND_NOWHERE},
+    {"private beside the answer", REPLY C(1, 1, 1) ASK A(TTL_300) SERVER SERVER_PRIVATE, ASK,
+     REBIND_ADDITIONAL},
+    {"private in both", REPLY C(1, 1, 1) ASK PRIVATE SERVER SERVER_PRIVATE, ASK, REBIND_ANSWER},
+    {"public beside the answer", REPLY C(1, 1, 1) ASK A(TTL_300) SERVER SERVER_PUBLIC, ASK,
+     REBIND_NOWHERE},
     {"another type with these octets",
-     REPLY C(1, 0, 0) ASK_TXT "c00c 0010 0001 0000012c 0005 04 c0a80101", ASK_TXT, false},
-    {"nothing", REPLY C(0, 1, 0) ASK SOA(TTL_300, TTL_60), ASK, false},
+     REPLY C(1, 0, 0) ASK_TXT "c00c 0010 0001 0000012c 0005 04 c0a80101", ASK_TXT, REBIND_NOWHERE},
+    {"nothing", REPLY C(0, 1, 0) ASK SOA(TTL_300, TTL_60), ASK, REBIND_NOWHERE},
     {"a hint", REPLY C(1, 0, 0) ASK_HTTPS HTTPS("000b ", "0001 00 0004 0004 c0a80101"), ASK_HTTPS,
-     true},
+     REBIND_ANSWER},
     {"a second hint",
      REPLY C(1, 0, 0) ASK_HTTPS HTTPS("000f ", "0001 00 0004 0008 c0000201 0a000001"), ASK_HTTPS,
-     true},
+     REBIND_ANSWER},
     {"a hint in IPv6",
      REPLY C(1, 0, 0) ASK_HTTPS HTTPS(
          "001c ", "0001 00 0003 0001 00 0006 0010 fe800000000000000000000000000001"),
-     ASK_HTTPS, true},
+     ASK_HTTPS, REBIND_ANSWER},
     {"public hints", REPLY C(1, 0, 0) ASK_HTTPS HTTPS("000b ", "0001 00 0004 0004 c0000201"),
-     ASK_HTTPS, false},
+     ASK_HTTPS, REBIND_NOWHERE},
     {"a hint that is cut", REPLY C(1, 0, 0) ASK_HTTPS HTTPS("000a ", "0001 00 0004 0004 c0a801"),
-     ASK_HTTPS, false},
+     ASK_HTTPS, REBIND_NOWHERE},
     {"another parameter", REPLY C(1, 0, 0) ASK_HTTPS HTTPS("000b ", "0001 00 0009 0004 c0a80101"),
-     ASK_HTTPS, false},
+     ASK_HTTPS, REBIND_NOWHERE},
 };
 
 static void test_finds_row(void **state)
 {
     const struct row *row = *state;
     struct answer answer = {0};
+    struct settings settings;
+    settings_init(&settings);
     take(&answer, row->reply, row->question);
-    assert_int_equal(rebind_finds(&answer), row->found);
+    assert_int_equal(rebind_finds(&settings, &answer), row->found);
+    free(answer.value);
+}
+
+static void test_what_is_additional_is_left_out(void **state)
+{
+    (void)state;
+    struct answer answer = {0};
+    take(&answer, REPLY C(1, 1, 1) ASK A(TTL_300) SERVER SERVER_PRIVATE, ASK);
+    answer_leave_out_additional(&answer);
+    assert_true(answer_check(answer.value, answer.len));
+    assert_packet(answer.value, answer_reader(&answer).len, KEPT C(1, 1, 0) ASK A(TTL_300) SERVER);
     free(answer.value);
 }
 
@@ -189,7 +249,7 @@ static void test_addresses_are_embedded(void **state)
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct prefix prefix = prefix_of(table[i][0]), wanted = prefix_of(table[i][1]);
         uint8_t ip[16];
-        dns64_embed(&prefix, ipv4, ip);
+        nat64_embed(&prefix, ipv4, ip);
         assert_memory_equal(ip, wanted.ip, 16);
     }
 }
@@ -274,13 +334,15 @@ static void test_make_row(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(wanted_rows) + COUNT_OF(make_rows) + 4] = {
+    struct CMUnitTest tests[COUNT_OF(rows) + COUNT_OF(wanted_rows) + COUNT_OF(make_rows) + 6] = {
         cmocka_unit_test(test_addresses_of_the_inside),
+        cmocka_unit_test(test_addresses_of_the_inside_behind_a_translator),
+        cmocka_unit_test(test_what_is_additional_is_left_out),
         cmocka_unit_test(test_emptied_answer_is_one_and_says_why),
         cmocka_unit_test(test_names_are_allowed),
         cmocka_unit_test(test_addresses_are_embedded),
     };
-    size_t count = 4;
+    size_t count = 6;
     count += tests_of_rows(tests + count, test_finds_row, rows, sizeof *rows, COUNT_OF(rows));
     count += tests_of_rows(tests + count, test_wanted_row, wanted_rows, sizeof *wanted_rows,
                            COUNT_OF(wanted_rows));
