@@ -150,7 +150,15 @@ bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits,
 // Drops the value under `key`, if there is one. Only the shard's writer calls it.
 bool cache_remove(struct cache *cache, const struct cache_key *key);
 
-// Drops every value whose key `matches`, a piece at a time: each call looks at up to `budget`
+// An entry as a sweep shows it: where it stands, for the time of the call.
+struct cache_entry {
+    const uint8_t *key;
+    const uint8_t *value;
+    size_t key_len;
+    size_t value_len;
+};
+
+// Drops every entry that `matches`, a piece at a time: each call looks at up to `budget`
 // buckets (of at most seven entries), so that a writer can go on answering between the calls. Start
 // with `sweep` zero but for the shard; returns true as long as there is more. When it returns
 // false, nothing that matches and was stored before the first call is there. A sweep that was begun
@@ -162,8 +170,8 @@ struct cache_sweep {
     uint64_t removed;
 };
 [[nodiscard]] bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
-                               bool (*matches)(const void *context, const uint8_t *key,
-                                               size_t key_len),
+                               bool (*matches)(const void *context,
+                                               const struct cache_entry *entry),
                                const void *context);
 
 // Copies one entry after the other, while writers go on: what stays from the first call to the last

@@ -702,18 +702,23 @@ bool cache_remove(struct cache *cache, const struct cache_key *key)
 
 static void bucket_sweep(const struct writing *w, struct layout_bucket *bucket,
                          struct cache_sweep *sweep,
-                         bool (*matches)(const void *context, const uint8_t *key, size_t key_len),
+                         bool (*matches)(const void *context, const struct cache_entry *entry),
                          const void *context)
 {
-    uint8_t key[CACHE_KEY_MAX + LAYOUT_WORD];
     for (unsigned i = 0; i < LAYOUT_SLOTS; i++) {
         if (bucket->slots[i] == 0)
             continue;
         const uint64_t *entry = entry_at(w->shard, slot_offset(bucket->slots[i]));
         uint64_t word = load(&entry[0]), value_len = layout_value_len(word);
-        size_t skip = value_len % LAYOUT_WORD, key_len = layout_key_len(word);
-        racy_copy(key, entry + (LAYOUT_ENTRY_HEADER_LEN + value_len) / LAYOUT_WORD, skip + key_len);
-        if (!matches(context, key + skip, key_len))
+        // Only this thread writes here; readers mark hits in the header alone.
+        const uint8_t *value = (const uint8_t *)entry + LAYOUT_ENTRY_HEADER_LEN;
+        const struct cache_entry seen = {
+            .key = value + value_len,
+            .value = value,
+            .key_len = layout_key_len(word),
+            .value_len = value_len,
+        };
+        if (!matches(context, &seen))
             continue;
         bool second = bucket != first_bucket(w->cache, w->shard, hash_low(word));
         place_clear(w, (struct place){bucket, i, second}, hash_low(word));
@@ -722,7 +727,7 @@ static void bucket_sweep(const struct writing *w, struct layout_bucket *bucket,
 }
 
 bool cache_sweep(struct cache *cache, struct cache_sweep *sweep, size_t budget,
-                 bool (*matches)(const void *context, const uint8_t *key, size_t key_len),
+                 bool (*matches)(const void *context, const struct cache_entry *entry),
                  const void *context)
 {
     struct writing w;

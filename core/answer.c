@@ -89,20 +89,59 @@ bool answer_is_refreshed(const uint8_t *value, size_t value_len)
     return trailer.refreshed == 1;
 }
 
-struct reader answer_reader(const struct answer *answer)
+static struct reader records_reader(const uint8_t *value, size_t value_len)
 {
     struct answer_trailer trailer;
-    memcpy(&trailer, answer->value + answer->len - sizeof trailer, sizeof trailer);
-    struct reader r = reader_over(answer->value, trailer.message_len);
+    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
+    struct reader r = reader_over(value, trailer.message_len);
     r.at = MESSAGE_HEADER_LEN;
     read_bytes(&r, name_length(r.bytes + r.at, r.len - r.at) + 4);
     return r;
 }
 
+struct reader answer_reader(const struct answer *answer)
+{
+    return records_reader(answer->value, answer->len);
+}
+
+struct answer_chain answer_chain_of(const uint8_t *value, size_t value_len)
+{
+    return (struct answer_chain){.reader = records_reader(value, value_len),
+                                 .left = load_be16(value + 6)};
+}
+
+// CNAMEs stand in front, with what they were made of and the signatures of both.
+bool answer_chain_next(struct answer_chain *chain, struct name *target)
+{
+    struct record record;
+    while (chain->left > 0 && record_read(&chain->reader, &record)) {
+        chain->left--;
+        if (record.type == TYPE_CNAME) {
+            struct reader data = chain->reader;
+            data.at = record.data_at;
+            return name_read(&data, target);
+        }
+        if (record.type != TYPE_DNAME && record.type != TYPE_RRSIG)
+            break;
+    }
+    chain->left = 0;
+    return false;
+}
+
+void answer_withhold(struct answer *answer)
+{
+    struct answer_trailer trailer;
+    uint8_t *at = answer->value + answer->len - sizeof trailer;
+    memcpy(&trailer, at, sizeof trailer);
+    trailer.withheld = 1;
+    memcpy(at, &trailer, sizeof trailer);
+    answer->denies = false;
+}
+
 void answer_empty(struct answer *answer)
 {
     struct answer_trailer trailer = {.message_len = (uint16_t)answer_reader(answer).at,
-                                     .emptied = 1};
+                                     .withheld = 1};
     memset(answer->value + 6, 0, 6);
     answer->value[3] &= (uint8_t)~HEADER_RCODE;
     answer->rcode = RCODE_NOERROR;
@@ -131,9 +170,9 @@ void answer_leave_out_additional(struct answer *answer)
     answer->len = (uint32_t)(r.at + 2 * (size_t)count + sizeof trailer);
 }
 
-static int ede_of(const uint8_t *out, bool emptied, bool stale)
+static int ede_of(const uint8_t *out, bool withheld, bool stale)
 {
-    if (emptied)
+    if (withheld)
         return EDE_BLOCKED;
     if (!stale)
         return EDE_NONE;
@@ -152,7 +191,7 @@ static int ede_of(const uint8_t *out, bool emptied, bool stale)
     if (giving->stale)
         ttls_set(out, out + message_len, trailer.ttl_count, limits->ttl_stale_s);
     size_t room = query_reply_max(query, limits->udp_payload_max) - message_len;
-    int ede = ede_of(out, trailer.emptied, giving->stale);
+    int ede = ede_of(out, trailer.withheld, giving->stale);
     if (query_opt_len(query) + EDE_LEN > room)
         ede = EDE_NONE;
     return message_len +
@@ -178,7 +217,7 @@ inline size_t answer_give(uint8_t *out, size_t out_size, size_t value_len,
     out[3] |= query->checking_disabled ? HEADER_CD : 0;
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + query->edns));
     octets_copy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len + 4u);
-    if (trailer.rotate_count > 1 || trailer.emptied || giving->stale || query->options)
+    if (trailer.rotate_count > 1 || trailer.withheld || giving->stale || query->options)
         return answer_give_more(out, message_len, trailer, query, giving, limits);
     if (!query->edns)
         return message_len;
@@ -204,7 +243,7 @@ bool answer_check(const uint8_t *value, size_t len)
         return false;
     memcpy(&trailer, value + len - sizeof trailer, sizeof trailer);
     if (len != trailer.message_len + 2u * trailer.ttl_count + sizeof trailer ||
-        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 || trailer.emptied > 1 ||
+        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 || trailer.withheld > 1 ||
         !rotation_check(&trailer))
         return false;
     if ((value[2] & (HEADER_QR | HEADER_OPCODE | HEADER_TC)) != HEADER_QR ||

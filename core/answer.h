@@ -27,7 +27,7 @@ struct answer_trailer {
     uint16_t message_len;
     uint16_t ttl_count;
     uint8_t refreshed; // 1: was asked for before the one before it was over
-    uint8_t emptied;   // 1: its records are not for clients (answer_empty)
+    uint8_t withheld;  // 1: what upstream said is not for clients, as EDE 15 tells them
 };
 
 struct answer_limits {
@@ -90,11 +90,24 @@ void answer_mark_refreshed(struct answer *answer);
 // will tell them (RFC 8914 4.16).
 void answer_empty(struct answer *answer);
 
+// Says of an answer that was put in the place of an upstream's why it is another one: clients are
+// told with EDE 15, and NXDOMAIN denies nothing but this type of the name.
+void answer_withhold(struct answer *answer);
+
 // Takes the records of its additional section out of an answer, which is one without them as well.
 void answer_leave_out_additional(struct answer *answer);
 
 // Reads what answer_take has written, from the first record on.
 [[nodiscard]] struct reader answer_reader(const struct answer *answer);
+
+// The names that a value's CNAMEs lead to, one after the other; false: there are no more. The value
+// must be whole.
+struct answer_chain {
+    struct reader reader;
+    unsigned left; // records of the answer section
+};
+[[nodiscard]] struct answer_chain answer_chain_of(const uint8_t *value, size_t value_len);
+[[nodiscard]] bool answer_chain_next(struct answer_chain *chain, struct name *target);
 
 struct answer_giving {
     uint32_t age_s;

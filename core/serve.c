@@ -433,17 +433,35 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         item->note = true;
 }
 
+// Answers a name whose kept answer leads to a blocked name, by lists that have come since. What has
+// no room here is not seen: it is not given either, but for TC.
+static bool answered_blocked(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+{
+    struct cache_hit hit;
+    size_t room = serve_room_for(s, &lookup->item->client);
+    bool kept = serve_peek(s, &lookup->key, *out, room, &hit);
+    if (kept && hit.value_len > room)
+        return false;
+    if (!kept || !local_blocks_chain(s->config.local, &lookup->key, *out, hit.value_len)) {
+        local_memo_keep(&s->local_memo, lookup->key.hash);
+        return false;
+    }
+    if (now_us / 1000000 >= hit.expiry_s)
+        return false;
+    size_t len = local_block_answer(s->config.local, &lookup->query, &s->limits, *out);
+    lookup_answered(s, lookup, out, len, COUNTER_answers_blocked);
+    return true;
+}
+
 // The same where it is not known to be nobody's here.
-[[gnu::noinline]] static bool answered_by_local(struct serve *s, struct lookup *lookup,
-                                                uint8_t **out)
+[[gnu::noinline]] static bool answered_by_local(struct serve *s, uint64_t now_us,
+                                                struct lookup *lookup, uint8_t **out)
 {
     enum local_source source;
     size_t len = local_answer(s->config.local, &lookup->query, &lookup->key, s->turn, &s->limits,
                               *out, &source);
-    if (source == LOCAL_NOWHERE) {
-        local_memo_keep(&s->local_memo, lookup->key.hash);
-        return false;
-    }
+    if (source == LOCAL_NOWHERE)
+        return answered_blocked(s, now_us, lookup, out);
     s->turn++;
     lookup_answered(s, lookup, out, len,
                     source == LOCAL_OWN ? COUNTER_answers_local : COUNTER_answers_blocked);
@@ -451,10 +469,11 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 }
 
 // Answers a name that is answered here, whatever the cache or an upstream would say.
-static inline bool answered_locally(struct serve *s, struct lookup *lookup, uint8_t **out)
+static inline bool answered_locally(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                    uint8_t **out)
 {
     return s->config.local && !local_memo_holds(&s->local_memo, lookup->key.hash) &&
-           answered_by_local(s, lookup, out);
+           answered_by_local(s, now_us, lookup, out);
 }
 
 // Answers a question for all types with little, where that is wanted.
@@ -506,7 +525,7 @@ static inline void find(struct serve *s, uint64_t now_us, struct lookup *lookup,
         note_take(s, now_us, lookup, *out);
         return;
     }
-    if (answered_locally(s, lookup, out) ||
+    if (answered_locally(s, now_us, lookup, out) ||
         (lookup->query.type == TYPE_ANY && answered_any(s, lookup, out)))
         return;
     struct cache_key key = key_for_cache(&lookup->key);

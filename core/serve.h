@@ -128,9 +128,10 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
 void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
 
 // Drops what this worker's shards keep of one name (all types and variants), of a name and all
-// below it, or everything. A piece at a time, of up to `budget` buckets of the index, so that the
-// worker goes on answering in between: call it again, with the same `flush`, until it returns
-// false. Then nothing is left of what was there at the first call.
+// below it, or everything; of names as well whose CNAMEs lead there. A piece at a time, of up to
+// `budget` buckets of the index, so that the worker goes on answering in between: call it again,
+// with the same `flush`, until it returns false. Then nothing is left of what was there at the
+// first call.
 enum flush_what { FLUSH_NAME, FLUSH_SUBTREE, FLUSH_ALL };
 struct serve_flush {
     enum flush_what what;

@@ -42,7 +42,11 @@ bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key
     bool denied = serve_recall_denial(s, key, out, size, hit) && serve_is_stale(s, now_s, hit);
     if (denied && (!has_own || own.birth_s < hit->birth_s))
         return true;
-    return has_own && serve_recall(s, key, out, size, hit);
+    if (!has_own || !serve_recall(s, key, out, size, hit))
+        return false;
+    // It may lead to what has been blocked since.
+    return !s->config.local || hit->value_len > size ||
+           !local_blocks_chain(s->config.local, key, out, hit->value_len);
 }
 
 // Of an answer to the question and a denial of its name only what came last stays, so that it does

@@ -164,19 +164,45 @@ void serve_explain(struct serve *s, uint64_t now_us, const struct name *name, ui
 
 // --- flushes -------------------------------------------------------------------------------------
 
-static bool everything(const void *context, const uint8_t *key, size_t key_len)
+static bool everything(const void *context, const struct cache_entry *entry)
 {
     (void)context;
-    (void)key;
-    (void)key_len;
+    (void)entry;
     return true;
+}
+
+// Is it kept of this name, or of one whose CNAMEs lead there?
+static bool speaks_of_name(const void *name, const struct cache_entry *entry)
+{
+    struct name target;
+    struct answer_chain chain = answer_chain_of(entry->value, entry->value_len);
+    if (key_is_name(name, entry->key, entry->key_len))
+        return true;
+    while (answer_chain_next(&chain, &target)) {
+        if (name_equal(&target, name))
+            return true;
+    }
+    return false;
+}
+
+static bool speaks_of_subtree(const void *name, const struct cache_entry *entry)
+{
+    struct name target;
+    struct answer_chain chain = answer_chain_of(entry->value, entry->value_len);
+    if (key_is_within(name, entry->key, entry->key_len))
+        return true;
+    while (answer_chain_next(&chain, &target)) {
+        if (name_within(&target, name))
+            return true;
+    }
+    return false;
 }
 
 bool serve_flush(struct serve *s, struct serve_flush *flush, size_t budget)
 {
-    static bool (*const matches[])(const void *name, const uint8_t *key, size_t key_len) = {
-        [FLUSH_NAME] = key_is_name,
-        [FLUSH_SUBTREE] = key_is_within,
+    static bool (*const matches[])(const void *name, const struct cache_entry *entry) = {
+        [FLUSH_NAME] = speaks_of_name,
+        [FLUSH_SUBTREE] = speaks_of_subtree,
         [FLUSH_ALL] = everything,
     };
     struct cache *cache = s->config.cache;

@@ -3,13 +3,43 @@
 #include "core/policy/rebind.h"
 #include "core/serve_state.h"
 
-// What becomes of an upstream's answer before it is kept and given to anybody: protection against
-// rebinding, and DNS64.
+#include <assert.h>
+
+// What becomes of an upstream's answer before it is kept and given to anybody: aliases that lead to
+// blocked names, protection against rebinding, and DNS64.
 //
 // DNS64 makes a second question of the first: where an AAAA question ends without an address, its
 // waiters move to an A question with KEY_DNS64 in its key, so that it is no one else's. When that
 // ends it takes the first one's key, with an answer that is made of what was heard, and all goes on
 // as if it had been one question.
+
+// Puts what a blocked name is answered with in the place of an answer whose alias leads to one. It
+// is kept as long as a client keeps it, so that it is not asked for each time.
+static bool block_filter(struct serve *s, const struct pending *pending)
+{
+    const struct local *local = s->config.local;
+    const struct key *key = &pending->key;
+    struct answer *answer = &s->forward.answer;
+    uint8_t message[UPSTREAM_QUERY_MAX], reply[MESSAGE_UDP_MIN];
+    if (!local || answer->truncated || !local_blocks_chain(local, key, answer->value, answer->len))
+        return false;
+    struct query query = {.message = message,
+                          .type = key_type(key),
+                          .class = key_class(key),
+                          .name_len = key_name_len(key)};
+    uint8_t *end = message + MESSAGE_HEADER_LEN + key_name_len(key);
+    memcpy(message + MESSAGE_HEADER_LEN, key_name(key), key_name_len(key));
+    store_be16(end, key_type(key));
+    store_be16(end + 2, key_class(key));
+    size_t len = local_block_answer(local, &query, &s->limits, reply);
+    enum reply_verdict verdict = answer_take(answer, reply, len, key, &s->limits);
+    assert(verdict == REPLY_GOOD); // we have written it
+    if (answer->lifetime_s == 0)   // REFUSED
+        answer->lifetime_s = LOCAL_BLOCKED_TTL_S;
+    answer_withhold(answer);
+    serve_count(s, COUNTER_blocked_aliases);
+    return true;
+}
 
 // Empties an answer with an address of the inside; where one stands in the additional section
 // alone, that is left out. A forward zone other than the root is there to have such names.
@@ -91,14 +121,6 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
     return true;
 }
 
-// Turns the end of the second question into that of the first.
-static void dns64_end(struct serve *s, struct pending *pending)
-{
-    key_change(&pending->key, TYPE_AAAA, key_flags(&pending->key) & (KEY_DO | KEY_CD));
-    if (pending->end == PENDING_ANSWERED)
-        dns64_answer(s, pending, 0);
-}
-
 // Is a second question to be asked? Not for whoever validates (RFC 6147 5.5), nor where the name
 // does not exist; where a server has failed at AAAA, it may yet know A (5.1.2).
 static bool dns64_applies(const struct serve *s, const struct pending *pending)
@@ -117,10 +139,13 @@ bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending)
     const struct settings *settings = s->config.settings;
     bool answered = pending->end == PENDING_ANSWERED;
     bool second = key_flags(&pending->key) & KEY_DNS64;
-    bool emptied = answered && settings->filter_rebind && rebind_filter(s, pending);
     if (second)
-        dns64_end(s, pending);
-    if (second || emptied || !settings->dns64_enable || !dns64_applies(s, pending))
+        key_change(&pending->key, TYPE_AAAA, key_flags(&pending->key) & (KEY_DO | KEY_CD));
+    bool withheld = answered && block_filter(s, pending);
+    withheld = withheld || (answered && settings->filter_rebind && rebind_filter(s, pending));
+    if (second && answered && !withheld)
+        dns64_answer(s, pending, 0);
+    if (second || withheld || !settings->dns64_enable || !dns64_applies(s, pending))
         return false;
     if (answered && dns64_recall(s, now_us, pending))
         return false;

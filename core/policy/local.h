@@ -100,8 +100,20 @@ size_t local_answer(const struct local *local, const struct query *query, const 
                     uint32_t turn, const struct answer_limits *limits, uint8_t *out,
                     enum local_source *source);
 
-// What was asked of late and is answered nowhere here, so that popular names are not looked up
-// again: the hashes of keys, which nobody outside can guess, with four places for each.
+// Does an alias lead from this key's name to a blocked one? `value` is what is kept under the key,
+// the whole of it. Not where the name itself is excepted: then it may have what it leads to.
+[[nodiscard]] bool local_blocks_chain(const struct local *local, const struct key *key,
+                                      const uint8_t *value, size_t value_len);
+
+// Writes what such a query gets, as if the name itself were listed. Returns the length.
+size_t local_block_answer(const struct local *local, const struct query *query,
+                          const struct answer_limits *limits, uint8_t *out);
+
+#define LOCAL_BLOCKED_TTL_S 60 // so that what is no longer blocked works a minute later
+
+// What was asked of late, is answered nowhere here and leads to no blocked name, so that popular
+// names are not looked up again: the hashes of keys, which nobody outside can guess, with four
+// places for each.
 #define LOCAL_MEMO_SETS 1024
 
 struct local_memo {

@@ -11,7 +11,6 @@ enum {
     CHAIN_LEN_MAX = 8,      // CNAMEs of an answer
     SPECIAL_TTL_S = 10800,  // RFC 6303 3
     LOOPBACK_TTL_S = 86400, // never changes
-    BLOCKED_TTL_S = 60,     // so that what is no longer blocked works a minute later
     SOA_SERIAL = 1,
     SOA_REFRESH = 3600,
     SOA_RETRY = 1200,
@@ -25,6 +24,7 @@ struct found {
     uint8_t special_at;            // where the zone begins in the name
     uint8_t blocked_at;
     bool blocked;
+    bool excepted; // the longest entry that it lies in is an exception
 };
 
 // What the name that ends so, `at` octets from its front, says of the whole name.
@@ -45,6 +45,7 @@ static void suffix_look(const struct local *local, uint64_t hash, const uint8_t 
     if (verdict == BLOCK_ABSENT)
         return;
     found->blocked = verdict == BLOCK_LISTED;
+    found->excepted = verdict == BLOCK_EXCEPTED;
     found->blocked_at = (uint8_t)at;
 }
 
@@ -53,19 +54,18 @@ static inline bool filter_holds(const uint64_t *filter, uint64_t bit)
     return filter[bit / 64] >> bit % 64 & 1;
 }
 
-static struct found name_look(const struct local *local, const struct key *key)
+// `name` is in lower case, of `len` octets; seven behind it may be read where `whole` says so.
+static struct found name_look(const struct local *local, const uint8_t *name, size_t len,
+                              bool whole)
 {
     const uint64_t *filter = (const void *)((const uint8_t *)local + local->filter_at);
-    const uint8_t *name = key_name(key);
     struct suffix_seed seed = local->seed;
     uint64_t hash = seed.start;
     struct found found = {0};
     uint8_t places[SUFFIX_LABELS_MAX];
-    size_t count = 0, len = key_name_len(key);
+    size_t count = 0;
     for (size_t at = 0; name[at] != 0; at += 1u + name[at])
         places[count++] = (uint8_t)at;
-    // Eight octets from any octet of the name are still in the key, unless it is this long.
-    bool whole = len + 8 <= NAME_MAX_LEN;
     if (count == 0 && filter_holds(filter, hash >> local->filter_shift)) // the root
         suffix_look(local, hash, name, len, 0, &found);
     while (count > 0) {
@@ -75,6 +75,32 @@ static struct found name_look(const struct local *local, const struct key *key)
             suffix_look(local, hash, name, len, at, &found);
     }
     return found;
+}
+
+static struct found key_look(const struct local *local, const struct key *key)
+{
+    // Eight octets from any octet of the name are still in the key, unless it is this long.
+    size_t len = key_name_len(key);
+    return name_look(local, key_name(key), len, len + 8 <= NAME_MAX_LEN);
+}
+
+bool local_blocks_chain(const struct local *local, const struct key *key, const uint8_t *value,
+                        size_t value_len)
+{
+    struct answer_chain chain = answer_chain_of(value, value_len);
+    struct name target;
+    bool looked = false;
+    while (answer_chain_next(&chain, &target)) {
+        uint8_t lower[NAME_MAX_LEN];
+        if (!looked && key_look(local, key).excepted)
+            return false;
+        looked = true;
+        name_lower(lower, target.bytes, target.len);
+        struct found found = name_look(local, lower, target.len, false);
+        if (found.blocked && !found.name && !found.special)
+            return true;
+    }
+    return false;
 }
 
 // --- writing -----------------------------------------------------------------------------------
@@ -296,12 +322,12 @@ static void blocked_write(struct reply *reply, const struct local *local, uint8_
         return;
     }
     if (local->block_answer == LOCAL_BLOCK_NULL && (type == TYPE_A || type == TYPE_ANY)) {
-        record_write(reply, TYPE_A, BLOCKED_TTL_S, zero, 4);
+        record_write(reply, TYPE_A, LOCAL_BLOCKED_TTL_S, zero, 4);
     } else if (local->block_answer == LOCAL_BLOCK_NULL && type == TYPE_AAAA) {
-        record_write(reply, TYPE_AAAA, BLOCKED_TTL_S, zero, 16);
+        record_write(reply, TYPE_AAAA, LOCAL_BLOCKED_TTL_S, zero, 16);
     } else {
         reply->rcode = local->block_answer == LOCAL_BLOCK_NULL ? RCODE_NOERROR : RCODE_NXDOMAIN;
-        denial_write(reply, zone, BLOCKED_TTL_S);
+        denial_write(reply, zone, LOCAL_BLOCKED_TTL_S);
     }
 }
 
@@ -309,7 +335,7 @@ size_t local_answer(const struct local *local, const struct query *query, const 
                     uint32_t turn, const struct answer_limits *limits, uint8_t *out,
                     enum local_source *source)
 {
-    struct found found = name_look(local, key);
+    struct found found = key_look(local, key);
     bool special =
         found.special && found.special != LOCAL_SPECIAL_PASS && !is_asked_of_parent(query, &found);
     *source = LOCAL_NOWHERE;
@@ -328,5 +354,13 @@ size_t local_answer(const struct local *local, const struct query *query, const 
                       found.special_at);
     else
         blocked_write(&reply, local, found.blocked_at);
+    return reply_end(&reply, limits);
+}
+
+size_t local_block_answer(const struct local *local, const struct query *query,
+                          const struct answer_limits *limits, uint8_t *out)
+{
+    struct reply reply = reply_begin(out, query, limits, EDE_BLOCKED);
+    blocked_write(&reply, local, 0);
     return reply_end(&reply, limits);
 }

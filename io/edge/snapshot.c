@@ -660,11 +660,10 @@ static int pass_through(struct reading *r, enum pass pass)
     }
 }
 
-static bool any(const void *context, const uint8_t *key, size_t key_len)
+static bool any(const void *context, const struct cache_entry *entry)
 {
     (void)context;
-    (void)key;
-    (void)key_len;
+    (void)entry;
     return true;
 }
 

@@ -376,10 +376,11 @@ static bool insert(struct run *run, uint32_t number)
 }
 
 // Whether it is the flush's that the key is for; the number stands at its end.
-static bool flush_matches(const void *context, const uint8_t *key, size_t key_len)
+static bool flush_matches(const void *context, const struct cache_entry *entry)
 {
     const struct flush *flush = context;
-    return (uint32_t)(key[key_len - 2] << 8 | key[key_len - 1]) % flush->divisor == flush->rest;
+    const uint8_t *end = entry->key + entry->key_len;
+    return (uint32_t)(end[-2] << 8 | end[-1]) % flush->divisor == flush->rest;
 }
 
 static void flush_begin(struct run *run)

@@ -186,12 +186,12 @@ static bool in_flush(const struct flush *flush, uint64_t number)
     return flush->group == GROUPS || number % GROUPS == flush->group;
 }
 
-static bool flush_matches(const void *context, const uint8_t *key, size_t key_len)
+static bool flush_matches(const void *context, const struct cache_entry *entry)
 {
     uint64_t number;
-    if (key_len != sizeof number)
+    if (entry->key_len != sizeof number)
         abort();
-    memcpy(&number, key, sizeof number);
+    memcpy(&number, entry->key, sizeof number);
     return in_flush(context, number);
 }
 

@@ -218,11 +218,12 @@ static void test_entry_above_a_quarter_of_the_log_is_refused(void **state)
     region_free(&r);
 }
 
-static bool number_is_even(const void *context, const uint8_t *key, size_t key_len)
+static bool number_is_even(const void *context, const struct cache_entry *entry)
 {
     assert_null(context);
-    assert_int_equal(key_len, sizeof(uint64_t));
-    return key[0] % 2 == 0;
+    assert_int_equal(entry->key_len, sizeof(uint64_t));
+    assert_in_range(entry->value_len, 20, 69);
+    return entry->key[0] % 2 == 0;
 }
 
 static void test_sweep_drops_what_matches_and_nothing_else(void **state)

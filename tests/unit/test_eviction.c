@@ -208,10 +208,9 @@ static void test_full_pair_sends_home_first(void **state)
     region_free(&r);
 }
 
-static bool no_key(const void *context, const uint8_t *key, size_t key_len)
+static bool no_key(const void *context, const struct cache_entry *entry)
 {
-    (void)key;
-    return context != NULL && key_len == 0;
+    return context != NULL && entry->key_len == 0;
 }
 
 // While a sweep is under way nothing moves to where it has been.

@@ -94,6 +94,113 @@ static void test_what_is_too_long_is_counted(void **state)
     end(t);
 }
 
+// www.example, an alias of x.blocked.example.
+#define ALIAS_RECORDS(ttl)                           \
+    "c00c 0005 0001 " ttl " 000c 'x' 'blocked' c010" \
+    "c029 0001 0001 " ttl " 0004 c0000201"
+#define ALIAS      "8180 0001 0002 0000 0000 " ASK ALIAS_RECORDS("0000012c")
+#define ALIAS_GOOD "1234 8180 0001 0002 0000 0000 " ASK ALIAS_RECORDS("0000012c")
+#define QUERY_EDNS "1234 0100 " ONE_OPT ASK OPT
+#define BLOCKED_EDNS \
+    "1234 8183 0001 0000 0001 0001 " ASK_NAME SOA "00 0029 04d0 00 00 0000 0006 000f 0002 000f"
+
+static void alias_learn(struct table *t, const char *query, const char *answer)
+{
+    ask_waiting(t, 1, query);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, ALIAS);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, answer);
+}
+
+// What a name leads to decides as well, and says so. It is asked for again a minute later.
+static void test_an_alias_of_a_blocked_name_is_blocked(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.block = "blocked.example"});
+    serve_local(t->serve, made.local);
+    alias_learn(t, QUERY_EDNS, BLOCKED_EDNS);
+    assert_counted(t, "queries answers_upstream upstream_queries replies_accepted ports_opened "
+                      "blocked_aliases cache_inserted");
+    ask_answered(t, 1, QUERY, BLOCKED);
+    ask_answered(t, 1, QUERY_EDNS, BLOCKED_EDNS);
+    // Other types of the name are other questions.
+    ask_waiting(t, 1, "1234 0100 " ONE NAME "0010 0001");
+    drain(t);
+    t->now_us += 61 * SECOND_US;
+    alias_learn(t, QUERY, BLOCKED);
+    free(made.memory);
+    end(t);
+}
+
+static void test_an_alias_of_a_blocked_name_is_answered_as_the_settings_say(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t how;
+        const char *answer;
+    } rows[] = {
+        {LOCAL_BLOCK_NULL,
+         "1234 8180 0001 0001 0000 0000 " ASK "c00c 0001 0001 0000003c 0004 00000000"},
+        {LOCAL_BLOCK_REFUSED, "1234 8185 0001 0000 0000 0000 " ASK},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct table *t = begin((struct setup){0});
+        struct made made =
+            world_make(&(struct world){.block = "blocked.example", .block_answer = rows[i].how});
+        serve_local(t->serve, made.local);
+        alias_learn(t, QUERY, rows[i].answer);
+        ask_answered(t, 1, QUERY, rows[i].answer);
+        free(made.memory);
+        end(t);
+    }
+}
+
+// Lists that come later hold for what is kept, and those that go give it back.
+static void test_lists_hold_for_aliases_that_are_kept(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made other = world_make(&(struct world){.block = "other.example"});
+    struct made made = world_make(&(struct world){.block = "blocked.example"});
+    serve_local(t->serve, other.local);
+    alias_learn(t, QUERY, ALIAS_GOOD);
+    t->before = t->counters;
+    ask_answered(t, 1, QUERY, ALIAS_GOOD);
+    ask_answered(t, 1, QUERY, ALIAS_GOOD);
+    serve_local(t->serve, made.local);
+    ask_answered(t, 1, QUERY, BLOCKED);
+    ask_answered(t, 1, QUERY_EDNS, BLOCKED_EDNS);
+    assert_counted(t, "queries 4 answers_cache 2 answers_blocked 2");
+    serve_local(t->serve, other.local);
+    ask_answered(t, 1, QUERY, ALIAS_GOOD);
+    // Nor is it given when it is over.
+    serve_local(t->serve, made.local);
+    t->now_us += 400 * SECOND_US;
+    ask_waiting(t, 1, QUERY);
+    drain(t);
+    while (pass_until(t, t->now_us + 6 * SECOND_US))
+        continue;
+    assert_int_equal(t->counters.values[COUNTER_answers_stale], 0);
+    free(made.memory);
+    free(other.memory);
+    end(t);
+}
+
+static void test_a_name_that_is_excepted_may_lead_to_a_blocked_one(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made =
+        world_make(&(struct world){.block = "blocked.example", .allow = "www.example"});
+    serve_local(t->serve, made.local);
+    alias_learn(t, QUERY, ALIAS_GOOD);
+    ask_answered(t, 1, QUERY, ALIAS_GOOD);
+    free(made.memory);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -101,6 +208,10 @@ int main(void)
         cmocka_unit_test(test_other_names_go_on),
         cmocka_unit_test(test_nothing_but_the_client_decides_who_is_answered),
         cmocka_unit_test(test_what_is_too_long_is_counted),
+        cmocka_unit_test(test_an_alias_of_a_blocked_name_is_blocked),
+        cmocka_unit_test(test_an_alias_of_a_blocked_name_is_answered_as_the_settings_say),
+        cmocka_unit_test(test_lists_hold_for_aliases_that_are_kept),
+        cmocka_unit_test(test_a_name_that_is_excepted_may_lead_to_a_blocked_one),
     };
     return cmocka_run_group_tests_name("serve_local", tests, NULL, NULL);
 }
