@@ -67,6 +67,14 @@ class Case(unittest.TestCase):
         process = harness.Ouzel(self.directory, upstreams, **options)
         return self.keep(process)
 
+    def reachable(self, path):
+        """A copy of this program that any user may run."""
+        os.chmod(self.directory, 0o755)
+        copy = os.path.join(self.directory, os.path.basename(path))
+        shutil.copyfile(path, copy)
+        os.chmod(copy, 0o755)
+        return copy
+
     def write(self, ouzel, settings):
         """Puts the file in place as an editor does."""
         text = settings if isinstance(settings, str) else harness.yaml_settings(settings)
@@ -93,6 +101,11 @@ class Case(unittest.TestCase):
             ['dnsperf', '-s', server[0], '-p', str(server[1]), '-d', questions, '-l', '60', '-q',
              '50', '-c', '8', '-T', '1'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True)
+
+    def assert_loaded(self, ouzel):
+        """Waits until the load has come, and all of its names are known."""
+        self.assertTrue(harness.eventually(
+            lambda: ouzel.total('ouzel_queries_total') > 5000, 20))
 
     def assert_nothing_lost(self, said):
         self.assertEqual(int(re.search(r'Queries lost:\s+(\d+)', said).group(1)), 0, said)

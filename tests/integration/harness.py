@@ -94,6 +94,12 @@ def eventually(condition, seconds=5.0, step=0.02):
         time.sleep(step)
 
 
+def lapse(seconds):
+    """Lets at least so much time pass, for lives that have to be over. More does no harm: what has
+    to happen, and what must not take long, is waited for with `eventually`."""
+    time.sleep(seconds)
+
+
 # --- clients -----------------------------------------------------------------------------------
 
 def query(name, rdtype='A', **options):
@@ -159,9 +165,11 @@ def plain_query(name, rdtype=1, ident=0):
         '>BHH', 0, rdtype, 1)
 
 
-def ask_many(server, queries, window=32, timeout=5.0):
+def ask_many(server, queries, window=32, timeout=5.0, sends=3):
     """Sends many queries (octets) keeping at most `window` of them open; gives each an ID of its
-    own. Returns the replies in the queries' order, None where one did not come."""
+    own. Where nothing comes for so long what is open is sent again, up to so many times in all, as
+    a busy machine may lose packets. Returns the replies in the queries' order, None where one did
+    not come."""
     replies = [None] * len(queries)
     open_ids = {}
     with client_socket(server) as sock:
@@ -169,6 +177,7 @@ def ask_many(server, queries, window=32, timeout=5.0):
         sock.settimeout(timeout * PATIENCE)
         waiting = enumerate(queries)
         done = False
+        silences = 0
         while True:
             while not done and len(open_ids) < window:
                 try:
@@ -184,7 +193,12 @@ def ask_many(server, queries, window=32, timeout=5.0):
             try:
                 data = sock.recv(65535)
             except socket.timeout:
-                return replies
+                silences += 1
+                if silences == sends:
+                    return replies
+                for ident, place in open_ids.items():
+                    sock.send(struct.pack('>H', ident) + queries[place][2:])
+                continue
             place = open_ids.pop(struct.unpack('>H', data[:2])[0], None)
             if place is not None:
                 replies[place] = data
@@ -648,7 +662,8 @@ def forbid_calls(errno_value, *calls):
 
 
 def become_nobody():
-    """For preexec_fn: gives up all rights."""
+    """For preexec_fn: gives up all rights. What is run then has to lie where any user may go
+    (Case.reachable): our tree need not, in the home of root for example."""
     if os.getuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)

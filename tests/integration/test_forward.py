@@ -117,7 +117,7 @@ class Tcp(Case):
             if asked.name == 'slow.example':
                 for octet in data:
                     asked.connection.send(bytes([octet]))
-                    time.sleep(0.002)
+                    harness.lapse(0.002)
             else:
                 together.append(data)
                 if len(together) == 2:
@@ -401,7 +401,7 @@ class Stale(Case):
         ouzel = self.ouzel(upstream, settings={'cache': cache})
         for number in range(3):
             ask(ouzel.server, f'n{number}.example')
-        time.sleep(1.2)
+        harness.lapse(1.2)
         self.down = True
         return upstream, ouzel
 
@@ -454,7 +454,7 @@ class Refresh(Case):
         ask(ouzel.server, 'cold.example')
         self.assertTrue(harness.eventually(
             lambda: upstream.names().count('hot.example') == 2, 8))
-        time.sleep(1.5)  # the first life is over
+        harness.lapse(1.5)  # the first life is over
         self.assertEqual(rdata_texts(ask(ouzel.server, 'hot.example')), ['192.0.2.1'])
         counts = collections.Counter(upstream.names())
         self.assertEqual(counts, {'hot.example': 2, 'cold.example': 1})

@@ -3,7 +3,6 @@
 
 import errno
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -54,7 +53,8 @@ class Stop(Case):
         for thread in threads:
             thread.start()
         try:
-            time.sleep(0.5)
+            self.assertTrue(harness.eventually(
+                lambda: ouzel.total('ouzel_queries_total') > len(queries)))
             self.assert_stops(ouzel)
         finally:
             stop.set()
@@ -190,11 +190,9 @@ class Refusal(Case):
         with open('/proc/sys/net/ipv4/ip_unprivileged_port_start', encoding='ascii') as file:
             if int(file.read()) <= 53:
                 self.skipTest('any user may bind port 53 here')
-        os.chmod(self.directory, 0o755)
-        binary = os.path.join(self.directory, 'ouzel')
-        shutil.copy(harness.BINARY, binary)
         address = harness.fresh_address()
-        process = self.start(arguments=['--listen', f'{address}:53'], binary=binary,
+        process = self.start(arguments=['--listen', f'{address}:53'],
+                             binary=self.reachable(harness.BINARY),
                              preexec_fn=harness.become_nobody)
         self.assert_refuses(process, 1, f'{address}:53')
 

@@ -40,17 +40,21 @@ class Memory(Case):
     def test_ttl_counts_down(self):
         upstream = self.upstream(lambda asked: asked.send(asked.reply(ttl=100)))
         ouzel = self.ouzel(upstream)
-        self.assertEqual(ask(ouzel.server, 'a.example').answer[0].ttl, 100)
-        time.sleep(2.1)
-        ttl = ask(ouzel.server, 'a.example').answer[0].ttl
-        self.assertIn(ttl, (97, 98))
+
+        def ttl():
+            return ask(ouzel.server, 'a.example').answer[0].ttl
+        begin = time.monotonic()
+        self.assertEqual(ttl(), 100)
+        self.assertTrue(harness.eventually(lambda: ttl() <= 98, step=0.1))
+        now = ttl()
+        self.assertGreaterEqual(now, 98 - (time.monotonic() - begin))
         self.assertEqual(len(upstream.asked), 1)
 
     def test_ttl_passes(self):
         upstream = self.upstream(lambda asked: asked.send(asked.reply(ttl=1)))
         ouzel = self.ouzel(upstream)
         ask(ouzel.server, 'a.example')
-        time.sleep(2.2)
+        harness.lapse(2.2)
         reply = ask(ouzel.server, 'a.example')
         self.assertEqual(reply.answer[0].ttl, 1)
         self.assertEqual(len(upstream.asked), 2)
@@ -67,7 +71,7 @@ class Memory(Case):
             asked.reply(ttl=1 if asked.name == 'short.example' else 1000000)))
         ouzel = self.ouzel(upstream, settings={'cache': {'ttl-min': '10s', 'ttl-max': '1m'}})
         ask(ouzel.server, 'short.example')
-        time.sleep(2.1)
+        harness.lapse(2.1)
         ask(ouzel.server, 'short.example')
         self.assertEqual(upstream.names(), ['short.example'])
         ask(ouzel.server, 'long.example')
@@ -88,7 +92,7 @@ class Memory(Case):
             self.assert_status(ask(ouzel.server, 'soa.example'), 'NXDOMAIN')
         self.assertEqual(len(upstream.asked), 1)
         self.assertLessEqual(ask(ouzel.server, 'soa.example').authority[0].ttl, 2)
-        time.sleep(3.1)
+        harness.lapse(3.1)
         self.assert_status(ask(ouzel.server, 'soa.example'), 'NXDOMAIN')
         self.assertEqual(len(upstream.asked), 2)
         for _ in range(2):
@@ -172,9 +176,11 @@ class Once(Case):
         self.assertEqual(wrong[:10], [], f'{len(wrong)} of 6400 went wrong; {ouzel.metrics()}')
         rows = ouzel.metrics()
         resends = harness.metric_sum(rows, 'ouzel_upstream_resends_total')
-        self.assertEqual(set(upstream.names()), set(names))
-        self.assertEqual(len(upstream.asked), 100 + resends)
-        self.assertEqual(harness.metric_sum(rows, 'ouzel_queries_total'), 6400)
+        # It may be late to read what it was sent, or lose some.
+        self.assertTrue(harness.eventually(lambda: set(upstream.names()) == set(names)))
+        self.assertLessEqual(len(upstream.asked), 100 + resends)
+        # More than each client has asked where this machine lost some, which were asked again.
+        self.assertGreaterEqual(harness.metric_sum(rows, 'ouzel_queries_total'), 6400)
         self.assertEqual(harness.metric_sum(rows, 'ouzel_upstream_queries_total'), 100 + resends)
         self.assertGreater(harness.metric_sum(rows, 'ouzel_handed_over_total'), 0,
                            'no question was handed to its home: did both workers work?')

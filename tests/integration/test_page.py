@@ -8,7 +8,6 @@ import shutil
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
 
 import harness
@@ -72,7 +71,7 @@ class Page(Case):
         process = self.ouzel(self.fake, workers=2)
         for name in ['often.example'] * 5 + ['a.example', 'b.example', 'fails.example']:
             ask(process.server, name)
-            time.sleep(0.0015)  # one of those within a millisecond is counted for all of them
+            harness.lapse(0.0015)  # one of those within a millisecond is counted for all of them
         seen = Tables(self.browse(process, '--dump-dom'))
         told = process.stats_json()
         self.assertEqual(seen.cards['answers kept'], str(told['ouzel_cache_entries']))

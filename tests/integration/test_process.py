@@ -120,8 +120,8 @@ class Rights(Case):
     @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
     def test_given_up_by_an_ordinary_user(self):
         """Who has no right gets none, and may not cut the bounding set."""
-        os.chmod(self.directory, 0o755)
-        ouzel = self.ouzel(self.upstream(), workers=2, preexec_fn=harness.become_nobody)
+        ouzel = self.ouzel(self.upstream(), workers=2, binary=self.reachable(harness.BINARY),
+                           preexec_fn=harness.become_nobody)
         self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
         self.assert_limited(ouzel, 0)
 

@@ -162,7 +162,7 @@ class Reload(Case):
         thread = threading.Thread(target=lambda: replies.append(
             ask(first, 'slow.example', timeout=5)))
         thread.start()
-        time.sleep(0.3)
+        self.assertTrue(eventually(lambda: ouzel.total('ouzel_pending_questions') == 1))
         self.reload(ouzel, settings(second))
         self.assert_heard(second, 'd')
         self.assert_not_heard(first)
@@ -198,7 +198,7 @@ class Reload(Case):
         (first, second, third), settings = self.places(3)
         ouzel = self.ouzel(listen=[first], workers=2, settings=settings(first))
         with self.load(first) as load:
-            time.sleep(0.5)
+            self.assert_loaded(ouzel)
             for number in range(30):
                 self.reload(ouzel, settings(first, (second, third)[number % 2]))
             load.send_signal(signal.SIGINT)
@@ -215,7 +215,7 @@ class Reload(Case):
                  for one, ttl, qps in ((first, '1h', 0), (second, '2h', 1000000))]
         ouzel = self.start(turns[0])
         with self.load(ouzel.server) as load:
-            time.sleep(1)
+            self.assert_loaded(ouzel)
             descriptors = ouzel.descriptors()
             for number in range(100):
                 self.reload(ouzel, turns[(number + 1) % 2])
@@ -237,7 +237,7 @@ class Reload(Case):
             while time.monotonic() < end:
                 subprocess.run([harness.BINARY, 'ctl', '--control', control, 'reload'], check=True,
                                stdout=subprocess.DEVNULL, timeout=20)
-                time.sleep(0.05)
+                harness.lapse(0.05)
             return ouzel.metrics()['process_resident_memory_bytes', ()]
         early = reloads(11)
         late = reloads(4)

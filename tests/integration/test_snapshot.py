@@ -67,7 +67,7 @@ class Snapshot(Case):
             self.assertIsNotNone(ask(first.server, name))
         self.assertIsNotNone(ask(first.server, 'a.example', want_dnssec=True))
         self.assertFalse(os.path.exists(self.path))
-        time.sleep(1.1)
+        harness.lapse(1.1)
         self.stop(first)
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o640)
         self.assert_no_leftovers()
@@ -94,7 +94,7 @@ class Snapshot(Case):
         for name in ('short.example', 'long.example'):
             ask(first.server, name)
         self.stop(first)
-        time.sleep(3.1)
+        harness.lapse(3.1)
         upstream = self.upstream(script)
         second = self.start(upstream)
         self.assertLessEqual(ask(second.server, 'long.example').answer[0].ttl, 97)

@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import dns.edns
 import dns.query
@@ -95,7 +94,7 @@ class Upgrade(Case):
         fake = self.upstream()
         ouzel = self.start(fake)
         with self.load(ouzel.server) as load:
-            time.sleep(1)
+            self.assert_loaded(ouzel)
             descriptors = ouzel.descriptors()
             before = ouzel.total('ouzel_queries_total')
             for _ in range(15):
