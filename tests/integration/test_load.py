@@ -7,6 +7,7 @@ from case import Case
 
 
 class Dnsperf(Case):
+    ALONE = True
     NAMES = 10000
     SECONDS = 4
 

@@ -12,6 +12,8 @@ SECONDS = 1.5
 
 
 class Mixed(unittest.TestCase):
+    ALONE = True
+
     @classmethod
     def setUpClass(cls):
         directory = tempfile.TemporaryDirectory(prefix='ouzel-test-')
