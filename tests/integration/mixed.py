@@ -14,7 +14,7 @@ import threading
 import harness
 
 SILENCE_MS = 100  # until what a quiet server has not answered from memory counts as not answered
-LOST_SHARE = 0.05  # a busy machine may lose so many datagrams
+LOST_SHARE = {'udp': 0.05, 'tcp': 0.002}  # so much may a busy machine lose
 FAILED_SHARE = 0.02  # and so many questions may fail for what it has lost upstream
 CLIENTS = 64  # addresses that clients have, allowed and refused ones each
 ORDER_SECONDS = 0.2  # between two orders of the operator
@@ -193,7 +193,7 @@ def shares(counts, limits):
         row = counts[transport]
         if row['right'] < 100:
             faults.append(f'hardly any right answer over {transport}: {row}')
-        if row['lost'] > row['due'] * LOST_SHARE and not limits:
+        if row['lost'] > row['due'] * LOST_SHARE[transport] and not limits:
             faults.append(f'too many lost over {transport}: {row}')
         if row['failed'] > row['due'] * FAILED_SHARE:
             faults.append(f'too many failed over {transport}: {row} {counts["lacking"]}')
