@@ -81,11 +81,19 @@ static void slot_end(struct connections *c, struct connection *slot)
     slot->fd = -1;
 }
 
+// Its time is over. That a patient client still waits on an open connection is no loss of a packet.
+static void slot_expire(struct connections *c, struct connection *slot)
+{
+    bool patient = slot->manner == MANNER_ORDERLY || slot->manner == MANNER_HALF;
+    c->run->stuck += patient && slot->due > 0;
+    slot_end(c, slot);
+}
+
 void connections_free(struct connections *c)
 {
     for (size_t i = 0; i < SLOTS; i++)
         if (c->slots[i].fd >= 0)
-            slot_end(c, &c->slots[i]);
+            slot_expire(c, &c->slots[i]);
     free(c);
 }
 
@@ -125,7 +133,7 @@ static void slot_plan(struct connections *c, struct connection *slot, uint64_t n
     slot->read_us = slot->end_us = now_us;
     bool patient = slot->manner == MANNER_ORDERLY || slot->manner == MANNER_HALF;
     if (patient || slot->manner == MANNER_LATE)
-        slot->end_us += PATIENT_US;
+        slot->end_us += patient_us(c->run, PATIENT_US);
     else
         slot->end_us += dice_skewed(dice, 20000);
     if (slot->manner == MANNER_LATE)
@@ -188,7 +196,7 @@ size_t connections_turn(struct connections *c, uint64_t now_us, bool open)
     for (size_t i = 0; i < SLOTS; i++) {
         struct connection *slot = &c->slots[i];
         if (slot->fd >= 0 && now_us >= slot->end_us)
-            slot_end(c, slot);
+            slot_expire(c, slot);
         if (slot->fd < 0 && open)
             slot_open(c, i, now_us);
         if (slot->fd >= 0 && slot->manner == MANNER_LATE && now_us >= slot->read_us)

@@ -123,7 +123,7 @@ static size_t query_add(struct datagrams *d, struct datagram_client *client, uin
 static bool client_ready(struct datagrams *d, struct datagram_client *client, uint64_t now_us)
 {
     bool tired = client->bursts >= BURSTS_MAX;
-    bool waited = now_us - client->sent_us >= PATIENCE_US;
+    bool waited = now_us - client->sent_us >= patient_us(d->run, PATIENCE_US);
     // Nothing is due to it that it could wait for.
     if (client->refused && now_us - client->sent_us < REFUSED_PAUSE_US)
         return false;

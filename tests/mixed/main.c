@@ -5,9 +5,9 @@
 //   mixed SEED UPSTREAM ALLOWED REFUSED
 //
 // UPSTREAM is the address at which it is an upstream; its port is told in the first line. ALLOWED
-// and REFUSED are the first of 64 addresses each that its clients have. Then it takes orders on
-// stdin, one a line, tells what is wrong in lines that begin with `wrong: `, and ends each order
-// with a line of JSON:
+// and REFUSED are the first of 64 addresses each that its clients have. OUZEL_PATIENCE stretches
+// the waits, as it does those of the tests. Then it takes orders on stdin, one a line, tells what
+// is wrong in lines that begin with `wrong: `, and ends each order with a line of JSON:
 //
 //   learn SILENCE_MS SERVER             what a quiet server says; SILENCE_MS is how long the first
 //                                       word of an answer from memory may take
@@ -46,7 +46,7 @@ static void drive(struct run *run, double seconds)
             if (!datagrams_read(datagrams, events[i].data.u64))
                 connections_event(connections, events[i].data.u64, events[i].events, now_us);
         bool due = open > 0 || datagrams_waiting(datagrams) > 0;
-        busy = sending || (now_us < heard_us + SILENCE_US && due);
+        busy = sending || (now_us < heard_us + patient_us(run, SILENCE_US) && due);
     }
     connections_free(connections);
     datagrams_free(datagrams);
@@ -83,9 +83,10 @@ static void tell(const struct run *run, const struct upstream *upstream)
     tally_tell("udp", &sums[false]);
     printf(", ");
     tally_tell("tcp", &sums[true]);
-    printf(", \"connections\": %lu, \"upstream\": {\"datagrams\": %lu, \"messages\": %lu, "
+    printf(", \"connections\": %lu, \"stuck\": %lu, \"upstream\": {\"datagrams\": %lu, "
+           "\"messages\": %lu, "
            "\"connections\": %lu}, \"lacking\": {",
-           run->connections, counts->datagrams, counts->messages, counts->connections);
+           run->connections, run->stuck, counts->datagrams, counts->messages, counts->connections);
     const char *comma = "";
     for (size_t tcp = 0; tcp < TRANSPORTS; tcp++)
         for (size_t i = 0; i < run->shapes.count; i++) {
@@ -107,7 +108,7 @@ static void report_begin(struct run *run)
     run->report.wrong = run->report.first_us = 0;
     run->report.began_us = report_now_us();
     memset(run->tallies, 0, sizeof run->tallies);
-    run->connections = 0;
+    run->connections = run->stuck = 0;
 }
 
 // Does what a line says. False if it is none of the orders.
@@ -147,6 +148,8 @@ int main(int argc, char **argv)
     uint64_t seed = strtoull(argv[1], NULL, 10);
     uint16_t port;
     run->dice = dice_for(seed, 1);
+    const char *patience = getenv("OUZEL_PATIENCE");
+    run->patience = patience && atof(patience) > 1 ? atof(patience) : 1;
     run->report.began_us = report_now_us();
     truth_init(&run->truth, dice_u64(&run->dice));
     shapes_make(&run->shapes);

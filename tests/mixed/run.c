@@ -16,6 +16,11 @@ enum {
     RECEIVE_BUFFER = 4 << 20
 };
 
+uint64_t patient_us(const struct run *run, uint64_t us)
+{
+    return (uint64_t)((double)us * run->patience);
+}
+
 bool server_parse(const char *text, struct server *server)
 {
     char address[64];

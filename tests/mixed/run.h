@@ -33,9 +33,14 @@ struct run {
     size_t server_count;
     struct in_addr allowed, refused; // the first of 64 addresses each that clients may have
     bool limits;                     // the server has some
+    double patience;                 // so many times as long may everything take
     uint64_t connections;
+    uint64_t stuck; // of them: still waited for a reply at the end, and were open
     uint8_t right[EXPECT_REPLY_MAX];
 };
+
+// `us`, or more where the program or the machine is slow.
+uint64_t patient_us(const struct run *run, uint64_t us);
 
 // ADDRESS:PORT or [ADDRESS]:PORT.
 [[nodiscard]] bool server_parse(const char *text, struct server *server);
