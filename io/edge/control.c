@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -341,12 +342,17 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
 // --- the socket ----------------------------------------------------------------------------------
 
 // Is it a stream socket at which no process listens any more? Only that is known to be left over:
-// one of another type, or one that may not be asked, is somebody's.
-static bool is_dead(const struct sockaddr_un *address)
+// one of another type, or one that may not be asked, is somebody's. It is asked as its owner: a
+// process before this one has given it to the user that it became, and root without
+// CAP_DAC_OVERRIDE, as the unit starts it, may not connect there. Who may not become the owner asks
+// as what it is.
+static bool is_dead(const struct sockaddr_un *address, uid_t owner)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    uid_t before = (uid_t)setfsuid(owner);
     bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
                 errno == ECONNREFUSED;
+    (void)setfsuid(before);
     if (fd >= 0)
         close(fd);
     return dead;
@@ -359,7 +365,8 @@ static int bind_at(int fd, const struct sockaddr_un *address)
     mode_t before = umask(S_IRWXO | S_IXUSR | S_IXGRP); // 0660, from its first moment on
     int error = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? -errno : 0;
     if (error == -EADDRINUSE && lstat(address->sun_path, &status) == 0 &&
-        S_ISSOCK(status.st_mode) && is_dead(address) && unlink(address->sun_path) == 0)
+        S_ISSOCK(status.st_mode) && is_dead(address, status.st_uid) &&
+        unlink(address->sun_path) == 0)
         error = bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ? -errno : 0;
     umask(before);
     return error;
