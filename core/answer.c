@@ -150,6 +150,13 @@ void answer_empty(struct answer *answer)
     answer->len = trailer.message_len + (uint32_t)sizeof trailer;
 }
 
+bool answer_is_withheld(const uint8_t *value, size_t value_len)
+{
+    struct answer_trailer trailer;
+    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
+    return trailer.withheld == 1;
+}
+
 void answer_leave_out_additional(struct answer *answer)
 {
     struct answer_trailer trailer;

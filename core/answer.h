@@ -94,6 +94,8 @@ void answer_empty(struct answer *answer);
 // told with EDE 15, and NXDOMAIN denies nothing but this type of the name.
 void answer_withhold(struct answer *answer);
 
+[[nodiscard]] bool answer_is_withheld(const uint8_t *value, size_t value_len);
+
 // Takes the records of its additional section out of an answer, which is one without them as well.
 void answer_leave_out_additional(struct answer *answer);
 

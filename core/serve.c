@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/policy/dns64.h"
 #include "core/serve_state.h"
 
 #include <assert.h>
@@ -317,6 +318,18 @@ static bool stale_is_due(struct serve *s, uint64_t now_us, const struct pending 
     return pending->stale_due || forward_is_down(&s->forward, now_us, pending->zone);
 }
 
+// Has a client that waits for long be given something else: what is over, or addresses made by
+// DNS64.
+static void patience_start(struct serve *s, uint64_t now_us, const struct lookup *lookup,
+                           struct pending *pending)
+{
+    const struct key *key = &lookup->key;
+    if (lookup->stale)
+        wheel_start(&s->forward.wheel, &pending->stale_timer, now_us + s->stale_after_us);
+    else if (key_type(key) == TYPE_AAAA && dns64_serves(s->config.settings, key_flags(key)))
+        wheel_start(&s->forward.wheel, &pending->stale_timer, now_us + SERVE_DNS64_AFTER_US);
+}
+
 // Attaches the query to its question, which is asked upstream if it is new.
 static void question_join(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
@@ -348,8 +361,8 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
         probe(s, now_us, pending->zone);
     }
     pending->stale_timer.kind = TIMER_STALE;
-    if (waiter && lookup->stale && !timer_running(&pending->stale_timer))
-        wheel_start(&f->wheel, &pending->stale_timer, now_us + s->stale_after_us);
+    if (waiter && !timer_running(&pending->stale_timer))
+        patience_start(s, now_us, lookup, pending);
     if (fresh) {
         budget_give(&s->refresh_budget, REFRESH_EARNS);
         forward_start(f, now_us, pending);
@@ -719,8 +732,13 @@ static void stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
 {
     uint8_t value[MESSAGE_HEADER_LEN];
     struct cache_hit hit;
-    if (!serve_recall_stale(s, now_us, &pending->key, value, sizeof value, &hit))
+    struct key room;
+    const struct key *key = serve_client_key(pending, &room);
+    if (!serve_recall_stale(s, now_us, key, value, sizeof value, &hit)) {
+        if (serve_dns64_is_due(s, now_us, pending))
+            forward_abandon(&s->forward, now_us, pending);
         return;
+    }
     pending->stale_due = true;
     pending->tell_stale = true;
     tell(s, pending);

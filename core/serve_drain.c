@@ -9,7 +9,9 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
 {
     uint8_t message[UPSTREAM_QUERY_MAX];
     struct reply_options options;
-    struct query query = waiter_query(waiter, &pending->key, message);
+    struct key room_for_key;
+    const struct key *key = serve_client_key(pending, &room_for_key);
+    struct query query = waiter_query(waiter, key, message);
     struct answer_giving giving = {.turn = s->turn++, .stale = pending->tell_stale};
     const struct answer *answer = &s->forward.answer;
     struct cache_hit hit = {.value_len = answer->len};
@@ -26,13 +28,12 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
         source = COUNTER_answers_stale;
     if (pending->end == PENDING_ANSWERED)
         memcpy(outgoing->bytes, answer->value, answer->len < room ? answer->len : room);
-    else if (!giving.stale ||
-             !serve_recall_stale(s, now_us, &pending->key, outgoing->bytes, room, &hit))
+    else if (!giving.stale || !serve_recall_stale(s, now_us, key, outgoing->bytes, room, &hit))
         source = COUNTER_answers_failure;
     if (source == COUNTER_answers_failure) {
         // A question that goes on has not ended with anything yet.
         uint16_t rcode = pending->end == PENDING_FAILED ? pending->rcode : RCODE_SERVFAIL;
-        serve_top_failed(s, now_us, &pending->key);
+        serve_top_failed(s, now_us, key);
         int ede = pending->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
         outgoing->len =
             reply_empty(outgoing->bytes, &query, rcode, 0, true, s->limits.udp_payload_max,
@@ -44,7 +45,7 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
             serve_count(s, COUNTER_truncated);
     }
     if (s->guard.limits_answers)
-        outgoing->len = guard_answer(&s->guard, &waiter->client.from, &query, pending->key.hash,
+        outgoing->len = guard_answer(&s->guard, &waiter->client.from, &query, key->hash,
                                      outgoing->bytes, outgoing->len, &source);
     serve_count(s, source);
     outgoing->since_us = waiter->since_us;

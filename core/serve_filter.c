@@ -5,13 +5,17 @@
 
 #include <assert.h>
 
+#define DNS64_TIME_MIN_US 1000000u // for a second question, however late it is
+
 // What becomes of an upstream's answer before it is kept and given to anybody: aliases that lead to
 // blocked names, protection against rebinding, and DNS64.
 //
-// DNS64 makes a second question of the first: where an AAAA question ends without an address, its
-// waiters move to an A question with KEY_DNS64 in its key, so that it is no one else's. When that
-// ends it takes the first one's key, with an answer that is made of what was heard, and all goes on
-// as if it had been one question.
+// DNS64 makes a second question of the first: where an AAAA question ends without an address, or
+// has waited long for one (RFC 6147 5.1.3), its waiters move to an A question with KEY_DNS64 in its
+// key, so that it is no one else's. Meanwhile the answer to the first, if it was one that may be
+// kept, stands in the cache under the second one's key. When that ends it takes the first one's
+// key, with an answer that is made of what was heard, or with that of the first where nothing can
+// be made; and all goes on as if it had been one question.
 
 // Puts what a blocked name is answered with in the place of an answer whose alias leads to one. It
 // is kept as long as a client keeps it, so that it is not asked for each time.
@@ -62,17 +66,89 @@ static bool rebind_filter(struct serve *s, const struct pending *pending)
     return true;
 }
 
+static void second_key(struct key *second, const struct key *first)
+{
+    key_copy(second, first);
+    key_change(second, TYPE_A, key_flags(first) | KEY_DNS64);
+}
+
+const struct key *serve_client_key(const struct pending *pending, struct key *room)
+{
+    if (!(key_flags(&pending->key) & KEY_DNS64))
+        return &pending->key;
+    key_copy(room, &pending->key);
+    key_change(room, TYPE_AAAA, key_flags(room) & (KEY_DO | KEY_CD));
+    return room;
+}
+
+// Puts the answer to the AAAA question aside.
+static void dns64_save(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    const struct answer *answer = &s->forward.answer;
+    uint32_t now_s = (uint32_t)(now_us / 1000000);
+    struct cache_inserted inserted;
+    struct key second;
+    if (s->keeps_none || answer->lifetime_s == 0)
+        return;
+    second_key(&second, &pending->key);
+    struct cache_key key = key_for_cache(&second);
+    struct cache_value value = {.bytes = answer->value,
+                                .len = answer->len,
+                                .birth_s = now_s,
+                                .expiry_s = now_s + answer->lifetime_s};
+    if (cache_insert(s->config.cache, &key, &value, now_s, &inserted) != 0)
+        return;
+    counter_add(s->config.counters, COUNTER_cache_evicted, inserted.evicted);
+    counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);
+}
+
+static void dns64_forget(struct serve *s, const struct pending *pending)
+{
+    struct key second;
+    if (s->keeps_none)
+        return;
+    second_key(&second, &pending->key);
+    struct cache_key key = key_for_cache(&second);
+    (void)cache_remove(s->config.cache, &key);
+}
+
+// Takes the answer to the AAAA question back; false: there was none to keep.
+static bool dns64_take_back(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    struct answer *answer = &s->forward.answer;
+    uint32_t now_s = (uint32_t)(now_us / 1000000);
+    uint8_t none[MESSAGE_HEADER_LEN];
+    struct cache_hit hit;
+    struct key second;
+    second_key(&second, &pending->key);
+    if (!serve_peek(s, &second, none, sizeof none, &hit) || now_s >= hit.expiry_s ||
+        !serve_peek(s, &second, answer->value, ANSWER_SIZE_MAX, &hit))
+        return false;
+    answer->len = hit.value_len;
+    answer->lifetime_s = hit.expiry_s - now_s;
+    answer->rcode = RCODE_NOERROR;
+    answer->denies = false;
+    return true;
+}
+
 // Makes the answer to the AAAA question of that to the A question, which is so old.
-static void dns64_answer(struct serve *s, struct pending *pending, uint32_t age_s)
+static void dns64_answer(struct serve *s, uint64_t now_us, struct pending *pending, uint32_t age_s)
 {
     struct forward *f = &s->forward;
-    if (dns64_make(s->config.settings, &f->answer, &pending->key, age_s, &s->limits)) {
+    switch (dns64_make(s->config.settings, &f->answer, &pending->key, age_s, &s->limits)) {
+    case DNS64_NOTHING:
+        (void)dns64_take_back(s, now_us, pending);
         serve_count(s, COUNTER_dns64);
-        return;
+        break;
+    case DNS64_MADE:
+        serve_count(s, COUNTER_dns64);
+        break;
+    case DNS64_SPOILT:
+        f->answer_taken = false;
+        pending->end = PENDING_FAILED;
+        pending->rcode = RCODE_SERVFAIL;
+        break;
     }
-    f->answer_taken = false;
-    pending->end = PENDING_FAILED;
-    pending->rcode = RCODE_SERVFAIL;
 }
 
 // Takes what is known of the A question; false: nothing that lives is.
@@ -90,8 +166,25 @@ static bool dns64_recall(struct serve *s, uint64_t now_us, struct pending *pendi
         return false;
     answer->len = hit.value_len;
     uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
-    dns64_answer(s, pending, age_s);
+    bool withheld = answer_is_withheld(answer->value, answer->len);
+    dns64_answer(s, now_us, pending, age_s);
+    if (withheld && pending->end == PENDING_ANSWERED)
+        answer_withhold(answer);
     return true;
+}
+
+// What was true of the waiters' old question is true of their new one: when they get what is over,
+// and when they have waited for long enough.
+static void waiters_inherit(struct serve *s, uint64_t now_us, struct pending *second,
+                            const struct pending *first)
+{
+    second->has_stale |= first->has_stale;
+    second->stale_due |= first->stale_due;
+    second->stale_timer.kind = TIMER_STALE;
+    if (!second->has_stale || !second->waiters || timer_running(&second->stale_timer))
+        return;
+    uint64_t due_us = second->waiters->since_us + s->stale_after_us;
+    wheel_start(&s->forward.wheel, &second->stale_timer, due_us > now_us ? due_us : now_us);
 }
 
 // Lets the waiters of a question wait for the second one. False: there is no room for it.
@@ -99,8 +192,7 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
 {
     struct forward *f = &s->forward;
     struct key key;
-    key_copy(&key, &pending->key);
-    key_change(&key, TYPE_A, key_flags(&key) | KEY_DNS64);
+    second_key(&key, &pending->key);
     struct pending *second = pending_find(&f->pending, &key);
     bool fresh = !second;
     if (fresh)
@@ -110,28 +202,55 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
     if (fresh) {
         second->zone = pending->zone;
         second->refresh = pending->refresh;
-        second->stale_timer.kind = TIMER_STALE;
     }
+    uint64_t deadline_us = pending->deadline_us;
     waiters_move(second, pending);
-    second->has_stale |= pending->has_stale;
+    waiters_inherit(s, now_us, second, pending);
     f->answer_taken &= pending->end != PENDING_ANSWERED;
     pending_free(&f->pending, pending);
-    if (fresh)
-        forward_start(f, now_us, second);
+    if (!fresh)
+        return true;
+    forward_start(f, now_us, second);
+    // Clients wait as long as they would for one question, but this one must have some time.
+    if (deadline_us < now_us + DNS64_TIME_MIN_US)
+        deadline_us = now_us + DNS64_TIME_MIN_US;
+    if (deadline_us < second->deadline_us)
+        second->deadline_us = deadline_us;
     return true;
 }
 
-// Is a second question to be asked? Not for whoever validates (RFC 6147 5.5), nor where the name
-// does not exist; where a server has failed at AAAA, it may yet know A (5.1.2).
-static bool dns64_applies(const struct serve *s, const struct pending *pending)
+// Is a second question to be asked? Not for whoever validates, nor where the name does not exist;
+// where a server has failed at AAAA, or says nothing to it, it may yet know A (RFC 6147 5.1.2,
+// 5.1.3).
+static bool dns64_applies(struct serve *s, uint64_t now_us, const struct pending *pending)
 {
-    uint8_t flags = key_flags(&pending->key);
-    if (key_type(&pending->key) != TYPE_AAAA || flags == (KEY_DO | KEY_CD) || pending->probe ||
+    if (key_type(&pending->key) != TYPE_AAAA ||
+        !dns64_serves(s->config.settings, key_flags(&pending->key)) || pending->probe ||
         pending->told || pending->abandoned)
         return false;
     if (pending->end == PENDING_ANSWERED)
         return dns64_is_wanted(s->config.settings, &s->forward.answer);
-    return pending->heard_rcode && !pending->has_stale;
+    if (pending->has_stale)
+        return false;
+    // Given up before its time it was for this.
+    return pending->heard_rcode || (!pending->unreachable && now_us < pending->deadline_us);
+}
+
+bool serve_dns64_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    return pending->end == PENDING_WAITS && pending->waiters &&
+           !(key_flags(&pending->key) & KEY_DNS64) && dns64_applies(s, now_us, pending);
+}
+
+// Ends the second question as the first.
+static void dns64_end(struct serve *s, uint64_t now_us, struct pending *pending, bool blocked,
+                      bool emptied)
+{
+    if (pending->end == PENDING_ANSWERED && !blocked && !emptied)
+        dns64_answer(s, now_us, pending, 0);
+    if (emptied && dns64_take_back(s, now_us, pending))
+        answer_withhold(&s->forward.answer);
+    dns64_forget(s, pending);
 }
 
 bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending)
@@ -141,13 +260,17 @@ bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending)
     bool second = key_flags(&pending->key) & KEY_DNS64;
     if (second)
         key_change(&pending->key, TYPE_AAAA, key_flags(&pending->key) & (KEY_DO | KEY_CD));
-    bool withheld = answered && block_filter(s, pending);
-    withheld = withheld || (answered && settings->filter_rebind && rebind_filter(s, pending));
-    if (second && answered && !withheld)
-        dns64_answer(s, pending, 0);
-    if (second || withheld || !settings->dns64_enable || !dns64_applies(s, pending))
+    bool blocked = answered && block_filter(s, pending);
+    bool emptied = answered && !blocked && settings->filter_rebind && rebind_filter(s, pending);
+    if (second)
+        dns64_end(s, now_us, pending, blocked, emptied);
+    if (second || blocked || emptied || !dns64_applies(s, now_us, pending))
         return false;
-    if (answered && dns64_recall(s, now_us, pending))
-        return false;
-    return dns64_ask(s, now_us, pending);
+    if (!answered)
+        return dns64_ask(s, now_us, pending);
+    dns64_save(s, now_us, pending);
+    if (!dns64_recall(s, now_us, pending))
+        return dns64_ask(s, now_us, pending);
+    dns64_forget(s, pending);
+    return false;
 }

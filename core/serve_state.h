@@ -84,6 +84,16 @@ static inline void serve_count(struct serve *s, enum counter which)
 // one, and is not to be touched any more.
 [[nodiscard]] bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending);
 
+// Has an AAAA question waited so long that its waiters are to have addresses made of IPv4 ones? To
+// be asked when its stale timer has fired and there is nothing stale.
+#define SERVE_DNS64_AFTER_US 2000000u
+[[nodiscard]] bool serve_dns64_is_due(struct serve *s, uint64_t now_us,
+                                      const struct pending *pending);
+
+// The key of what the clients of a question have asked: its own, or that of an AAAA question, which
+// is written to `room`.
+const struct key *serve_client_key(const struct pending *pending, struct key *room);
+
 // Lets the reply to a query carry what it asks for apart from a cookie, behind a cookie if there is
 // one; `options` must live as long as the query.
 void serve_options(const struct serve *s, struct query *query, struct reply_options *options);

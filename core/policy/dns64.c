@@ -65,14 +65,16 @@ static bool record_make(const struct settings *settings, struct rebuild *b, stru
     return true;
 }
 
-bool dns64_make(const struct settings *settings, struct answer *answer, const struct key *key,
-                uint32_t age_s, const struct answer_limits *limits)
+enum dns64_verdict dns64_make(const struct settings *settings, struct answer *answer,
+                              const struct key *key, uint32_t age_s,
+                              const struct answer_limits *limits)
 {
     uint8_t scratch[MESSAGE_LEN_MAX];
     struct reader r = answer_reader(answer);
     struct rebuild b;
     struct name question = {.len = key_name_len(key)};
     struct record record;
+    unsigned addresses = 0;
     memcpy(question.bytes, key_name(key), question.len);
     rebuild_begin(&b, scratch, MESSAGE_LEN_MAX, limits->seed);
     memcpy(scratch, answer->value, MESSAGE_HEADER_LEN);
@@ -83,10 +85,14 @@ bool dns64_make(const struct settings *settings, struct answer *answer, const st
         unsigned count = load_be16(answer->value + 6 + 2 * section), made = 0;
         for (unsigned i = 0; i < count && record_read(&r, &record); i++) {
             record.ttl = record.ttl > age_s ? record.ttl - age_s : 0;
-            made += record_make(settings, &b, &record, &r, section);
+            bool there = record_make(settings, &b, &record, &r, section);
+            made += there;
+            addresses += there && section == 0 && record.type == TYPE_A;
         }
         store_be16(scratch + 6 + 2 * section, (uint16_t)made);
     }
-    return !b.out.failed && !r.failed &&
-           answer_take(answer, scratch, b.out.at, key, limits) == REPLY_GOOD;
+    if (b.out.failed || r.failed ||
+        answer_take(answer, scratch, b.out.at, key, limits) != REPLY_GOOD || answer->too_long)
+        return DNS64_SPOILT;
+    return addresses > 0 ? DNS64_MADE : DNS64_NOTHING;
 }

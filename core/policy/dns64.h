@@ -15,7 +15,19 @@
 
 // Makes the answer to the A question of a name, of which so many seconds have passed, that to its
 // AAAA question, whose key this is. Private addresses are left out where the prefix is 64:ff9b::/96
-// (RFC 6052 3.1). False: it cannot be made, and the answer is spoilt.
-[[nodiscard]] bool dns64_make(const struct settings *settings, struct answer *answer,
-                              const struct key *key, uint32_t age_s,
-                              const struct answer_limits *limits);
+// (RFC 6052 3.1).
+enum dns64_verdict {
+    DNS64_MADE,
+    DNS64_NOTHING, // it is an answer, but has no address
+    DNS64_SPOILT,  // it cannot be made, and the answer is none any more
+};
+[[nodiscard]] enum dns64_verdict dns64_make(const struct settings *settings, struct answer *answer,
+                                            const struct key *key, uint32_t age_s,
+                                            const struct answer_limits *limits);
+
+// May AAAA questions with these flags of a key have made addresses? Not those of whoever validates
+// (RFC 6147 5.5).
+static inline bool dns64_serves(const struct settings *settings, uint8_t key_flags)
+{
+    return settings->dns64_enable && (key_flags & (KEY_DO | KEY_CD)) != (KEY_DO | KEY_CD);
+}

@@ -20,7 +20,8 @@
 enum {
     KEY_DO = 1,
     KEY_CD = 2,
-    KEY_DNS64 = 4, // of an A question that stands for an AAAA one; nothing is kept under it
+    // Of an A question that stands for an AAAA one; meanwhile the answer to that is kept under it.
+    KEY_DNS64 = 4,
 };
 
 struct key {
