@@ -62,13 +62,17 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
     key_make_denial(&denial, &pending->key);
     struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
     struct cache_inserted inserted;
-    if (pending->refresh)
+    uint32_t birth_s = now_s;
+    if (pending->refresh) {
         answer_mark_refreshed(answer);
+        if (answer->lifetime_s < REFRESH_SHORT_S)
+            birth_s = (uint32_t)((now_us + 999999) / 1000000);
+    }
     struct cache_value value = {
         .bytes = answer->value,
         .len = answer->len,
-        .birth_s = now_s,
-        .expiry_s = now_s + answer->lifetime_s,
+        .birth_s = birth_s,
+        .expiry_s = birth_s + answer->lifetime_s,
     };
     bool kept =
         answer->lifetime_s > 0 && cache_insert(s->config.cache, answer->denies ? &of_name : &own,

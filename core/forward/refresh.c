@@ -39,8 +39,7 @@ struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
 {
     struct refresh **link = link_of(table, key), *refresh = *link;
     *full = !refresh && !table->free;
-    if (expiry_s - birth_s < REFRESH_LIFE_MIN_S || *full ||
-        (refresh && refresh->birth_s == birth_s && refresh->expiry_s == expiry_s))
+    if (*full || (refresh && refresh->birth_s == birth_s && refresh->expiry_s == expiry_s))
         return NULL;
     if (!refresh) {
         *link = refresh = table->free;

@@ -9,10 +9,14 @@
 // of 1 - 1/e^3, 95 %, or more. So the query that a refresh costs is one that would have been sent
 // anyway, and nobody waits for it.
 //
+// The cache counts whole seconds. What lives for one and comes before its forerunner is over would
+// be over with it, so where a life is that short (below REFRESH_SHORT_S) a refreshed answer's
+// begins with the next second.
+//
 // A table of fixed size; what finds no place in it is simply not refreshed.
 
 #define REFRESH_HITS        3  // of an answer in its life, with which it is noted
-#define REFRESH_LIFE_MIN_S  5  // shorter lives are not worth it
+#define REFRESH_SHORT_S     2  // see above
 #define REFRESH_SHARE       10 // the last part in so many of a life is when it is asked for
 #define REFRESH_LEAD_MIN_US 1000000u
 #define REFRESH_LEAD_MAX_US 30000000u
@@ -37,8 +41,7 @@ struct refresh_table {
 void refresh_init(struct refresh_table *table, void *memory, uint32_t size);
 
 // Notes an answer by its key and times, in the place of an older one under the key; the caller
-// starts its timer anew for `due_us`. NULL: it is there already, lives too short, or the table is
-// full
+// starts its timer anew for `due_us`. NULL: it is there already, or the table is full
 // (`*full`).
 [[nodiscard]] struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
                                            uint32_t birth_s, uint32_t expiry_s, bool *full);

@@ -352,12 +352,18 @@ static const struct {
     [OUTCOME_UPSTREAM] = {"upstream", "it is asked upstream"},
 };
 
+// What has just come may begin with the next second.
+static uint32_t age_of(const struct serve_kept *kept, uint32_t now_s)
+{
+    return now_s > kept->birth_s ? now_s - kept->birth_s : 0;
+}
+
 static void kept_print(const char *what, const struct serve_kept *kept, uint32_t now_s, FILE *to)
 {
     if (!kept->there)
         return;
     fprintf(to, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, text_rcode(kept->rcode),
-            kept->records, kept->len, now_s - kept->birth_s);
+            kept->records, kept->len, age_of(kept, now_s));
     if (now_s < kept->expiry_s)
         fprintf(to, "lives for another %u s", kept->expiry_s - now_s);
     else
@@ -419,7 +425,7 @@ static void kept_json(const char *what, const struct serve_kept *kept, uint32_t 
     fprintf(to,
             ", \"%s\": {\"rcode\": \"%s\", \"records\": %u, \"octets\": %u, \"age_s\": %u, "
             "\"ttl_s\": %" PRId64 ", \"hits\": %u, \"refreshed\": %s}",
-            what, text_rcode(kept->rcode), kept->records, kept->len, now_s - kept->birth_s,
+            what, text_rcode(kept->rcode), kept->records, kept->len, age_of(kept, now_s),
             (int64_t)kept->expiry_s - (int64_t)now_s, kept->hits,
             kept->refreshed ? "true" : "false");
 }

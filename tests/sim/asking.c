@@ -70,7 +70,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
         return NULL;
     if (kept->hits < REFRESH_HITS)
         return "is refreshed without having been asked for three times";
-    if (life_s < REFRESH_LIFE_MIN_S || sim->now_us + lead_us < kept->expiry_s * 1000000)
+    if (sim->now_us + lead_us < kept->expiry_s * 1000000)
         return "is refreshed too early";
     return pending->waiter_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
 }

@@ -378,7 +378,8 @@ static const char *waited_judge(struct sim *sim, unsigned worker, const struct a
 static const char *hit_judge(struct sim *sim, const struct asked *asked, const struct judged *j,
                              struct kept *kept)
 {
-    struct ttls expected = {.age_s = sim->now_us / 1000000 - kept->birth_s};
+    uint64_t now_s = sim->now_us / 1000000;
+    struct ttls expected = {.age_s = now_s > kept->birth_s ? now_s - kept->birth_s : 0};
     const char *why = reply_compare(sim, asked, j, kept->served - 1, &expected);
     if (!why && j->ede != EDE_NONE)
         why = "it has an extended error";

@@ -27,10 +27,13 @@ void memory_taken(struct sim *sim, uint32_t number, bool inserted, bool refresh)
     uint32_t question = sim->served[number].question;
     truth_make(&truth, sim, number);
     uint32_t lifetime = judge_ttls(sim, &truth, question_type(sim, question), ttls);
+    // Short lives begin with the next second where they follow another one.
+    uint64_t late_us = refresh && lifetime < REFRESH_SHORT_S ? 999999 : 0;
+    uint64_t birth_s = (sim->now_us + late_us) / 1000000;
     struct kept kept = {
         .served = number + 1,
-        .birth_s = sim->now_us / 1000000,
-        .expiry_s = sim->now_us / 1000000 + lifetime,
+        .birth_s = birth_s,
+        .expiry_s = birth_s + lifetime,
         .refreshed = refresh,
     };
     if (inserted != (lifetime > 0) && (inserted || truth.size < VALUE_SURELY_KEPT))

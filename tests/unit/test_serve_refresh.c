@@ -102,7 +102,6 @@ struct quiet_row {
 
 static const struct quiet_row quiet_rows[] = {
     {"two hits are not enough", TTL_60, 2, false},
-    {"too short a life", "00000004", 5, false},
     {"refreshing is off", TTL_60, 5, true},
 };
 
