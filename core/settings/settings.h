@@ -126,7 +126,9 @@ struct settings {
 #include "core/settings/options.def"
     struct forward_zone_list forward;
     struct settings_origin origins[OPTION_COUNT];
-    const char *file; // what was read, NULL: no file; belongs to the caller
+    const char *file;    // what was read, NULL: no file; belongs to the caller
+    bool follows_system; // no upstreams were named: those of the system are used, or there is none
+                         // yet
 };
 
 // A row of options.def. The `base` of a row is the struct its field lies in: a struct forward_zone

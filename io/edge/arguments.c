@@ -174,6 +174,15 @@ static void read_values(struct loading *l)
     }
 }
 
+// The system may learn its servers later, as its network comes up: no name is forwarded until then.
+static void no_upstream_yet(struct loading *l, FILE *errors)
+{
+    fprintf(errors, "ouzel: warning: there is no upstream yet: " RESOLV_CONF_PATH
+                    " names no server; name one with --upstream or in section forward, or have "
+                    "the system name one\n");
+    forward_zone_drop(&l->settings->forward);
+}
+
 // Forwards all names to the servers of the system.
 static void use_resolv_conf(struct loading *l, FILE *errors)
 {
@@ -185,16 +194,15 @@ static void use_resolv_conf(struct loading *l, FILE *errors)
     }
     zone->origins[ZONE_zone].source = SOURCE_RESOLV_CONF;
     zone->origins[ZONE_to].source = SOURCE_RESOLV_CONF;
+    l->settings->follows_system = true;
     int error = resolv_conf_read(RESOLV_CONF_PATH, &zone->to, &skipped);
-    if (error)
+    if (error && error != -ENOENT)
         settings_report_add(&l->report, 0,
                             "there is no upstream: name one with --upstream or in section forward "
                             "(" RESOLV_CONF_PATH " cannot be read: %s)",
                             regular_file_error(error));
     else if (zone->to.count == 0)
-        settings_report_add(&l->report, 0,
-                            "there is no upstream: name one with --upstream or in section forward "
-                            "(" RESOLV_CONF_PATH " names no server either)");
+        no_upstream_yet(l, errors);
     if (skipped > 0)
         fprintf(errors,
                 "ouzel: warning: " RESOLV_CONF_PATH ": nameserver lines left out because they "

@@ -5,6 +5,7 @@
 #include "io/edge/notify.h"
 #include "io/edge/privileges.h"
 #include "io/edge/report.h"
+#include "io/edge/resolv_conf.h"
 #include "io/edge/sandbox.h"
 #include "io/edge/snapshot.h"
 
@@ -144,7 +145,7 @@ bool daemon_drain(struct daemon *d, FILE *report)
     if (done) {
         d->draining = true;
         if (d->stats)
-            stats_unready(d->stats);
+            stats_unready(d->stats, STATS_DRAINING, true);
         log_write(&d->log, LOG_INFO, "draining", NULL);
         main_wake(d);
     }
@@ -204,12 +205,19 @@ enum { END_MAX_MS = 1400, LOG_FLUSH_MS = 200 };
 struct calendar {
     uint64_t snapshot_ms, snapshot_every_ms; // 0: never
     uint64_t alive_ms, alive_every_ms;
+    uint64_t absent_ms;              // while something is not there yet
     uint64_t drain_ms, drain_end_ms; // while it drains
     uint64_t asked, quiet_since_ms;  // queries so far, and since when there were no more
     bool drained;
 };
 
-enum { DRAIN_EVERY_MS = 500, DRAIN_QUIET_MS = 3000, DRAIN_MAX_MS = 300000, ALIVE_AGAIN_MS = 100 };
+enum {
+    DRAIN_EVERY_MS = 500,
+    DRAIN_QUIET_MS = 3000,
+    DRAIN_MAX_MS = 300000,
+    ALIVE_AGAIN_MS = 100,
+    ABSENT_EVERY_MS = 1000
+};
 
 static struct calendar calendar_make(const struct settings *settings)
 {
@@ -263,12 +271,19 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
     }
     if (calendar->drain_ms > 0 && now_ms() >= calendar->drain_ms)
         drain_look(d, calendar);
+    bool absent = __atomic_load_n(&d->absent, __ATOMIC_RELAXED);
+    if (absent && now_ms() >= calendar->absent_ms) {
+        absence_look(d);
+        calendar->absent_ms = now_ms() + ABSENT_EVERY_MS;
+    }
     if (calendar->snapshot_every_ms > 0)
         next_ms = calendar->snapshot_ms;
     if (calendar->drain_ms > 0 && calendar->drain_ms < next_ms)
         next_ms = calendar->drain_ms;
     if (calendar->alive_every_ms > 0 && calendar->alive_ms < next_ms)
         next_ms = calendar->alive_ms;
+    if (absent && calendar->absent_ms < next_ms)
+        next_ms = calendar->absent_ms;
     if (next_ms == UINT64_MAX)
         return -1;
     uint64_t now = now_ms();
@@ -293,9 +308,10 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
         {.fd = engine_failure_fd(d->engine), .events = POLLIN},
         {.fd = d->wake_fd, .events = POLLIN},
         {.fd = d->before_fd, .events = POLLIN},
+        {.fd = d->watch ? watch_fd(d->watch) : -1, .events = POLLIN},
     };
     for (;;) {
-        int ready = poll(fds, 4, calendar_do(d, calendar));
+        int ready = poll(fds, 5, calendar_do(d, calendar));
         if (calendar->drained) {
             log_write(&d->log, LOG_INFO, "drained, ending", NULL);
             return STATUS_FINE;
@@ -310,8 +326,14 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
             finish(d);
             return STATUS_FINE;
         }
-        if (fds[2].revents)
+        if (fds[2].revents && d->draining && calendar->drain_ms == 0)
             drain_begin(d, calendar);
+        if (fds[4].revents) {
+            watch_seen(d->watch);
+            log_writef(&d->log, LOG_INFO, "the system's upstreams have changed", "file", "%s",
+                       RESOLV_CONF_PATH);
+            task_want(d, TASK_RELOAD);
+        }
         if (fds[3].revents) {
             before_heard(d);
             fds[3].fd = d->before_fd;
@@ -449,10 +471,13 @@ static int engine_run(struct daemon *d)
     // Who gives orders as soon as that is possible waits for his turn.
     pthread_mutex_lock(&d->turn);
     bool served = all_start(d, why); // or there is nothing worth a snapshot
-    if (served)
+    if (served) {
+        d->watch = watch_open(RESOLV_CONF_PATH);
+        absence_begin(d);
         ready_log(&d->log, settings_of(d), d->engine);
-    else
+    } else {
         start_fails(d, why);
+    }
     struct calendar calendar = calendar_make(settings_of(d));
     pthread_mutex_unlock(&d->turn);
     if (served) {

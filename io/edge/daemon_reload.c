@@ -4,6 +4,7 @@
 #include "io/edge/command.h"
 #include "io/edge/daemon_state.h"
 #include "io/edge/notify.h"
+#include "io/edge/resolv_conf.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
 
@@ -291,6 +292,12 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
     char why[ENGINE_WHY_SIZE] = "no memory";
     struct telling telling = {d, report, 0};
     struct generation *before = d->generation;
+    // While the system's file is being written it may name none.
+    if (next->settings.forward.count == 0 && before->settings.forward.count > 0) {
+        generation_free(next);
+        return reload_fails(d, "there would be no upstream: " RESOLV_CONF_PATH " names no server",
+                            report);
+    }
     int error = settings_keep(&next->settings, &before->settings, kept_tell, &telling);
     if (error == 0)
         error = engine_reload(d->engine, &next->settings, next->files.local, why);
@@ -308,6 +315,7 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
     next->since = now_s();
     next->before = before;
     d->generation = next;
+    absence_begin(d);
     log_writef(&d->log, LOG_INFO, "reloaded", "changed", "%zu", telling.count);
     fprintf(report, "reloaded: %zu settings have changed\n", telling.count);
     return true;

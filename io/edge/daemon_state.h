@@ -7,6 +7,7 @@
 #include "io/edge/query_log.h"
 #include "io/edge/stats.h"
 #include "io/edge/upgrade.h"
+#include "io/edge/watch.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -42,10 +43,12 @@ struct daemon {
     char **argv;
     pthread_mutex_t turn; // of those who would change something, for moments
     struct tasks tasks;
-    unsigned readers; // threads that read files, those among them that nobody waits for; atomic
-    bool ending;      // no task begins anything any more; atomic
-    int end_signal;   // what asked for the end; 0: no signal
-    uint64_t end_ms;  // when it has to be over (now_ms)
+    unsigned readers;    // threads that read files, those among them that nobody waits for; atomic
+    struct watch *watch; // of the system's upstreams
+    bool absent;         // something that was waited for may not be there yet; atomic
+    bool ending;         // no task begins anything any more; atomic
+    int end_signal;      // what asked for the end; 0: no signal
+    uint64_t end_ms;     // when it has to be over (now_ms)
     struct generation *generation;
     struct engine *engine;
     struct stats *stats;
@@ -108,6 +111,15 @@ static inline bool is_in_charge(const struct daemon *d, FILE *report)
 
 // Why it does not start: to the log, and to the process before. Returns STATUS_FAILED.
 int start_fails(const struct daemon *daemon, const char *why);
+
+// --- daemon_absence.c: what the settings name and the machine does not have yet
+
+// Other settings are in force: looks what of it is missing, tells in the log and at /readyz, and
+// has the system's upstreams watched where they are used.
+void absence_begin(struct daemon *daemon);
+
+// Looks again, once a second while anything is missing. For the main thread.
+void absence_look(struct daemon *daemon);
 
 // --- daemon_tasks.c
 

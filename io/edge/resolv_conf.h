@@ -3,7 +3,8 @@
 #include "core/address.h"
 #include "core/settings/settings.h"
 
-// The name servers that the system itself uses, for a server that was told no upstream.
+// The name servers that the system itself uses, for a server that was told no upstream. The file
+// may not be there yet when a machine boots, or name none: settings_load then leaves forward empty.
 
 #define RESOLV_CONF_PATH        "/etc/resolv.conf"
 #define RESOLV_CONF_SERVERS_MAX 8

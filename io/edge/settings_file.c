@@ -175,8 +175,7 @@ static void clear_rows(void *base, bool in_zone)
             settings_clear(&settings_options[i], base);
 }
 
-// Takes the last entry away again.
-static void forward_zone_drop(struct forward_zone_list *list)
+void forward_zone_drop(struct forward_zone_list *list)
 {
     clear_rows(&list->items[--list->count], true);
 }

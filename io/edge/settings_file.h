@@ -51,6 +51,9 @@ void settings_clear(const struct settings_option *option, void *base);
 // Adds an entry with every option at its default; NULL: no memory.
 [[nodiscard]] struct forward_zone *forward_zone_append(struct forward_zone_list *list);
 
+// Takes the last entry away again.
+void forward_zone_drop(struct forward_zone_list *list);
+
 // Reads a file over settings that hold the defaults; what it does not name stays. `path` is kept in
 // settings->file. Every fault is told to the report. 0 or -EINVAL, -ENOMEM or what the system says;
 // in each case the settings are whole and are to be freed.

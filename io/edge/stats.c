@@ -25,7 +25,7 @@ struct stats {
     int fd;
     bool top;               // who asks most is told
     struct text_list hosts; // names by which it may be asked; its own copy
-    bool unready;           // nobody should come; atomic
+    unsigned unready;       // bits 1 << enum stats_unready; atomic
     time_t started;
 };
 
@@ -309,7 +309,7 @@ static void top_resource(const struct stats *stats, FILE *to)
     (void)report_top(stats->engine, true, to);
 }
 
-static bool is_unready(const struct stats *stats)
+static unsigned unready_bits(const struct stats *stats)
 {
     return __atomic_load_n(&stats->unready, __ATOMIC_RELAXED);
 }
@@ -322,7 +322,18 @@ static void health_resource(const struct stats *stats, FILE *to)
 
 static void ready_resource(const struct stats *stats, FILE *to)
 {
-    fputs(is_unready(stats) ? "draining\n" : "ok\n", to);
+    static const char *const lines[] = {
+        [STATS_DRAINING] = "draining",
+        [STATS_NO_UPSTREAM] = "there is no upstream yet",
+        [STATS_NO_ADDRESS] = "an address to answer on is not there yet",
+    };
+    unsigned bits = unready_bits(stats);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        if (bits >> i & 1)
+            fprintf(to, "%s\n", lines[i]);
+    }
+    if (bits == 0)
+        fputs("ok\n", to);
 }
 
 static void page_resource(const struct stats *stats, FILE *to)
@@ -359,7 +370,7 @@ static enum MHD_Result resource_send(const struct stats *stats, struct MHD_Conne
         free(body);
         return MHD_NO;
     }
-    bool fails = resource->of_ready && is_unready(stats);
+    bool fails = resource->of_ready && unready_bits(stats) != 0;
     return http_respond(connection, fails ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
                         resource->type, body, len);
 }
@@ -426,7 +437,10 @@ static int listen_on(const struct address *address)
     if (fd < 0)
         return -errno;
     int on = 1;
+    bool ipv6 = local.sin6_family == AF_INET6; // as the engine's: the address may come later
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_FREEBIND : IP_FREEBIND, &on,
+                   sizeof on) != 0 ||
         bind(fd, (const struct sockaddr *)&local, len) != 0 || listen(fd, BACKLOG) != 0) {
         int error = -errno;
         close(fd);
@@ -486,9 +500,12 @@ int stats_fd(const struct stats *stats)
     return stats->fd;
 }
 
-void stats_unready(struct stats *stats)
+void stats_unready(struct stats *stats, enum stats_unready why, bool on)
 {
-    __atomic_store_n(&stats->unready, true, __ATOMIC_RELAXED);
+    if (on)
+        __atomic_or_fetch(&stats->unready, 1u << why, __ATOMIC_RELAXED);
+    else
+        __atomic_and_fetch(&stats->unready, ~(1u << why), __ATOMIC_RELAXED);
 }
 
 void stats_yield(struct stats *stats)

@@ -27,8 +27,9 @@ void stats_close(struct stats *stats);
 [[nodiscard]] int stats_fd(const struct stats *stats);
 void stats_yield(struct stats *stats);
 
-// From now on /readyz says that nobody should come.
-void stats_unready(struct stats *stats);
+// Why /readyz says that nobody should come; as long as any of these is on.
+enum stats_unready { STATS_DRAINING, STATS_NO_UPSTREAM, STATS_NO_ADDRESS };
+void stats_unready(struct stats *stats, enum stats_unready why, bool on);
 
 // Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
 void stats_print(struct engine *engine, const struct log *log, int64_t started, bool json,

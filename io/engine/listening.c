@@ -87,8 +87,8 @@ static void fails(char why[static LISTENING_WHY_SIZE], const struct address *add
     const char *reason = strerror(-error);
     if (error == -EADDRINUSE)
         reason = "another program has this address and port";
-    else if (error == -EADDRNOTAVAIL)
-        reason = "this address is not one of this machine's";
+    else if (error == -EADDRNOTAVAIL || error == -ENODEV)
+        reason = "this address can be none of this machine's";
     else if (error == -EACCES)
         reason = "ports below 1024 need root or CAP_NET_BIND_SERVICE";
     else if (error == -ENOSPC)

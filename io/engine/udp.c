@@ -46,6 +46,26 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
     return sizeof *to;
 }
 
+bool udp_is_wildcard(const struct address *address)
+{
+    static const uint8_t none[16];
+    return memcmp(address->ip, none, sizeof none) == 0;
+}
+
+bool udp_is_here(const struct address *address)
+{
+    struct sockaddr_in6 local;
+    struct address any_port = *address;
+    any_port.port = 0;
+    socklen_t len = udp_address_give(&local, &any_port);
+    int fd = socket(local.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true; // not for want of the address
+    bool here = bind(fd, (const struct sockaddr *)&local, len) == 0 || errno != EADDRNOTAVAIL;
+    close(fd);
+    return here;
+}
+
 // The socket, or what has gone wrong while it was made: then it is closed.
 static int fd_made(int fd, int error)
 {
@@ -81,10 +101,24 @@ static int udp_socket(const struct address *address)
     return fd_made(fd, error);
 }
 
+// An address that is not this machine's yet (a network that comes up later, a duplicate check that
+// goes on, an address that moves between machines) may be bound to all the same, and is heard at as
+// soon as it is here.
+static int free_bind(int fd, const struct address *address)
+{
+    if (udp_is_wildcard(address))
+        return 0;
+    if (address->family == ADDRESS_IPV4)
+        return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &(int){1}, sizeof(int));
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &(int){1}, sizeof(int));
+}
+
 static int udp_bind(int fd, const struct address *address)
 {
     struct sockaddr_in6 local;
     socklen_t len = udp_address_give(&local, address);
+    if (free_bind(fd, address) != 0)
+        return -errno;
     return bind(fd, (const struct sockaddr *)&local, len) == 0 ? 0 : -errno;
 }
 
@@ -114,12 +148,6 @@ static void buffers_enlarge(int fd)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-}
-
-bool udp_is_wildcard(const struct address *address)
-{
-    static const uint8_t none[16];
-    return memcmp(address->ip, none, sizeof none) == 0;
 }
 
 static int local_address_tell(int fd, const struct address *address)

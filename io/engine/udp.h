@@ -20,6 +20,10 @@ socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *addres
 // that was asked (RFC 2181 4).
 [[nodiscard]] bool udp_is_wildcard(const struct address *address);
 
+// Is the address this machine's now? Sockets are bound to one that is not as well, and hear when it
+// comes.
+[[nodiscard]] bool udp_is_here(const struct address *address);
+
 // A bound socket for clients, one of several that share the port (SO_REUSEPORT). On a wildcard it
 // tells with each datagram where that was sent to. Returns a descriptor or a negative errno.
 [[nodiscard]] int udp_listen(const struct address *address);

@@ -182,9 +182,9 @@ class Refusal(Case):
             process = self.start(stats=taken)
             self.assert_refuses(process, 1, harness.join(*taken))
 
-    def test_address_not_here(self):
-        process = self.start(arguments=['--listen', '192.0.2.77:5353'])
-        self.assert_refuses(process, 1, '192.0.2.77:5353')
+    def test_address_that_can_be_nobodys(self):
+        process = self.start(arguments=['--listen', '[fe80::1%9999]:5353'])
+        self.assert_refuses(process, 1, '[fe80::1%9999]:5353')
 
     def test_privileged_port(self):
         with open('/proc/sys/net/ipv4/ip_unprivileged_port_start', encoding='ascii') as file:
