@@ -124,6 +124,17 @@ static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
     return false;
 }
 
+// With process 1 its container ends, and the process in its place with it.
+static bool may_leave(FILE *report)
+{
+    bool may = getpid() != 1;
+    if (!may)
+        fprintf(report,
+                "not upgraded: this is process 1 of its container, which would end with it; "
+                "restart the container, or have an init process start ouzel\n");
+    return may;
+}
+
 bool daemon_upgrade(struct daemon *d, FILE *report)
 {
     struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
@@ -134,7 +145,7 @@ bool daemon_upgrade(struct daemon *d, FILE *report)
     pthread_mutex_lock(&d->turn);
     bool charged = is_in_charge(d, report);
     pthread_mutex_unlock(&d->turn);
-    bool done = charged && upgrade_do(d, upgrade, report);
+    bool done = charged && may_leave(report) && upgrade_do(d, upgrade, report);
     if (!done)
         free(upgrade);
     return done;

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import threading
+import unittest
 
 import dns.edns
 import dns.query
@@ -281,6 +282,22 @@ class Upgrade(Case):
         ouzel = self.ouzel(settings=settings, listen=[place], workers=None)
         self.write(ouzel, {**settings, 'server': {'listen': [harness.join(*place)], 'workers': 1}})
         self.assert_refused(ouzel, '1 workers cannot take the place of 2: that needs a restart')
+
+    @unittest.skipUnless(os.geteuid() == 0, 'a namespace of processes needs root')
+    def test_process_1_of_a_container(self):
+        """Its end would be that of the container, and of the process in its place."""
+        wrapper = os.path.join(self.directory, 'container')
+        with open(wrapper, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexec unshare --pid --fork --kill-child '
+                       f'{harness.BINARY} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        ouzel = self.start(self.upstream(), binary=wrapper)
+        self.assertIn('this is process 1 of its container', self.order(status=1))
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+        children = subprocess.run(['ps', '--no-headers', '-o', 'pid', '--ppid', str(ouzel.pid)],
+                                  capture_output=True, text=True, check=False).stdout.split()
+        os.kill(int(children[0]), signal.SIGTERM)
+        self.assertEqual(ouzel.wait(5), 0)
 
     def test_program_that_fails(self):
         """Whatever stands in the program's place, or however it ends."""
