@@ -5,12 +5,12 @@
 
 #include <assert.h>
 
-// Some servers that do not know EDNS answer with a header alone (RFC 6891 7 asks for FORMERR).
+// A header with an error and neither question nor records, but perhaps an OPT.
 static bool is_bare(const uint8_t *reply, uint16_t id)
 {
     unsigned rcode = reply[3] & HEADER_RCODE;
-    return load_be16(reply) == id && load_be16(reply + 4) == 0 &&
-           (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP);
+    return load_be16(reply) == id && load_be32(reply + 4) == 0 && load_be16(reply + 8) == 0 &&
+           load_be16(reply + 10) <= 1 && rcode >= RCODE_FORMERR && rcode <= RCODE_REFUSED;
 }
 
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
@@ -35,6 +35,23 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
         return REPLY_QUESTION;
     name_case_apply(spelling, name, name_len);
     return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_SPELLING;
+}
+
+enum reply_verdict answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
+{
+    struct record opt = {0};
+    struct reader r = reader_over(reply, len);
+    r.at = MESSAGE_HEADER_LEN;
+    answer->edns = load_be16(reply + 10) == 1;
+    if (answer->edns && (!record_read(&r, &opt) || opt.type != TYPE_OPT || opt.owner.len != 1))
+        return REPLY_GARBAGE;
+    answer->rcode_heard = (uint16_t)((reply[3] & HEADER_RCODE) | opt.ttl >> 24 << 4);
+    answer->rcode = RCODE_SERVFAIL;
+    answer->options = reply + opt.data_at;
+    answer->options_len = opt.data_len;
+    answer->truncated = answer->denies = answer->too_long = false;
+    answer->lifetime_s = 0;
+    return REPLY_BARE;
 }
 
 // Gives the addresses of an RRset another order: each moves `turn` places on. Owners, types and

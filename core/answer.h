@@ -59,7 +59,7 @@ enum reply_verdict {
     REPLY_GARBAGE,  // cut, loops, counts that lie, not a response
     REPLY_QUESTION, // well-formed so far, but another question or none
     REPLY_SPELLING, // the question, but not as it was spelled (0x20)
-    REPLY_BARE,     // FORMERR or NOTIMP without a question: all that some old servers say to EDNS
+    REPLY_BARE,     // an error without a question: all that some servers say when they refuse
 };
 
 // Reads the header and the question of an upstream's reply and compares them with what was asked:
@@ -67,6 +67,10 @@ enum reply_verdict {
 // `spelling`.
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
                                const struct name_case *spelling);
+
+// Reads what there is to a bare reply: its rcode and the options of its OPT, where it has one. No
+// answer follows from it, as nothing says what it is the answer to. REPLY_BARE or REPLY_GARBAGE.
+enum reply_verdict answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len);
 
 // Turns a matched reply into a value: those of its records that answer the question
 // (reply_records_pick) written again (RFC 3597 4: names are decompressed in the types of RFC 1035

@@ -109,8 +109,14 @@ static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *at
     struct timer *timer = attempt->tcp ? &f->streams_timer : &f->ports_timer;
     if (!timer_running(timer))
         wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
-    attempt->plain = attempt->pending->plain >> attempt->choice & 1 || now_us < u->plain_until_us;
-    attempt->spelled = f->config.spelling && !u->spelling_lost;
+    const struct pending *pending = attempt->pending;
+    int choice = attempt->choice;
+    attempt->plain = pending_has(pending->plain, choice) || !support_edns(&u->support, now_us);
+    attempt->cookied = f->config.cookies && !attempt->plain &&
+                       !pending_has(pending->no_cookie, choice) &&
+                       support_cookies(&u->support, now_us);
+    attempt->spelled = f->config.spelling && !pending_has(pending->no_case, choice) &&
+                       support_case(&u->support, now_us);
     attempt->queued = true;
     *f->to_send_end = attempt;
     f->to_send_end = &attempt->next_to_send;
@@ -166,14 +172,16 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
     return true;
 }
 
-static size_t query_write(struct forward *f, const struct attempt *attempt, uint8_t *out)
+static size_t query_write(struct forward *f, uint64_t now_us, const struct attempt *attempt,
+                          uint8_t *out)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
     const struct pending *pending = attempt->pending;
     const struct key *key = &pending->key;
     uint8_t cookie[COOKIE_MAX_LEN];
     memcpy(cookie, u->cookie, COOKIE_CLIENT_LEN);
-    memcpy(cookie + COOKIE_CLIENT_LEN, u->cookie_server, u->cookie_server_len);
+    uint8_t server_len = upstream_cookie_len(u, now_us);
+    memcpy(cookie + COOKIE_CLIENT_LEN, u->cookie_server, server_len);
     struct upstream_query query = {
         .name = key_name(key),
         .spelling = attempt->spelled ? &pending->spelling : NULL,
@@ -183,7 +191,7 @@ static size_t query_write(struct forward *f, const struct attempt *attempt, uint
         .class = key_class(key),
         .udp_size = attempt->plain ? 0 : UPSTREAM_UDP_SIZE,
         .name_len = key_name_len(key),
-        .cookie_len = (uint8_t)(f->config.cookies ? COOKIE_CLIENT_LEN + u->cookie_server_len : 0),
+        .cookie_len = (uint8_t)(attempt->cookied ? COOKIE_CLIENT_LEN + server_len : 0),
         .checking_disabled = key_flags(key) & KEY_CD,
         .dnssec_ok = key_flags(key) & KEY_DO,
     };
@@ -216,7 +224,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     attempt->pending->sent = true;
     size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
     outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;
-    outgoing->len = room + query_write(f, attempt, outgoing->bytes + room);
+    outgoing->len = room + query_write(f, now_us, attempt, outgoing->bytes + room);
     if (attempt->tcp)
         store_be16(outgoing->bytes, (uint16_t)(outgoing->len - room));
 }

@@ -61,6 +61,7 @@ struct attempt {
     uint8_t opens;     // source ports tried that could not be opened
     bool tcp;
     bool plain;   // sent without EDNS
+    bool cookied; // sent with a cookie
     bool spelled; // sent with the question's own spelling (0x20)
     bool queued;  // waits to be sent
     bool held;    // waits for the next connection: this one takes no more
@@ -68,7 +69,7 @@ struct attempt {
     bool overdue; // has been counted as such
 };
 
-_Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has 16 bits for those that are plain");
+_Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
 
 // What a finished question has ended with.
 enum pending_end {
@@ -93,22 +94,27 @@ struct pending {
     uint64_t deadline_us;
     uint32_t era; // how often upstreams had come back when it started
     uint32_t waiter_count;
-    uint16_t rcode;      // once finished
-    uint8_t end;         // enum pending_end
-    bool has_stale;      // there was an answer in memory that is over
-    bool stale_due;      // it has waited so long that clients get that at once
-    bool tell_stale;     // its waiters are being given it
-    bool told;           // stands among those whose waiters are being told
-    bool refresh;        // was started to keep an answer fresh
-    bool probe;          // was started to see whether somebody is back
-    bool abandoned;      // was given up to make room
-    bool sent;           // at least one attempt was sent
-    bool unreachable;    // all that was ever heard is that nobody is there
-    bool heard_rcode;    // an upstream said what `rcode` is
-    bool stream_only;    // goes over TCP from now on
-    bool idle;           // waits for an upstream to come back
-    uint16_t plain;      // bits of upstreams that did not understand EDNS
-    uint16_t failed;     // and of those that said SERVFAIL, REFUSED or the like
+    uint16_t rcode;   // once finished
+    uint8_t end;      // enum pending_end
+    bool has_stale;   // there was an answer in memory that is over
+    bool stale_due;   // it has waited so long that clients get that at once
+    bool tell_stale;  // its waiters are being given it
+    bool told;        // stands among those whose waiters are being told
+    bool refresh;     // was started to keep an answer fresh
+    bool probe;       // was started to see whether somebody is back
+    bool abandoned;   // was given up to make room
+    bool sent;        // at least one attempt was sent
+    bool unreachable; // all that was ever heard is that nobody is there
+    bool heard_rcode; // an upstream said what `rcode` is
+    bool stream_only; // goes over TCP from now on
+    bool idle;        // waits for an upstream to come back
+    // A bit for each of the zone's upstreams.
+    uint16_t out;        // has nothing more to say to this question
+    uint16_t failed;     // said SERVFAIL, REFUSED or the like
+    uint16_t plain;      // is asked without EDNS, as it did not understand it
+    uint16_t no_cookie;  // is asked without a cookie, as it did not understand that
+    uint16_t no_case;    // is asked in lower case, as mixed case may be what it fails at
+    uint16_t objected;   // said so of EDNS or the cookie in a reply that matches
     uint8_t near_misses; // replies that were nearly right
 
     // To each of the zone's upstreams.
@@ -118,6 +124,11 @@ struct pending {
     struct name_case spelling; // in which upstreams are asked
     struct key key;
 };
+
+static inline bool pending_has(uint16_t bits, int choice)
+{
+    return bits >> choice & 1;
+}
 
 static inline struct pending *stale_timer_owner(struct timer *timer)
 {

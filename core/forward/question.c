@@ -45,6 +45,18 @@ void question_wait_until(struct forward *f, struct pending *pending, uint64_t du
                 due_us < pending->deadline_us ? due_us : pending->deadline_us);
 }
 
+// The sends of a question to each upstream over one transport, as upstream_choose wants them: who
+// is out has had all.
+static void sends_of(const struct pending *pending, bool tcp,
+                     uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
+{
+    memcpy(sends, tcp ? pending->tcp_sends : pending->sends, PLAN_ZONE_UPSTREAMS_MAX);
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending_has(pending->out, i))
+            sends[i] = UPSTREAM_SENDS_MAX;
+    }
+}
+
 // Sends a copy to those of the zone that are not trusted and are due for a trial. Beside one that
 // is, only as far as their budget goes, which is not the resends': a dead upstream must not make
 // the losses of others last longer. Returns how many were sent.
@@ -52,8 +64,10 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct pending *
                             uint8_t sends_max, bool beside)
 {
     unsigned sent = 0;
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     while (sent < TRIALS_AT_ONCE) {
-        int choice = upstream_try(pending->zone, f->upstreams, pending->sends, sends_max, now_us);
+        sends_of(pending, false, sends);
+        int choice = upstream_try(pending->zone, f->upstreams, sends, sends_max, now_us);
         if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
             !attempt_ask(f, now_us, pending, choice))
             break;
@@ -77,8 +91,8 @@ static bool nobody_there(const struct forward *f, const struct plan_zone *zone)
 
 static bool has_sends_left(const struct pending *pending)
 {
-    for (size_t i = 0; i < pending->zone->upstream_count; i++) {
-        if (pending->sends[i] < UPSTREAM_SENDS_MAX)
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending->sends[i] < UPSTREAM_SENDS_MAX && !pending_has(pending->out, i))
             return true;
     }
     return false;
@@ -93,6 +107,44 @@ static const struct attempt *latest_of(const struct pending *pending)
     return latest ? latest : pending->attempts;
 }
 
+bool question_is_mixed_case(const struct pending *pending)
+{
+    uint8_t name[NAME_MAX_LEN];
+    size_t len = key_name_len(&pending->key);
+    memcpy(name, key_name(&pending->key), len);
+    name_case_apply(&pending->spelling, name, len);
+    return memcmp(name, key_name(&pending->key), len) != 0;
+}
+
+// What failed at an upstream that no name in mixed case has come back from may have failed for its
+// case. When nobody else has answered soon it is asked in lower case, where nobody can forge the
+// answer. False: there is no such upstream.
+static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    if (!f->config.spelling || !question_is_mixed_case(pending))
+        return false;
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[pending->zone->upstreams[i]];
+        if (!pending_has(pending->failed, i) || pending_has(pending->no_case, i) ||
+            (support_case(&u->support, now_us) && !support_case_doubted(&u->support, now_us)))
+            continue;
+        pending->no_case |= (uint16_t)(1u << i);
+        bool cookie = f->config.cookies && u->health != UPSTREAM_DEAD &&
+                      upstream_cookie_len(u, now_us) > 0 &&
+                      !pending_has(pending->plain | pending->no_cookie, i);
+        if (cookie && pending->sends[i] < UPSTREAM_SENDS_MAX && !pending->stream_only &&
+            attempt_ask(f, now_us, pending, i)) {
+            question_wait_until(f, pending, now_us + upstream_early_us(u));
+            return true;
+        }
+        if (attempt_ask_stream(f, now_us, pending, i)) {
+            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+            return true;
+        }
+    }
+    return false;
+}
+
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
 static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -103,7 +155,10 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && pending->era != f->revivals;
-    if ((back && now_us >= hope_us) || (!pending->attempts && (nobody || spent))) {
+    bool over = !pending->attempts && (nobody || spent || pending->stream_only);
+    if (over && !nobody && lower_case_next(f, now_us, pending))
+        return;
+    if ((back && now_us >= hope_us) || over) {
         pending->unreachable = nobody;
         fail(f, now_us, pending);
         return;
@@ -126,7 +181,8 @@ static int untried_find(const struct forward *f, const struct pending *pending)
     int found = -1;
     for (int i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
-        if (pending->sends[i] > 0 || !upstream_is_trusted(u) || upstream_early_us(u) >= least_us)
+        if (pending->sends[i] > 0 || pending_has(pending->out, i) || !upstream_is_trusted(u) ||
+            upstream_early_us(u) >= least_us)
             continue;
         least_us = upstream_early_us(u);
         found = i;
@@ -177,7 +233,9 @@ static int datagram_whom(struct forward *f, const struct pending *pending)
     int better = latest ? question_better(f, pending, latest->choice) : -1;
     if (better >= 0)
         return better;
-    return upstream_choose(pending->zone, f->upstreams, pending->sends, !pending->sent, &f->rng);
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    sends_of(pending, false, sends);
+    return upstream_choose(pending->zone, f->upstreams, sends, !pending->sent, &f->rng);
 }
 
 static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -203,12 +261,24 @@ static int stream_whom(struct forward *f, const struct pending *pending, const u
     return choice;
 }
 
+// An upstream was silent to all datagrams with the name in mixed case, and no such name has come
+// back from it: it may be its case that it does not like.
+static void case_doubt(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
+    if (f->config.spelling && !pending->stream_only &&
+        pending->sends[choice] >= UPSTREAM_SENDS_MAX && support_case_doubted(&u->support, now_us) &&
+        question_is_mixed_case(pending))
+        pending->no_case |= (uint16_t)(1u << choice);
+}
+
 static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     int choice;
-    memcpy(sends, pending->tcp_sends, sizeof sends);
+    sends_of(pending, true, sends);
     while ((choice = stream_whom(f, pending, sends)) >= 0) {
+        case_doubt(f, now_us, pending, choice);
         if (attempt_ask_stream(f, now_us, pending, choice)) {
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
             return true;
@@ -230,19 +300,26 @@ static bool trial_next(struct forward *f, uint64_t now_us, struct pending *pendi
 void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     upstreams_age(pending->zone, f->upstreams, now_us);
-    if (pending->stream_only && stream_next(f, now_us, pending))
+    bool datagrams = !pending->stream_only;
+    if (datagrams && (datagram_next(f, now_us, pending) || trial_next(f, now_us, pending)))
         return;
-    if (datagram_next(f, now_us, pending) || trial_next(f, now_us, pending))
-        return;
-    if (pending->stream_only || !stream_next(f, now_us, pending))
+    if (!stream_next(f, now_us, pending))
         send_nothing(f, now_us, pending);
 }
 
 void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    int other = upstream_choose(pending->zone, f->upstreams, pending->sends, false, &f->rng);
-    if (!pending->attempts || (other >= 0 && pending->sends[other] == 0))
+    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    sends_of(pending, pending->stream_only, sends);
+    int other = upstream_choose(pending->zone, f->upstreams, sends, false, &f->rng);
+    if (!pending->attempts || (other >= 0 && sends[other] == 0))
         question_go_on(f, now_us, pending);
+}
+
+void question_upstream_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    pending->out |= (uint16_t)(1u << choice);
+    question_go_elsewhere(f, now_us, pending);
 }
 
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -375,6 +452,7 @@ void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
         question_wait_until(f, pending, now_us + wait_us);
         return;
     }
+    (void)lower_case_next(f, now_us, pending);
     question_go_on(f, now_us, pending);
 }
 

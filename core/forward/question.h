@@ -13,8 +13,15 @@
 // sent and nothing is under way it ends as failed.
 void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending);
 
-// One upstream is out: the next one is asked at once, unless it has the question already.
+// The next upstream is asked at once, unless it has the question already.
 void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending);
+
+// The zone's upstream number `choice` has nothing more to say to this question: the next one is
+// asked at once, and only when there is none and nothing is under way has the question failed.
+void question_upstream_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice);
+
+// Has the name an upper-case letter where it is asked in mixed case?
+[[nodiscard]] bool question_is_mixed_case(const struct pending *pending);
 
 // Sets its timer, to the deadline at the latest.
 void question_wait_until(struct forward *f, struct pending *pending, uint64_t due_us);

@@ -7,8 +7,7 @@
 // question that has ended has an answer, the one in `answer`, so nothing may come before that is
 // fetched.
 
-enum { NEAR_MISSES_MAX = 3 };    // then only TCP counts
-#define PLAIN_FOR_US 3600000000u // for which EDNS is not tried again
+enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
 // TCP, where nobody outside can put in a word.
@@ -37,7 +36,12 @@ static void near_miss(struct forward *f, uint64_t now_us, struct pending *pendin
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct pending *pending = attempt->pending;
+    int choice = attempt->choice;
+    // Whoever is out was asked in lower case, for the last time but for this.
+    bool last = pending_has(pending->out, choice) && !attempt->spelled && !attempt->tcp;
     attempt_answered(f, now_us, attempt);
+    if (last && attempt_ask_stream(f, now_us, pending, choice))
+        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     if (!pending->stream_only)
         streams_only(f, now_us, pending);
     else if (!pending->attempts)
@@ -94,50 +98,67 @@ static void orphan_reply(struct forward *f, uint64_t now_us, struct attempt *att
 
 enum cookie_verdict { COOKIE_GOOD, COOKIE_WRONG, COOKIE_MISSING };
 
-// Takes the cookie of a reply (RFC 7873 5.3): it must hold ours, and a server that has given us one
-// gives it every time.
-static enum cookie_verdict cookie_take(struct forward *f, const struct attempt *attempt)
+// The cookie of the reply that was taken, which may be somebody else's; 0: there is none. What is
+// truncated was not read so far.
+static size_t reply_cookie(const struct forward *f, const uint8_t **cookie)
+{
+    if (f->answer.truncated || !f->answer.edns)
+        return 0;
+    return cookie_find(f->answer.options, f->answer.options_len, cookie);
+}
+
+// Does the reply bear the cookie that we sent, which nobody outside can know (RFC 7873 5.3)?
+static bool is_proven(const struct forward *f, const struct attempt *attempt)
+{
+    const uint8_t *cookie;
+    return attempt->cookied && reply_cookie(f, &cookie) > 0 &&
+           memcmp(cookie, f->upstreams[attempt->upstream].cookie, COOKIE_CLIENT_LEN) == 0;
+}
+
+// Takes the cookie of a reply: it must hold ours, and a server that has given us one gives it every
+// time. Only TCP tells that it no longer does. What is truncated only leads there.
+static enum cookie_verdict cookie_take(struct forward *f, uint64_t now_us,
+                                       const struct attempt *attempt)
 {
     struct upstream *u = &f->upstreams[attempt->upstream];
     const uint8_t *cookie;
-    // What is truncated was not read so far; it only leads to TCP.
-    if (!f->config.cookies || attempt->plain || f->answer.truncated)
+    if (!attempt->cookied || f->answer.truncated)
         return COOKIE_GOOD;
-    size_t len =
-        f->answer.edns ? cookie_find(f->answer.options, f->answer.options_len, &cookie) : 0;
-    if (len == 0 && u->cookie_server_len == 0)
-        return COOKIE_GOOD;
-    if (len == 0 && (attempt->tcp || u->tcp_failures > 0)) {
-        u->cookie_server_len = 0; // it no longer knows them
-        return COOKIE_GOOD;
-    }
+    size_t len = reply_cookie(f, &cookie);
+    if (len == 0 && attempt->tcp)
+        u->cookie_server_len = 0;
     if (len == 0)
-        return COOKIE_MISSING;
-    if (memcmp(cookie, u->cookie, COOKIE_CLIENT_LEN) != 0)
+        return upstream_cookie_len(u, now_us) == 0 ? COOKIE_GOOD : COOKIE_MISSING;
+    if (!is_proven(f, attempt))
         return COOKIE_WRONG;
+    u->cookie_us = now_us;
     u->cookie_server_len = (uint8_t)(len - COOKIE_CLIENT_LEN);
     memcpy(u->cookie_server, cookie + COOKIE_CLIENT_LEN, u->cookie_server_len);
     return COOKIE_GOOD;
 }
 
 // Reads a reply to an attempt whose question waits, and says what it is worth. Over TCP nobody can
-// have forged it, and a wrong spelling or a missing cookie tells what the upstream cannot do.
-static enum reply_verdict reply_read(struct forward *f, const struct attempt *attempt,
-                                     const uint8_t *in, size_t len)
+// have forged it, nor where it bears our cookie: then another case tells what the upstream cannot
+// do.
+static enum reply_verdict reply_read(struct forward *f, uint64_t now_us,
+                                     const struct attempt *attempt, const uint8_t *in, size_t len)
 {
     static const struct name_case lower;
     const struct pending *pending = attempt->pending;
     const struct name_case *spelling = attempt->spelled ? &pending->spelling : &lower;
     enum reply_verdict verdict = reply_match(in, len, attempt->id, &pending->key, spelling);
-    struct upstream *u = &f->upstreams[attempt->upstream];
-    // Where there is no TCP to ask over, its word has to do.
-    if (verdict == REPLY_SPELLING && (attempt->tcp || !attempt->spelled || u->tcp_failures > 0)) {
-        u->spelling_lost |= attempt->spelled;
-        verdict = REPLY_GOOD;
-    }
-    if (verdict == REPLY_GOOD)
-        verdict = answer_take(&f->answer, in, len, &pending->key, f->config.limits);
-    return verdict;
+    if (verdict == REPLY_BARE)
+        return answer_take_bare(&f->answer, in, len);
+    if (verdict != REPLY_GOOD && verdict != REPLY_SPELLING)
+        return verdict;
+    if (answer_take(&f->answer, in, len, &pending->key, f->config.limits) == REPLY_GARBAGE)
+        return REPLY_GARBAGE;
+    if (verdict == REPLY_GOOD || !attempt->spelled)
+        return REPLY_GOOD;
+    if (!attempt->tcp && !is_proven(f, attempt))
+        return REPLY_SPELLING;
+    support_case_lost(&f->upstreams[attempt->upstream].support, now_us);
+    return REPLY_GOOD;
 }
 
 // What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
@@ -158,9 +179,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
             near_miss(f, now_us, pending);
         return true;
     }
-    if (verdict == REPLY_BARE)
-        return false;
-    enum cookie_verdict cookie = cookie_take(f, attempt);
+    enum cookie_verdict cookie = cookie_take(f, now_us, attempt);
     if (cookie == COOKIE_GOOD)
         return false;
     forward_count(f, COUNTER_replies_mismatched);
@@ -171,60 +190,65 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
     return true;
 }
 
-// This upstream has nothing more to say to this question: the next one is asked at once, and only
-// when there is none and nothing is under way has it failed, with what this one said (RFC 5625).
-static void upstream_is_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
-{
-    pending->rcode = f->answer.rcode;
-    pending->heard_rcode = true;
-    pending->sends[choice] = pending->tcp_sends[choice] = UPSTREAM_SENDS_MAX;
-    question_go_elsewhere(f, now_us, pending);
-}
+// Is the question on its way to this upstream so already: over TCP, without EDNS or a cookie? What
+// was sent twice comes back twice, and the second time there is nothing more to do.
+struct way {
+    bool tcp, plain, no_cookie;
+};
 
-// Is the question on its way to this upstream so already: over TCP, without EDNS? What was sent
-// twice comes back twice, and the second time there is nothing more to do.
-static bool is_under_way(const struct pending *pending, int choice, bool stream, bool plain)
+static bool is_under_way(const struct pending *pending, int choice, struct way way)
 {
     const struct attempt *a = pending->attempts;
-    while (a && (a->choice != choice || (stream && !a->tcp) || (plain && !a->plain)))
+    while (a && (a->choice != choice || (way.tcp && !a->tcp) || (way.plain && !a->plain) ||
+                 (way.no_cookie && a->cookied)))
         a = a->next;
     return a != NULL;
 }
 
-// Asks the same upstream again, over TCP where `stream` is set; the next one if it cannot be.
-static void ask_again(struct forward *f, uint64_t now_us, struct pending *pending, int choice,
-                      bool stream)
+// Asks the same upstream again, over TCP where `tcp` is set; the next one if it cannot be. Whoever
+// is out has had a last chance in lower case at most, which goes where nobody can forge.
+static void ask_again(struct forward *f, uint64_t now_us, struct pending *pending,
+                      const struct attempt *asked, bool tcp)
 {
     bool sent = false;
-    if (stream)
+    int choice = asked->choice;
+    bool out = pending_has(pending->out, choice);
+    tcp |= out;
+    if (out && asked->spelled)
+        sent = false;
+    else if (tcp)
         sent = attempt_ask_stream(f, now_us, pending, choice);
     else if (pending->sends[choice] < UPSTREAM_SENDS_MAX)
         sent = attempt_ask(f, now_us, pending, choice);
     const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
     if (sent)
-        question_wait_until(f, pending,
-                            now_us + (stream ? QUESTION_STREAM_US : upstream_early_us(u)));
+        question_wait_until(f, pending, now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
     else
-        upstream_is_out(f, now_us, pending, choice);
-}
-
-// Does the reply say that it did not understand EDNS (RFC 6891 6.1.3 and 7)?
-static bool is_edns_trouble(const struct answer *answer, enum reply_verdict verdict)
-{
-    return verdict == REPLY_BARE || answer->rcode_heard == RCODE_FORMERR ||
-           answer->rcode_heard == RCODE_NOTIMP || answer->rcode_heard == RCODE_BADVERS;
+        question_upstream_out(f, now_us, pending, choice);
 }
 
 // What to do with a reply that is what it seems to be.
-enum word { WORD_ANSWER, WORD_FAILURE, WORD_TRUNCATED, WORD_PLAIN, WORD_COOKIE };
+enum word {
+    WORD_ANSWER,
+    WORD_FAILURE,
+    WORD_TRUNCATED,
+    WORD_PLAIN,     // it does not understand EDNS (RFC 6891 6.1.3 and 7)
+    WORD_NO_COOKIE, // or perhaps the cookie in it
+    WORD_COOKIE,    // it wants the one that it has given now
+};
 
-static enum word word_of(const struct answer *answer, enum reply_verdict verdict, bool plain)
+static enum word word_of(const struct answer *answer, enum reply_verdict verdict,
+                         const struct attempt *asked)
 {
-    if (!plain && is_edns_trouble(answer, verdict))
+    uint16_t rcode = answer->rcode_heard;
+    if (rcode == RCODE_FORMERR && asked->cookied)
+        return WORD_NO_COOKIE;
+    if (!asked->plain &&
+        (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP || rcode == RCODE_BADVERS))
         return WORD_PLAIN;
     if (verdict == REPLY_BARE)
         return WORD_FAILURE;
-    if (answer->rcode_heard == RCODE_BADCOOKIE)
+    if (rcode == RCODE_BADCOOKIE)
         return WORD_COOKIE;
     if (answer->truncated)
         return WORD_TRUNCATED;
@@ -234,8 +258,8 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
 // The question has its answer from one upstream: those that failed it should have known it.
 static void failures_note(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
-    for (size_t i = 0; i < pending->zone->upstream_count; i++) {
-        if (pending->failed >> i & 1)
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending_has(pending->failed, i))
             upstream_failed(&f->upstreams[pending->zone->upstreams[i]], now_us);
     }
 }
@@ -253,53 +277,106 @@ static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pend
     return better >= 0;
 }
 
+// An answer tells what its upstream supports, by how it was asked for and what failed before.
+static void support_learn(struct forward *f, uint64_t now_us, const struct pending *pending,
+                          const struct attempt *asked)
+{
+    struct support *support = &f->upstreams[asked->upstream].support;
+    bool bare = !pending_has(pending->objected, asked->choice);
+    if (asked->plain && pending_has(pending->plain, asked->choice))
+        support_edns_failed(support, now_us, bare);
+    else if (!asked->plain && !asked->cookied && pending_has(pending->no_cookie, asked->choice))
+        support_cookies_failed(support, now_us, bare);
+    if (asked->spelled && question_is_mixed_case(pending))
+        support_case_kept(support, now_us);
+    else if (!asked->spelled && pending_has(pending->no_case, asked->choice))
+        support_case_failed(support, now_us);
+}
+
+static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+                         const struct attempt *asked)
+{
+    support_learn(f, now_us, pending, asked);
+    upstream_answered(&f->upstreams[asked->upstream]);
+    failures_note(f, now_us, pending);
+    pending->rcode = f->answer.rcode;
+    question_finish(f, now_us, pending, PENDING_ANSWERED);
+}
+
+// The upstream cannot or does not want to answer. What it says is what the client is told where
+// nobody can (RFC 5625), but for what speaks of our query and not of the client's, and for a header
+// alone, which may speak of anything.
+static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+                          const struct attempt *asked, enum reply_verdict verdict)
+{
+    uint16_t rcode = f->answer.rcode_heard;
+    int choice = asked->choice;
+    if (!asked->spelled && pending_has(pending->no_case, choice))
+        support_case_cleared(&f->upstreams[asked->upstream].support, now_us);
+    if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP) {
+        pending->rcode = f->answer.rcode;
+        pending->heard_rcode = true;
+    }
+    pending->failed |= (uint16_t)(1u << choice);
+    pending->no_case |= (uint16_t)((unsigned)!asked->spelled << choice);
+    question_upstream_out(f, now_us, pending, choice);
+}
+
+// The query was not understood as it was: it goes out again without what may be the reason.
+static void objection_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+                            const struct attempt *asked, enum reply_verdict verdict, enum word word)
+{
+    int choice = asked->choice;
+    uint16_t bit = (uint16_t)(1u << choice);
+    struct way way = {asked->tcp, word == WORD_PLAIN, word == WORD_NO_COOKIE};
+    if (way.plain)
+        pending->plain |= bit;
+    else
+        pending->no_cookie |= bit;
+    if (asked->tcp || verdict != REPLY_BARE)
+        pending->objected |= bit;
+    // It may have gone out three times before the first of these replies came.
+    way.tcp |= pending->sends[choice] >= UPSTREAM_SENDS_MAX;
+    if (!is_under_way(pending, choice, way))
+        ask_again(f, now_us, pending, asked, way.tcp);
+}
+
 static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attempt,
                        enum reply_verdict verdict)
 {
     static const enum counter counters[] = {
         [WORD_ANSWER] = COUNTER_replies_accepted,     [WORD_FAILURE] = COUNTER_replies_failed,
         [WORD_TRUNCATED] = COUNTER_replies_truncated, [WORD_PLAIN] = COUNTER_replies_edns,
-        [WORD_COOKIE] = COUNTER_replies_edns,
+        [WORD_NO_COOKIE] = COUNTER_replies_edns,      [WORD_COOKIE] = COUNTER_replies_edns,
     };
     struct pending *pending = attempt->pending;
-    struct upstream *u = &f->upstreams[attempt->upstream];
-    int choice = attempt->choice;
-    bool plain = attempt->plain, tcp = attempt->tcp;
+    const struct attempt asked = *attempt;
+    int choice = asked.choice;
+    enum word word = word_of(&f->answer, verdict, &asked);
     attempt_answered(f, now_us, attempt);
-    if (verdict == REPLY_BARE)
-        f->answer.rcode = (uint8_t)(f->answer.rcode_heard = RCODE_FORMERR);
-    enum word word = word_of(&f->answer, verdict, plain);
+    if (f->answer.edns)
+        support_edns_heard(&f->upstreams[asked.upstream].support);
     forward_count(f, counters[word]);
     if (passed_over(f, now_us, pending, choice, word))
         return;
     switch (word) {
     case WORD_ANSWER:
-        if (plain && pending->plain >> choice & 1)
-            u->plain_until_us = now_us + PLAIN_FOR_US;
-        upstream_answered(u);
-        failures_note(f, now_us, pending);
-        pending->rcode = f->answer.rcode;
-        question_finish(f, now_us, pending, PENDING_ANSWERED);
+        answer_heard(f, now_us, pending, &asked);
         break;
     case WORD_FAILURE:
-        pending->failed |= (uint16_t)(1u << choice);
-        upstream_is_out(f, now_us, pending, choice);
+        failure_heard(f, now_us, pending, &asked, verdict);
         break;
     case WORD_TRUNCATED:
-        f->answer.rcode = RCODE_SERVFAIL; // where it cannot be had whole
-        if (!is_under_way(pending, choice, true, false))
-            ask_again(f, now_us, pending, choice, true);
+        if (!is_under_way(pending, choice, (struct way){.tcp = true}))
+            ask_again(f, now_us, pending, &asked, true);
         break;
     case WORD_PLAIN:
-        pending->plain |= (uint16_t)(1u << choice);
-        // It may have gone out three times before the first of these replies came.
-        tcp |= pending->sends[choice] >= UPSTREAM_SENDS_MAX;
-        if (!is_under_way(pending, choice, tcp, true))
-            ask_again(f, now_us, pending, choice, tcp);
+    case WORD_NO_COOKIE:
+        objection_heard(f, now_us, pending, &asked, verdict, word);
         break;
     case WORD_COOKIE:
-        if (!is_under_way(pending, choice, tcp, false))
-            ask_again(f, now_us, pending, choice, tcp || pending->sends[choice] > 1);
+        if (!is_under_way(pending, choice, (struct way){.tcp = asked.tcp}))
+            ask_again(f, now_us, pending, &asked, asked.tcp || pending->sends[choice] > 1);
         break;
     }
 }
@@ -311,7 +388,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
     uint32_t revivals = f->revivals;
     uint16_t upstream = attempt->upstream;
     if (attempt->pending) {
-        enum reply_verdict verdict = reply_read(f, attempt, in, len);
+        enum reply_verdict verdict = reply_read(f, now_us, attempt, in, len);
         if (!reply_refused(f, now_us, attempt, verdict))
             reply_take(f, now_us, attempt, verdict);
     } else {

@@ -3,6 +3,7 @@
 #include "core/forward/latency.h"
 #include "core/forward/plan.h"
 #include "core/forward/rng.h"
+#include "core/forward/support.h"
 
 // What one worker knows of an upstream, learned from real traffic alone: how long it takes, how
 // much gets lost, whether it is alive, and what it cannot do. And the choice that follows from it.
@@ -35,19 +36,25 @@ struct upstream {
     uint64_t silent_since_us; // when the first of the overdue was sent
     uint64_t trial_us;        // when the next trial may be
 
-    // What it cannot do.
-    uint64_t plain_until_us; // no EDNS
-    bool spelling_lost;      // it does not give names back as they were spelled (0x20)
-    uint8_t tcp_failures;    // connections in a row that could not be had
-    uint64_t tcp_retry_us;   // when the next one may be tried
-    uint32_t tcp_allowance;  // questions that it answers on one before it closes it; 0: any number
+    struct support support;
+    uint8_t tcp_failures;   // connections in a row that could not be had
+    uint64_t tcp_retry_us;  // when the next one may be tried
+    uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
     uint64_t tcp_allowance_until_us;
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
     uint8_t cookie_server_len; // 0: none yet; else 8 .. 32
     uint8_t cookie_server[32];
+    uint64_t cookie_us; // when it last gave one
 };
+
+// The length of the server's part of its cookie; 0: there is none that still counts. Whoever has
+// given one gives it every time (RFC 7873 5.3), until it was not heard for an hour.
+static inline uint8_t upstream_cookie_len(const struct upstream *upstream, uint64_t now_us)
+{
+    return now_us - upstream->cookie_us < SUPPORT_LEARNED_US ? upstream->cookie_server_len : 0;
+}
 
 void upstream_init(struct upstream *upstream, struct rng *rng, uint64_t now_us);
 

@@ -167,42 +167,92 @@ class Tcp(Case):
 
 
 class Edns(Case):
-    def plain_after(self, refuse):
-        """An upstream that does not take EDNS is asked without, and from then on at once."""
+    def plain_after(self, refuse, wanted, names=3):
+        """An upstream that does not take EDNS is asked without, and from then on at once. `wanted`
+        has a letter for each query: with a Cookie, with Edns alone, Plain."""
         def script(asked):
             asked.send(asked.reply() if asked.plain else refuse(asked))
         upstream = self.upstream(script)
         ouzel = self.ouzel(upstream)
-        for number in range(3):
+        for number in range(names):
             reply = ask(ouzel.server, f'n{number}.example', use_edns=0)
             self.assertEqual(rdata_texts(reply), ['192.0.2.1'])
             self.assertEqual(reply.edns, 0, 'ours is with the client alone')
-        self.assertEqual([asked.plain for asked in upstream.asked], [False, True, True, True])
+        self.assertEqual(''.join(edns_letter(asked) for asked in upstream.asked), wanted)
 
     def test_formerr(self):
-        self.plain_after(lambda asked: asked.reply(rcode=1))
+        self.plain_after(lambda asked: asked.reply(rcode=1), 'CEPPP')
 
     def test_notimp(self):
-        self.plain_after(lambda asked: asked.reply(rcode=4))
+        self.plain_after(lambda asked: asked.reply(rcode=4), 'CPPP')
 
     def test_formerr_without_a_question(self):
-        self.plain_after(lambda asked: struct.pack('>HHHHHH', asked.ident, 0x8181, 0, 0, 0, 0))
+        """Which anybody may have sent, and so proves nothing by itself."""
+        self.plain_after(lambda asked: header_only(asked, 1), 'CEPCEPCEPPP', names=5)
 
     def test_badvers(self):
         def badvers(asked):
             data = bytearray(asked.reply([]))
             data[10:12] = b'\0\1'
             return bytes(data) + b'\0\0\x29\x04\xd0\1\0\0\0\0\0'
-        self.plain_after(badvers)
+        self.plain_after(badvers, 'CPPP')
+
+    def test_formerr_to_a_cookie(self):
+        """EDNS goes on without it."""
+        upstream = self.upstream(lambda asked: asked.send(
+            asked.reply(rcode=1 if edns_letter(asked) == 'C' else 0)))
+        ouzel = self.ouzel(upstream)
+        for number in range(3):
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example')), ['192.0.2.1'])
+        self.assertEqual(''.join(edns_letter(asked) for asked in upstream.asked), 'CEEE')
 
     def test_formerr_of_the_question_itself(self):
-        """Said without EDNS as well: then it is the answer, and EDNS goes on."""
+        """Said without EDNS as well: the client's query was fine, and EDNS goes on."""
         upstream = self.upstream(lambda asked: asked.send(
             asked.reply(rcode=1 if asked.name.startswith('bad') else 0)))
         ouzel = self.ouzel(upstream)
-        self.assert_status(ask(ouzel.server, 'bad.example'), 'FORMERR')
+        reply = ask(ouzel.server, 'bad.example', use_edns=0)
+        self.assert_status(reply, 'SERVFAIL')
+        self.assertEqual(harness.ede_codes(reply), [22])
         ask(ouzel.server, 'good.example')
-        self.assertEqual([asked.plain for asked in upstream.asked], [False, True, False])
+        self.assertEqual(''.join(edns_letter(asked) for asked in upstream.asked), 'CEPC')
+
+
+def header_only(asked, rcode):
+    return struct.pack('>HHHHHH', asked.ident, 0x8180 | rcode, 0, 0, 0, 0)
+
+
+def edns_letter(asked):
+    if asked.plain:
+        return 'P'
+    return 'E' if cookie_of(asked) is None else 'C'
+
+
+class HeaderOnly(Case):
+    def test_next_upstream_at_once(self):
+        for rcode in (1, 2, 3, 4, 5):
+            with self.subTest(rcode=rcode):
+                sick = self.upstream(lambda asked, rcode=rcode: asked.send(
+                    header_only(asked, rcode)))
+                good = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.7'])))
+                ouzel = self.ouzel(settings={'forward': [
+                    {'zone': '.', 'to': [str(sick), str(good)], 'strategy': 'ordered'}]})
+                start = time.monotonic()
+                self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example')), ['192.0.2.7'])
+                self.assertLess(time.monotonic() - start, 1.0 * harness.PATIENCE)
+
+    def test_no_other_upstream(self):
+        """The client hears of it at once, and never that the name does not exist."""
+        for rcode in (1, 2, 3, 4, 5):
+            with self.subTest(rcode=rcode):
+                sick = self.upstream(lambda asked, rcode=rcode: asked.send(
+                    header_only(asked, rcode)))
+                ouzel = self.ouzel(sick)
+                start = time.monotonic()
+                reply = ask(ouzel.server, 'a.example', use_edns=0)
+                self.assert_status(reply, 'SERVFAIL')
+                self.assertEqual(harness.ede_codes(reply), [22])
+                self.assertLess(time.monotonic() - start, 1.0 * harness.PATIENCE)
 
 
 def cookie_of(asked):
@@ -311,12 +361,48 @@ class Spelling(Case):
             self.assertEqual(spelled(asked), spelled(asked).lower())
 
     def test_upstream_that_loses_it_and_has_no_tcp(self):
+        """What anybody may have sent is not believed, however often; and mixed case stays."""
         upstream = self.upstream(lambda asked: asked.send(
             asked.reply(question=asked.question[:-4].lower() + asked.question[-4:])))
         ouzel = self.ouzel(upstream)
         for number in range(4):
+            self.assert_status(ask(ouzel.server, f'n{number}{self.NAME}', timeout=6), 'SERVFAIL')
+        for asked in upstream.asked:
+            self.assertNotEqual(spelled(asked), spelled(asked).lower())
+
+    def test_upstream_that_loses_it_and_has_cookies(self):
+        """With our cookie the reply is its own."""
+        upstream = self.upstream(lambda asked: asked.send(with_cookie(
+            asked.reply(question=asked.question[:-4].lower() + asked.question[-4:]),
+            cookie_of(asked)[:8] + Cookies.SERVER)))
+        ouzel = self.ouzel(upstream)
+        for number in range(4):
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}{self.NAME}')),
+                             ['192.0.2.1'])
+        self.assertEqual(len(upstream.asked), 4)
+
+    def fails_in_mixed_case(self, fail):
+        def script(asked):
+            if spelled(asked) == spelled(asked).lower():
+                asked.send(asked.reply())
+            else:
+                fail(asked)
+        upstream = self.upstream(script, tcp=True)
+        ouzel = self.ouzel(upstream)
+        for number in range(4):
             self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}{self.NAME}', timeout=6)),
                              ['192.0.2.1'])
+        self.assertEqual(sum(asked.tcp for asked in upstream.asked), 2, 'then it is known')
+        self.assertEqual(spelled(upstream.asked[-1]), spelled(upstream.asked[-1]).lower())
+
+    def test_upstream_that_refuses_mixed_case(self):
+        self.fails_in_mixed_case(lambda asked: asked.send(asked.reply(rcode=5)))
+
+    def test_upstream_that_fails_in_mixed_case(self):
+        self.fails_in_mixed_case(lambda asked: asked.send(asked.reply(rcode=2)))
+
+    def test_upstream_that_ignores_mixed_case(self):
+        self.fails_in_mixed_case(lambda asked: None)
 
     def test_switched_off(self):
         upstream = self.upstream()

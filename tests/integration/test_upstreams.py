@@ -121,11 +121,12 @@ class Forgery(Case):
     BAD = ['203.0.113.66']
 
     def forged(self, forge):
-        """`forge` sends wrong replies first; the right one follows 0.1 s later."""
+        """`forge` sends wrong datagrams first; the right one follows 0.1 s later, or over TCP."""
         def script(asked):
-            forge(asked)
+            if not asked.tcp:
+                forge(asked)
             asked.send(asked.reply(['192.0.2.1']), delay=0.1)
-        upstream = self.upstream(script)
+        upstream = self.upstream(script, tcp=True)
         ouzel = self.ouzel(upstream)
         for number in range(5):
             reply = ask(ouzel.server, f'n{number}.example', timeout=5)
@@ -183,6 +184,36 @@ class Forgery(Case):
         ouzel = self.forged(forge)
         self.assertGreaterEqual(
             ouzel.total('ouzel_upstream_replies_total', verdict='mismatched'), 15)
+
+    def test_guesses_and_no_tcp(self):
+        """Who guesses wins nothing where TCP cannot be had, not even with the right one at last."""
+        def script(asked):
+            for off in range(1, 6):
+                asked.send(asked.reply(self.BAD, ident=asked.ident ^ off))
+            asked.send(asked.reply(self.BAD))
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        reply = ask(ouzel.server, 'a.example', timeout=5, use_edns=0)
+        self.assert_status(reply, 'SERVFAIL')
+        self.assertEqual(harness.ede_codes(reply), [22])
+        self.assert_balance(ouzel)
+
+    def test_near_misses_switch_nothing_off(self):
+        """While TCP fails, guesses at some questions make no wrong datagram good for others."""
+        def script(asked):
+            if asked.name.startswith('guessed'):
+                for off in range(1, 6):
+                    asked.send(asked.reply(self.BAD, ident=asked.ident ^ off))
+            else:
+                asked.send(asked.reply(self.BAD, question=asked.question[:-4].lower() +
+                                       asked.question[-4:]))
+        upstream = self.upstream(script)
+        ouzel = self.ouzel(upstream)
+        for number in range(5):
+            self.assert_status(ask(ouzel.server, f'guessed{number}.example'), 'SERVFAIL')
+        for number in range(10):
+            self.assert_status(ask(ouzel.server, f'victim{number}.with.some.letters.example'),
+                               'SERVFAIL')
 
     def test_garbage(self):
         def forge(asked):

@@ -444,7 +444,9 @@ static const char *cookie_check(struct sim *sim, unsigned worker, int server, co
     unsigned cookie_len = len ? len - 4 : 0;
     bool cookie = len >= 12 && option[1] == 10 && option[3] == cookie_len &&
                   (cookie_len == 8 || (cookie_len >= 16 && cookie_len <= 40));
-    if (cookie != sim->settings.upstream_cookies || cookie != (len > 0))
+    bool objected = sim_counted(node, COUNTER_replies_edns) > 0;
+    if (cookie != (len > 0) || (cookie && !sim->settings.upstream_cookies) ||
+        (!cookie && sim->settings.upstream_cookies && !objected))
         return "its cookie is missing, wrong, or not wanted";
     for (unsigned i = 0; cookie && i < sim->scenario.servers; i++) {
         struct heard *heard = &node->heard[i];
@@ -454,7 +456,7 @@ static const char *cookie_check(struct sim *sim, unsigned worker, int server, co
     }
     if (cookie)
         memcpy(node->heard[server].cookie, option + 4, 8);
-    node->heard[server].has_cookie = cookie;
+    node->heard[server].has_cookie |= cookie;
     return NULL;
 }
 
@@ -487,8 +489,17 @@ static const char *query_check(struct sim *sim, unsigned worker, int server, str
     return cookie_check(sim, worker, server, m->bytes + opt.data_at, opt.data_len);
 }
 
+// A server that has failed is asked again in lower case, once but for what it says to that.
+static bool lowered(const struct sim *sim, const struct asking *asking, const struct strict *m,
+                    int server, bool tcp)
+{
+    const struct strict_name *name = &question_qname(sim, asking->question)->name;
+    const struct heard *heard = &sim->nodes[asking->worker].heard[server];
+    return memcmp(name->bytes, m->question.bytes, name->len) == 0 && (tcp || heard->has_cookie);
+}
+
 static const char *send_check(const struct sim *sim, unsigned worker, struct asking *asking,
-                              const struct outgoing *out, bool tcp)
+                              const struct outgoing *out, const struct strict *m, bool tcp)
 {
     const struct node *node = &sim->nodes[worker];
     const struct qname *qname = question_qname(sim, asking->question);
@@ -502,7 +513,7 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
         return "its port leads elsewhere";
     if (asking->end != ASKING_OPEN || asking->worker != worker)
         return "it has ended, or another worker is its home";
-    if (asking->failed >> server & 1)
+    if (asking->failed >> server & 1 && !lowered(sim, asking, m, server, tcp))
         return "that server has refused or failed already";
     uint8_t *sends = tcp ? asking->tcp_sends : asking->sends;
     if (++sends[server] > SENDS_PER_SERVER_MAX)
@@ -596,7 +607,7 @@ void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
     if (!why)
         why = query_check(sim, worker, server, &m, asking->question, plain);
     if (!why)
-        why = send_check(sim, worker, asking, out, tcp);
+        why = send_check(sim, worker, asking, out, &m, tcp);
     if (why) {
         sim_fail(sim, "worker %u sends %s to an upstream: %s", worker,
                  sim_question_text(sim, asking->question), why);

@@ -328,6 +328,8 @@ static const char *failed_judge(struct sim *sim, const struct asked *asked, cons
         return "it is the failure of a probe, which a client should not have waited for";
     if (j->rcode != (asking->heard_rcode ? asking->rcode : RCODE_SERVFAIL))
         return "the rcode is not what the upstream said, or not SERVFAIL";
+    if (j->rcode == RCODE_FORMERR || j->rcode == RCODE_NOTIMP)
+        return "what speaks of our query is said of the client's";
     if (asking->heard_rcode && !asking->failed && !asking->complained)
         return "no upstream has said so";
     bool right = asking->heard_rcode ? j->ede == EDE_NONE

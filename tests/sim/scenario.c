@@ -166,6 +166,15 @@ static void traits_draw(struct server *server, struct dice *d)
     server->slips = dice_chance(d, 500);
 }
 
+// Of a dice of their own, as are all that were added later, so that seeds stay what they were.
+static void habits_draw(struct server *server, struct dice d)
+{
+    if (dice_chance(&d, 150))
+        server->mixed = (uint8_t)dice_below(&d, server->steady ? MIXED_IGNORED : MIXED_COUNT);
+    server->bare = dice_chance(&d, 150);
+    server->formerr_cookie = dice_chance(&d, 100);
+}
+
 static void servers_draw(struct sim *sim)
 {
     struct dice *d = &sim->dice;
@@ -184,6 +193,7 @@ static void servers_draw(struct sim *sim)
             server->address.scope = dice_chance(d, 200) ? 3 : 0;
         }
         traits_draw(server, d);
+        habits_draw(server, dice_for(sim->seed, 0x4ab17000u + i));
         server_mode_change(sim, i, false);
     }
 }

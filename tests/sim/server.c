@@ -206,9 +206,10 @@ static uint16_t complaint(struct sim *sim, const struct event *asked,
 {
     const struct server *server = &sim->servers[asked->server];
     bool tcp = asked->kind == EVENT_TCP_ASKED;
+    manner->bare = server->bare;
     if (!query->edns)
         return 0;
-    manner->bare = server->edns == EDNS_FORMERR_BARE || server->edns == EDNS_NOTIMP_BARE;
+    manner->bare |= server->edns == EDNS_FORMERR_BARE || server->edns == EDNS_NOTIMP_BARE;
     switch (server->edns) {
     case EDNS_FORMERR:
     case EDNS_FORMERR_BARE:
@@ -221,6 +222,8 @@ static uint16_t complaint(struct sim *sim, const struct event *asked,
     default:
         break;
     }
+    if (server->formerr_cookie && query->cookie_len > 0)
+        return RCODE_FORMERR;
     bool demands = server->cookies == COOKIES_DEMANDED && query->cookie_len > 0 && !tcp &&
                    !cookie_right(sim, asked->server, query);
     return demands || server->cookies == COOKIES_HOPELESS ? RCODE_BADCOOKIE : 0;
@@ -310,6 +313,18 @@ static void unreachable_send(struct sim *sim, const struct event *asked)
     link_carry(sim, &sim->servers[asked->server].back, &event, 0);
 }
 
+// What it does with a name in mixed case, or with all others.
+static enum server_mode mode_of_case(const struct server *server, const struct strict *query,
+                                     enum server_mode mode)
+{
+    static const enum server_mode modes[MIXED_COUNT] = {MODE_GOOD, MODE_REFUSED, MODE_SERVFAIL,
+                                                        MODE_DEAD};
+    struct strict_name lower = query->question;
+    strict_lower(lower.bytes, lower.bytes, lower.len);
+    bool mixed = memcmp(lower.bytes, query->question.bytes, lower.len) != 0;
+    return mixed && server->mixed != MIXED_TAKEN ? modes[server->mixed] : mode;
+}
+
 static void mode_do(struct sim *sim, const struct event *asked, const struct upstream_asked *query,
                     enum server_mode mode)
 {
@@ -355,6 +370,8 @@ void server_asked(struct sim *sim, const struct event *asked)
         mode = MODE_DEAD;
     if (mode == MODE_MIXED)
         mode = dice_below(&sim->dice, MODE_MIXED);
+    if (mode != MODE_DEAD && mode != MODE_CLOSED)
+        mode = mode_of_case(server, &query.message, mode);
     sim_trace(sim, "server %u is asked for %s%s and %s", asked->server,
               sim_question_text(sim, asked->number),
               asked->kind == EVENT_TCP_ASKED ? " over TCP" : "", mode_texts[mode]);

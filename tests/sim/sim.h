@@ -123,6 +123,9 @@ enum server_edns {
     EDNS_COUNT
 };
 
+// What a server makes of a name in mixed case.
+enum server_mixed { MIXED_TAKEN, MIXED_REFUSED, MIXED_SERVFAIL, MIXED_IGNORED, MIXED_COUNT };
+
 enum server_spelling { SPELLING_KEPT, SPELLING_LOWERED, SPELLING_SHOUTED, SPELLING_COUNT };
 
 enum server_cookies {
@@ -162,6 +165,9 @@ struct server {
     uint8_t spelling;                   // enum server_spelling
     uint8_t cookies;                    // enum server_cookies
     uint8_t tcp;                        // enum server_tcp
+    uint8_t mixed;                      // enum server_mixed
+    bool bare;                          // its errors are a header alone
+    bool formerr_cookie;                // says FORMERR to a cookie
     bool oversized;                     // does not look how long a datagram the other side takes
     bool unordered;                     // replies over TCP in any order
     bool slips;                         // above its rate it says TC instead of nothing

@@ -76,24 +76,20 @@ struct strict_name forged_name(struct dice *d, const struct strict_name *name)
 }
 
 // Is the spelling of this name held against a reply, or the lack of a cookie?
-static bool spelling_counts(const struct sim *sim, unsigned worker, const struct attempt *attempt,
-                            const struct strict *m)
+static bool spelling_counts(const struct attempt *attempt, const struct strict *m)
 {
-    const struct upstream *u = &sim->nodes[worker].forward->upstreams[attempt->upstream];
     const struct pending *pending = attempt->pending;
     uint8_t name[STRICT_NAME_MAX];
     strict_lower(name, m->question.bytes, m->question.len);
     if (attempt->spelled)
         name_case_apply(&pending->spelling, name, m->question.len);
-    return attempt->spelled && u->tcp_failures == 0 &&
-           memcmp(name, m->question.bytes, m->question.len) != 0;
+    return attempt->spelled && memcmp(name, m->question.bytes, m->question.len) != 0;
 }
 
 static bool cookie_counts(const struct sim *sim, unsigned worker, const struct attempt *attempt)
 {
     const struct upstream *u = &sim->nodes[worker].forward->upstreams[attempt->upstream];
-    return sim->settings.upstream_cookies && u->cookie_server_len > 0 && u->tcp_failures == 0 &&
-           !attempt->plain;
+    return attempt->cookied && upstream_cookie_len(u, sim->now_us) > 0;
 }
 
 bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
@@ -114,8 +110,7 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
     if (key_type(key) != m.type || key_name_len(key) != m.question.len ||
         memcmp(key_name(key), name, m.question.len) != 0)
         return false;
-    return tcp ||
-           (!spelling_counts(sim, worker, attempt, &m) && !cookie_counts(sim, worker, attempt));
+    return tcp || (!spelling_counts(attempt, &m) && !cookie_counts(sim, worker, attempt));
 }
 
 // A slot from which something was sent; NULL where the dice find none.

@@ -465,7 +465,8 @@ size_t truth_write(const struct truth *t, const struct sim *sim, uint32_t number
     unsigned counts[3] = {0, 0, opt + tsig};
     for (unsigned i = 0; i < t->count; i++)
         counts[t->records[i].section]++;
-    if (manner->bare && (t->rcode == RCODE_FORMERR || t->rcode == RCODE_NOTIMP))
+    if (manner->bare && t->rcode >= RCODE_FORMERR && t->rcode <= RCODE_REFUSED &&
+        t->rcode != RCODE_NXDOMAIN)
         return bare_write(&pen, t, query);
 
     put_header(&pen, t->rcode, t->truncated, query, counts);

@@ -50,8 +50,8 @@ static void test_new_one_is_unknown_and_has_a_cookie_of_its_own(void **state)
     upstream_init(&b, &rng, NOW_US);
     assert_int_equal(a.health, UPSTREAM_UNKNOWN);
     assert_int_equal(a.overdue + a.loss_pm + a.in_flight + a.cookie_server_len, 0);
-    assert_int_equal(a.plain_until_us + a.tcp_retry_us + a.trial_us, 0);
-    assert_false(a.gone || a.spelling_lost || upstream_is_trusted(&a));
+    assert_int_equal(a.support.no_edns_until_us + a.tcp_retry_us + a.trial_us, 0);
+    assert_false(a.gone || a.support.no_case_until_us > 0 || upstream_is_trusted(&a));
     assert_memory_not_equal(a.cookie, b.cookie, sizeof a.cookie);
 }
 
