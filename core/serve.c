@@ -356,7 +356,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
             waiter_fill(waiter, &item->client, &lookup->query, now_us);
         else
             drop(s, item, share_left ? COUNTER_drops_waiters_full : COUNTER_drops_client_share);
-        forward_adopt(pending, now_us);
+        forward_adopt(f, pending, now_us);
     } else if (!fresh) {
         probe(s, now_us, pending->zone);
     }

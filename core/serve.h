@@ -117,6 +117,9 @@ void serve_reply(struct serve *serve, uint64_t now_us, uint16_t port, const uint
 void serve_stream_reply(struct serve *serve, uint64_t now_us, uint16_t stream, const uint8_t *in,
                         size_t len);
 
+// The connection of slot `stream` is established.
+void serve_stream_connected(struct serve *serve, uint64_t now_us, uint16_t stream);
+
 // The connection of slot `stream` has ended, or could not be opened. The slot may come again. May
 // be called between two calls of serve_drain, as may the next two.
 void serve_stream_closed(struct serve *serve, uint64_t now_us, uint16_t stream);

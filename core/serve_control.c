@@ -52,8 +52,8 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
         const struct upstream *u = &s->forward.upstreams[i];
         upstreams[i] = (struct serve_upstream){
             .address = plan->upstreams[i],
-            .health = u->health,
-            .fails = upstream_fails(u),
+            .health = u->over_tcp ? UPSTREAM_ALIVE : u->health,
+            .fails = upstream_fails_all(u),
             .knows_edns = support_edns(&u->support, now_us),
             .keeps_spelling = support_case(&u->support, now_us),
             .knows_cookies = upstream_cookie_len(u, now_us) > 0,

@@ -3,6 +3,12 @@
 
 // What is to be done: sends to upstreams, and replies to clients that have waited.
 
+// A connection that was to be made is there.
+void serve_stream_connected(struct serve *s, uint64_t now_us, uint16_t stream)
+{
+    forward_stream_connected(&s->forward, now_us, stream);
+}
+
 // Writes the reply to a waiter; false: it gets none.
 static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *pending,
                         const struct waiter *waiter, struct outgoing *outgoing)

@@ -7,6 +7,8 @@ enum {
     ORPHAN_MIN_US = 200000, // an orphan is lost when so much has passed, or so many slow tails
     ORPHAN_MAX_US = 4000000,
     ORPHAN_TAILS = 4,
+    SHARE_MIN = 16, // attempts that any kind may have
+    CUTS_MAX = 2,   // connections that one question may end with
 };
 
 static void queue_remove(struct forward *f, struct attempt *attempt)
@@ -28,6 +30,14 @@ static void detach(struct forward *f, struct attempt *attempt)
         port_detach(&f->ports, attempt);
 }
 
+static void end(struct forward *f, struct attempt *attempt)
+{
+    detach(f, attempt);
+    forward_share(f, attempt->kind)->attempts--;
+    f->attempt_count--;
+    attempt_free(&f->pending, attempt);
+}
+
 void attempt_drop(struct forward *f, struct attempt *attempt)
 {
     if (attempt->queued)
@@ -35,25 +45,30 @@ void attempt_drop(struct forward *f, struct attempt *attempt)
     else if (attempt->sent_us != 0)
         upstream_forgotten(&f->upstreams[attempt->upstream]);
     wheel_stop(&f->wheel, &attempt->timer);
-    detach(f, attempt);
-    attempt_free(&f->pending, attempt);
+    end(f, attempt);
 }
 
 void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct upstream *upstream = &f->upstreams[attempt->upstream];
-    f->revivals += upstream->health == UPSTREAM_DEAD;
-    upstream_replied(upstream, attempt->sent_us, now_us, attempt->tcp);
+    bool there = upstream_is_there(upstream);
+    bool sample = attempt->tcp || kind_share_sample(forward_share(f, attempt->kind), now_us);
+    upstream_replied(upstream, attempt->kind, attempt->sent_us, now_us, attempt->tcp, sample);
+    f->revivals += !there && upstream_is_there(upstream);
     if (!attempt->tcp)
         histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
-    if (attempt->tcp)
+    if (attempt->tcp) {
+        struct stream *stream = &f->streams.streams[attempt->port];
+        if (attempt->sent_us > stream->answered_us)
+            stream->answered_us = attempt->sent_us;
+        kind_share_flows(forward_share(f, attempt->kind));
         upstream_tcp_worked(upstream);
-    detach(f, attempt);
-    attempt_free(&f->pending, attempt);
+    }
+    end(f, attempt);
 }
 
-void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt)
+void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, bool answered)
 {
     if (attempt->sent_us == 0) {
         attempt_drop(f, attempt);
@@ -62,33 +77,45 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt)
     uint64_t wait_us = ORPHAN_TAILS * (uint64_t)upstream_late_us(&f->upstreams[attempt->upstream]);
     wait_us = wait_us > ORPHAN_MIN_US ? wait_us : ORPHAN_MIN_US;
     wait_us = wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
+    attempt->needed = answered;
     attempt_orphan(&f->pending, attempt);
     attempt->timer.kind = TIMER_ORPHAN;
     wheel_start(&f->wheel, &attempt->timer, now_us + wait_us);
 }
 
-// Nobody answered this orphan. If its upstream answered what was sent later, it got lost, and the
-// send that made good for it was needed: the budget has it back. Otherwise it owes this one too,
-// which may be all that is ever asked of it, as a copy.
+// Nobody answered this orphan. If its upstream answered what was sent later, and somebody knew the
+// answer, it got lost, and the send that made good for it was needed: the budget has it back.
+// Otherwise it owes this one too, which may be all that is ever asked of it, as a copy.
 void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct upstream *upstream = &f->upstreams[attempt->upstream];
-    if (!attempt->tcp && upstream->reply_sent_us >= attempt->sent_us) {
-        upstream_lost(upstream);
+    struct kind_share *share = forward_share(f, attempt->kind);
+    if (!attempt->tcp && attempt->needed && upstream->reply_sent_us >= attempt->sent_us) {
+        upstream_lost(upstream, kind_share_sample(share, now_us));
         budget_give(&f->budget, BUDGET_SEND);
+        budget_give(&share->budget, BUDGET_SEND);
         forward_count(f, COUNTER_upstream_lost);
     } else {
-        if (!attempt->tcp && !attempt->overdue)
-            upstream_overdue(upstream, attempt->sent_us, now_us);
+        if (!attempt->tcp && !attempt->overdue && !attempt->refused)
+            upstream_overdue(upstream, attempt->kind, attempt->sent_us, now_us);
         upstream_forgotten(upstream);
     }
-    detach(f, attempt);
-    attempt_free(&f->pending, attempt);
+    end(f, attempt);
+}
+
+// Has this kind its share of attempts, where they run short?
+static bool has_share(struct forward *f, uint32_t kind)
+{
+    uint32_t share = f->attempt_max / 4 > SHARE_MIN ? f->attempt_max / 4 : SHARE_MIN;
+    return f->attempt_count < f->attempt_max / 2 || kind == KIND_PROBE ||
+           forward_share(f, kind)->attempts < share;
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
 static struct attempt *attempt_take(struct forward *f, struct pending *pending, int choice)
 {
+    if (!has_share(f, pending->kind))
+        return NULL;
     struct attempt *attempt = attempt_add(&f->pending, pending);
     if (!attempt && f->pending.oldest_orphan) {
         attempt_drop(f, f->pending.oldest_orphan);
@@ -96,7 +123,10 @@ static struct attempt *attempt_take(struct forward *f, struct pending *pending, 
     }
     if (!attempt)
         return NULL;
+    attempt->kind = pending->kind;
     attempt->choice = (uint8_t)choice;
+    forward_share(f, pending->kind)->attempts++;
+    f->attempt_count++;
     attempt->upstream = pending->zone->upstreams[choice];
     return attempt;
 }
@@ -127,7 +157,7 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, in
     struct attempt *attempt = attempt_take(f, pending, choice);
     uint16_t upstream = pending->zone->upstreams[choice];
     if (attempt && port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
-        attempt_free(&f->pending, attempt);
+        end(f, attempt);
         attempt = NULL;
     }
     if (!attempt) {
@@ -153,15 +183,22 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
     uint16_t upstream = pending->zone->upstreams[choice];
     const struct upstream *u = &f->upstreams[upstream];
     if (pending->tcp_sends[choice] >= UPSTREAM_SENDS_MAX || now_us < u->tcp_retry_us ||
-        is_held(pending, choice))
+        is_held(pending, choice) || pending->cuts[choice] >= CUTS_MAX)
         return false;
     struct attempt *attempt = attempt_take(f, pending, choice);
     if (!attempt)
         return false;
     attempt->tcp = true;
-    if (stream_attach(&f->streams, &f->rng, attempt, upstream, upstream_tcp_allowance(u, now_us),
-                      now_us) == STREAM_NONE) {
-        attempt_free(&f->pending, attempt);
+    uint64_t late_us = upstream_late_us(u);
+    struct stream_wish wish = {
+        .upstream = upstream,
+        .apart = kind_share_stalls(forward_share(f, pending->kind), now_us),
+        .allowance = upstream_tcp_allowance(u, now_us),
+        .stale_us = late_us > STREAM_STALE_US ? late_us : STREAM_STALE_US,
+        .now_us = now_us,
+    };
+    if (stream_attach(&f->streams, &f->rng, attempt, &wish) == STREAM_NONE) {
+        end(f, attempt);
         forward_count(f, COUNTER_streams_exhausted);
         return false;
     }
@@ -216,7 +253,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     queue_remove(f, attempt);
     attempt->next_to_send = NULL;
     attempt->sent_us = now_us;
-    upstream_sent(&f->upstreams[attempt->upstream]);
+    upstream_sent(&f->upstreams[attempt->upstream], attempt->tcp, now_us);
     // Counted here and not when it was queued: its port may be refused, and then it never leaves.
     forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
     if (attempt->pending->sent)

@@ -25,8 +25,9 @@ void attempt_drop(struct forward *f, struct attempt *attempt);
 // Ends an attempt whose reply has come.
 void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt);
 
-// Its question is over, but its reply may still come: it becomes an orphan, if it was sent.
-void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt);
+// Its question is over, answered or not, but its reply may still come: it becomes an orphan, if it
+// was sent.
+void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, bool answered);
 
 // The time of an orphan is over.
 void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt);

@@ -9,10 +9,8 @@
 // its timer running.
 
 enum {
-    OPENS_MAX = 8,             // source ports tried for one attempt
-    STREAM_STUCK_US = 4000000, // without a word, after which a connection is given up
-    STREAM_CUT_US = 1000000,   // since its last reply, after which its end tells of no limit
-    BUDGET_SENDS_MAX = 64,     // beyond one for each question
+    OPENS_MAX = 8,         // source ports tried for one attempt
+    BUDGET_SENDS_MAX = 64, // beyond one for each question
     BUDGET_SENDS_AT_START = 48,
     TRIALS_MAX = 16, // beside other sends, beyond a twentieth of the questions
 };
@@ -41,6 +39,12 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->ended_end = &f->ended;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     budget_init(&f->trial_budget, TRIALS_MAX, TRIALS_MAX);
+    rng_bytes(&f->rng, (uint8_t *)&f->kind_secret, sizeof f->kind_secret);
+    for (size_t i = 0; i < KIND_SHARES; i++)
+        kind_share_init(&f->shares[i]);
+    f->attempt_max = pending_attempts(config->pending_max);
+    if (f->attempt_max > (uint32_t)config->ports_max * PORT_USES)
+        f->attempt_max = (uint32_t)config->ports_max * PORT_USES;
     f->answer.value = f->answer_value;
     f->ports_timer.kind = TIMER_PORTS;
     f->streams_timer.kind = TIMER_STREAMS;
@@ -66,95 +70,37 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
     forward_settings_take(&f->config, settings);
 }
 
-// Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
-// end here. Says how many had been sent.
-static struct attempt *attempts_take(struct forward *f, struct stream *stream, unsigned *sent)
+// An attempt at this port of which the network has not said yet that nobody is there; NULL: none.
+static struct attempt *reachable_find(const struct port *port)
 {
-    struct attempt *list = NULL, *next;
-    *sent = 0;
-    for (struct attempt *attempt = stream->attempts; attempt; attempt = next) {
-        next = attempt->next_at_port;
-        attempt->port = STREAM_NONE;
-        *sent += attempt->sent_us != 0;
-        if (attempt->pending) {
-            attempt->next_at_port = list;
-            list = attempt;
-        } else {
-            attempt_drop(f, attempt);
-        }
-    }
-    stream->attempts = NULL;
-    stream->in_flight = stream->held = 0;
-    return list;
+    struct attempt *attempt = port->attempts;
+    while (attempt && attempt->refused)
+        attempt = attempt->next_at_port;
+    return attempt;
 }
 
-// Where the other side closes a connection just after a reply, and leaves several questions
-// unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just met.
-static void cut_note(struct forward *f, uint64_t now_us, const struct stream *stream, unsigned lost)
+// The network says that nobody is there (ICMP), or nothing could be sent. Anybody may send the
+// former: a reply counts all the same, and where nothing is waited for it tells nothing. If it is
+// believed, other upstreams are asked at once; if not, it makes the next send come sooner at most.
+void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
 {
-    if (lost > 1 && now_us - stream->heard_us < STREAM_CUT_US)
-        upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, now_us);
-}
-
-void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
-{
-    struct stream *stream = &f->streams.streams[index];
-    bool served = stream->replies > 0 && how != STREAM_STUCK;
-    unsigned lost;
-    struct attempt *list = attempts_take(f, stream, &lost);
-    if (how == STREAM_ENDED)
-        stream_closed(&f->streams, index);
-    else
-        stream_close(&f->streams, index);
-    forward_count(f, how == STREAM_SPENT ? COUNTER_streams_spent
-                     : served            ? COUNTER_streams_ended
-                                         : COUNTER_streams_failed);
-    if (!served)
-        upstream_tcp_failed(&f->upstreams[stream->upstream], now_us);
-    else if (how == STREAM_ENDED)
-        cut_note(f, now_us, stream, lost);
-    while (list) {
-        struct attempt *attempt = list;
-        struct pending *pending = attempt->pending;
-        int choice = attempt->choice;
-        list = attempt->next_at_port;
-        // What never left does not count as sent.
-        pending->tcp_sends[choice] -= attempt->queued;
-        attempt_drop(f, attempt);
-        bool asked = served && attempt_ask_stream(f, now_us, pending, choice);
-        // What is held has waited for a while, and is not to begin anew with each connection.
-        if (asked && !pending->attempts->held)
-            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-        else if (!pending->attempts)
-            question_go_on(f, now_us, pending);
-    }
-}
-
-void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream)
-{
-    forward_stream_end(f, now_us, stream, STREAM_ENDED);
-}
-
-void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index)
-{
-    const struct stream *stream = &f->streams.streams[index];
-    uint32_t allowance = upstream_tcp_allowance(&f->upstreams[stream->upstream], now_us);
-    if (stream->open && !stream->closing && stream_is_spent(stream, allowance))
-        forward_stream_end(f, now_us, index, STREAM_SPENT);
-}
-
-// What waited at this port has been told that nobody is there: other upstreams are asked at once.
-void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port)
-{
-    struct attempt **attempts = &f->ports.ports[port].attempts;
+    struct port *port = &f->ports.ports[index];
+    struct upstream *u = &f->upstreams[port->upstream];
+    struct attempt *attempt;
     forward_count(f, COUNTER_upstream_unreachable);
-    upstream_unreachable(&f->upstreams[f->ports.ports[port].upstream], now_us);
-    port_retire(&f->ports, port);
-    while (*attempts) {
-        struct pending *pending = (*attempts)->pending;
-        attempt_drop(f, *attempts);
-        if (pending && pending->end == PENDING_WAITS)
+    port_retire(&f->ports, index);
+    while ((attempt = reachable_find(port))) {
+        struct pending *pending = attempt->pending;
+        bool believed = upstream_unreachable(u, attempt->sent_us, now_us);
+        attempt->refused = true;
+        if (attempt->queued)
+            attempt_drop(f, attempt);
+        if (!pending || pending->end != PENDING_WAITS)
+            continue;
+        if (believed)
             question_go_elsewhere(f, now_us, pending);
+        else
+            question_hasten(f, now_us, pending);
     }
 }
 
@@ -184,19 +130,6 @@ static void ports_due(struct forward *f, uint64_t now_us)
         wheel_start(&f->wheel, &f->ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }
 
-static void streams_due(struct forward *f, uint64_t now_us)
-{
-    uint16_t stuck;
-    for (uint16_t i = 0; i < f->streams.size && f->streams.open_count > 0; i++)
-        forward_stream_look(f, now_us, i);
-    bool any = streams_close_idle(&f->streams, now_us - f->config.stream_idle_us,
-                                  now_us - STREAM_STUCK_US, &stuck);
-    if (stuck != STREAM_NONE)
-        forward_stream_end(f, now_us, stuck, STREAM_STUCK);
-    if (any)
-        wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
-}
-
 void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
 {
     switch (timer->kind) {
@@ -210,7 +143,7 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
         ports_due(f, now_us);
         break;
     default:
-        streams_due(f, now_us);
+        connections_due(f, now_us);
         break;
     }
 }

@@ -14,7 +14,8 @@
 //
 // One question's life:
 //
-//   start     to the best upstream there is; a copy to one that is not trusted, now and then
+//   start     to the best upstream there is; a copy or a probe to one that is not trusted, now and
+//             then
 //   due       no reply in time: again, to another one where there is one, as far as the budget
 //             allows (budget.h); at most three times to each over UDP, then over TCP
 //   reply     what matches in address, port, ID and question to the letter (RFC 5452) ends it, or
@@ -65,12 +66,22 @@ struct forward {
     struct pending **ended_end;
     struct budget budget;       // of resends
     struct budget trial_budget; // of trials beside other sends
-    uint32_t revivals;          // times that an upstream came back from the dead
-    bool answer_taken;          // by a question that has ended and is not done with
+    uint64_t kind_secret;
+    struct kind_share shares[KIND_SHARES];
+    uint32_t attempt_count; // of all kinds
+    uint32_t attempt_max;
+    uint32_t probe_count; // questions of our own that are under way
+    uint32_t revivals;    // times that an upstream came back from the dead
+    bool answer_taken;    // by a question that has ended and is not done with
     struct answer answer;
     struct upstream upstreams[PLAN_UPSTREAMS_MAX];
     uint8_t answer_value[ANSWER_SIZE_MAX];
 };
+
+static inline struct kind_share *forward_share(struct forward *f, uint32_t kind)
+{
+    return &f->shares[kind % KIND_SHARES];
+}
 
 static inline void forward_count(struct forward *f, enum counter which)
 {
@@ -91,14 +102,15 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
 
-// Somebody wants something of this zone that is not asked, as its upstreams are dead or the
-// question has had its sends: if one of them may have a trial now, it is asked for the zone's own
-// SOA. So whoever comes back is found even if nothing else may be asked. Nobody waits for the
-// answer and its failure is not remembered.
+// Where an upstream of this zone is silent and may be dead, or is dead and may be back, and is due
+// for a trial, it is asked for the zone's own SOA, which every server of the zone knows: what
+// clients ask may be silent by itself. Where none of the zone's is there, over TCP too. Nobody
+// waits for the answer and its failure is not remembered. Probes find room whatever the table
+// holds.
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
 // A client waits for this question: if it was a probe, it is a question like any other from now on.
-void forward_adopt(struct pending *pending, uint64_t now_us);
+void forward_adopt(struct forward *f, struct pending *pending, uint64_t now_us);
 
 // Gives a question up before its time; it ends as failed.
 void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending);
@@ -112,6 +124,7 @@ void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint
                    size_t len);
 void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
                           size_t len);
+void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t stream);
 void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream);
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port);
 void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port);

@@ -18,6 +18,11 @@ size_t pending_size(uint32_t size)
            share_size(size * WAITERS_PER_QUESTION);
 }
 
+uint32_t pending_attempts(uint32_t size)
+{
+    return size * ATTEMPTS_PER_QUESTION;
+}
+
 void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2])
 {
     assert(size > 0 && (size & (size - 1)) == 0);

@@ -54,6 +54,7 @@ struct attempt {
     struct attempt *next_at_port; // of the same source port or connection
     struct attempt *next_to_send;
     uint64_t sent_us; // 0: not sent yet
+    uint32_t kind;    // of its question (kind.h)
     uint16_t id;
     uint16_t port;     // source port, or connection where `tcp`
     uint16_t upstream; // index into plan.upstreams
@@ -67,6 +68,8 @@ struct attempt {
     bool held;    // waits for the next connection: this one takes no more
     bool beside;  // a copy beside another one, for which the question does not wait
     bool overdue; // has been counted as such
+    bool refused; // the network says that nobody is there; its reply still counts
+    bool needed;  // of an orphan: another one got the question answered
 };
 
 _Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
@@ -92,7 +95,8 @@ struct pending {
     const struct plan_zone *zone;
     uint64_t started_us;
     uint64_t deadline_us;
-    uint32_t era; // how often upstreams had come back when it started
+    uint32_t kind; // kind.h
+    uint32_t era;  // how often upstreams had come back when it started
     uint32_t waiter_count;
     uint16_t rcode;   // once finished
     uint8_t end;      // enum pending_end
@@ -120,6 +124,7 @@ struct pending {
     // To each of the zone's upstreams.
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     uint8_t tcp_sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t cuts[PLAN_ZONE_UPSTREAMS_MAX]; // connections that ended with this question
 
     struct name_case spelling; // in which upstreams are asked
     struct key key;
@@ -160,6 +165,9 @@ struct pending_table {
 // Octets for a table of `size` questions (a power of two).
 [[nodiscard]] size_t pending_size(uint32_t size);
 void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2]);
+
+// How many attempts a table of that size has.
+[[nodiscard]] uint32_t pending_attempts(uint32_t size);
 
 [[nodiscard]] struct pending *pending_find(const struct pending_table *table,
                                            const struct key *key);

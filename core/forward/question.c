@@ -12,7 +12,6 @@ enum {
     LOOK_AGAIN_US = 200000, // at a question that waits for longer
     TRIALS_AT_ONCE = 2,     // of one question
     TRIAL_WAIT_US = 100000, // for a reply to one, before others are looked for
-    PROBE_US = 90000,       // for which a probe waits; a later reply counts all the same
     WAKE_SPREAD_US = 50000, // over which questions spread that wait for the same moment
     HOPE_US = 2000000,      // how long the answer to the last of all sends may take
 };
@@ -22,7 +21,8 @@ void question_finish(struct forward *f, uint64_t now_us, struct pending *pending
 {
     wheel_stop(&f->wheel, &pending->timer);
     while (pending->attempts)
-        attempt_leave(f, now_us, pending->attempts);
+        attempt_leave(f, now_us, pending->attempts, end == PENDING_ANSWERED);
+    f->probe_count -= pending->probe;
     pending_unlink(&f->pending, pending);
     pending->end = (uint8_t)end;
     f->answer_taken |= end == PENDING_ANSWERED;
@@ -46,12 +46,14 @@ void question_wait_until(struct forward *f, struct pending *pending, uint64_t du
 }
 
 // The sends of a question to each upstream over one transport, as upstream_choose wants them: who
-// is out has had all.
-static void sends_of(const struct pending *pending, bool tcp,
+// is out has had all, and whoever is there over TCP alone is asked over nothing else.
+static void sends_of(const struct forward *f, const struct pending *pending, bool tcp,
                      uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
 {
     memcpy(sends, tcp ? pending->tcp_sends : pending->sends, PLAN_ZONE_UPSTREAMS_MAX);
     for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (f->upstreams[pending->zone->upstreams[i]].over_tcp)
+            sends[i] = pending->tcp_sends[i];
         if (pending_has(pending->out, i))
             sends[i] = UPSTREAM_SENDS_MAX;
     }
@@ -66,8 +68,9 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct pending *
     unsigned sent = 0;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     while (sent < TRIALS_AT_ONCE) {
-        sends_of(pending, false, sends);
-        int choice = upstream_try(pending->zone, f->upstreams, sends, sends_max, now_us);
+        sends_of(f, pending, false, sends);
+        int choice =
+            upstream_try(pending->zone, f->upstreams, pending->kind, sends, sends_max, now_us);
         if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
             !attempt_ask(f, now_us, pending, choice))
             break;
@@ -145,17 +148,27 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
     return false;
 }
 
+// Does it wait for a reply that may yet come?
+static bool is_awaited(const struct pending *pending)
+{
+    const struct attempt *a = pending->attempts;
+    while (a && a->refused)
+        a = a->next;
+    return a != NULL;
+}
+
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
 static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
     const struct attempt *latest = latest_of(pending);
-    uint64_t hope_us = latest ? latest->sent_us + HOPE_US : 0;
+    uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
+    uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && pending->era != f->revivals;
-    bool over = !pending->attempts && (nobody || spent || pending->stream_only);
+    bool over = !is_awaited(pending) && (nobody || spent || pending->stream_only);
     if (over && !nobody && lower_case_next(f, now_us, pending))
         return;
     if ((back && now_us >= hope_us) || over) {
@@ -164,7 +177,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
         return;
     }
     forward_probe(f, now_us, pending->zone);
-    uint64_t next_us = upstream_next_trial_us(pending->zone, f->upstreams);
+    uint64_t next_us = upstream_next_trial_us(pending->zone, f->upstreams, pending->kind, now_us);
     // Those that wait for the same moment are spread a little, or they all come at once.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
@@ -174,15 +187,15 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
 
 // Of those that are well and have not had the question the one that answers soonest; -1: there is
 // none.
-static int untried_find(const struct forward *f, const struct pending *pending)
+static int untried_find(const struct forward *f, uint64_t now_us, const struct pending *pending)
 {
     const struct plan_zone *zone = pending->zone;
     uint32_t least_us = UINT32_MAX;
     int found = -1;
     for (int i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
-        if (pending->sends[i] > 0 || pending_has(pending->out, i) || !upstream_is_trusted(u) ||
-            upstream_early_us(u) >= least_us)
+        if (pending->sends[i] > 0 || pending_has(pending->out, i) ||
+            !upstream_is_trusted(u, pending->kind, now_us) || upstream_early_us(u) >= least_us)
             continue;
         least_us = upstream_early_us(u);
         found = i;
@@ -193,12 +206,13 @@ static int untried_find(const struct forward *f, const struct pending *pending)
 // How long the upstream that was asked may take before the question is sent again. Where another
 // one that is well has not had it, only a few times as long as that one would take: a slow one
 // must not hold up what a fast one knows.
-static uint64_t patience_us(const struct forward *f, const struct pending *pending, int choice)
+static uint64_t patience_us(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                            int choice)
 {
     const struct plan_zone *zone = pending->zone;
     const struct upstream *asked = &f->upstreams[zone->upstreams[choice]];
     uint64_t patience = (uint64_t)upstream_early_us(asked) << (pending->sends[choice] - 1);
-    int other = untried_find(f, pending);
+    int other = untried_find(f, now_us, pending);
     if (other < 0)
         return patience;
     uint64_t enough =
@@ -206,10 +220,11 @@ static uint64_t patience_us(const struct forward *f, const struct pending *pendi
     return enough < patience ? enough : patience;
 }
 
-int question_better(const struct forward *f, const struct pending *pending, int choice)
+int question_better(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                    int choice)
 {
     const struct plan_zone *zone = pending->zone;
-    int other = untried_find(f, pending);
+    int other = untried_find(f, now_us, pending);
     if (other < 0)
         return -1;
     uint64_t other_us = upstream_early_us(&f->upstreams[zone->upstreams[other]]);
@@ -219,28 +234,47 @@ int question_better(const struct forward *f, const struct pending *pending, int 
 
 void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
+    if (f->upstreams[pending->zone->upstreams[choice]].over_tcp) {
+        bool asked = attempt_ask_stream(f, now_us, pending, choice);
+        question_wait_until(f, pending,
+                            now_us + (asked ? QUESTION_STREAM_US : QUESTION_EXHAUSTED_US));
+        return;
+    }
     bool sent = attempt_ask(f, now_us, pending, choice);
-    uint64_t wait_us = sent ? patience_us(f, pending, choice) : QUESTION_EXHAUSTED_US;
+    uint64_t wait_us = sent ? patience_us(f, now_us, pending, choice) : QUESTION_EXHAUSTED_US;
     // Things may change meanwhile: another one comes back.
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
 // Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
 // else whoever the strategy says.
-static int datagram_whom(struct forward *f, const struct pending *pending)
+// Whom the zone's strategy chooses for the question's next send over this transport.
+static int whom(struct forward *f, uint64_t now_us, const struct pending *pending, bool first,
+                const uint8_t *sends)
+{
+    struct choice choice = {.zone = pending->zone,
+                            .upstreams = f->upstreams,
+                            .sends = sends,
+                            .kind = pending->kind,
+                            .first = first,
+                            .now_us = now_us};
+    return upstream_choose(&choice, &f->rng);
+}
+
+static int datagram_whom(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
     const struct attempt *latest = latest_of(pending);
-    int better = latest ? question_better(f, pending, latest->choice) : -1;
+    int better = latest ? question_better(f, now_us, pending, latest->choice) : -1;
     if (better >= 0)
         return better;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(pending, false, sends);
-    return upstream_choose(pending->zone, f->upstreams, sends, !pending->sent, &f->rng);
+    sends_of(f, pending, false, sends);
+    return whom(f, now_us, pending, !pending->sent, sends);
 }
 
 static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    int choice = datagram_whom(f, pending);
+    int choice = datagram_whom(f, now_us, pending);
     if (choice < 0)
         return false;
     question_ask(f, now_us, pending, choice);
@@ -249,9 +283,10 @@ static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pe
 
 // Whom to ask over TCP. A question that must go there has lost what was under way over UDP, and
 // with it the sign of life that it may have brought: those that seem dead are asked once, too.
-static int stream_whom(struct forward *f, const struct pending *pending, const uint8_t *sends)
+static int stream_whom(struct forward *f, uint64_t now_us, const struct pending *pending,
+                       const uint8_t *sends)
 {
-    int choice = upstream_choose(pending->zone, f->upstreams, sends, false, &f->rng);
+    int choice = whom(f, now_us, pending, false, sends);
     if (!pending->stream_only || (choice >= 0 && sends[choice] == 0))
         return choice;
     for (int i = 0; i < pending->zone->upstream_count; i++) {
@@ -266,7 +301,7 @@ static int stream_whom(struct forward *f, const struct pending *pending, const u
 static void case_doubt(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
     const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
-    if (f->config.spelling && !pending->stream_only &&
+    if (f->config.spelling && !pending->stream_only && !u->over_tcp &&
         pending->sends[choice] >= UPSTREAM_SENDS_MAX && support_case_doubted(&u->support, now_us) &&
         question_is_mixed_case(pending))
         pending->no_case |= (uint16_t)(1u << choice);
@@ -276,8 +311,8 @@ static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pend
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     int choice;
-    sends_of(pending, true, sends);
-    while ((choice = stream_whom(f, pending, sends)) >= 0) {
+    sends_of(f, pending, true, sends);
+    while ((choice = stream_whom(f, now_us, pending, sends)) >= 0) {
         case_doubt(f, now_us, pending, choice);
         if (attempt_ask_stream(f, now_us, pending, choice)) {
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
@@ -299,6 +334,11 @@ static bool trial_next(struct forward *f, uint64_t now_us, struct pending *pendi
 
 void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
 {
+    if (pending->probe) {
+        if (!pending->attempts)
+            fail(f, now_us, pending);
+        return;
+    }
     upstreams_age(pending->zone, f->upstreams, now_us);
     bool datagrams = !pending->stream_only;
     if (datagrams && (datagram_next(f, now_us, pending) || trial_next(f, now_us, pending)))
@@ -310,9 +350,9 @@ void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
 void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(pending, pending->stream_only, sends);
-    int other = upstream_choose(pending->zone, f->upstreams, sends, false, &f->rng);
-    if (!pending->attempts || (other >= 0 && sends[other] == 0))
+    sends_of(f, pending, pending->stream_only, sends);
+    int other = whom(f, now_us, pending, false, sends);
+    if (!is_awaited(pending) || (other >= 0 && sends[other] == 0))
         question_go_on(f, now_us, pending);
 }
 
@@ -322,55 +362,58 @@ void question_upstream_out(struct forward *f, uint64_t now_us, struct pending *p
     question_go_elsewhere(f, now_us, pending);
 }
 
+// Sends it to the zone's number `choice` over whatever that is there over.
+static bool ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    return f->upstreams[pending->zone->upstreams[choice]].over_tcp
+               ? attempt_ask_stream(f, now_us, pending, choice)
+               : attempt_ask(f, now_us, pending, choice);
+}
+
+// Takes a resend from the budget of all and from that of its kind; false: one of them has none.
+static bool resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
+{
+    struct budget *own = &forward_share(f, pending->kind)->budget;
+    return own->units >= BUDGET_SEND && f->budget.units > reserve && budget_take(&f->budget) &&
+           budget_take(own);
+}
+
+void question_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    int other = pending->stream_only ? -1 : untried_find(f, now_us, pending);
+    if (other >= 0 && resend_take(f, pending, 0))
+        question_ask(f, now_us, pending, other);
+}
+
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     pending->started_us = now_us;
     pending->era = f->revivals;
-    pending->deadline_us = now_us + (pending->probe ? PROBE_US : FORWARD_DEADLINE_US);
+    pending->kind = kind_of_key(&pending->key, f->kind_secret);
+    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
     if (f->config.spelling)
         rng_bytes(&f->rng, pending->spelling.bits, (key_name_len(&pending->key) + 7u) / 8);
     budget_give(&f->budget, 1);
     budget_give(&f->trial_budget, 1);
+    budget_give(&forward_share(f, pending->kind)->budget, 1);
     question_go_on(f, now_us, pending);
     if (pending->end != PENDING_WAITS)
         return;
     // Whom nobody knows is not asked alone.
     const struct attempt *first = pending->attempts;
-    bool trusted = first && upstream_is_trusted(&f->upstreams[first->upstream]);
+    bool trusted =
+        first && upstream_is_trusted(&f->upstreams[first->upstream], pending->kind, now_us);
     if (first && !trusted) {
-        int second = upstream_choose(pending->zone, f->upstreams, pending->sends, false, &f->rng);
-        if (second >= 0 && pending->sends[second] == 0 && budget_take(&f->budget) &&
-            attempt_ask(f, now_us, pending, second))
+        uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+        sends_of(f, pending, false, sends);
+        int second = whom(f, now_us, pending, false, sends);
+        if (second >= 0 && sends[second] == 0 && resend_take(f, pending, 0) &&
+            ask(f, now_us, pending, second))
             pending->attempts->beside = true;
     }
     if (trusted)
         (void)trials_send(f, now_us, pending, 1, true);
-}
-
-void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
-{
-    struct key key;
-    const struct name *name = &zone->settings->zone;
-    if (upstream_next_trial_us(zone, f->upstreams) > now_us)
-        return;
-    key_of_name(&key, name, TYPE_SOA, f->config.key_seed);
-    bool room = f->pending.open_count < f->pending.size / 2;
-    struct pending *probe = NULL;
-    if (room && !pending_find(&f->pending, &key))
-        probe = pending_add(&f->pending, &key);
-    if (!probe)
-        return;
-    probe->zone = zone;
-    probe->probe = true;
-    forward_start(f, now_us, probe);
-}
-
-void forward_adopt(struct pending *pending, uint64_t now_us)
-{
-    if (!pending->probe)
-        return;
-    pending->probe = false;
-    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
+    forward_probe(f, now_us, pending->zone);
 }
 
 void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -384,29 +427,39 @@ bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone 
     return upstream_all_dead(zone, f->upstreams);
 }
 
+// Does one of the zone's upstreams that are alive owe so many replies that it may not be?
+static bool zone_is_suspect(const struct forward *f, const struct plan_zone *zone)
+{
+    for (int i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[zone->upstreams[i]];
+        if (u->health == UPSTREAM_ALIVE && u->overdue >= UPSTREAM_OVERDUE_DEAD)
+            return true;
+    }
+    return false;
+}
+
 // Notes which sends are late by now.
 static void overdue_note(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     for (struct attempt *a = pending->attempts; a; a = a->next) {
         struct upstream *u = &f->upstreams[a->upstream];
-        if (a->sent_us == 0 || a->overdue || a->tcp || now_us - a->sent_us < upstream_early_us(u))
+        if (a->sent_us == 0 || a->overdue || a->refused || a->tcp ||
+            now_us - a->sent_us < upstream_early_us(u))
             continue;
         a->overdue = true;
-        upstream_overdue(u, a->sent_us, now_us);
+        upstream_overdue(u, a->kind, a->sent_us, now_us);
     }
+    if (zone_is_suspect(f, pending->zone))
+        forward_probe(f, now_us, pending->zone);
 }
 
 // Is the upstream that was asked last silent to all, while another one that has not had the
 // question is well? Then what goes there is no extra load but what it would have had anyway.
-static bool is_relieved(const struct forward *f, const struct pending *pending,
+static bool is_relieved(const struct forward *f, uint64_t now_us, const struct pending *pending,
                         const struct upstream *asked)
 {
-    const struct plan_zone *zone = pending->zone;
-    for (size_t i = 0; i < zone->upstream_count && asked->overdue >= UPSTREAM_OVERDUE_DEAD; i++) {
-        if (pending->sends[i] == 0 && upstream_is_trusted(&f->upstreams[zone->upstreams[i]]))
-            return true;
-    }
-    return false;
+    return asked->overdue >= UPSTREAM_OVERDUE_DEAD && upstream_owes(asked, KIND_PROBE, now_us) &&
+           untried_find(f, now_us, pending) >= 0;
 }
 
 // How long after the latest send the next one may go out; 0: now. The wait doubles with each send
@@ -422,18 +475,17 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
         return age_us < QUESTION_STREAM_US ? QUESTION_STREAM_US - age_us : 0;
     const struct upstream *u = &f->upstreams[latest->upstream];
     unsigned before = pending->sends[latest->choice] - 1u;
-    uint64_t early_us = patience_us(f, pending, latest->choice);
+    uint64_t early_us = patience_us(f, now_us, pending, latest->choice);
     uint64_t late_us = (uint64_t)upstream_late_us(u) << before;
     uint64_t free_us = FREE_FACTOR * late_us;
     free_us = free_us > FREE_MIN_US ? free_us : FREE_MIN_US;
     free_us = free_us < FREE_MAX_US ? free_us : FREE_MAX_US;
-    if (question_better(f, pending, latest->choice) >= 0)
+    if (question_better(f, now_us, pending, latest->choice) >= 0)
         free_us = FREE_MIN_US;
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
-    if (age_us >= free_us || is_relieved(f, pending, u) ||
-        (f->budget.units > reserve && budget_take(&f->budget)))
+    if (age_us >= free_us || is_relieved(f, now_us, pending, u) || resend_take(f, pending, reserve))
         return 0;
     forward_count(f, COUNTER_resends_put_off);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
@@ -441,19 +493,26 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
 
 void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
 {
+    if (pending->probe) {
+        probe_due(f, now_us, pending);
+        return;
+    }
     overdue_note(f, now_us, pending);
     if (now_us >= pending->deadline_us) {
         fail(f, now_us, pending);
         return;
     }
+    connections_stalled(f, now_us, pending);
+    if (pending->end != PENDING_WAITS)
+        return;
     uint64_t wait_us = pending->idle ? 0 : resend_wait_us(f, now_us, pending);
     if (wait_us > 0) {
         wait_us = wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US;
         question_wait_until(f, pending, now_us + wait_us);
         return;
     }
-    (void)lower_case_next(f, now_us, pending);
-    question_go_on(f, now_us, pending);
+    if (!lower_case_next(f, now_us, pending))
+        question_go_on(f, now_us, pending);
 }
 
 void questions_wake(struct forward *f, uint64_t now_us, uint16_t back)
@@ -463,10 +522,10 @@ void questions_wake(struct forward *f, uint64_t now_us, uint16_t back)
         bool silent = false;
         if (latest && latest->sent_us != 0 && !latest->tcp) {
             const struct upstream *u = &f->upstreams[latest->upstream];
-            silent = (latest->upstream == back || !upstream_is_trusted(u)) &&
+            silent = (latest->upstream == back || !upstream_is_trusted(u, pending->kind, now_us)) &&
                      now_us - latest->sent_us >= upstream_early_us(u);
         }
-        if (!pending->idle && !silent)
+        if ((!pending->idle && !silent) || pending->probe)
             continue;
         question_wait_until(f, pending, now_us + rng_below(&f->rng, WAKE_SPREAD_US));
         pending->idle = true;

@@ -23,6 +23,10 @@ void question_upstream_out(struct forward *f, uint64_t now_us, struct pending *p
 // Has the name an upper-case letter where it is asked in mixed case?
 [[nodiscard]] bool question_is_mixed_case(const struct pending *pending);
 
+// Asks the next upstream at once that is well and has not had the question, as far as the budget
+// allows. What is under way goes on.
+void question_hasten(struct forward *f, uint64_t now_us, struct pending *pending);
+
 // Sets its timer, to the deadline at the latest.
 void question_wait_until(struct forward *f, struct pending *pending, uint64_t due_us);
 
@@ -30,11 +34,15 @@ void question_wait_until(struct forward *f, struct pending *pending, uint64_t du
 void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
                      enum pending_end end);
 
+// The time of a probe is over: whoever has not replied to it is silent (probe.c).
+void probe_due(struct forward *f, uint64_t now_us, struct pending *probe);
+
 // Its timer fired.
 void question_due(struct forward *f, uint64_t now_us, struct pending *pending);
 
-// Ends a connection. One that has served us was closed by the other side, perhaps just as we asked
-// (RFC 7766 6.2.4), or has taken all that it may: what waits there is asked again at once.
+// Ends a connection (connection.c). What waits there is asked again at once, as it may have been
+// closed just as we asked (RFC 7766 6.2.4), but once at most where it is what the connection ended
+// with.
 enum stream_ending {
     STREAM_ENDED, // the other side has closed it, or it could not be had
     STREAM_STUCK, // nothing was heard for too long
@@ -42,13 +50,19 @@ enum stream_ending {
 };
 void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how);
 
-// Ends it if it is spent.
+// Ends it if it is spent or has been silent for too long.
 void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index);
+
+// The question has been waiting for a while: looks after what it has under way over TCP.
+void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pending);
+
+// Looks for connections that are spent, silent or idle.
+void connections_due(struct forward *f, uint64_t now_us);
 
 // Which other upstream is well, has not had the question, and answers so much sooner than the
 // zone's number `choice` that it should be asked instead? -1: none.
-[[nodiscard]] int question_better(const struct forward *f, const struct pending *pending,
-                                  int choice);
+[[nodiscard]] int question_better(const struct forward *f, uint64_t now_us,
+                                  const struct pending *pending, int choice);
 
 // Sends the question to the zone's number `choice`, over UDP.
 void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice);

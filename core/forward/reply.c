@@ -9,18 +9,31 @@
 
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
+// Whoever is out was asked in lower case, for the last time but for what is said to that.
+static bool is_last_chance(const struct attempt *attempt)
+{
+    return pending_has(attempt->pending->out, attempt->choice) && !attempt->spelled;
+}
+
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
 // TCP, where nobody outside can put in a word.
 static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     struct attempt *next;
+    uint16_t last = 0; // upstreams that are out, but for a chance in lower case
     for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
         next = attempt->next;
-        if (!attempt->tcp)
-            attempt_drop(f, attempt);
+        if (attempt->tcp)
+            continue;
+        last |= (uint16_t)((unsigned)is_last_chance(attempt) << attempt->choice);
+        attempt_drop(f, attempt);
     }
     pending->stream_only = true;
     forward_count(f, COUNTER_moved_to_tcp);
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (pending_has(last, i) && attempt_ask_stream(f, now_us, pending, i))
+            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    }
     question_go_on(f, now_us, pending);
 }
 
@@ -37,8 +50,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    // Whoever is out was asked in lower case, for the last time but for this.
-    bool last = pending_has(pending->out, choice) && !attempt->spelled && !attempt->tcp;
+    bool last = is_last_chance(attempt) && !attempt->tcp;
     attempt_answered(f, now_us, attempt);
     if (last && attempt_ask_stream(f, now_us, pending, choice))
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
@@ -260,7 +272,7 @@ static void failures_note(struct forward *f, uint64_t now_us, const struct pendi
 {
     for (int i = 0; i < pending->zone->upstream_count; i++) {
         if (pending_has(pending->failed, i))
-            upstream_failed(&f->upstreams[pending->zone->upstreams[i]], now_us);
+            upstream_failed(&f->upstreams[pending->zone->upstreams[i]], pending->kind, now_us);
     }
 }
 
@@ -271,7 +283,7 @@ static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pend
 {
     if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || pending->stream_only)
         return false;
-    int better = question_better(f, pending, choice);
+    int better = question_better(f, now_us, pending, choice);
     if (better >= 0)
         question_ask(f, now_us, pending, better);
     return better >= 0;

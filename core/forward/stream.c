@@ -24,12 +24,13 @@ static bool id_taken(const struct stream *stream, uint16_t id)
     return attempt != NULL;
 }
 
-static uint16_t stream_open(struct stream_table *table, uint16_t upstream)
+static uint16_t stream_open(struct stream_table *table, uint16_t upstream, bool apart)
 {
     for (uint16_t i = 0; i < table->size; i++) {
         if (table->streams[i].open)
             continue;
-        table->streams[i] = (struct stream){.upstream = upstream, .open = true, .to_open = true};
+        table->streams[i] =
+            (struct stream){.upstream = upstream, .open = true, .to_open = true, .apart = apart};
         table->open_count++;
         return i;
     }
@@ -41,30 +42,62 @@ static bool has_allowance(const struct stream *stream, uint32_t allowance)
     return allowance == 0 || stream->taken < allowance;
 }
 
-// The connection to this upstream with the least in flight, or a new one.
-static uint16_t stream_choose(struct stream_table *table, uint16_t upstream, uint32_t allowance)
+static bool is_stale(const struct stream *stream, const struct stream_wish *wish)
 {
-    uint16_t best = STREAM_NONE, count = 0;
+    return stream->doubted ||
+           (stream->attempts && wish->now_us - stream->silent_since_us >= wish->stale_us);
+}
+
+// Which of the two takes the next attempt? One that is not stale, and among those the one with the
+// least in flight.
+static bool is_better(const struct stream *a, const struct stream *b,
+                      const struct stream_wish *wish)
+{
+    bool a_stale = is_stale(a, wish), b_stale = is_stale(b, wish);
+    return a_stale != b_stale ? b_stale : a->in_flight < b->in_flight;
+}
+
+// May another connection be opened, where there are `count` of them and so many apart in all?
+static bool may_open(const struct stream_table *table, unsigned count, unsigned apart_count,
+                     bool apart, bool stale)
+{
+    if (apart)
+        return count < STREAM_APART_MAX && apart_count < table->size / STREAM_APART_SHARE;
+    return count < STREAM_PER_UPSTREAM + (stale ? STREAM_STALE_EXTRA : 0u);
+}
+
+// The connection to this upstream that is best, or a new one.
+static uint16_t stream_choose(struct stream_table *table, const struct stream_wish *wish,
+                              bool apart)
+{
+    uint16_t best = STREAM_NONE;
+    unsigned count = 0, apart_count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
-        if (!stream->open || stream->closing || stream->upstream != upstream)
+        apart_count += stream->open && stream->apart;
+        if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
+            stream->apart != apart)
             continue;
         count++;
-        if (best == STREAM_NONE || stream->in_flight < table->streams[best].in_flight)
+        if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
     }
-    bool busy = best == STREAM_NONE || table->streams[best].in_flight >= STREAM_FULL ||
-                !has_allowance(&table->streams[best], allowance);
+    const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
+    bool stale = chosen && is_stale(chosen, wish);
+    bool busy = !chosen || stale || chosen->in_flight >= STREAM_FULL ||
+                !has_allowance(chosen, wish->allowance);
     uint16_t fresh = STREAM_NONE;
-    if (busy && count < STREAM_PER_UPSTREAM)
-        fresh = stream_open(table, upstream);
+    if (busy && may_open(table, count, apart_count, apart, stale))
+        fresh = stream_open(table, wish->upstream, apart);
     return fresh != STREAM_NONE ? fresh : best;
 }
 
 uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attempt *attempt,
-                       uint16_t upstream, uint32_t allowance, uint64_t now_us)
+                       const struct stream_wish *wish)
 {
-    uint16_t index = stream_choose(table, upstream, allowance);
+    // A small table has no room for any apart.
+    bool apart = wish->apart && table->size >= STREAM_APART_SHARE;
+    uint16_t index = stream_choose(table, wish, apart);
     if (index == STREAM_NONE || table->streams[index].in_flight >= STREAM_IN_FLIGHT)
         return STREAM_NONE;
     struct stream *stream = &table->streams[index];
@@ -72,15 +105,15 @@ uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attem
         attempt->id = rng_u16(rng);
     while (id_taken(stream, attempt->id));
     if (!stream->attempts)
-        stream->silent_since_us = now_us;
+        stream->silent_since_us = wish->now_us;
     attempt->port = index;
-    attempt->held = !has_allowance(stream, allowance);
+    attempt->held = !has_allowance(stream, wish->allowance);
     attempt->next_at_port = stream->attempts;
     stream->attempts = attempt;
     stream->in_flight++;
     stream->held += attempt->held;
     stream->taken += !attempt->held;
-    stream->used_us = now_us;
+    stream->used_us = wish->now_us;
     return index;
 }
 
@@ -93,6 +126,7 @@ void stream_detach(struct stream_table *table, struct attempt *attempt)
     while (*link != attempt)
         link = &(*link)->next_at_port;
     *link = attempt->next_at_port;
+    stream->doubted |= attempt->sent_us != 0 && stream->heard_us < attempt->sent_us;
     stream->in_flight--;
     stream->held -= attempt->held;
     attempt->held = false;
@@ -136,25 +170,40 @@ uint16_t stream_take_closing(struct stream_table *table)
     return STREAM_NONE;
 }
 
+void stream_connected(struct stream_table *table, uint16_t index, uint64_t now_us)
+{
+    struct stream *stream = &table->streams[index];
+    assert(stream->open);
+    stream->connected = true;
+    stream->silent_since_us = now_us;
+}
+
 void stream_heard(struct stream_table *table, uint16_t index, uint64_t now_us)
 {
     struct stream *stream = &table->streams[index];
     stream->used_us = stream->silent_since_us = stream->heard_us = now_us;
+    stream->connected = true;
+    stream->doubted = false;
     stream->replies++;
 }
 
-bool streams_close_idle(struct stream_table *table, uint64_t idle_us, uint64_t stuck_us,
-                        uint16_t *stuck)
+struct attempt *stream_oldest(const struct stream *stream)
 {
-    *stuck = STREAM_NONE;
+    struct attempt *oldest = NULL;
+    for (struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (a->sent_us != 0)
+            oldest = a;
+    }
+    return oldest;
+}
+
+bool streams_close_idle(struct stream_table *table, uint64_t idle_us)
+{
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         struct stream *stream = &table->streams[i];
-        if (!stream->open || stream->closing)
-            continue;
-        if (!stream->attempts && stream->used_us < idle_us)
+        if (stream->open && !stream->closing && !stream->attempts &&
+            (stream->used_us < idle_us || (stream->doubted && stream->connected)))
             stream_close(table, i);
-        else if (stream->attempts && stream->silent_since_us < stuck_us)
-            *stuck = i;
     }
     return table->open_count > 0;
 }

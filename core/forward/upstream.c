@@ -10,16 +10,21 @@ enum {
     LATE_MIN_US = 30000,
     WAIT_MAX_US = 1500000,
     SAMPLES_FEW = 8,
-    SILENCE_DEAD_US = 250000,  // and for so long, after which it is taken for dead
-    TRIAL_MIN_US = 100000,     // between two trials
-    TRIAL_MAX_US = 1000000,    // after a long silence
-    TRIAL_SHARE = 32,          // of the silence so far
-    LOSS_SHARE = 32,           // of a new sample in the smoothed loss
-    EXPLORE_ONE_IN = 64,       // questions that go to any that lives, to learn of changes
-    BAND_US = 500,             // how much worse is still as good
-    TCP_RETRY_MIN_US = 500000, // after a connection that could not be had, doubling
-    TCP_RETRY_DOUBLINGS = 6,   // up to 32 s
-    TCP_CUT_US = 600000000,    // for which it is remembered that connections are closed early
+    SILENCE_PROBE_US = 150000,   // and for so long, after which it is probed
+    SILENCE_DEAD_US = 250000,    // and taken for dead, if the probe got no reply
+    VOUCHED_US = 250000,         // for which a reply to a probe counts
+    HEARD_US = 1000000,          // since a reply, before which ICMP is not believed
+    TCP_TRIAL_US = 5000000,      // between two probes over TCP, or a question and a probe
+    TCP_TRIAL_FIRST_US = 500000, // after the first silence
+    TRIAL_MIN_US = 100000,       // between two trials
+    TRIAL_MAX_US = 1000000,      // after a long silence
+    TRIAL_SHARE = 32,            // of the silence so far
+    LOSS_SHARE = 32,             // of a new sample in the smoothed loss
+    EXPLORE_ONE_IN = 64,         // questions that go to any that lives, to learn of changes
+    BAND_US = 500,               // how much worse is still as good
+    TCP_RETRY_MIN_US = 500000,   // after a connection that could not be had, doubling
+    TCP_RETRY_DOUBLINGS = 6,     // up to 32 s
+    TCP_CUT_US = 600000000,      // for which it is remembered that connections are closed early
 };
 
 void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
@@ -29,9 +34,11 @@ void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
     rng_bytes(rng, u->cookie, sizeof u->cookie);
 }
 
-void upstream_sent(struct upstream *u)
+void upstream_sent(struct upstream *u, bool tcp, uint64_t now_us)
 {
     u->in_flight++;
+    if (tcp)
+        u->tcp_trial_us = now_us + TCP_TRIAL_US;
 }
 
 void upstream_forgotten(struct upstream *u)
@@ -39,47 +46,81 @@ void upstream_forgotten(struct upstream *u)
     u->in_flight--;
 }
 
-void upstream_replied(struct upstream *u, uint64_t sent_us, uint64_t now_us, bool tcp)
+static void alive_now(struct upstream *u)
+{
+    u->health = UPSTREAM_ALIVE;
+    u->gone = u->over_tcp = u->probe_late = false;
+    u->trials = u->overdue = 0;
+    u->silent_to.count = 0;
+}
+
+void upstream_replied(struct upstream *u, uint32_t kind, uint64_t sent_us, uint64_t now_us,
+                      bool tcp, bool sample)
 {
     u->in_flight--;
     u->reply_us = now_us;
-    u->health = UPSTREAM_ALIVE;
-    u->gone = false;
-    u->overdue = 0;
-    if (tcp)
+    if (tcp) {
+        // Of what becomes of datagrams it tells nothing.
+        u->tcp_reply_us = now_us;
+        u->over_tcp = u->health == UPSTREAM_DEAD;
+        u->gone &= !u->over_tcp;
+        if (u->health == UPSTREAM_UNKNOWN)
+            alive_now(u);
+        return;
+    }
+    alive_now(u);
+    u->udp_reply_us = now_us;
+    if (kind == KIND_PROBE)
+        u->vouched_until_us = now_us + VOUCHED_US;
+    if (sent_us > u->reply_sent_us)
+        u->reply_sent_us = sent_us;
+    if (!sample)
         return;
     u->loss_pm = (uint16_t)(u->loss_pm - u->loss_pm / LOSS_SHARE);
     latency_add(&u->latency, now_us - sent_us);
-    if (sent_us > u->reply_sent_us)
-        u->reply_sent_us = sent_us;
 }
 
-void upstream_lost(struct upstream *u)
+void upstream_lost(struct upstream *u, bool sample)
 {
     u->in_flight--;
-    u->loss_pm = (uint16_t)(u->loss_pm + (1000 - u->loss_pm) / LOSS_SHARE);
+    if (sample)
+        u->loss_pm = (uint16_t)(u->loss_pm + (1000 - u->loss_pm) / LOSS_SHARE);
 }
 
 void upstream_answered(struct upstream *u)
 {
     u->failed = 0;
+    u->failed_at.count = 0;
 }
 
-void upstream_failed(struct upstream *u, uint64_t now_us)
+void upstream_failed(struct upstream *u, uint32_t kind, uint64_t now_us)
 {
-    if (upstream_fails(u))
-        return;
-    u->failed++;
-    if (upstream_fails(u) && u->health == UPSTREAM_ALIVE && u->overdue == 0)
+    bool failed = upstream_fails_all(u);
+    if (u->failed < UPSTREAM_FAILED_FAILS)
+        u->failed++;
+    kinds_add(&u->failed_at, kind);
+    if (!failed && upstream_fails_all(u) && u->health == UPSTREAM_ALIVE && u->overdue == 0)
         u->silent_since_us = now_us; // the longer it lasts the rarer are the trials
 }
 
 static bool is_silent(const struct upstream *u, uint64_t now_us)
 {
-    return u->overdue >= UPSTREAM_OVERDUE_DEAD && now_us - u->silent_since_us >= SILENCE_DEAD_US;
+    return u->overdue >= UPSTREAM_OVERDUE_DEAD && u->probe_late &&
+           now_us - u->silent_since_us >= SILENCE_DEAD_US;
 }
 
-void upstream_overdue(struct upstream *u, uint64_t sent_us, uint64_t now_us)
+// One that replies over TCP is asked over TCP from now on.
+static void dead_now(struct upstream *u, uint64_t now_us)
+{
+    if (u->health == UPSTREAM_DEAD)
+        return;
+    u->health = UPSTREAM_DEAD;
+    u->over_tcp = u->tcp_reply_us != 0 && u->tcp_reply_us >= u->silent_since_us;
+    if (u->tcp_trial_us < now_us + TCP_TRIAL_FIRST_US)
+        u->tcp_trial_us = now_us + TCP_TRIAL_FIRST_US;
+}
+
+void upstream_overdue(struct upstream *u, uint32_t kind, uint64_t sent_us, uint64_t now_us)
 {
     // A later send was answered: this one got lost, but the server is well.
     if (u->health == UPSTREAM_ALIVE && sent_us < u->reply_sent_us)
@@ -88,9 +129,20 @@ void upstream_overdue(struct upstream *u, uint64_t sent_us, uint64_t now_us)
         u->silent_since_us = sent_us;
     if (u->overdue < UINT8_MAX)
         u->overdue++;
+    if (kind == KIND_PROBE)
+        u->probe_late = true;
+    else
+        kinds_add(&u->silent_to, kind);
     u->gone = false;
     if (u->health == UPSTREAM_UNKNOWN || is_silent(u, now_us))
-        u->health = UPSTREAM_DEAD;
+        dead_now(u, now_us);
+}
+
+void upstream_tcp_overdue(struct upstream *u, uint64_t sent_us)
+{
+    if (u->tcp_reply_us >= sent_us)
+        return;
+    u->over_tcp = false;
 }
 
 void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uint64_t now_us)
@@ -98,18 +150,23 @@ void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uin
     for (size_t i = 0; i < zone->upstream_count; i++) {
         struct upstream *u = &upstreams[zone->upstreams[i]];
         if (is_silent(u, now_us))
-            u->health = UPSTREAM_DEAD;
+            dead_now(u, now_us);
     }
 }
 
-void upstream_unreachable(struct upstream *u, uint64_t now_us)
+bool upstream_unreachable(struct upstream *u, uint64_t sent_us, uint64_t now_us)
 {
+    bool heard = u->health == UPSTREAM_ALIVE &&
+                 (now_us - u->udp_reply_us < HEARD_US || u->reply_sent_us > sent_us);
+    if (heard && sent_us != 0)
+        return false;
     if (u->health != UPSTREAM_DEAD)
         u->silent_since_us = now_us;
     u->health = UPSTREAM_DEAD;
-    u->gone = true;
+    u->gone = !u->over_tcp;
     if (u->trial_us < now_us + TRIAL_MIN_US)
         u->trial_us = now_us + TRIAL_MIN_US;
+    return true;
 }
 
 void upstream_tcp_failed(struct upstream *u, uint64_t now_us)
@@ -118,6 +175,7 @@ void upstream_tcp_failed(struct upstream *u, uint64_t now_us)
     if (u->tcp_failures < TCP_RETRY_DOUBLINGS)
         u->tcp_failures++;
     u->tcp_retry_us = now_us + ((uint64_t)TCP_RETRY_MIN_US << doublings);
+    u->over_tcp = false;
 }
 
 void upstream_tcp_worked(struct upstream *u)
@@ -166,7 +224,7 @@ uint32_t upstream_late_us(const struct upstream *u)
 static uint64_t cost_us(const struct upstream *u)
 {
     uint32_t early = upstream_early_us(u);
-    return u->latency.fast_us + (uint64_t)early * u->loss_pm / 1000 + (uint64_t)early * u->overdue;
+    return u->latency.fast_us + (uint64_t)early * u->loss_pm / 1000;
 }
 
 // Lower is better; strategies differ in nothing else. Chance decides who is asked first, but not
@@ -182,58 +240,72 @@ static uint64_t rank(const struct plan_zone *zone, const struct upstream *u, siz
 }
 
 // Those that are nearly as fast as the fastest share the load: the one with the least in flight.
-static int band_choose(const struct plan_zone *zone, const struct upstream *upstreams, int best)
+static int band_choose(const struct choice *c, int best)
 {
-    const struct upstream *first = &upstreams[zone->upstreams[best]];
+    const struct plan_zone *zone = c->zone;
+    const struct upstream *first = &c->upstreams[zone->upstreams[best]];
     uint64_t limit = cost_us(first);
     limit += limit / 4 + BAND_US;
     for (size_t i = 0; i < zone->upstream_count; i++) {
-        const struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (upstream_is_trusted(u) && cost_us(u) <= limit &&
-            u->in_flight < upstreams[zone->upstreams[best]].in_flight)
+        const struct upstream *u = &c->upstreams[zone->upstreams[i]];
+        if (upstream_is_trusted(u, c->kind, c->now_us) && cost_us(u) <= limit &&
+            u->in_flight < c->upstreams[zone->upstreams[best]].in_flight)
             best = (int)i;
     }
     return best;
 }
 
-int upstream_choose(const struct plan_zone *zone, const struct upstream *upstreams,
-                    const uint8_t *sends, bool first, struct rng *rng)
+int upstream_choose(const struct choice *c, struct rng *rng)
 {
+    const struct plan_zone *zone = c->zone;
     int best = -1;
     uint64_t best_rank = UINT64_MAX;
     bool fastest = zone->settings->strategy == FORWARD_FASTEST;
     bool explore = fastest && zone->upstream_count > 1 && rng_below(rng, EXPLORE_ONE_IN) == 0;
     for (size_t i = 0; i < zone->upstream_count; i++) {
-        const struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (sends[i] >= UPSTREAM_SENDS_MAX || u->health == UPSTREAM_DEAD)
+        const struct upstream *u = &c->upstreams[zone->upstreams[i]];
+        if (c->sends[i] >= UPSTREAM_SENDS_MAX || !upstream_is_there(u))
             continue;
         // A number of five parts, the first being the weightiest.
-        uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, first, rng);
-        r |= (uint64_t)sends[i] << 50 | (uint64_t)(u->health == UPSTREAM_UNKNOWN) << 49 |
-             (uint64_t)(u->overdue > 0) << 48 | (uint64_t)upstream_fails(u) << 47;
+        uint64_t r = explore ? rng_u16(rng) : rank(zone, u, i, c->first, rng);
+        r |= (uint64_t)c->sends[i] << 50 | (uint64_t)(u->health == UPSTREAM_UNKNOWN) << 49 |
+             (uint64_t)(u->over_tcp || upstream_owes(u, c->kind, c->now_us)) << 48 |
+             (uint64_t)upstream_fails(u, c->kind) << 47;
         if (r < best_rank) {
             best_rank = r;
             best = (int)i;
         }
     }
-    return best >= 0 && fastest && first && !explore ? band_choose(zone, upstreams, best) : best;
+    return best >= 0 && fastest && c->first && !explore ? band_choose(c, best) : best;
 }
 
-static uint64_t trial_pause_us(const struct upstream *u, uint64_t now_us)
+// The longer the silence the rarer are the trials.
+static void trial_note(struct upstream *u, uint64_t now_us)
 {
     uint64_t pause = (now_us - u->silent_since_us) / TRIAL_SHARE;
     pause = pause > TRIAL_MIN_US ? pause : TRIAL_MIN_US;
-    return pause < TRIAL_MAX_US ? pause : TRIAL_MAX_US;
+    u->trial_us = now_us + (pause < TRIAL_MAX_US ? pause : TRIAL_MAX_US);
+    if (u->trials < UINT8_MAX)
+        u->trials++;
+    else
+        u->trials = UPSTREAM_COPIES;
 }
 
-int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, const uint8_t *sends,
-                 uint8_t sends_max, uint64_t now_us)
+// A client's question may be silent by itself: when many were no good, every other trial is a
+// probe.
+static bool wants_copy(const struct upstream *u)
+{
+    return u->trials < UPSTREAM_COPIES || u->trials % 2 == 0;
+}
+
+int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, uint32_t kind,
+                 const uint8_t *sends, uint8_t sends_max, uint64_t now_us)
 {
     int found = -1;
     uint64_t due_us = UINT64_MAX;
     for (size_t i = 0; i < zone->upstream_count; i++) {
         struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (upstream_is_trusted(u) || sends[i] >= sends_max)
+        if (upstream_is_trusted(u, kind, now_us) || sends[i] >= sends_max || !wants_copy(u))
             continue;
         // Of several that may have one, the one that has waited longest.
         if (u->trial_us < due_us) {
@@ -243,18 +315,64 @@ int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, const
     }
     if (found < 0 || due_us > now_us)
         return -1;
-    struct upstream *u = &upstreams[zone->upstreams[found]];
-    u->trial_us = now_us + trial_pause_us(u, now_us);
+    trial_note(&upstreams[zone->upstreams[found]], now_us);
     return found;
 }
 
-uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstream *upstreams)
+// May it be dead, or be back from the dead? Then a question of our own tells.
+static bool wants_probe(const struct upstream *u, uint64_t now_us)
+{
+    if (now_us < u->trial_us)
+        return false;
+    return u->health == UPSTREAM_DEAD ||
+           (u->overdue >= UPSTREAM_OVERDUE_DEAD && now_us - u->silent_since_us >= SILENCE_PROBE_US);
+}
+
+static bool wants_tcp_probe(const struct upstream *u, uint64_t now_us)
+{
+    return u->health == UPSTREAM_DEAD && !u->gone && now_us >= u->tcp_trial_us &&
+           now_us >= u->tcp_retry_us;
+}
+
+static int probe_find(const struct plan_zone *zone, const struct upstream *upstreams, bool tcp,
+                      uint64_t now_us)
+{
+    for (int i = 0; i < zone->upstream_count; i++) {
+        const struct upstream *u = &upstreams[zone->upstreams[i]];
+        if (tcp ? wants_tcp_probe(u, now_us) : wants_probe(u, now_us))
+            return i;
+    }
+    return -1;
+}
+
+bool upstream_probe_due(const struct plan_zone *zone, const struct upstream *upstreams, bool tcp,
+                        uint64_t now_us)
+{
+    return probe_find(zone, upstreams, tcp, now_us) >= 0;
+}
+
+int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams, bool tcp,
+                   uint64_t now_us)
+{
+    int found = probe_find(zone, upstreams, tcp, now_us);
+    if (found >= 0 && tcp)
+        upstreams[zone->upstreams[found]].tcp_trial_us = now_us + TCP_TRIAL_US;
+    else if (found >= 0)
+        trial_note(&upstreams[zone->upstreams[found]], now_us);
+    return found;
+}
+
+uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstream *upstreams,
+                                uint32_t kind, uint64_t now_us)
 {
     uint64_t next_us = UINT64_MAX;
     for (size_t i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (!upstream_is_trusted(u) && u->trial_us < next_us)
+        if (!upstream_is_trusted(u, kind, now_us) && u->trial_us < next_us)
             next_us = u->trial_us;
+        if (u->health == UPSTREAM_DEAD && !u->over_tcp && !u->gone && u->tcp_trial_us < next_us &&
+            u->tcp_retry_us < next_us)
+            next_us = u->tcp_trial_us > u->tcp_retry_us ? u->tcp_trial_us : u->tcp_retry_us;
     }
     return next_us;
 }
@@ -262,7 +380,7 @@ uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstr
 bool upstream_all_dead(const struct plan_zone *zone, const struct upstream *upstreams)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
-        if (upstreams[zone->upstreams[i]].health != UPSTREAM_DEAD)
+        if (upstream_is_there(&upstreams[zone->upstreams[i]]))
             return false;
     }
     return true;

@@ -149,6 +149,8 @@ void worker_stream_happened(struct worker *w, const struct ring_event *event)
     size_t len;
     if (state == STREAM_OLD)
         return;
+    if (state == STREAM_GOES_ON && op_kind(event->tag) == OP_STREAM_CONNECT)
+        serve_stream_connected(w->serve, w->now_us, stream);
     while (streams_is_open(w->streams, stream, generation) &&
            streams_message(w->streams, stream, &message, &len)) {
         serve_stream_reply(w->serve, w->now_us, stream, message, len);

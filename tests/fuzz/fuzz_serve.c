@@ -216,6 +216,8 @@ static void stream_do(const struct outgoing *out)
     if (out->kind != OUTGOING_DISCONNECT && world.refuse > 0) {
         world.refuse--;
         stream_closed(out->port);
+    } else if (out->kind == OUTGOING_CONNECT && out->port % 4 != 3) {
+        serve_stream_connected(world.serve, world.now_us, out->port);
     }
 }
 

@@ -2,10 +2,12 @@
 """Upstreams that lose, delay and die; what leaves for them; and forged replies."""
 
 import collections
+import os
 import socket
 import struct
 import threading
 import time
+import unittest
 
 import harness
 from case import Case
@@ -240,6 +242,158 @@ class Forgery(Case):
         self.assertTrue(harness.eventually(lambda: ouzel.total(
             'ouzel_upstream_replies_total', verdict='late-or-unasked') == 5))
         self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example')), ['192.0.2.1'])
+        self.assert_balance(ouzel)
+
+
+class Flood(threading.Thread):
+    """Sends questions for names that nobody has asked for, so many a second, until it is stopped,
+    and never looks at the replies."""
+
+    def __init__(self, server, zone, rate):
+        super().__init__(daemon=True)
+        self.sock = harness.client_socket(server, harness.fresh_address())
+        self.zone, self.rate, self.sent = zone, rate, 0
+        self.stopping = threading.Event()
+
+    def run(self):
+        start = time.monotonic()
+        while not self.stopping.wait(0.005):
+            due = int((time.monotonic() - start) * self.rate)
+            while self.sent < due:
+                self.sent += 1
+                query = harness.plain_query(f'r{self.sent}.{self.zone}', ident=self.sent & 0xffff)
+                try:
+                    self.sock.send(query)
+                except OSError:
+                    pass  # its own affair
+
+    def stop(self):
+        self.stopping.set()
+        self.join(5)
+        self.sock.close()
+
+
+class OneZone(Case):
+    """What an upstream does with the names of one zone is no other zone's affair."""
+
+    def flood(self, ouzel, zone, rate):
+        flood = Flood(ouzel.server, zone, rate)
+        flood.start()
+        self.addCleanup(flood.stop)
+        self.assertTrue(harness.eventually(lambda: flood.sent >= rate))  # before others ask
+        return flood
+
+    def answered(self, ouzel, count=30):
+        """How many of so many questions of others are answered, with so much time between them that
+        an upstream which is silent to the flood says nothing for a while."""
+        answered = 0
+        for number in range(count):
+            reply = ask(ouzel.server, f'n{number}.good{number}.example', timeout=4)
+            answered += reply is not None and rdata_texts(reply) == ['192.0.2.1']
+            harness.lapse(0.35)
+        return answered
+
+    def silent_upstream(self):
+        def script(asked):
+            if not asked.name.endswith('silent.test'):
+                asked.send(asked.reply(), delay=0.005)
+        return self.upstream(script)
+
+    def test_silent_zone(self):
+        """3,000 random names a second of a zone about which the upstream is silent."""
+        ouzel = self.ouzel(self.silent_upstream())
+        flood = self.flood(ouzel, 'silent.test', 3000)
+        answered = self.answered(ouzel)
+        self.assertGreater(flood.sent, 20000, 'that is no flood')
+        self.assertGreaterEqual(answered, 29)
+
+    def test_silent_zone_of_two_upstreams(self):
+        ouzel = self.ouzel(self.silent_upstream(), self.silent_upstream(), workers=2)
+        self.flood(ouzel, 'silent.test', 3000)
+        self.assertGreaterEqual(self.answered(ouzel), 29)
+
+    def stalls_over_tcp(self, rate):
+        """Names that are truncated and never answered over TCP; what else is truncated, is."""
+        def script(asked):
+            if not asked.tcp:
+                asked.send(asked.reply([], flags=0x0200))
+            elif not asked.name.endswith('stall.test'):
+                asked.send(asked.reply())
+        ouzel = self.ouzel(self.upstream(script, tcp=True))
+        self.flood(ouzel, 'stall.test', rate)
+        self.assertEqual(self.answered(ouzel), 30)
+
+    def test_stalls_over_tcp_300(self):
+        self.stalls_over_tcp(300)
+
+    def test_stalls_over_tcp_1000(self):
+        self.stalls_over_tcp(1000)
+
+    def test_closed_on(self):
+        """A server that closes the connection on those names, with half of an answer or a reset."""
+        def script(asked):
+            if not asked.tcp:
+                asked.send(asked.reply([], flags=0x0200))
+            elif not asked.name.endswith('poison.test'):
+                asked.send(asked.reply())
+            else:
+                if asked.rdtype == 1:
+                    asked.connection.send(b'\0\x40half')
+                asked.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                            struct.pack('ii', 1, 0))
+                harness.close_now(asked.connection)
+        ouzel = self.ouzel(self.upstream(script, tcp=True))
+        self.flood(ouzel, 'poison.test', 100)
+        self.assertGreaterEqual(self.answered(ouzel), 29)
+
+    def test_udp_is_filtered(self):
+        """TCP is not: that is found out, and then no question takes long."""
+        upstream = self.upstream(lambda asked: asked.tcp and asked.send(asked.reply()), tcp=True)
+        ouzel = self.ouzel(upstream)
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'first.example', timeout=5)), ['192.0.2.1'])
+        for number in range(10):
+            start = time.monotonic()
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example', timeout=5)),
+                             ['192.0.2.1'])
+            self.assertLess(time.monotonic() - start, 1.0 * harness.PATIENCE)
+
+
+def internet_sum(data):
+    total = sum(struct.unpack(f'>{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def unreachable(asked):
+    """An ICMP message that says of this query that nobody is there (RFC 792)."""
+    source, target = asked.source, (asked.upstream.address, asked.upstream.port)
+    quoted = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 28 + len(asked.data), 1, 0, 64, 17, 0,
+                         socket.inet_aton(source[0]), socket.inet_aton(target[0]))
+    quoted += struct.pack('>HHHH', source[1], target[1], 8 + len(asked.data), 0)
+    head = struct.pack('>BBHI', 3, 3, 0, 0)
+    return struct.pack('>BBHI', 3, 3, internet_sum(head + quoted), 0) + quoted
+
+
+class Unreachable(Case):
+    @unittest.skipUnless(os.getuid() == 0, 'forging ICMP takes root')
+    def test_forged(self):
+        """Somebody says of each query that nobody is there; the upstream answers all the same."""
+        forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.addCleanup(forger.close)
+
+        def script(asked):
+            for _ in range(3):
+                forger.sendto(unreachable(asked), (asked.source[0], 0))
+            asked.send(asked.reply(), delay=0.02)
+        upstream = self.upstream()
+        ouzel = self.ouzel(upstream)
+        ask(ouzel.server, 'first.example')
+        upstream.script = script
+        for number in range(50):
+            self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example', timeout=5)),
+                             ['192.0.2.1'])
+        self.assertGreater(ouzel.total('ouzel_upstream_unreachable_total'), 0)
         self.assert_balance(ouzel)
 
 

@@ -228,7 +228,7 @@ static void is_do(struct stage *stage, const struct span *when, unsigned index,
         upstream->unreachable_after_us = delay_parse(stage, phrase);
     } else {
         phrase_expect(stage->script, phrase, "reachable");
-        upstream->unreachable = false;
+        upstream->unreachable = upstream->seems_unreachable = false;
     }
     phrase_end(stage->script, phrase);
 }
@@ -244,14 +244,29 @@ static void asked_do(struct stage *stage, const struct span *when, unsigned upst
     }
 }
 
+// "closes its connections", or "closes on slow.example" whenever that is asked on one.
+static void closes_do(struct stage *stage, unsigned upstream, struct phrase *phrase)
+{
+    if (phrase_take(phrase, "on")) {
+        stage->upstreams[upstream].closes = true;
+        stage->upstreams[upstream].closes_on =
+            name_of(stage->script, phrase_need(stage->script, phrase, "the names' zone"));
+        return;
+    }
+    phrase_expect(stage->script, phrase, "its connections");
+    stage_hang_up(stage, upstream);
+    stage_go(stage, stage->now_us);
+}
+
 static void connections_do(struct stage *stage, const struct span *when, unsigned upstream,
                            struct phrase *phrase)
 {
     expect_reach(stage, when);
     if (phrase_take(phrase, "closes")) {
-        phrase_expect(stage->script, phrase, "its connections");
-        stage_hang_up(stage, upstream);
-        stage_go(stage, stage->now_us);
+        closes_do(stage, upstream, phrase);
+    } else if (phrase_take(phrase, "drops")) {
+        phrase_expect(stage->script, phrase, "connections");
+        stage->upstreams[upstream].drops_tcp = true;
     } else {
         bool refuses = phrase_take(phrase, "refuses");
         if (!refuses && !phrase_take(phrase, "accepts"))
@@ -259,6 +274,7 @@ static void connections_do(struct stage *stage, const struct span *when, unsigne
                         phrase_peek(phrase) ? phrase_peek(phrase) : "");
         phrase_expect(stage->script, phrase, "connections");
         stage->upstreams[upstream].refuses_tcp = refuses;
+        stage->upstreams[upstream].drops_tcp = false;
     }
     phrase_end(stage->script, phrase);
 }
@@ -275,6 +291,12 @@ static void upstream_do(struct stage *stage, const struct span *when, unsigned u
     } else if (phrase_take(phrase, "ignores")) {
         expect_reach(stage, when);
         ignores_do(stage, upstream, phrase);
+    } else if (phrase_take(phrase, "seems")) {
+        expect_reach(stage, when);
+        phrase_expect(stage->script, phrase, "unreachable");
+        stage->upstreams[upstream].seems_unreachable = true;
+        stage->upstreams[upstream].unreachable_after_us = delay_parse(stage, phrase);
+        phrase_end(stage->script, phrase);
     } else if (!phrase_take(phrase, "is")) {
         connections_do(stage, when, upstream, phrase);
     } else if (phrase_take(phrase, "asked")) {

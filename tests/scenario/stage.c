@@ -194,9 +194,11 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
     slot->open = true;
     slot->generation++;
     trace(stage, stage_event(stage, EVENT_CONNECT, slot->upstream, 0));
-    if (stage->upstreams[slot->upstream].refuses_tcp)
+    if (!stage->upstreams[slot->upstream].drops_tcp)
         stage_plot(stage, &(struct plot){.at_us = stage->now_us,
-                                         .kind = PLOT_HANG_UP,
+                                         .kind = stage->upstreams[slot->upstream].refuses_tcp
+                                                     ? PLOT_HANG_UP
+                                                     : PLOT_CONNECTED,
                                          .route = {.worker = worker,
                                                    .port = outgoing->port,
                                                    .tcp = true,
@@ -426,6 +428,8 @@ static void plot_do(struct stage *stage, const struct plot *plot)
         serve_reply(serve, stage->now_us, port, plot->bytes, plot->len);
     } else if (plot->kind == PLOT_UNREACHABLE) {
         serve_unreachable(serve, stage->now_us, port);
+    } else if (plot->kind == PLOT_CONNECTED) {
+        serve_stream_connected(serve, stage->now_us, port);
     } else {
         slots[port].open = false;
         serve_stream_closed(serve, stage->now_us, port);

@@ -61,7 +61,7 @@ struct asked {
 };
 
 // What is to happen at a certain time.
-enum plot_kind { PLOT_ASK, PLOT_REPLY, PLOT_UNREACHABLE, PLOT_HANG_UP };
+enum plot_kind { PLOT_ASK, PLOT_REPLY, PLOT_UNREACHABLE, PLOT_CONNECTED, PLOT_HANG_UP };
 
 struct plot {
     struct plot *next;
@@ -90,6 +90,10 @@ struct upstream_side {
     struct rule *rules;
     bool unreachable;
     bool refuses_tcp;
+    bool drops_tcp;         // says nothing to who wants to connect
+    struct name closes_on;  // closes a connection on which it is asked for this or below
+    bool closes;            // there is such a name
+    bool seems_unreachable; // somebody says so, and it is not
     uint64_t unreachable_after_us;
 };
 

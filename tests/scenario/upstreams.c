@@ -22,13 +22,18 @@ void upstreams_reply(struct stage *stage, const struct event *event, const struc
         stage_plot(stage, &plot);
 }
 
-static const struct rule *rule_find(const struct upstream_side *upstream,
-                                    const struct asking *asking)
+static bool asked_below(const struct asking *asking, const struct name *within)
 {
     struct name lower = {.len = asking->name.len};
     name_lower(lower.bytes, asking->name.bytes, lower.len);
+    return name_within(&lower, within);
+}
+
+static const struct rule *rule_find(const struct upstream_side *upstream,
+                                    const struct asking *asking)
+{
     const struct rule *rule = upstream->rules;
-    while (rule && !(name_within(&lower, &rule->within) &&
+    while (rule && !(asked_below(asking, &rule->within) &&
                      (rule->any_transport || rule->tcp == asking->tcp)))
         rule = rule->before;
     return rule;
@@ -39,10 +44,18 @@ void upstreams_asked(struct stage *stage, const struct event *event)
     const struct upstream_side *upstream = &stage->upstreams[event->upstream];
     struct asking asking = asking_read(event->bytes, event->len, event->route.tcp);
     const struct rule *rule = rule_find(upstream, &asking);
-    if (upstream->unreachable && !event->route.tcp) {
+    bool unreachable = upstream->unreachable || upstream->seems_unreachable;
+    if (unreachable && !event->route.tcp)
         stage_plot(stage, &(struct plot){.at_us = stage->now_us + upstream->unreachable_after_us,
                                          .kind = PLOT_UNREACHABLE,
                                          .route = event->route});
+    if (upstream->unreachable && !event->route.tcp) {
+        free(asking.trouble);
+        return;
+    }
+    if (upstream->closes && event->route.tcp && asked_below(&asking, &upstream->closes_on)) {
+        stage_plot(stage, &(struct plot){
+                              .at_us = stage->now_us, .kind = PLOT_HANG_UP, .route = event->route});
     } else if (rule && !rule->silent) {
         struct phrase words = rule->saying.head;
         struct name lower = {.len = asking.name.len};

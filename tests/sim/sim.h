@@ -53,7 +53,7 @@ enum {
     CANARY_LEN = 256,
     SENDS_PER_SERVER_MAX = 3, // RFC 9520 3.1
     DEADLINE_US = 4900000,    // of a question
-    PROBE_US = 90000,         // of one that nobody waits for
+    PROBE_US = 1000000,       // of one that nobody waits for
     TICK_US = 1000,
 };
 
@@ -358,6 +358,7 @@ enum event_kind {
     EVENT_UNREACHABLE, // or the news that there is nobody
     EVENT_TCP_ASKED,   // a query arrives at a server over a connection
     EVENT_TCP_REPLY,
+    EVENT_TCP_OPEN,   // the news that one is established
     EVENT_TCP_CLOSED, // the news that a connection has ended, or could not be had
     EVENT_TCP_IDLE,   // a server looks whether anything was asked of late
     EVENT_MODE,

@@ -56,6 +56,8 @@ void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned num
         return;
     }
     wire->there_us = wire->back_us; // before it is established nothing is sent
+    struct event opened = event_of(sim, worker, stream, EVENT_TCP_OPEN);
+    event_push(sim, &opened, wire->back_us);
     if (server->tcp != TCP_CLOSES_IDLE)
         return;
     struct event event = event_of(sim, worker, stream, EVENT_TCP_IDLE);
@@ -136,6 +138,10 @@ void tcp_event(struct sim *sim, struct event *event)
             break;
         case EVENT_TCP_REPLY:
             world_reply(sim, event->worker, event->port, true, event->packet, event->number);
+            break;
+        case EVENT_TCP_OPEN:
+            serve_stream_connected(node->serve, sim->now_us, event->port);
+            worker_drain(sim, event->worker);
             break;
         case EVENT_TCP_CLOSED:
             sim_trace(sim, "worker %u learns that connection %u has ended", event->worker,

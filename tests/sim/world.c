@@ -383,6 +383,7 @@ static void event_do(struct sim *sim, struct event *event)
         break;
     case EVENT_TCP_ASKED:
     case EVENT_TCP_REPLY:
+    case EVENT_TCP_OPEN:
     case EVENT_TCP_CLOSED:
     case EVENT_TCP_IDLE:
         tcp_event(sim, event);

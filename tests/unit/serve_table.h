@@ -366,7 +366,8 @@ static inline void settle(struct table *t)
 // names only the zone's is the root.
 static inline bool is_probe(const struct sent *sent)
 {
-    return sent->kind == OUTGOING_QUERY && sent->packet.bytes[MESSAGE_HEADER_LEN] == 0;
+    return (sent->kind == OUTGOING_QUERY || sent->kind == OUTGOING_MESSAGE) &&
+           sent->packet.bytes[MESSAGE_HEADER_LEN] == 0;
 }
 
 // Writes what is in `sent` without probes, with the milliseconds since then: "u0" is a query to
@@ -382,6 +383,9 @@ static inline void story_write(const struct table *t, uint64_t since_us, char *t
         const struct sent *sent = &t->sent[i];
         size_t at = strlen(text);
         if (sent->kind == OUTGOING_OPEN || sent->kind == OUTGOING_CLOSE || is_probe(sent))
+            continue;
+        // The connection that one goes over is its own.
+        if (sent->kind == OUTGOING_CONNECT && i + 1 < t->sent_count && is_probe(sent + 1))
             continue;
         at += (size_t)snprintf(text + at, size - at, "%s%u:%c", at ? " " : "",
                                (unsigned)((t->now_us - since_us) / 1000), letters[sent->kind]);

@@ -157,17 +157,16 @@ static void test_connection_that_served_and_is_closed_is_opened_again_at_once(vo
     end(t);
 }
 
-// At most three sends over TCP: a server that closes with each is not asked for ever.
-// One that closes just after a reply, with several questions unanswered, has a limit: so many go on
-// each connection from then on.
+// One that closes just after a reply, with questions of several kinds unanswered, has a limit: so
+// many go on each connection from then on.
 static void test_connection_that_is_cut_tells_how_many_the_next_takes(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
     meet(t, 1000, 20);
     struct sent first = asked_over_tcp(t, ASK);
-    asked_over_tcp(t, NAME "000f 0001 ");
-    asked_over_tcp(t, TXT);
+    asked_over_tcp(t, "'mail' 00 000f 0001 ");
+    asked_over_tcp(t, "'text' 00 0010 0001 ");
     reply_to(t, &first, "8183 " ONE, "");
     drain(t);
     t->before = t->counters;
@@ -180,7 +179,8 @@ static void test_connection_that_is_cut_tells_how_many_the_next_takes(void **sta
     end(t);
 }
 
-static void test_server_that_always_closes_is_asked_three_times(void **state)
+// A question that connections end with is asked on one more, and no more than that.
+static void test_server_that_always_closes_is_asked_twice(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -201,7 +201,7 @@ static void test_server_that_always_closes_is_asked_three_times(void **state)
             break;
         message = t->sent[i];
     }
-    assert_int_equal(sends, 3);
+    assert_int_equal(sends, 2);
     end(t);
 }
 
@@ -310,7 +310,7 @@ static void cut_all(struct table *t)
     }
 }
 
-// A connection on which nothing comes for four seconds is of no use, whatever is sent there.
+// A connection on which nothing comes for a second is of no use, whatever is sent there.
 static void test_stuck_connection_is_given_up(void **state)
 {
     (void)state;
@@ -324,12 +324,12 @@ static void test_stuck_connection_is_given_up(void **state)
         ask_waiting(t, 1, question);
         drain(t);
         cut_all(t);
-        while (pass_until(t, start_us + (n + 1) * SECOND_US / 2))
+        if (n == 0)
+            serve_stream_connected(t->serve, t->now_us, 0);
+        while (pass_until(t, start_us + (n + 1) * SECOND_US / 50))
             cut_all(t);
     }
-    assert_in_range(t->now_us - start_us, 4 * SECOND_US, 5 * SECOND_US + SECOND_US / 2);
-    assert_int_equal(counter_get(&t->counters, COUNTER_streams_opened), 1);
-    assert_int_equal(gauge(t, COUNTER_streams), 0);
+    assert_in_range(t->now_us - start_us, SECOND_US, 2 * SECOND_US);
     end(t);
 }
 
@@ -438,7 +438,7 @@ int main(void)
         cmocka_unit_test(test_idle_connection_is_closed_after_ten_seconds),
         cmocka_unit_test(test_connection_that_served_and_is_closed_is_opened_again_at_once),
         cmocka_unit_test(test_connection_that_is_cut_tells_how_many_the_next_takes),
-        cmocka_unit_test(test_server_that_always_closes_is_asked_three_times),
+        cmocka_unit_test(test_server_that_always_closes_is_asked_twice),
         cmocka_unit_test(test_connection_that_cannot_be_had_sends_the_question_on),
         cmocka_unit_test(test_truncated_answer_without_tcp_is_a_failure),
         cmocka_unit_test(test_truncated_over_tcp_is_asked_again_and_then_a_failure),

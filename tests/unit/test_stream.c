@@ -30,7 +30,12 @@ static void end(struct bench *bench)
 static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream)
 {
     *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt, upstream, 0, NOW_US);
+    return stream_attach(&b->table, &b->rng, attempt,
+                         &(struct stream_wish){.upstream = upstream,
+                                               .allowance = 0,
+                                               .apart = false,
+                                               .stale_us = STREAM_STALE_US,
+                                               .now_us = NOW_US});
 }
 
 static void detach_all(struct bench *b, struct attempt *attempts, size_t count)
@@ -197,7 +202,6 @@ static void test_idle_connections_are_closed(void **state)
     (void)state;
     struct bench b = begin(4);
     struct attempt attempts[4];
-    uint16_t stuck;
     for (uint16_t i = 0; i < 4; i++) {
         assert_int_equal(attach(&b, &attempts[i], i), i);
         b.table.streams[i].used_us = NOW_US + i;
@@ -205,60 +209,122 @@ static void test_idle_connections_are_closed(void **state)
     // 0 and 2 have nothing in flight any more.
     stream_detach(&b.table, &attempts[0]);
     stream_detach(&b.table, &attempts[2]);
-    assert_true(streams_close_idle(&b.table, NOW_US, 0, &stuck));
+    assert_true(streams_close_idle(&b.table, NOW_US));
     assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
-    assert_true(streams_close_idle(&b.table, NOW_US + 1, 0, &stuck));
+    assert_true(streams_close_idle(&b.table, NOW_US + 1));
     assert_int_equal(stream_take_closing(&b.table), 0);
     // What waits for a reply is not idle, however old.
-    assert_true(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
+    assert_true(streams_close_idle(&b.table, NOW_US + 99));
     assert_int_equal(stream_take_closing(&b.table), 2);
     assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
     detach_all(&b, attempts, 4);
-    assert_true(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
+    assert_true(streams_close_idle(&b.table, NOW_US + 99));
     while (stream_take_closing(&b.table) != STREAM_NONE)
         continue;
-    assert_false(streams_close_idle(&b.table, NOW_US + 99, 0, &stuck));
-    assert_int_equal(stuck, STREAM_NONE);
+    assert_false(streams_close_idle(&b.table, NOW_US + 99));
     assert_int_equal(b.table.open_count + b.table.closing_count, 0);
     end(&b);
 }
 
-static uint16_t stuck_at(struct bench *b, uint64_t stuck_us)
-{
-    uint16_t stuck;
-    assert_true(streams_close_idle(&b->table, 0, stuck_us, &stuck));
-    return stuck;
-}
-
 // Only what comes in is a word, however much goes out.
-static void test_connection_without_a_word_is_stuck(void **state)
+static void test_silence_is_counted_from_the_last_word(void **state)
 {
     (void)state;
     struct bench b = begin(2);
     struct attempt first, second;
+    const struct stream *stream = &b.table.streams[0];
     first = second = (struct attempt){.port = STREAM_NONE};
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, 0, NOW_US), 0);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &second, 7, 0, NOW_US + 50), 0);
-    assert_int_equal(stuck_at(&b, NOW_US), STREAM_NONE);
-    assert_int_equal(stuck_at(&b, NOW_US + 1), 0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first,
+                                   &(struct stream_wish){.upstream = 7,
+                                                         .allowance = 0,
+                                                         .apart = false,
+                                                         .stale_us = STREAM_STALE_US,
+                                                         .now_us = NOW_US}),
+                     0);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &second,
+                                   &(struct stream_wish){.upstream = 7,
+                                                         .allowance = 0,
+                                                         .apart = false,
+                                                         .stale_us = STREAM_STALE_US,
+                                                         .now_us = NOW_US + 50}),
+                     0);
+    assert_true(stream->silent_since_us == NOW_US && !stream->connected);
+    stream_connected(&b.table, 0, NOW_US + 5);
+    assert_true(stream->silent_since_us == NOW_US + 5 && stream->connected);
     stream_heard(&b.table, 0, NOW_US + 10);
     stream_detach(&b.table, &first);
-    assert_int_equal(stuck_at(&b, NOW_US + 10), STREAM_NONE);
-    assert_int_equal(stuck_at(&b, NOW_US + 11), 0);
-    // With nothing in flight it is not, and from what is asked next its time counts anew.
+    assert_true(stream->silent_since_us == NOW_US + 10);
+    // With nothing in flight it is not silent, and from what is asked next its time counts anew.
     stream_detach(&b.table, &second);
-    assert_int_equal(stuck_at(&b, NOW_US + 99), STREAM_NONE);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first, 7, 0, NOW_US + 200), 0);
-    assert_int_equal(stuck_at(&b, NOW_US + 200), STREAM_NONE);
-    assert_int_equal(stuck_at(&b, NOW_US + 201), 0);
-    assert_int_equal(b.table.streams[0].replies, 1);
+    assert_int_equal(stream_attach(&b.table, &b.rng, &first,
+                                   &(struct stream_wish){.upstream = 7,
+                                                         .allowance = 0,
+                                                         .apart = false,
+                                                         .stale_us = STREAM_STALE_US,
+                                                         .now_us = NOW_US + 200}),
+                     0);
+    assert_true(stream->silent_since_us == NOW_US + 200);
+    assert_int_equal(stream->replies, 1);
+    stream_detach(&b.table, &first);
+    end(&b);
+}
+
+static uint16_t attach_at(struct bench *b, struct attempt *attempt, bool apart, uint64_t now_us)
+{
+    *attempt = (struct attempt){.port = STREAM_NONE};
+    return stream_attach(&b->table, &b->rng, attempt,
+                         &(struct stream_wish){.upstream = 7,
+                                               .allowance = 0,
+                                               .apart = apart,
+                                               .stale_us = STREAM_STALE_US,
+                                               .now_us = now_us});
+}
+
+// One that has been silent for a moment gets nothing more while another one can be had; four of
+// them there are at most.
+static void test_stale_connections_are_avoided(void **state)
+{
+    (void)state;
+    struct bench b = begin(16);
+    struct attempt attempts[8];
+    uint64_t now_us = NOW_US;
+    for (uint16_t i = 0; i < 4; i++) {
+        assert_int_equal(attach_at(&b, &attempts[i], false, now_us), i);
+        now_us += STREAM_STALE_US;
+    }
+    assert_int_equal(attach_at(&b, &attempts[4], false, now_us), 0);
+    // One that says something is as good as new.
+    stream_heard(&b.table, 2, now_us);
+    assert_int_equal(attach_at(&b, &attempts[5], false, now_us), 2);
+    assert_int_equal(attach_at(&b, &attempts[6], false, now_us), 2);
+    detach_all(&b, attempts, 7);
+    end(&b);
+}
+
+// What stalls connections has some of its own, as far as a part of the table goes.
+static void test_what_stalls_goes_apart(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct attempt attempts[5];
+    assert_int_equal(attach_at(&b, &attempts[0], true, NOW_US), 0);
+    assert_int_equal(attach_at(&b, &attempts[1], false, NOW_US), 1);
+    assert_int_equal(attach_at(&b, &attempts[2], true, NOW_US), 0);
+    assert_int_equal(attach_at(&b, &attempts[3], true, NOW_US + STREAM_STALE_US), 0);
+    assert_int_equal(attach_at(&b, &attempts[4], false, NOW_US + STREAM_STALE_US), 2);
+    detach_all(&b, attempts, 5);
     end(&b);
 }
 
 static uint16_t attach_within(struct bench *b, struct attempt *attempt, uint32_t allowance)
 {
     *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt, 7, allowance, NOW_US);
+    return stream_attach(&b->table, &b->rng, attempt,
+                         &(struct stream_wish){.upstream = 7,
+                                               .allowance = allowance,
+                                               .apart = false,
+                                               .stale_us = STREAM_STALE_US,
+                                               .now_us = NOW_US});
 }
 
 static void test_what_is_beyond_the_allowance_is_held(void **state)
@@ -307,7 +373,9 @@ int main(void)
         cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
         cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),
         cmocka_unit_test(test_idle_connections_are_closed),
-        cmocka_unit_test(test_connection_without_a_word_is_stuck),
+        cmocka_unit_test(test_silence_is_counted_from_the_last_word),
+        cmocka_unit_test(test_stale_connections_are_avoided),
+        cmocka_unit_test(test_what_stalls_goes_apart),
     };
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }

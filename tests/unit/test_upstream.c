@@ -7,6 +7,8 @@
 #define MS     1000u
 #define S      1000000u
 
+#define KIND 1000u
+
 static struct rng rng_of(uint8_t first)
 {
     struct rng rng;
@@ -27,8 +29,8 @@ static struct upstream unknown(void)
 static void replies(struct upstream *u, uint32_t us, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        upstream_sent(u);
-        upstream_replied(u, NOW_US - us, NOW_US, false);
+        upstream_sent(u, false, NOW_US);
+        upstream_replied(u, KIND, NOW_US - us, NOW_US, false, true);
     }
 }
 
@@ -51,29 +53,57 @@ static void test_new_one_is_unknown_and_has_a_cookie_of_its_own(void **state)
     assert_int_equal(a.health, UPSTREAM_UNKNOWN);
     assert_int_equal(a.overdue + a.loss_pm + a.in_flight + a.cookie_server_len, 0);
     assert_int_equal(a.support.no_edns_until_us + a.tcp_retry_us + a.trial_us, 0);
-    assert_false(a.gone || a.support.no_case_until_us > 0 || upstream_is_trusted(&a));
+    assert_false(a.gone || a.support.no_case_until_us > 0 || upstream_is_trusted(&a, KIND, NOW_US));
     assert_memory_not_equal(a.cookie, b.cookie, sizeof a.cookie);
 }
 
 static void test_first_reply_makes_it_alive_whatever_it_was(void **state)
 {
     (void)state;
-    for (unsigned tcp = 0; tcp < 2; tcp++) {
-        for (unsigned health = 0; health <= UPSTREAM_DEAD; health++) {
-            struct upstream u = unknown();
-            u.health = (uint8_t)health;
-            u.overdue = 3;
-            u.gone = true;
-            upstream_sent(&u);
-            assert_int_equal(u.in_flight, 1);
-            upstream_replied(&u, NOW_US - 7 * MS, NOW_US, tcp);
-            assert_int_equal(u.in_flight, 0);
-            assert_int_equal(u.health, UPSTREAM_ALIVE);
-            assert_true(upstream_is_trusted(&u) && !u.gone && u.reply_us == NOW_US);
-            // A stream says nothing of datagrams.
-            assert_int_equal(u.latency.total, tcp ? 0 : 1);
-            assert_true(u.reply_sent_us == (tcp ? 0 : NOW_US - 7 * MS));
-        }
+    for (unsigned health = 0; health <= UPSTREAM_DEAD; health++) {
+        struct upstream u = unknown();
+        u.health = (uint8_t)health;
+        u.overdue = 3;
+        u.gone = true;
+        upstream_sent(&u, false, NOW_US);
+        assert_int_equal(u.in_flight, 1);
+        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, false, true);
+        assert_int_equal(u.in_flight, 0);
+        assert_int_equal(u.health, UPSTREAM_ALIVE);
+        assert_true(upstream_is_trusted(&u, KIND, NOW_US) && !u.gone && u.reply_us == NOW_US);
+        assert_int_equal(u.latency.total, 1);
+        assert_true(u.reply_sent_us == NOW_US - 7 * MS);
+    }
+}
+
+// A stream says nothing of datagrams: one that is dead is there over TCP alone, until one of those
+// comes back or TCP fails too.
+static void test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp(void **state)
+{
+    (void)state;
+    for (unsigned health = 0; health <= UPSTREAM_DEAD; health++) {
+        struct upstream u = unknown();
+        u.health = (uint8_t)health;
+        u.gone = health == UPSTREAM_DEAD;
+        upstream_sent(&u, true, NOW_US);
+        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, true, true);
+        assert_int_equal(u.health, health == UPSTREAM_DEAD ? UPSTREAM_DEAD : UPSTREAM_ALIVE);
+        assert_int_equal(u.over_tcp, health == UPSTREAM_DEAD);
+        assert_true(upstream_is_trusted(&u, KIND, NOW_US) && upstream_is_there(&u) && !u.gone);
+        assert_int_equal(u.latency.total + u.reply_sent_us, 0);
+        if (!u.over_tcp)
+            continue;
+        struct upstream again = u;
+        upstream_sent(&again, false, NOW_US);
+        upstream_replied(&again, KIND, NOW_US, NOW_US + 1, false, true);
+        assert_true(again.health == UPSTREAM_ALIVE && !again.over_tcp);
+        again = u;
+        upstream_tcp_overdue(&again, NOW_US); // it has replied since
+        assert_true(upstream_is_there(&again));
+        upstream_tcp_overdue(&again, NOW_US + 1);
+        assert_false(upstream_is_there(&again));
+        upstream_tcp_failed(&u, NOW_US);
+        assert_false(upstream_is_there(&u));
     }
 }
 
@@ -81,7 +111,7 @@ static void test_unknown_one_is_dead_with_its_first_late_send(void **state)
 {
     (void)state;
     struct upstream u = unknown();
-    upstream_overdue(&u, NOW_US, NOW_US + 1);
+    upstream_overdue(&u, KIND, NOW_US, NOW_US + 1);
     assert_int_equal(u.health, UPSTREAM_DEAD);
     assert_true(u.silent_since_us == NOW_US);
 }
@@ -91,36 +121,64 @@ struct overdue_row {
     unsigned sends;   // late ones, all of them sent one after the other
     uint64_t gap_us;  // from one to the next
     uint64_t late_us; // and how long after its send each is found late
+    unsigned kinds;   // that they are of, in turn
+    bool probe;       // the last of them is a probe
     enum upstream_health health;
+    bool owes_all; // to whatever kind
 };
 
 static const struct overdue_row overdue_rows[] = {
-    {"two late sends over a second", 2, 900 * MS, 100 * MS, UPSTREAM_ALIVE},
-    {"three late sends within 249 ms", 3, 100 * MS, 49 * MS, UPSTREAM_ALIVE},
-    {"three late sends over 250 ms", 3, 100 * MS, 50 * MS, UPSTREAM_DEAD},
-    {"a hundred late sends at once", 100, 0, 249 * MS, UPSTREAM_ALIVE},
-    {"a hundred late sends over a quarter of a second", 100, 2 * MS, 60 * MS, UPSTREAM_DEAD},
-    {"three hundred late sends", 300, 1 * MS, 10 * MS, UPSTREAM_DEAD},
+    {"two late sends over a second", 2, 900 * MS, 100 * MS, 2, true, UPSTREAM_ALIVE, true},
+    {"three late sends within 249 ms", 3, 100 * MS, 49 * MS, 3, true, UPSTREAM_ALIVE, true},
+    {"three late sends over 250 ms", 3, 100 * MS, 50 * MS, 3, true, UPSTREAM_DEAD, true},
+    {"three late sends of one kind and no probe", 3, 100 * MS, 50 * MS, 1, false, UPSTREAM_ALIVE,
+     false},
+    {"three late sends of three kinds and no probe", 3, 100 * MS, 50 * MS, 3, false, UPSTREAM_ALIVE,
+     true},
+    {"a hundred late sends of two kinds and no probe", 100, 2 * MS, 60 * MS, 2, false,
+     UPSTREAM_ALIVE, false},
+    {"a hundred late sends at once", 100, 0, 249 * MS, 9, true, UPSTREAM_ALIVE, true},
+    {"a hundred late sends over a quarter of a second", 100, 2 * MS, 60 * MS, 9, true,
+     UPSTREAM_DEAD, true},
+    {"three hundred late sends", 300, 1 * MS, 10 * MS, 1, true, UPSTREAM_DEAD, true},
 };
 
 static void test_overdue_row(void **state)
 {
     const struct overdue_row *row = *state;
     struct upstream u = alive(1000);
+    uint64_t now_us = NOW_US;
     for (unsigned i = 0; i < row->sends; i++) {
         uint64_t sent_us = NOW_US + 1 + i * row->gap_us;
-        upstream_overdue(&u, sent_us, sent_us + row->late_us);
-        assert_false(upstream_is_trusted(&u));
+        bool probe = row->probe && i + 1 == row->sends;
+        now_us = sent_us + row->late_us;
+        upstream_overdue(&u, probe ? KIND_PROBE : KIND + i % row->kinds, sent_us, now_us);
+        assert_false(upstream_is_trusted(&u, KIND, now_us));
     }
     assert_int_equal(u.health, row->health);
     assert_true(u.silent_since_us == NOW_US + 1);
+    assert_int_equal(upstream_owes(&u, KIND - 1, now_us), row->owes_all);
     // A reply ends the row.
-    upstream_sent(&u);
-    upstream_replied(&u, NOW_US, NOW_US + 5 * S, false);
-    assert_true(upstream_is_trusted(&u));
-    upstream_overdue(&u, NOW_US + 6 * S, NOW_US + 7 * S);
-    upstream_overdue(&u, NOW_US + 6 * S, NOW_US + 7 * S);
+    upstream_sent(&u, false, NOW_US);
+    upstream_replied(&u, KIND, NOW_US, NOW_US + 5 * S, false, true);
+    assert_true(upstream_is_trusted(&u, KIND, NOW_US + 5 * S));
+    upstream_overdue(&u, KIND, NOW_US + 6 * S, NOW_US + 7 * S);
+    upstream_overdue(&u, KIND, NOW_US + 6 * S, NOW_US + 7 * S);
     assert_int_equal(u.health, UPSTREAM_ALIVE);
+}
+
+// A reply to a probe vouches for it: what it is silent to after that is those kinds' own affair.
+static void test_probe_vouches_for_a_moment(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    upstream_sent(&u, false, NOW_US);
+    upstream_replied(&u, KIND_PROBE, NOW_US - 1, NOW_US, false, false);
+    for (unsigned i = 0; i < 9; i++)
+        upstream_overdue(&u, KIND + i, NOW_US + 1, NOW_US + 20 * MS);
+    assert_false(upstream_owes(&u, KIND - 1, NOW_US + 249 * MS));
+    assert_true(upstream_owes(&u, KIND, NOW_US + 249 * MS));
+    assert_true(upstream_owes(&u, KIND - 1, NOW_US + 250 * MS));
 }
 
 // Questions that others answer, one after the other, cost it the trust; one answer gives it back.
@@ -129,18 +187,23 @@ static void test_failing_is_not_trusted_until_it_answers(void **state)
     (void)state;
     struct upstream u = alive(1000);
     for (unsigned i = 0; i + 1 < UPSTREAM_FAILED_FAILS; i++)
-        upstream_failed(&u, NOW_US + i);
-    assert_true(upstream_is_trusted(&u) && !upstream_fails(&u));
+        upstream_failed(&u, KIND + i, NOW_US + i);
+    assert_true(upstream_is_trusted(&u, KIND, NOW_US) && !upstream_fails(&u, KIND));
     upstream_answered(&u);
     for (unsigned i = 0; i < 1000; i++) {
-        assert_true(upstream_fails(&u) == (i >= UPSTREAM_FAILED_FAILS));
-        upstream_failed(&u, NOW_US + i);
+        assert_true(upstream_fails(&u, KIND + 2000) == (i >= UPSTREAM_FAILED_FAILS));
+        upstream_failed(&u, KIND + i, NOW_US + i);
     }
-    assert_false(upstream_is_trusted(&u));
+    assert_false(upstream_is_trusted(&u, KIND, NOW_US));
     assert_int_equal(u.health, UPSTREAM_ALIVE);
     assert_true(u.silent_since_us == NOW_US + UPSTREAM_FAILED_FAILS - 1);
     upstream_answered(&u);
-    assert_true(upstream_is_trusted(&u) && !upstream_fails(&u));
+    assert_true(upstream_is_trusted(&u, KIND, NOW_US) && !upstream_fails(&u, KIND));
+    // What it fails of one kind is held against that kind.
+    for (unsigned i = 0; i < 1000; i++)
+        upstream_failed(&u, KIND, NOW_US + i);
+    assert_true(upstream_fails(&u, KIND) && !upstream_fails(&u, KIND + 1));
+    assert_false(upstream_fails_all(&u));
 }
 
 // What was sent later was answered: the network lost one, the server owes nothing.
@@ -149,10 +212,10 @@ static void test_loss_among_replies_is_not_held_against_it(void **state)
     (void)state;
     struct upstream u = alive(1000);
     for (unsigned i = 0; i < 10; i++)
-        upstream_overdue(&u, u.reply_sent_us - 1, NOW_US + 10 * S);
+        upstream_overdue(&u, KIND, u.reply_sent_us - 1, NOW_US + 10 * S);
     assert_int_equal(u.overdue, 0);
-    assert_true(upstream_is_trusted(&u));
-    upstream_overdue(&u, u.reply_sent_us, NOW_US + 10 * S);
+    assert_true(upstream_is_trusted(&u, KIND, NOW_US));
+    upstream_overdue(&u, KIND, u.reply_sent_us, NOW_US + 10 * S);
     assert_int_equal(u.overdue, 1);
 }
 
@@ -161,11 +224,11 @@ static void test_latest_send_that_was_answered_counts(void **state)
     (void)state;
     struct upstream u = alive(1000);
     uint64_t latest_us = u.reply_sent_us;
-    upstream_sent(&u);
-    upstream_replied(&u, latest_us - 500 * MS, NOW_US, false); // an older one, late
+    upstream_sent(&u, false, NOW_US);
+    upstream_replied(&u, KIND, latest_us - 500 * MS, NOW_US, false, true); // an older one, late
     assert_true(u.reply_sent_us == latest_us);
-    upstream_sent(&u);
-    upstream_replied(&u, latest_us + 1, NOW_US, false);
+    upstream_sent(&u, false, NOW_US);
+    upstream_replied(&u, KIND, latest_us + 1, NOW_US, false, true);
     assert_true(u.reply_sent_us == latest_us + 1);
 }
 
@@ -174,27 +237,27 @@ static void test_loss_is_smoothed(void **state)
     (void)state;
     struct upstream u = alive(1000);
     assert_int_equal(u.loss_pm, 0);
-    upstream_sent(&u);
-    upstream_lost(&u);
+    upstream_sent(&u, false, NOW_US);
+    upstream_lost(&u, true);
     assert_int_equal(u.in_flight, 0);
     assert_int_equal(u.loss_pm, 1000 / 32);
     for (unsigned i = 0; i < 1000; i++) {
-        upstream_sent(&u);
+        upstream_sent(&u, false, NOW_US);
         if (i % 4 == 0)
-            upstream_lost(&u);
+            upstream_lost(&u, true);
         else
-            upstream_replied(&u, NOW_US, NOW_US + 1, false);
+            upstream_replied(&u, KIND, NOW_US, NOW_US + 1, false, true);
     }
     assert_in_range(u.loss_pm, 180, 320); // a quarter
     for (unsigned i = 0; i < 1000; i++) {
-        upstream_sent(&u);
-        upstream_lost(&u);
+        upstream_sent(&u, false, NOW_US);
+        upstream_lost(&u, true);
     }
     assert_in_range(u.loss_pm, 960, 1000);
     replies(&u, 1000, 300);
     assert_in_range(u.loss_pm, 0, 32);
     // What nobody knows of changes nothing.
-    upstream_sent(&u);
+    upstream_sent(&u, false, NOW_US);
     uint16_t loss_pm = u.loss_pm;
     upstream_forgotten(&u);
     assert_int_equal(u.loss_pm, loss_pm);
@@ -205,20 +268,36 @@ static void test_unreachable_is_dead_at_once_and_gone_until_something_else_is_he
 {
     (void)state;
     struct upstream u = alive(1000);
-    upstream_unreachable(&u, NOW_US);
+    uint64_t later_us = NOW_US + 2 * S;
+    assert_true(upstream_unreachable(&u, later_us - 1, later_us));
     assert_int_equal(u.health, UPSTREAM_DEAD);
-    assert_true(u.gone && u.silent_since_us == NOW_US && u.trial_us == NOW_US + 100 * MS);
-    upstream_unreachable(&u, NOW_US + 50 * MS);
-    assert_true(u.silent_since_us == NOW_US && u.trial_us == NOW_US + 150 * MS);
+    assert_true(u.gone && u.silent_since_us == later_us && u.trial_us == later_us + 100 * MS);
+    assert_true(upstream_unreachable(&u, later_us, later_us + 50 * MS));
+    assert_true(u.silent_since_us == later_us && u.trial_us == later_us + 150 * MS);
     // A trial that is due later stays so.
-    u.trial_us = NOW_US + 5 * S;
-    upstream_unreachable(&u, NOW_US + 60 * MS);
-    assert_true(u.trial_us == NOW_US + 5 * S);
+    u.trial_us = later_us + 5 * S;
+    assert_true(upstream_unreachable(&u, later_us, later_us + 60 * MS));
+    assert_true(u.trial_us == later_us + 5 * S);
     // Silence is another thing than a word that nobody is there.
-    upstream_overdue(&u, NOW_US + 100 * MS, NOW_US + 200 * MS);
+    upstream_overdue(&u, KIND, later_us + 100 * MS, later_us + 200 * MS);
     assert_false(u.gone);
     assert_int_equal(u.health, UPSTREAM_DEAD);
-    assert_true(u.silent_since_us == NOW_US);
+    assert_true(u.silent_since_us == later_us);
+}
+
+// Anybody can say it, so it is not believed of one that has just replied, or has replied since.
+static void test_unreachable_is_not_believed_of_one_that_replies(void **state)
+{
+    (void)state;
+    struct upstream u = alive(1000);
+    assert_false(upstream_unreachable(&u, NOW_US, NOW_US + 999 * MS));
+    assert_int_equal(u.health, UPSTREAM_ALIVE);
+    u.reply_sent_us = NOW_US + 3 * S;
+    assert_false(upstream_unreachable(&u, NOW_US + 3 * S - 1, NOW_US + 9 * S));
+    assert_false(u.gone);
+    // But we know what we could not even send.
+    assert_true(upstream_unreachable(&u, 0, NOW_US));
+    assert_int_equal(u.health, UPSTREAM_DEAD);
 }
 
 struct wait_row {
@@ -371,6 +450,8 @@ static int choose(const struct choice_row *row, struct rng *rng)
         struct upstream *u = &upstreams[19 - 3 * i];
         *u = row->upstreams[i].us ? alive(row->upstreams[i].us) : unknown();
         u->overdue = row->upstreams[i].overdue;
+        if (u->overdue > 0)
+            kinds_add(&u->silent_to, KIND);
         u->loss_pm = row->upstreams[i].loss_pm;
         u->in_flight = row->upstreams[i].in_flight;
         if (row->upstreams[i].dead)
@@ -378,7 +459,8 @@ static int choose(const struct choice_row *row, struct rng *rng)
         sends[i] = row->upstreams[i].sends;
         first &= sends[i] == 0;
     }
-    return upstream_choose(&zone, upstreams, sends, first, rng);
+    struct choice choice = {&zone, upstreams, sends, KIND, first, NOW_US};
+    return upstream_choose(&choice, rng);
 }
 
 static void test_choice_row(void **state)
@@ -471,14 +553,15 @@ static struct trials trials_of(uint16_t count)
     for (size_t i = 0; i < COUNT_OF(t.upstreams); i++) {
         t.upstreams[i] = unknown();
         t.upstreams[i].health = UPSTREAM_DEAD;
+        t.upstreams[i].tcp_trial_us = UINT64_MAX;
     }
     return t;
 }
 
 static int try(struct trials *t, uint64_t now_us)
 {
-    int choice = upstream_try(&t->zone, t->upstreams, t->sends, UPSTREAM_SENDS_MAX, now_us);
-    t->next_us = upstream_next_trial_us(&t->zone, t->upstreams);
+    int choice = upstream_try(&t->zone, t->upstreams, KIND, t->sends, UPSTREAM_SENDS_MAX, now_us);
+    t->next_us = upstream_next_trial_us(&t->zone, t->upstreams, KIND, now_us);
     return choice;
 }
 
@@ -509,7 +592,8 @@ static void test_a_minute_of_silence_costs_few_trials(void **state)
     struct trials t = trials_of(1);
     unsigned count = 0;
     for (uint64_t ms = 0; ms < 60000; ms++)
-        count += try(&t, NOW_US + ms * MS) == 0;
+        count += try(&t, NOW_US + ms * MS) == 0 ||
+                 upstream_probe(&t.zone, t.upstreams, false, NOW_US + ms * MS) == 0;
     assert_in_range(count, 100, 150);
 }
 
@@ -534,12 +618,13 @@ static void test_trials_are_for_those_who_are_not_trusted(void **state)
     t.upstreams[0] = alive(1000);
     t.upstreams[1] = alive(1000);
     t.upstreams[1].overdue = 1; // owes a reply
+    kinds_add(&t.upstreams[1].silent_to, KIND);
     t.upstreams[2] = unknown();
     assert_int_equal(try(&t, NOW_US), 1);
     assert_int_equal(try(&t, NOW_US), 2);
     assert_int_equal(try(&t, NOW_US), -1);
     t.upstreams[1].overdue = 0;
-    upstream_replied(&t.upstreams[2], NOW_US, NOW_US + 1, false);
+    upstream_replied(&t.upstreams[2], KIND, NOW_US, NOW_US + 1, false, true);
     assert_int_equal(try(&t, NOW_US + 10 * S), -1);
     assert_true(t.next_us == UINT64_MAX);
 }
@@ -556,7 +641,49 @@ static void test_trials_leave_out_who_had_the_question_often_enough(void **state
     // Beside one that is trusted the first copy is the only one.
     t.sends[0] = 1;
     t.sends[1] = 0;
-    assert_int_equal(upstream_try(&t.zone, t.upstreams, t.sends, 1, NOW_US + 20 * S), 1);
+    assert_int_equal(upstream_try(&t.zone, t.upstreams, KIND, t.sends, 1, NOW_US + 20 * S), 1);
+}
+
+// A client's question may be silent by itself, so of many trials in a row some are probes.
+static void test_many_trials_are_not_all_made_of_clients_questions(void **state)
+{
+    (void)state;
+    struct trials t = trials_of(1);
+    unsigned copies = 0, probes = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t now_us = NOW_US + i * S;
+        if (try(&t, now_us) == 0)
+            copies++;
+        else if (upstream_probe(&t.zone, t.upstreams, false, now_us) == 0)
+            probes++;
+    }
+    assert_int_equal(copies + probes, 100);
+    assert_in_range(probes, 40, 44);
+}
+
+static void test_probe_is_for_those_that_may_be_dead(void **state)
+{
+    (void)state;
+    struct trials t = trials_of(1);
+    struct upstream *u = &t.upstreams[0];
+    *u = alive(1000);
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + S));
+    for (unsigned i = 0; i < UPSTREAM_OVERDUE_DEAD; i++)
+        upstream_overdue(u, KIND, NOW_US + 1, NOW_US + 20 * MS);
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + 150 * MS));
+    assert_true(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + 151 * MS));
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 60 * S));
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, false, NOW_US + 151 * MS), 0);
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, false, NOW_US + 250 * MS), -1);
+    upstream_overdue(u, KIND_PROBE, NOW_US + 151 * MS, NOW_US + 251 * MS);
+    assert_int_equal(u->health, UPSTREAM_DEAD);
+    // Half a second later over TCP too, and every five seconds from then on.
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 750 * MS));
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, true, NOW_US + 751 * MS), 0);
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5750 * MS));
+    assert_true(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5751 * MS));
+    u->gone = true;
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5751 * MS));
 }
 
 static void test_all_are_dead_only_when_each_is(void **state)
@@ -574,6 +701,11 @@ static void test_all_are_dead_only_when_each_is(void **state)
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_new_one_is_unknown_and_has_a_cookie_of_its_own),
     cmocka_unit_test(test_first_reply_makes_it_alive_whatever_it_was),
+    cmocka_unit_test(test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp),
+    cmocka_unit_test(test_probe_vouches_for_a_moment),
+    cmocka_unit_test(test_unreachable_is_not_believed_of_one_that_replies),
+    cmocka_unit_test(test_many_trials_are_not_all_made_of_clients_questions),
+    cmocka_unit_test(test_probe_is_for_those_that_may_be_dead),
     cmocka_unit_test(test_unknown_one_is_dead_with_its_first_late_send),
     cmocka_unit_test(test_loss_among_replies_is_not_held_against_it),
     cmocka_unit_test(test_latest_send_that_was_answered_counts),

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/question.h"
+
+// What becomes of connections to upstreams, and of what is asked on them. A connection that could
+// not be had is held against the upstream. One that was closed or went silent is held against what
+// it was asked: the oldest question on it, as servers take questions in turn. That one is asked
+// again once; the others did not do anything, and are asked again at once.
+
+enum {
+    CONNECT_US = 2000000,         // for a connection to be established
+    SILENT_US = 1000000,          // without a word, after which a connection is given up
+    SILENT_MAX_US = 4000000,      // the same where nothing else waits
+    CUT_US = 1000000,             // since its last reply, after which its end tells of no limit
+    CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
+};
+
+// Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
+// end here.
+static struct attempt *attempts_take(struct forward *f, struct stream *stream)
+{
+    struct attempt *list = NULL, *next;
+    for (struct attempt *attempt = stream->attempts; attempt; attempt = next) {
+        next = attempt->next_at_port;
+        attempt->port = STREAM_NONE;
+        if (attempt->pending) {
+            attempt->next_at_port = list;
+            list = attempt;
+        } else {
+            attempt_drop(f, attempt);
+        }
+    }
+    stream->attempts = NULL;
+    stream->in_flight = stream->held = 0;
+    return list;
+}
+
+// Where the other side closes a connection just after a reply, and leaves questions of several
+// kinds unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just
+// met.
+static void limit_note(struct forward *f, uint64_t now_us, const struct stream *stream)
+{
+    struct kinds lost = {0};
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (a->sent_us != 0)
+            kinds_add(&lost, a->kind);
+    }
+    if (stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US)
+        upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, now_us);
+}
+
+// Holds the end of a connection against the oldest question on it.
+static void oldest_charge(struct forward *f, uint64_t now_us, struct attempt *oldest,
+                          enum stream_ending how)
+{
+    if (!oldest)
+        return;
+    kind_share_stall(forward_share(f, oldest->kind), how == STREAM_STUCK ? KIND_STALLS : 1, now_us);
+    if (oldest->pending)
+        oldest->pending->cuts[oldest->choice]++;
+}
+
+// Asks again what waited on a connection that is over; what never left does not count as sent.
+static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again)
+{
+    struct pending *pending = attempt->pending;
+    int choice = attempt->choice;
+    pending->tcp_sends[choice] -= attempt->queued;
+    attempt_drop(f, attempt);
+    bool asked = again && !pending_has(pending->out, choice) &&
+                 attempt_ask_stream(f, now_us, pending, choice);
+    // What is held has waited for a while, and is not to begin anew with each connection.
+    if (asked && !pending->attempts->held)
+        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    else if (!pending->attempts)
+        question_go_on(f, now_us, pending);
+}
+
+void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
+{
+    struct stream *stream = &f->streams.streams[index];
+    bool connected = stream->connected;
+    if (how == STREAM_ENDED && connected)
+        limit_note(f, now_us, stream);
+    if (how != STREAM_SPENT && connected)
+        oldest_charge(f, now_us, stream_oldest(stream), how);
+    bool served = stream->replies > 0 && how != STREAM_STUCK;
+    struct attempt *list = attempts_take(f, stream);
+    if (how == STREAM_ENDED)
+        stream_closed(&f->streams, index);
+    else
+        stream_close(&f->streams, index);
+    forward_count(f, how == STREAM_SPENT ? COUNTER_streams_spent
+                     : served            ? COUNTER_streams_ended
+                                         : COUNTER_streams_failed);
+    if (!connected)
+        upstream_tcp_failed(&f->upstreams[stream->upstream], now_us);
+    while (list) {
+        struct attempt *attempt = list;
+        list = attempt->next_at_port;
+        ask_again(f, now_us, attempt, connected);
+    }
+}
+
+void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t index)
+{
+    stream_connected(&f->streams, index, now_us);
+    upstream_tcp_worked(&f->upstreams[f->streams.streams[index].upstream]);
+}
+
+void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t index)
+{
+    forward_stream_end(f, now_us, index, STREAM_ENDED);
+}
+
+// Does anything wait here but what the connection waits for? That alone may take its time.
+static bool has_victims(const struct stream *stream)
+{
+    const struct attempt *oldest = stream_oldest(stream);
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (oldest && a->pending && a->kind != oldest->kind)
+            return true;
+    }
+    return false;
+}
+
+static bool is_silent(const struct stream *stream, uint64_t now_us)
+{
+    uint64_t silent_us = now_us - stream->silent_since_us;
+    if (!stream->connected)
+        return silent_us >= CONNECT_US;
+    if (!stream->attempts)
+        return false;
+    return silent_us >= SILENT_MAX_US || (silent_us >= SILENT_US && has_victims(stream));
+}
+
+void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index)
+{
+    const struct stream *stream = &f->streams.streams[index];
+    uint32_t allowance = upstream_tcp_allowance(&f->upstreams[stream->upstream], now_us);
+    if (!stream->open || stream->closing)
+        return;
+    if (is_silent(stream, now_us))
+        forward_stream_end(f, now_us, index, STREAM_STUCK);
+    else if (stream_is_spent(stream, allowance))
+        forward_stream_end(f, now_us, index, STREAM_SPENT);
+}
+
+// Is it this attempt that its connection waits for, or was it passed over?
+static bool is_at_fault(const struct stream *stream, const struct attempt *attempt)
+{
+    return stream_oldest(stream) == attempt || attempt->sent_us < stream->answered_us;
+}
+
+// A question over TCP has waited long enough: it is held against its kind, and where connections
+// are crowded it leaves. Or its connection has, and ends.
+void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    struct attempt *next;
+    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+        next = attempt->next;
+        if (!attempt->tcp || attempt->sent_us == 0 || attempt->overdue ||
+            now_us - attempt->sent_us < QUESTION_STREAM_US)
+            continue;
+        uint16_t index = attempt->port;
+        const struct stream *stream = &f->streams.streams[index];
+        if (is_silent(stream, now_us)) {
+            forward_stream_end(f, now_us, index, STREAM_STUCK);
+            return;
+        }
+        if (!stream->connected || !is_at_fault(stream, attempt))
+            continue;
+        attempt->overdue = true;
+        pending->cuts[attempt->choice]++;
+        kind_share_stall(forward_share(f, attempt->kind), KIND_STALLS, now_us);
+        if (stream->in_flight >= CROWD)
+            attempt_drop(f, attempt);
+    }
+}
+
+void connections_due(struct forward *f, uint64_t now_us)
+{
+    for (uint16_t i = 0; i < f->streams.size && f->streams.open_count > 0; i++)
+        forward_stream_look(f, now_us, i);
+    if (streams_close_idle(&f->streams, now_us - f->config.stream_idle_us))
+        wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
+}

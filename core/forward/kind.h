@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/budget.h"
+#include "core/wire/key.h"
+#include "core/wire/siphash.h"
+
+// Kinds of questions. Whoever owns a domain makes as many names as they like, and decides how each
+// is answered: not at all, late, over TCP alone. What comes of that is held against the kind, and
+// not against the upstream that was asked. A kind is the last two labels of a name, hashed with a
+// secret; nothing here needs it to be exact, as an upstream is judged by several kinds or by a
+// probe.
+//
+// Some of what questions share has a bound for each kind. Kinds are spread over a table of fixed
+// size by their hash, so that nobody can choose with whom they share a place.
+
+#define KIND_PROBE  0u // of a question of our own
+#define KIND_SHARES 256
+
+#define KIND_BUDGET_SENDS 32 // resends that a kind may have at once, half of what there is for all
+#define KIND_SAMPLES      32 // times and losses that a kind may tell at once
+#define KIND_SAMPLE_US    50000u // and how often then
+
+#define KIND_STALLS     2         // charges with which a kind is asked apart over TCP
+#define KIND_STALLED_US 30000000u // for which it is
+
+struct kind_share {
+    struct budget budget; // of resends
+    uint64_t samples_us;  // when `samples` was last filled
+    uint16_t samples;
+    uint16_t attempts;   // of this kind, sent or to be sent
+    uint8_t stalls;      // connections that stalled or were closed on a question of this kind
+    uint64_t stalled_us; // when the last one was
+};
+
+static inline uint32_t kind_of_key(const struct key *key, uint64_t secret)
+{
+    const uint8_t *name = key_name(key);
+    size_t at = 0, last = 0, before_last = 0;
+    while (name[at] != 0) {
+        before_last = last;
+        last = at;
+        at += 1u + name[at];
+    }
+    struct siphash hash = siphash_begin(secret, ~secret);
+    size_t len = at - before_last, all = len;
+    for (; len >= 8; len -= 8, before_last += 8)
+        siphash_word(&hash, load_word(name + before_last));
+    uint64_t rest = 0;
+    for (size_t i = 0; i < len; i++)
+        rest |= (uint64_t)name[before_last + i] << 8 * i;
+    uint32_t kind = (uint32_t)siphash_end(&hash, rest, all);
+    return kind == KIND_PROBE ? 1 : kind;
+}
+
+static inline void kind_share_init(struct kind_share *share)
+{
+    *share = (struct kind_share){.samples = KIND_SAMPLES};
+    budget_init(&share->budget, KIND_BUDGET_SENDS, KIND_BUDGET_SENDS);
+}
+
+// May this kind tell how long an upstream takes, or what it loses, once more? Whoever asks most
+// must not decide alone what is known of an upstream.
+static inline bool kind_share_sample(struct kind_share *share, uint64_t now_us)
+{
+    uint64_t more = (now_us - share->samples_us) / KIND_SAMPLE_US;
+    if (more > 0) {
+        share->samples =
+            (uint16_t)(share->samples + more < KIND_SAMPLES ? share->samples + more : KIND_SAMPLES);
+        share->samples_us = now_us;
+    }
+    if (share->samples == 0)
+        return false;
+    share->samples--;
+    return true;
+}
+
+// A connection stalled or was closed, and it was a question of this kind that it was about. Or one
+// of this kind was answered among others.
+static inline void kind_share_stall(struct kind_share *share, unsigned charges, uint64_t now_us)
+{
+    if (now_us - share->stalled_us >= KIND_STALLED_US)
+        share->stalls = 0;
+    share->stalls =
+        (uint8_t)(share->stalls + charges < KIND_STALLS ? share->stalls + charges : KIND_STALLS);
+    share->stalled_us = now_us;
+}
+
+static inline bool kind_share_stalls(const struct kind_share *share, uint64_t now_us)
+{
+    return share->stalls >= KIND_STALLS && now_us - share->stalled_us < KIND_STALLED_US;
+}
+
+static inline void kind_share_flows(struct kind_share *share)
+{
+    if (share->stalls < KIND_STALLS)
+        share->stalls = 0;
+}
+
+// A few kinds, each once; as many as it takes to say that it is not one of them.
+#define KINDS_SEVERAL 3
+
+struct kinds {
+    uint32_t kinds[KINDS_SEVERAL];
+    uint8_t count;
+};
+
+static inline bool kinds_have(const struct kinds *kinds, uint32_t kind)
+{
+    for (unsigned i = 0; i < kinds->count; i++) {
+        if (kinds->kinds[i] == kind)
+            return true;
+    }
+    return false;
+}
+
+static inline void kinds_add(struct kinds *kinds, uint32_t kind)
+{
+    if (kinds->count < KINDS_SEVERAL && !kinds_have(kinds, kind))
+        kinds->kinds[kinds->count++] = kind;
+}
+
+static inline bool kinds_several(const struct kinds *kinds)
+{
+    return kinds->count == KINDS_SEVERAL;
+}

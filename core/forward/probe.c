@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "core/forward/question.h"
+
+// Questions of our own: for the SOA of a zone, to see whether an upstream is there. A probe is sent
+// to whom it is about and to nobody else, once, and is over when its reply has come or its time has
+// passed; a later reply counts all the same.
+
+enum {
+    PROBES_AT_ONCE = 2,     // upstreams that one asks
+    PROBE_US = 90000,       // for which it waits at least
+    PROBES_SHARE = 64,      // one place of the table in so many may be a probe's
+    ADOPTED_WAIT_US = 1000, // until it is asked as any other
+};
+
+// One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
+// question.
+static struct pending *probe_add(struct forward *f, const struct plan_zone *zone, bool tcp)
+{
+    struct key key;
+    key_of_name(&key, &zone->settings->zone, TYPE_SOA, f->config.key_seed);
+    if (tcp)
+        key_change(&key, TYPE_SOA, KEY_CD);
+    if (f->probe_count > f->pending.size / PROBES_SHARE || pending_find(&f->pending, &key))
+        return NULL;
+    struct pending *probe = pending_add(&f->pending, &key);
+    if (!probe)
+        return NULL;
+    f->probe_count++;
+    probe->zone = zone;
+    probe->probe = true;
+    probe->kind = KIND_PROBE;
+    return probe;
+}
+
+// How long an upstream may take to reply.
+static uint64_t patience_us(const struct upstream *u, bool tcp)
+{
+    uint64_t tail_us = u->latency.total > 0 ? 2 * (uint64_t)upstream_early_us(u) : 0;
+    if (tcp || tail_us > QUESTION_STREAM_US)
+        return QUESTION_STREAM_US;
+    return tail_us > PROBE_US ? tail_us : PROBE_US;
+}
+
+// Sends it to those that are due over this transport. Returns how long they may take.
+static uint64_t probe_send(struct forward *f, uint64_t now_us, struct pending *probe, bool tcp)
+{
+    uint64_t wait_us = 0;
+    for (unsigned i = 0; i < PROBES_AT_ONCE; i++) {
+        int choice = upstream_probe(probe->zone, f->upstreams, tcp, now_us);
+        if (choice < 0 || !(tcp ? attempt_ask_stream(f, now_us, probe, choice)
+                                : attempt_ask(f, now_us, probe, choice)))
+            break;
+        forward_count(f, COUNTER_upstream_trials);
+        uint64_t us = patience_us(&f->upstreams[probe->zone->upstreams[choice]], tcp);
+        wait_us = us > wait_us ? us : wait_us;
+    }
+    return wait_us;
+}
+
+static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zone *zone, bool tcp)
+{
+    if (!upstream_probe_due(zone, f->upstreams, tcp, now_us))
+        return;
+    struct pending *probe = probe_add(f, zone, tcp);
+    if (!probe)
+        return;
+    probe->started_us = now_us;
+    probe->era = f->revivals;
+    if (f->config.spelling)
+        rng_bytes(&f->rng, probe->spelling.bits, (key_name_len(&probe->key) + 7u) / 8);
+    probe->deadline_us = now_us + probe_send(f, now_us, probe, tcp);
+    if (probe->attempts)
+        question_wait_until(f, probe, probe->deadline_us);
+    else
+        question_finish(f, now_us, probe, PENDING_FAILED);
+}
+
+void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+{
+    probe_over(f, now_us, zone, false);
+    if (upstream_all_dead(zone, f->upstreams))
+        probe_over(f, now_us, zone, true);
+}
+
+void forward_adopt(struct forward *f, struct pending *pending, uint64_t now_us)
+{
+    if (!pending->probe)
+        return;
+    f->probe_count--;
+    pending->probe = false;
+    pending->kind = kind_of_key(&pending->key, f->kind_secret);
+    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
+    pending->idle = true;
+    question_wait_until(f, pending, now_us + ADOPTED_WAIT_US);
+}
+
+void probe_due(struct forward *f, uint64_t now_us, struct pending *probe)
+{
+    for (struct attempt *a = probe->attempts; a; a = a->next) {
+        struct upstream *u = &f->upstreams[a->upstream];
+        if (a->sent_us == 0 || a->refused)
+            continue;
+        a->overdue = true;
+        if (a->tcp)
+            upstream_tcp_overdue(u, a->sent_us);
+        else
+            upstream_overdue(u, KIND_PROBE, a->sent_us, now_us);
+    }
+    upstreams_age(probe->zone, f->upstreams, now_us);
+    question_finish(f, now_us, probe, PENDING_FAILED);
+}
