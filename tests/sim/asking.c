@@ -204,12 +204,12 @@ static void goes_on(struct sim *sim, struct asking *asking, const struct pending
 }
 
 // Is there a reason to take this server for dead? What the network said, silence to the first that
-// it was ever asked, or to three in a row for a while.
+// it was ever asked, or to three in a row for a while, with a question of our own among them.
 static bool silent(const struct sim *sim, unsigned worker, unsigned server)
 {
     const struct heard *heard = &sim->nodes[worker].heard[server];
     unsigned count = 0;
-    bool long_ago = false;
+    bool long_ago = false, probed = false;
     if (heard->gone)
         return true;
     for (uint32_t i = sim->sent_count; i-- > 0;) {
@@ -220,8 +220,9 @@ static bool silent(const struct sim *sim, unsigned worker, unsigned server)
             continue;
         count++;
         long_ago |= sent->at_us + SILENCE_US <= sim->now_us;
+        probed |= sent->probe;
     }
-    return heard->answers == 0 ? count > 0 : count >= 3 && long_ago;
+    return heard->answers == 0 ? count > 0 : count >= 3 && long_ago && probed;
 }
 
 static void deaths_look(struct sim *sim, unsigned worker)
@@ -541,6 +542,7 @@ static uint32_t sent_add(struct sim *sim, unsigned worker, const struct outgoing
         .worker = (uint8_t)worker,
         .server = (uint8_t)server_of(sim, out->upstream),
         .tcp = tcp,
+        .probe = sim->askings[asking].probe,
     };
     if (tcp)
         wire->sent[wire->sent_count++ % WIRE_SENDS_MAX] = number;

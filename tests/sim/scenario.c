@@ -173,6 +173,7 @@ static void habits_draw(struct server *server, struct dice d)
         server->mixed = (uint8_t)dice_below(&d, server->steady ? MIXED_IGNORED : MIXED_COUNT);
     server->bare = dice_chance(&d, 150);
     server->formerr_cookie = dice_chance(&d, 100);
+    server->moody = !server->steady && dice_chance(&d, 250);
 }
 
 static void servers_draw(struct sim *sim)
@@ -359,6 +360,8 @@ void scenario_draw(struct sim *sim)
         plenty_make(&sim->scenario, &sim->dice);
     if (sim->scenario.must_answer)
         excuses_remove(&sim->scenario);
+    struct dice icmp = dice_for(sim->seed, 0x1c390000u);
+    sim->scenario.icmp = !sim->scenario.must_answer && dice_chance(&icmp, 300);
     clock_draw(sim);
     sim->client_link = link_draw(&sim->dice, false);
     servers_draw(sim);

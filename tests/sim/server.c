@@ -359,6 +359,27 @@ static void mode_do(struct sim *sim, const struct event *asked, const struct ups
     }
 }
 
+static enum server_mood mood_of(const struct sim *sim, const struct event *asked)
+{
+    uint64_t use = 0x300d0000u + 256u * asked->server + question_name(asked->number);
+    struct dice d = dice_for(sim->seed, use);
+    bool moody = sim->servers[asked->server].moody && dice_chance(&d, 300);
+    return moody ? dice_below(&d, MOOD_COUNT) : MOOD_NONE;
+}
+
+// Does what it does with names of that kind; false: this is none of them.
+static bool moody_do(struct sim *sim, const struct event *asked, const struct upstream_asked *query)
+{
+    enum server_mood mood = mood_of(sim, asked);
+    if (mood == MOOD_NONE)
+        return false;
+    if (mood != MOOD_SILENT && asked->kind == EVENT_ASKED)
+        reply_make(sim, asked, query, MODE_TRUNCATING, 0);
+    if (mood == MOOD_CLOSES && asked->kind == EVENT_TCP_ASKED)
+        tcp_close(sim, asked);
+    return true;
+}
+
 void server_asked(struct sim *sim, const struct event *asked)
 {
     const struct server *server = &sim->servers[asked->server];
@@ -375,7 +396,8 @@ void server_asked(struct sim *sim, const struct event *asked)
     sim_trace(sim, "server %u is asked for %s%s and %s", asked->server,
               sim_question_text(sim, asked->number),
               asked->kind == EVENT_TCP_ASKED ? " over TCP" : "", mode_texts[mode]);
-    if (mode != MODE_DEAD && mode != MODE_CLOSED && limited(sim, asked, &query))
+    bool there = mode != MODE_DEAD && mode != MODE_CLOSED;
+    if (there && (limited(sim, asked, &query) || moody_do(sim, asked, &query)))
         return;
     mode_do(sim, asked, &query, mode);
 }

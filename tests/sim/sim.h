@@ -92,6 +92,7 @@ struct scenario {
     bool brief;       // answers live for seconds
     bool plain;       // nothing happens but what an experiment wants; no answer is kept
     bool lazy;        // drains once for several batches, as the daemon's loop does
+    bool icmp;        // somebody says of source ports that they lead nowhere
     bool must_answer; // each zone has a good server behind a good link: no failure is excused
 };
 
@@ -124,6 +125,15 @@ enum server_edns {
 };
 
 // What a server makes of a name in mixed case.
+// What a server does with some of the names, whatever else it is like: whoever owns them decides.
+enum server_mood {
+    MOOD_NONE,
+    MOOD_SILENT,
+    MOOD_STALLS, // truncated, and nothing over TCP
+    MOOD_CLOSES, // truncated, and the connection is closed
+    MOOD_COUNT
+};
+
 enum server_mixed { MIXED_TAKEN, MIXED_REFUSED, MIXED_SERVFAIL, MIXED_IGNORED, MIXED_COUNT };
 
 enum server_spelling { SPELLING_KEPT, SPELLING_LOWERED, SPELLING_SHOUTED, SPELLING_COUNT };
@@ -168,6 +178,7 @@ struct server {
     uint8_t mixed;                      // enum server_mixed
     bool bare;                          // its errors are a header alone
     bool formerr_cookie;                // says FORMERR to a cookie
+    bool moody;                         // enum server_mood
     bool oversized;                     // does not look how long a datagram the other side takes
     bool unordered;                     // replies over TCP in any order
     bool slips;                         // above its rate it says TC instead of nothing
@@ -281,6 +292,7 @@ struct sent {
     uint8_t worker;
     uint8_t server;
     bool tcp;
+    bool probe;
 };
 
 enum slot_state { SLOT_FREE, SLOT_OPEN, SLOT_FAILED };
@@ -518,6 +530,8 @@ void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t stream);
 void tcp_reply(struct sim *sim, const struct event *asked, struct packet *packet, uint32_t number,
                uint64_t after_us);
 void tcp_event(struct sim *sim, struct event *event);
+// The server closes the connection that this was asked on.
+void tcp_close(struct sim *sim, const struct event *asked);
 
 // client.c
 void client_next(struct sim *sim);
@@ -623,6 +637,8 @@ void spoof_blind(struct sim *sim); // by one who knows all but the ID and the sp
 // what was served + 1, or 0 for what no server means.
 void world_reply(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
                  const struct packet *packet, uint32_t number);
+// The news that a source port leads nowhere arrives, be it true or not.
+void world_unreachable(struct sim *sim, unsigned worker, uint16_t port);
 bool world_busy(const struct sim *sim); // somebody waits or will ask
 
 // worker.c: the driver of one worker, as core/serve.h asks for it.

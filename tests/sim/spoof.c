@@ -206,8 +206,25 @@ void spoof_blind(struct sim *sim)
     free(packet);
 }
 
+// Says of a source port that it leads nowhere.
+static void spoof_unreachable(struct sim *sim)
+{
+    struct dice d = dice_for(sim->seed, 0x1c3a0000u + sim->steps);
+    unsigned worker = dice_below(&d, sim->scenario.workers);
+    for (uint16_t i = 0; i < sim->scenario.ports_max; i++) {
+        const struct slot *slot = &sim->nodes[worker].slots[i];
+        if (slot->state == SLOT_OPEN && dice_chance(&d, 200)) {
+            world_unreachable(sim, worker, i);
+            return;
+        }
+    }
+}
+
 void spoof(struct sim *sim)
 {
+    if (sim->scenario.icmp)
+        spoof_unreachable(sim);
+
     for (unsigned i = dice_between(&sim->dice, 1, 4); i > 0; i--)
         spoof_once(sim);
     if (world_busy(sim))

@@ -36,6 +36,12 @@ static void server_closes(struct sim *sim, unsigned worker, uint16_t stream)
     event_push(sim, &event, at_us > wire->back_us ? at_us : wire->back_us);
 }
 
+void tcp_close(struct sim *sim, const struct event *asked)
+{
+    if (!sim->nodes[asked->worker].wires[asked->port].silent)
+        server_closes(sim, asked->worker, asked->port);
+}
+
 void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned number)
 {
     struct wire *wire = &sim->nodes[worker].wires[stream];

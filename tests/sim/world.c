@@ -332,6 +332,18 @@ static void stall(struct sim *sim)
     cache_check(sim);
 }
 
+void world_unreachable(struct sim *sim, unsigned worker, uint16_t port)
+{
+    struct node *node = &sim->nodes[worker];
+    sim_trace(sim, "worker %u learns that port %u leads nowhere", worker, port);
+    sim->tally.unreachables++;
+    node->heard[node->slots[port].server].gone = true;
+    asking_credit_all(sim, worker, port, false);
+    serve_unreachable(node->serve, sim->now_us, port);
+    asking_look(sim, worker);
+    worker_drain(sim, worker);
+}
+
 static void port_event_do(struct sim *sim, struct event *event)
 {
     struct node *node = &sim->nodes[event->worker];
@@ -345,13 +357,7 @@ static void port_event_do(struct sim *sim, struct event *event)
         free(event->packet);
         return;
     }
-    sim_trace(sim, "worker %u learns that port %u leads nowhere", event->worker, event->port);
-    sim->tally.unreachables++;
-    node->heard[slot->server].gone = true;
-    asking_credit_all(sim, event->worker, event->port, false);
-    serve_unreachable(node->serve, sim->now_us, event->port);
-    asking_look(sim, event->worker);
-    worker_drain(sim, event->worker);
+    world_unreachable(sim, event->worker, event->port);
 }
 
 static void event_do(struct sim *sim, struct event *event)
