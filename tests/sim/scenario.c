@@ -405,6 +405,7 @@ void scenario_plain(struct sim *sim, unsigned servers)
     struct prefix_list allow = settings->access_allow;
     struct forward_zone_list forward = settings->forward;
     settings_init(settings);
+    settings->server_any = ANY_FORWARD; // so that there is something to judge
     settings->access_allow = allow;
     settings->forward = forward;
     const char *why = plan_build(&sim->plan, sim->plan_memory, settings);
