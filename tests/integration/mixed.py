@@ -13,7 +13,6 @@ import threading
 
 import harness
 
-SILENCE_MS = 100  # until what a quiet server has not answered from memory counts as not answered
 # So much may a busy machine lose, or fail for what it has lost upstream or has no connection for.
 LOST_SHARE = {'udp': 0.1, 'tcp': 0.01}
 FAILED_SHARE = 0.05
@@ -119,8 +118,7 @@ class Mixed:
         """Asks a quiet server alone. Returns what was wrong with that."""
         ouzel = self.ouzel()
         try:
-            counts = self.generator.order(60, 'learn', int(SILENCE_MS * harness.PATIENCE),
-                                          harness.join(*ouzel.server))
+            counts = self.generator.order(60, 'learn', harness.join(*ouzel.server))
         finally:
             status = ouzel.terminate()
         faults = list(self.generator.said)

@@ -9,9 +9,8 @@
 // the waits, as it does those of the tests. Then it takes orders on stdin, one a line, tells what
 // is wrong in lines that begin with `wrong: `, and ends each order with a line of JSON:
 //
-//   learn SILENCE_MS SERVER             what a quiet server says; SILENCE_MS is how long the first
-//                                       word of an answer from memory may take
-//   run SECONDS LIMITS SERVER...        LIMITS: 1 where the server has any, else 0
+//   learn SERVER                  what a quiet server says
+//   run SECONDS LIMITS SERVER...  LIMITS: 1 where the server has any, else 0
 #include "tests/mixed/connections.h"
 #include "tests/mixed/datagrams.h"
 #include "tests/mixed/upstream.h"
@@ -118,19 +117,19 @@ static bool order(struct run *run, struct upstream *upstream, char *line)
     size_t count = 0;
     while (count < WORDS_MAX && (words[count] = strsep(&rest, " \n")) != NULL)
         count += *words[count] != 0;
-    if (count < 3)
+    if (count < 2)
         return false;
     report_begin(run);
     bool learns = strcmp(words[0], "learn") == 0;
     run->server_count = 0;
-    for (size_t i = learns ? 2 : 3; i < count && run->server_count < SERVERS_MAX; i++)
+    for (size_t i = learns ? 1 : 3; i < count && run->server_count < SERVERS_MAX; i++)
         if (!server_parse(words[i], &run->servers[run->server_count++]))
             return false;
     if (run->server_count == 0)
         return false;
     run->limits = !learns && atoi(words[2]) != 0;
     if (learns)
-        learn(run, &run->servers[0], (uint32_t)atoi(words[1]));
+        learn(run, &run->servers[0]);
     else
         drive(run, atof(words[1]));
     tell(run, upstream);

@@ -70,7 +70,7 @@ bool ask_silent(const struct run *run, bool refused, bool tcp, const struct ask 
 bool ask_due(const struct run *run, bool refused, bool tcp, const struct ask *ask);
 
 // Asks `server` one question after the other, each twice, and keeps the replies as the right ones.
-void learn(struct run *run, const struct server *server, uint32_t silence_ms);
+void learn(struct run *run, const struct server *server);
 
 // Frees what was kept.
 void forget(struct run *run);
