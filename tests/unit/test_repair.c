@@ -138,11 +138,10 @@ static void step(void)
     looking.on = true;
 }
 
-static bool matches_some(const void *context, const uint8_t *key, size_t key_len)
+static bool matches_some(const void *context, const struct cache_entry *entry)
 {
     (void)context;
-    (void)key_len;
-    return key[0] % 16 == 3;
+    return entry->key[0] % 16 == 3;
 }
 
 static void read_some(struct cache *cache)
