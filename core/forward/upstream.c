@@ -19,6 +19,7 @@ enum {
     TRIAL_MIN_US = 100000,       // between two trials
     TRIAL_MAX_US = 1000000,      // after a long silence
     TRIAL_SHARE = 32,            // of the silence so far
+    COPIES_SILENT = 2,           // trials with questions of a kind that one was silent to
     LOSS_SHARE = 32,             // of a new sample in the smoothed loss
     EXPLORE_ONE_IN = 64,         // questions that go to any that lives, to learn of changes
     BAND_US = 500,               // how much worse is still as good
@@ -291,10 +292,12 @@ static void trial_note(struct upstream *u, uint64_t now_us)
         u->trials = UPSTREAM_COPIES;
 }
 
-// A client's question may be silent by itself: when many were no good, every other trial is a
-// probe.
-static bool wants_copy(const struct upstream *u)
+// A client's question may be silent by itself: one of a kind that this upstream was silent to is a
+// trial a few times at most, and when many others were no good every other trial is a probe.
+static bool wants_copy(const struct upstream *u, uint32_t kind)
 {
+    if (u->health == UPSTREAM_DEAD && u->trials >= COPIES_SILENT && kinds_have(&u->silent_to, kind))
+        return false;
     return u->trials < UPSTREAM_COPIES || u->trials % 2 == 0;
 }
 
@@ -305,7 +308,7 @@ int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, uint3
     uint64_t due_us = UINT64_MAX;
     for (size_t i = 0; i < zone->upstream_count; i++) {
         struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (upstream_is_trusted(u, kind, now_us) || sends[i] >= sends_max || !wants_copy(u))
+        if (upstream_is_trusted(u, kind, now_us) || sends[i] >= sends_max || !wants_copy(u, kind))
             continue;
         // Of several that may have one, the one that has waited longest.
         if (u->trial_us < due_us) {
