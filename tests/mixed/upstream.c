@@ -20,7 +20,7 @@ enum {
     LATE_ROOM = 1400,
     LATE_PER_MILLE = 400,
     CONNECTIONS = 256,
-    CLOSE_PER_MILLE = 0,
+    CLOSE_PER_MILLE = 50,
     CLOSE_AFTER_US = 5000, // without a query
     UNSENT_MAX = 1 << 20,
     EVENTS = 64,
