@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
+#include "io/edge/bounded.h"
 #include "io/edge/command.h"
 #include "io/edge/local_files.h"
 #include "io/edge/resolv_conf.h"
@@ -7,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 
 // What is printed is a settings file itself: reading it gives the same settings again.
 
@@ -164,15 +166,43 @@ static int local_check(const struct settings *settings)
     return error ? STATUS_USAGE : STATUS_FINE;
 }
 
-int command_check(int argc, char **argv)
+struct checking {
+    int argc;
+    char **argv;
+    int status;
+};
+
+static void check(void *context)
 {
+    struct checking *c = context;
     struct settings settings;
-    int status = settings_load(&settings, argc, argv, stderr);
-    if (status)
-        return status;
-    status = local_check(&settings);
-    if (status == STATUS_FINE)
+    c->status = settings_load(&settings, c->argc, c->argv, stderr);
+    if (c->status)
+        return;
+    c->status = local_check(&settings);
+    if (c->status == STATUS_FINE)
         check_print(&settings, stdout);
     settings_free(&settings);
+}
+
+int command_check(int argc, char **argv)
+{
+    struct checking *c = malloc(sizeof *c);
+    if (c)
+        *c = (struct checking){.argc = argc, .argv = argv, .status = STATUS_FAILED};
+    struct bounded *bounded = c ? bounded_start(check, free, c) : NULL;
+    int status = STATUS_FAILED;
+    if (!bounded) {
+        fprintf(stderr, "ouzel: no memory or no thread\n");
+    } else if (bounded_finish(bounded, BOUNDED_READ_MS, NULL)) {
+        status = c->status;
+    } else {
+        fprintf(stderr,
+                "ouzel: the settings and the files that they name are not read within %d s: a file "
+                "system does not answer\n",
+                BOUNDED_READ_MS / 1000);
+        return STATUS_USAGE; // the other thread ends with the process
+    }
+    free(c);
     return status;
 }

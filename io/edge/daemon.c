@@ -47,6 +47,16 @@ static void snapshot_log(const struct log *log, const char *message, const char 
                   {"path", path}, {"entries", entries}, {"octets", octets}, {NULL, NULL}});
 }
 
+// Lets a signal end the process as it would any other, or no longer.
+static void end_allow(bool allow)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &signals, NULL);
+}
+
 // Fills the cache from the last snapshot, before anybody uses it. A bad file is told and left
 // alone: the start is empty, and the next snapshot takes its place.
 static void snapshot_load(const struct daemon *d)
@@ -416,8 +426,11 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         return false;
     }
     // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
-    if (!engine_has_cache(d->engine))
+    if (!engine_has_cache(d->engine)) {
+        end_allow(true); // it may take long, and nothing is lost yet
         snapshot_load(d);
+        end_allow(false);
+    }
     if (d->before_fd >= 0 && !before_gives_way(d)) {
         snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
         return false;
