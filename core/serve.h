@@ -165,6 +165,13 @@ struct serve_upstream {
 [[nodiscard]] size_t serve_upstreams(const struct serve *serve, uint64_t now_us,
                                      struct serve_upstream *upstreams);
 
+// What this worker has learned of the upstreams of its plan, for the one that takes its place in
+// another process (core/forward/learned.h): fills in up to `max` and returns how many. And the
+// other one's side: takes what concerns its own upstreams to which nothing was sent yet.
+struct learned;
+[[nodiscard]] size_t serve_learned(const struct serve *serve, struct learned *learned, size_t max);
+void serve_learn(struct serve *serve, uint64_t now_us, const struct learned *learned, size_t count);
+
 // What this worker has seen most of in the last minutes. A question's key is that of struct key
 // without flags; a client's a struct address without a port, cut to its network (/32 or /56).
 enum serve_top_kind { TOP_QUESTIONS, TOP_CLIENTS, TOP_FAILURES, TOP_KINDS };

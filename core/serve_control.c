@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/forward/learned.h"
 #include "core/serve_state.h"
 
 #include <assert.h>
@@ -68,6 +69,28 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
         upstreams[streams->streams[i].upstream].connections += streams->streams[i].open;
     in_use_mark(plan, upstreams);
     return plan->upstream_count;
+}
+
+size_t serve_learned(const struct serve *s, struct learned *learned, size_t max)
+{
+    const struct plan *plan = s->config.plan;
+    size_t count = plan->upstream_count < max ? plan->upstream_count : max;
+    for (size_t i = 0; i < count; i++)
+        learned_take(&learned[i], &s->forward.upstreams[i], &plan->upstreams[i]);
+    return count;
+}
+
+void serve_learn(struct serve *s, uint64_t now_us, const struct learned *learned, size_t count)
+{
+    const struct plan *plan = s->config.plan;
+    for (size_t i = 0; i < plan->upstream_count; i++) {
+        struct upstream *u = &s->forward.upstreams[i];
+        for (size_t j = 0; j < count && u->health == UPSTREAM_UNKNOWN && u->in_flight == 0; j++) {
+            if (address_equal(&learned[j].address, &plan->upstreams[i]) &&
+                learned_give(&learned[j], u, now_us))
+                break;
+        }
+    }
 }
 
 // Looks at what is kept under a key, without counting that as a hit.

@@ -444,8 +444,10 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         (d->stats && !stats_start(d->stats, d->engine, &d->log, why)) ||
         (d->control && !control_start(d->control, d, why)))
         return false;
-    if (d->before_fd >= 0)
+    if (d->before_fd >= 0) {
+        engine_learn(d->engine, d->inheritance->lessons, d->inheritance->lesson_count);
         before_replaced(d);
+    }
     return true;
 }
 

@@ -250,7 +250,7 @@ bool before_gives_way(struct daemon *d)
     bool good = counted;
     if (good) {
         upgrade_ready(d->before_fd);
-        good = upgrade_wait(d->before_fd, counted);
+        good = upgrade_wait(d->before_fd, counted, d->inheritance);
         engine_carry(d->engine, counted);
     }
     free(counted);

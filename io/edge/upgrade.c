@@ -18,7 +18,7 @@
 // counted goes by its name.
 
 enum {
-    FORM = 2,      // raise it with each change of what is sent, or of core/answer's values
+    FORM = 3,      // raise it with each change of what is sent, or of core/answer's values
     FDS_MAX = 250, // in a packet; the kernel takes 253
     ROOM = 4096,   // octets in one
     CHILD_FD = 3,  // what the new program finds
@@ -40,6 +40,7 @@ enum kind {
     PACKET_GO,
     PACKET_STARTED,
     PACKET_LAST,
+    PACKET_LESSONS,
 };
 
 struct packet {
@@ -358,9 +359,26 @@ int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
     return expect(u, PACKET_READY, "got ready");
 }
 
-int upgrade_go(struct upgrade *u, const struct engine *engine)
+// As many as fit into each packet.
+static int lessons_send(struct upgrade *u, struct engine *engine)
+{
+    enum { EACH = ROOM / sizeof(struct engine_lesson) };
+    struct engine_lesson *lessons;
+    size_t count = engine_lessons(engine, &lessons);
+    int error = 0;
+    for (size_t i = 0; i < count && error == 0; i += EACH) {
+        size_t some = count - i < EACH ? count - i : EACH;
+        error = packet_send(u->fd, PACKET_LESSONS, lessons + i, some * sizeof *lessons, NULL, 0);
+    }
+    free(lessons);
+    return error;
+}
+
+int upgrade_go(struct upgrade *u, struct engine *engine)
 {
     int error = counters_send(u, engine);
+    if (error == 0)
+        error = lessons_send(u, engine);
     if (error == 0)
         error = packet_send(u->fd, PACKET_GO, NULL, 0, NULL, 0);
     if (error < 0)
@@ -499,6 +517,9 @@ void inheritance_free(struct inheritance *in)
     if (in->control_fd >= 0)
         close(in->control_fd);
     in->stats_fd = in->control_fd = -1;
+    free(in->lessons);
+    in->lessons = NULL;
+    in->lesson_count = 0;
 }
 
 void upgrade_ready(int fd)
@@ -517,8 +538,25 @@ void upgrade_started(int fd)
     (void)packet_send(fd, PACKET_STARTED, NULL, 0, NULL, 0);
 }
 
-// Takes one packet of counters; 0, or 1 for one of the kind that ends them.
-static int counted_take(int fd, struct counters *counted, enum kind end)
+// What cannot be kept is learned again.
+static int lessons_take(struct inheritance *in, const struct packet *packet)
+{
+    size_t some = packet->len / sizeof *in->lessons;
+    if (!in || packet->len % sizeof *in->lessons != 0)
+        return -EBADMSG;
+    struct engine_lesson *more =
+        reallocarray(in->lessons, in->lesson_count + some, sizeof *in->lessons);
+    if (!more)
+        return 0;
+    in->lessons = more;
+    memcpy(more + in->lesson_count, packet->bytes, packet->len);
+    in->lesson_count += some;
+    return 0;
+}
+
+// Takes one packet of counters, or of what was learned (where `in` is not NULL); 0, or 1 for one of
+// the kind that ends them.
+static int counted_take(int fd, struct counters *counted, struct inheritance *in, enum kind end)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     int error = packet ? packet_receive(fd, packet) : -ENOMEM;
@@ -526,6 +564,8 @@ static int counted_take(int fd, struct counters *counted, enum kind end)
         packet_drop(packet);
         if (packet->kind == PACKET_COUNTED)
             counters_take(counted, packet);
+        else if (packet->kind == PACKET_LESSONS)
+            error = lessons_take(in, packet);
         else
             error = packet->kind == end ? 1 : -EBADMSG;
     }
@@ -533,11 +573,11 @@ static int counted_take(int fd, struct counters *counted, enum kind end)
     return error;
 }
 
-bool upgrade_wait(int fd, struct counters *counted)
+bool upgrade_wait(int fd, struct counters *counted, struct inheritance *in)
 {
     int more;
     memset(counted, 0, sizeof *counted);
-    while ((more = counted_take(fd, counted, PACKET_GO)) == 0)
+    while ((more = counted_take(fd, counted, in, PACKET_GO)) == 0)
         continue;
     return more > 0;
 }
@@ -545,5 +585,5 @@ bool upgrade_wait(int fd, struct counters *counted)
 bool upgrade_counted(int fd, struct counters *counted)
 {
     memset(counted, 0, sizeof *counted);
-    return counted_take(fd, counted, PACKET_LAST) == 0;
+    return counted_take(fd, counted, NULL, PACKET_LAST) == 0;
 }

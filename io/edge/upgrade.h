@@ -12,7 +12,7 @@
 //   upgrade_give: sockets, memory, ...      ->   upgrade_take
 //                                           <-   upgrade_ready, when it could start
 //   the engine rests
-//   upgrade_go: what was counted so far     ->   upgrade_wait
+//   upgrade_go: what was counted and learned ->  upgrade_wait
 //                                           <-   upgrade_started, when it answers
 //   upgrade_last: what was counted since    ->   upgrade_counted
 //   ends
@@ -26,7 +26,9 @@ struct inheritance {
     int stats_fd;
     char control[108]; // a path
     int control_fd;
-    bool sandboxed; // the filter of system calls is in force, and stays so
+    bool sandboxed;                // the filter of system calls is in force, and stays so
+    struct engine_lesson *lessons; // what was learned of upstreams, taken by upgrade_wait
+    size_t lesson_count;
     char why[UPGRADE_WHY_SIZE];
 };
 
@@ -43,7 +45,7 @@ struct upgrade {
 // upgrade_end ends the other process, which has changed nothing yet.
 [[nodiscard]] int upgrade_begin(struct upgrade *upgrade, const char *program, char **argv);
 [[nodiscard]] int upgrade_give(struct upgrade *upgrade, const struct inheritance *inheritance);
-[[nodiscard]] int upgrade_go(struct upgrade *upgrade, const struct engine *engine);
+[[nodiscard]] int upgrade_go(struct upgrade *upgrade, struct engine *engine);
 [[nodiscard]] int upgrade_wait_started(struct upgrade *upgrade);
 void upgrade_last(struct upgrade *upgrade, const struct engine *engine);
 void upgrade_end(struct upgrade *upgrade);
@@ -65,8 +67,9 @@ void inheritance_free(struct inheritance *inheritance);
 void upgrade_ready(int fd);
 void upgrade_refuse(int fd, const char *why);
 
-// Waits until the old one has given way, and takes what it has counted. False: it has not.
-[[nodiscard]] bool upgrade_wait(int fd, struct counters *counted);
+// Waits until the old one has given way, and takes what it has counted and learned. False: it has
+// not.
+[[nodiscard]] bool upgrade_wait(int fd, struct counters *counted, struct inheritance *inheritance);
 void upgrade_started(int fd);
 
 // Something has come: what was counted since. False: that was the last, or there is none.

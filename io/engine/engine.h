@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/forward/learned.h"
 #include "core/serve.h"
 #include "io/engine/estate.h"
 #include "io/engine/tap.h"
@@ -83,6 +84,19 @@ bool engine_tapped(struct engine *engine,
                    bool (*take)(void *context, const struct tapped *tapped,
                                 const struct client *client, const uint8_t *reply, size_t len),
                    void *context);
+
+// What a worker has learned of an upstream, for the worker of the same number of another engine.
+struct engine_lesson {
+    uint32_t worker;
+    uint32_t unused;
+    struct learned learned;
+};
+
+// Puts together what all workers have learned: `*lessons`, from malloc, is the caller's to free,
+// NULL where there is no memory or a worker has ended. Returns how many there are. And tells the
+// workers of this engine, which have been started.
+[[nodiscard]] size_t engine_lessons(struct engine *engine, struct engine_lesson **lessons);
+void engine_learn(struct engine *engine, const struct engine_lesson *lessons, size_t count);
 
 // Did it begin with the answers of another engine?
 [[nodiscard]] bool engine_has_cache(const struct engine *engine);

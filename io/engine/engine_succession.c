@@ -84,6 +84,72 @@ bool engine_has_cache(const struct engine *engine)
     return engine->has_cache;
 }
 
+// What each worker fills in: room for all upstreams of the plan.
+struct learning {
+    size_t room;
+    struct learned *learned; // worker by worker
+    size_t *counts;
+};
+
+static bool learned_collect(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    const struct learning *l = context;
+    (void)now_us;
+    l->counts[worker] = serve_learned(serve, l->learned + worker * l->room, l->room);
+    return false;
+}
+
+// One after the other, each with its worker's number.
+static size_t lessons_make(const struct learning *l, unsigned worker_count,
+                           struct engine_lesson *lessons)
+{
+    size_t count = 0;
+    for (uint32_t worker = 0; worker < worker_count; worker++) {
+        for (size_t i = 0; i < l->counts[worker]; i++)
+            lessons[count++] = (struct engine_lesson){.worker = worker,
+                                                      .learned = l->learned[worker * l->room + i]};
+    }
+    return count;
+}
+
+size_t engine_lessons(struct engine *engine, struct engine_lesson **lessons)
+{
+    size_t room = engine->rules->plan.upstream_count, all = room * engine->worker_count, count = 0;
+    struct learning learning = {
+        .room = room,
+        .learned = calloc(all + 1, sizeof *learning.learned),
+        .counts = calloc(engine->worker_count, sizeof *learning.counts),
+    };
+    *lessons = calloc(all + 1, sizeof **lessons);
+    if (*lessons && learning.learned && learning.counts &&
+        engine_do(engine, learned_collect, &learning))
+        count = lessons_make(&learning, engine->worker_count, *lessons);
+    free(learning.learned);
+    free(learning.counts);
+    return count;
+}
+
+struct teaching {
+    const struct engine_lesson *lessons;
+    size_t count;
+};
+
+static bool lessons_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+{
+    const struct teaching *t = context;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->lessons[i].worker == worker)
+            serve_learn(serve, now_us, &t->lessons[i].learned, 1);
+    }
+    return false;
+}
+
+void engine_learn(struct engine *engine, const struct engine_lesson *lessons, size_t count)
+{
+    if (count > 0)
+        (void)engine_do(engine, lessons_take, &(struct teaching){lessons, count});
+}
+
 void engine_carry(struct engine *engine, const struct counters *counted)
 {
     for (unsigned c = 0; c < COUNTER_COUNT; c++) {

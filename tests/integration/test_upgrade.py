@@ -2,6 +2,7 @@
 """Another process of the program takes the place of a running one: `ouzel ctl upgrade`."""
 
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -282,6 +283,32 @@ class Upgrade(Case):
         ouzel = self.ouzel(settings=settings, listen=[place], workers=None)
         self.write(ouzel, {**settings, 'server': {'listen': [harness.join(*place)], 'workers': 1}})
         self.assert_refused(ouzel, '1 workers cannot take the place of 2: that needs a restart')
+
+    def upstreams(self):
+        said = subprocess.run([harness.BINARY, 'ctl', '--control', self.control, 'upstreams',
+                               '--json'], capture_output=True, text=True, check=True,
+                              timeout=10 * harness.PATIENCE).stdout
+        return {row['address']: row for row in json.loads(said)}
+
+    def test_what_was_learned_of_upstreams(self):
+        """Each worker goes on with what the one before it knew."""
+        good, dead = self.upstream(), self.upstream(lambda asked: None)
+        ouzel = self.start(good, dead)
+        for number in range(100):
+            ask(ouzel.server, f'n{number}.example')
+        self.assertTrue(eventually(lambda: self.upstreams()[str(dead)]['health'] == 'dead'))
+        before = self.upstreams()
+        asked = len(good.asked), len(dead.asked)
+        self.upgrade(ouzel)
+        after = self.upstreams()
+        self.assertEqual((len(good.asked), len(dead.asked)), asked)
+        for address in str(good), str(dead):
+            for key in 'health', 'fast_us', 'slow_us', 'loss':
+                self.assertEqual(after[address].get(key), before[address].get(key), key)
+        self.assertIsNotNone(after[str(good)]['heard_us_ago'])
+        self.assertIsNone(after[str(dead)]['heard_us_ago'])
+        self.assertEqual(after[str(good)]['health'], 'alive')
+        self.assertGreater(after[str(good)]['fast_us'], 0)
 
     @unittest.skipUnless(os.geteuid() == 0, 'a namespace of processes needs root')
     def test_process_1_of_a_container(self):

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/upstream.h"
+
+// What a worker has learned of an upstream, in a form that goes from one process to the one that
+// takes its place: how fast it is, how much gets lost, whether it is alive, what it supports, and
+// both cookies. Times are on the workers' clock, which goes on in the other process. What is under
+// way (sends in flight, connections) is not part of it, nor what is held against kinds of
+// questions: each worker tells those apart by a secret of its own.
+
+// Raise it with each change of the structure or of what a field means: another form is not taken.
+#define LEARNED_FORM 1u
+
+struct learned {
+    uint32_t form;
+    uint8_t health;   // enum upstream_health
+    uint8_t over_tcp; // 0 or 1
+    uint16_t loss_pm;
+    struct address address;
+    uint64_t reply_us;
+    uint64_t udp_reply_us;
+    uint64_t tcp_reply_us;
+    uint64_t reply_sent_us;
+    uint64_t vouched_until_us;
+    uint64_t silent_since_us;
+    struct latency latency;
+    struct support support;
+    uint64_t tcp_retry_us;
+    uint64_t tcp_allowance_until_us;
+    uint32_t tcp_allowance;
+    uint8_t tcp_failures;
+    uint8_t cookie_server_len;
+    uint8_t cookie[8];
+    uint8_t cookie_server[32];
+    uint16_t unused; // 0
+    uint64_t cookie_us;
+};
+
+// Fills in all of it.
+void learned_take(struct learned *learned, const struct upstream *upstream,
+                  const struct address *address);
+
+// Puts it in place of what is known of an upstream that nothing was sent to yet. False: it is of
+// another form, or what no worker can have learned; nothing has changed.
+[[nodiscard]] bool learned_give(const struct learned *learned, struct upstream *upstream,
+                                uint64_t now_us);
