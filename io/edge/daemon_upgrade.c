@@ -47,7 +47,7 @@ static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
         inheritance.stats_fd = stats_fd(d->stats);
     }
     if (d->control) {
-        snprintf(inheritance.control, sizeof inheritance.control, "%s",
+        snprintf(inheritance.control, sizeof inheritance.control, "%.107s",
                  settings_of(d)->control_socket.text);
         inheritance.control_fd = control_fd(d->control);
     }

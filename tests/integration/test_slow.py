@@ -28,7 +28,10 @@ class Slow(Case):
         subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-D_GNU_SOURCE', '-o', library, source,
                         '-ldl'], check=True)
         settings = {**(settings or {}), 'control': {'socket': self.control}}
+        # A sanitizer would be loaded before all others.
+        options_asan = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
         environment = {**os.environ, 'LD_PRELOAD': library, 'OUZEL_SLOW': self.slow,
+                       'ASAN_OPTIONS': options_asan.lstrip(':'),
                        **options.pop('env', {})}
         return self.ouzel(self.upstream(), settings=settings, env=environment, workers=2,
                           **options)
