@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50 };
@@ -227,8 +228,11 @@ void before_replaced(struct daemon *d)
     if (d->control)
         control_own(d->control);
     const char *path = d->inheritance->control;
-    if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0)
-        (void)unlink(path); // nobody listens there any more
+    struct stat status;
+    // Nobody listens there any more; whatever else may lie there is not ours.
+    if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0 &&
+        lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == geteuid())
+        (void)unlink(path);
 }
 
 void before_heard(struct daemon *d)
