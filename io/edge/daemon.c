@@ -440,6 +440,8 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         snprintf(why, DAEMON_WHY_SIZE, "no thread for the log of queries");
         return false;
     }
+    d->watch = watch_open(RESOLV_CONF_PATH);
+    absence_begin(d); // before /readyz can be asked
     if (query_log_set(d->query_log, settings_of(d), why) < 0 || engine_start(d->engine, why) < 0 ||
         (d->stats && !stats_start(d->stats, d->engine, &d->log, why)) ||
         (d->control && !control_start(d->control, d, why)))
@@ -487,8 +489,6 @@ static int engine_run(struct daemon *d)
     pthread_mutex_lock(&d->turn);
     bool served = all_start(d, why); // or there is nothing worth a snapshot
     if (served) {
-        d->watch = watch_open(RESOLV_CONF_PATH);
-        absence_begin(d);
         ready_log(&d->log, settings_of(d), d->engine);
     } else {
         start_fails(d, why);

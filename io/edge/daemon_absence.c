@@ -45,7 +45,7 @@ void absence_begin(struct daemon *d)
     unready_set(d, STATS_NO_ADDRESS, !here);
     __atomic_store_n(&d->absent, !here, __ATOMIC_RELAXED);
     if (d->watch)
-        watch_set(d->watch, settings->follows_system);
+        watch_set(d->watch, settings->follows_system, &d->generation->system);
 }
 
 void absence_look(struct daemon *d)

@@ -151,6 +151,7 @@ static void reading_run(void *context)
     r->status = STATUS_FAILED;
     if (!to)
         return;
+    watch_look_at(&r->generation->system, RESOLV_CONF_PATH);
     r->status = settings_load(&r->generation->settings, d->argc, d->argv, to);
     fclose(to);
     if (r->status != STATUS_FINE)

@@ -26,6 +26,7 @@ struct generation {
     time_t since; // when it took the place of that
     struct settings settings;
     struct local_files files;
+    struct watch_look system; // the system's file of upstreams, before it was read
 };
 
 // Which tasks are under way.

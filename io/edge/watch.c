@@ -2,7 +2,6 @@
 #include "io/edge/watch.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,47 +12,45 @@
 struct watch {
     const char *path;
     int fd;
-    unsigned on; // how often it was turned on or off: odd where it is on; atomic
+    pthread_mutex_t lock; // of the rest
+    bool on;
+    struct watch_look known;
 };
 
-// How a file is; all zeros where there is none.
-struct look {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-};
-
-static void look_at(const char *path, struct look *look)
+void watch_look_at(struct watch_look *look, const char *path)
 {
     struct stat status;
-    memset(look, 0, sizeof *look);
+    *look = (struct watch_look){0};
     if (stat(path, &status) != 0)
         return;
     look->device = status.st_dev;
     look->inode = status.st_ino;
-    look->size = status.st_size;
-    look->changed.tv_sec = status.st_mtim.tv_sec;
-    look->changed.tv_nsec = status.st_mtim.tv_nsec;
+    look->size = (uint64_t)status.st_size;
+    look->changed_s = status.st_mtim.tv_sec;
+    look->changed_ns = status.st_mtim.tv_nsec;
+}
+
+// Says that the file has changed, and knows it as it is now.
+static void compare(struct watch *watch, const struct watch_look *now)
+{
+    pthread_mutex_lock(&watch->lock);
+    if (watch->on && memcmp(now, &watch->known, sizeof *now) != 0) {
+        ssize_t written = write(watch->fd, &(uint64_t){1}, sizeof(uint64_t));
+        (void)written; // an eventfd takes it
+        watch->known = *now;
+    }
+    pthread_mutex_unlock(&watch->lock);
 }
 
 static void *thread_main(void *argument)
 {
     struct watch *watch = argument;
-    struct look last, now;
-    unsigned seen = 0;
+    struct watch_look now;
     pthread_setname_np(pthread_self(), "watch");
-    for (;; (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL)) {
-        unsigned on = __atomic_load_n(&watch->on, __ATOMIC_RELAXED);
-        if (on % 2 == 0)
-            continue;
-        look_at(watch->path, &now);
-        if (on == seen && memcmp(&now, &last, sizeof now) != 0) {
-            ssize_t written = write(watch->fd, &(uint64_t){1}, sizeof(uint64_t));
-            (void)written; // an eventfd takes it
-        }
-        last = now;
-        seen = on;
+    for (;;) {
+        watch_look_at(&now, watch->path);
+        compare(watch, &now);
+        (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
     return NULL;
 }
@@ -65,6 +62,7 @@ struct watch *watch_open(const char *path)
     if (!watch)
         return NULL;
     watch->path = path;
+    pthread_mutex_init(&watch->lock, NULL);
     watch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->fd >= 0 && pthread_create(&thread, NULL, thread_main, watch) == 0) {
         pthread_detach(thread);
@@ -76,11 +74,12 @@ struct watch *watch_open(const char *path)
     return NULL;
 }
 
-void watch_set(struct watch *watch, bool on)
+void watch_set(struct watch *watch, bool on, const struct watch_look *known)
 {
-    unsigned count = __atomic_load_n(&watch->on, __ATOMIC_RELAXED);
-    if ((count % 2 == 1) != on)
-        __atomic_store_n(&watch->on, count + 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&watch->lock);
+    watch->on = on;
+    watch->known = *known;
+    pthread_mutex_unlock(&watch->lock);
 }
 
 int watch_fd(const struct watch *watch)
