@@ -316,8 +316,8 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pen
 }
 
 // The upstream cannot or does not want to answer. What it says is what the client is told where
-// nobody can (RFC 5625), but for what speaks of our query and not of the client's, and for a header
-// alone, which may speak of anything.
+// nobody can (RFC 5625), but for what speaks of our query and not of the client's, for a header
+// alone, which may speak of anything, and for what cannot be passed on.
 static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pending,
                           const struct attempt *asked, enum reply_verdict verdict)
 {
@@ -325,12 +325,15 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
     int choice = asked->choice;
     if (!asked->spelled && pending_has(pending->no_case, choice))
         support_case_cleared(&f->upstreams[asked->upstream].support, now_us);
-    if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP) {
+    if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP &&
+        !f->answer.too_long) {
         pending->rcode = f->answer.rcode;
         pending->heard_rcode = true;
     }
     pending->failed |= (uint16_t)(1u << choice);
-    pending->no_case |= (uint16_t)((unsigned)!asked->spelled << choice);
+    // In lower case it would be no shorter.
+    bool no_case = !asked->spelled || f->answer.too_long;
+    pending->no_case |= (uint16_t)((unsigned)no_case << choice);
     question_upstream_out(f, now_us, pending, choice);
 }
 
