@@ -63,7 +63,8 @@ static bool left_out(const struct strict_record *record)
     return record->type == TYPE_OPT || record->type == TYPE_TSIG;
 }
 
-// Is this record of the reply the one that was kept, whose data are in data_b?
+// Is this record of the reply the one that was kept, whose data are in data_b? What cannot be read
+// may be any.
 static bool records_equal(const struct strict *from, const struct strict_record *a,
                           const struct strict_record *b, int data_len)
 {
@@ -72,7 +73,7 @@ static bool records_equal(const struct strict *from, const struct strict_record 
         !strict_equal(&a->owner, &b->owner))
         return false;
     int was_len = strict_data(from, a, data_a, sizeof data_a, &pointed, &known);
-    return was_len == data_len && memcmp(data_a, data_b, (size_t)data_len) == 0;
+    return was_len < 0 || (was_len == data_len && memcmp(data_a, data_b, (size_t)data_len) == 0);
 }
 
 // Looks for a kept record in the reply, on from where the last one was found and then from the
