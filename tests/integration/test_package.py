@@ -92,6 +92,8 @@ class Service(harness.Process):
 
 
 class Package(SharedCase):
+    WEIGHT = 20  # the package is built first
+
     @classmethod
     def start_shared(cls):
         if 'OUZEL_BINARY' in os.environ:
@@ -109,7 +111,7 @@ class Package(SharedCase):
         if not has_ipv6:
             raise unittest.SkipTest('the settings of the package need IPv6, which is not here')
         # `timeout` ends all that the script has started, too.
-        built = subprocess.run(['timeout', str(80 * harness.PATIENCE),
+        built = subprocess.run(['timeout', str(300 * harness.PATIENCE),
                                 os.path.join(harness.ROOT, 'scripts', 'package')],
                                capture_output=True, text=True, check=False)
         if built.returncode != 0:
