@@ -148,6 +148,23 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
     return false;
 }
 
+// Whoever wanted it over TCP, and was passed over for one that has not answered in its time, has
+// the answer for sure. False: there is none, or it cannot be asked.
+static bool truncated_next(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (!pending_has(pending->truncated, i) || pending_has(pending->out, i) ||
+            pending->tcp_sends[i] > 0)
+            continue;
+        pending->truncated &= (uint16_t) ~(1u << i);
+        if (attempt_ask_stream(f, now_us, pending, i)) {
+            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+            return true;
+        }
+    }
+    return false;
+}
+
 // Does it wait for a reply that may yet come?
 static bool is_awaited(const struct pending *pending)
 {
@@ -511,7 +528,7 @@ void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
         question_wait_until(f, pending, now_us + wait_us);
         return;
     }
-    if (!lower_case_next(f, now_us, pending))
+    if (!truncated_next(f, now_us, pending) && !lower_case_next(f, now_us, pending))
         question_go_on(f, now_us, pending);
 }
 

@@ -284,9 +284,12 @@ static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pend
     if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || pending->stream_only)
         return false;
     int better = question_better(f, now_us, pending, choice);
-    if (better >= 0)
-        question_ask(f, now_us, pending, better);
-    return better >= 0;
+    if (better < 0)
+        return false;
+    if (word == WORD_TRUNCATED)
+        pending->truncated |= (uint16_t)(1u << choice);
+    question_ask(f, now_us, pending, better);
+    return true;
 }
 
 // An answer tells what its upstream supports, by how it was asked for and what failed before.
