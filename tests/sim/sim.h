@@ -348,6 +348,7 @@ struct node {
     uint32_t began;    // questions
     uint32_t budgeted; // sends that nothing but the budget allows
     uint32_t looks;
+    uint32_t loops;     // replies left out as whoever gets them answers everything
     uint32_t open_most; // questions at a time
     bool inbox_event;
     bool drain_event;

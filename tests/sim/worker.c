@@ -223,7 +223,12 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
     sim->tally.dropped++;
     if (item->noise != is_noise(asked))
         sim_fail(sim, "query %u is noise to one of us alone", number);
-    if (asked->expect == EXPECT_DROP)
+    struct node *node = &sim->nodes[worker];
+    bool loops = sim_counted(node, COUNTER_drops_error_loop) > node->loops;
+    node->loops += loops;
+    if (loops && asked->expect == EXPECT_ANSWER)
+        sim_fail(sim, "query %u is dropped as if it were nonsense", number);
+    if (asked->expect == EXPECT_DROP || loops)
         return;
     sim->tally.dropped_full++;
     bool full = table->count >= table->size / 2 || table->waiter_count >= 2 * table->size ||
