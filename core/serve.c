@@ -395,57 +395,6 @@ static void miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_
 
 // --- hits --------------------------------------------------------------------------------------
 
-// Notes an answer that is asked for so often that it is to be fresh when its time is over.
-static void popular_note(struct serve *s, const struct lookup *lookup, const uint8_t *value,
-                         const struct cache_hit *hit)
-{
-    bool full;
-    struct refresh *refresh =
-        refresh_note(&s->refreshes, &lookup->key, hit->birth_s, hit->expiry_s, &full);
-    if (full)
-        serve_count(s, COUNTER_refreshes_unnoted);
-    if (!refresh)
-        return;
-    // A refresh that was of use has paid for itself.
-    if (hit->value_len <= serve_room_for(s, &lookup->item->client) &&
-        answer_is_refreshed(value, hit->value_len))
-        budget_give(&s->refresh_budget, BUDGET_SEND);
-    refresh->timer.kind = TIMER_REFRESH;
-    wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
-}
-
-// Another worker says that an answer whose home is here is popular. What it speaks of may be gone
-// by now, and a newer one in its place.
-[[gnu::noinline]] static void note_take(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                                        uint8_t *out)
-{
-    struct cache_hit hit;
-    size_t room = serve_room_for(s, &lookup->item->client);
-    lookup->item->verdict = SERVE_NOTED;
-    if (serve_peek(s, &lookup->key, out, room, &hit) && now_us / 1000000 < hit.expiry_s &&
-        hit.asked >= REFRESH_HITS)
-        popular_note(s, lookup, out, &hit);
-}
-
-// Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
-// third of any, that it is popular; the latter its home has to know.
-[[gnu::noinline]] static void hit_learn(struct serve *s, struct lookup *lookup,
-                                        const uint8_t *value, const struct cache_hit *hit)
-{
-    struct serve_item *item = lookup->item;
-    if (hit->asked == 0 && hit->value_len <= serve_room_for(s, &item->client) &&
-        answer_is_refreshed(value, hit->value_len))
-        serve_count(s, COUNTER_refreshes_used);
-    if (hit->asked + 1 != REFRESH_HITS || !s->config.settings->cache_prefetch)
-        return;
-    uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
-    item->owner = (uint16_t)(shard % s->config.worker_count);
-    if (item->owner == s->config.worker)
-        popular_note(s, lookup, value, hit);
-    else
-        item->note = true;
-}
-
 // Answers a name whose kept answer leads to a blocked name, by lists that have come since. What has
 // no room here is not seen: it is not given either, but for TC.
 static bool answered_blocked(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
@@ -535,7 +484,7 @@ static inline void find(struct serve *s, uint64_t now_us, struct lookup *lookup,
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit;
     if (lookup->item->note) {
-        note_take(s, now_us, lookup, *out);
+        serve_note_take(s, now_us, lookup, *out);
         return;
     }
     if (answered_locally(s, now_us, lookup, out) ||
@@ -549,7 +498,7 @@ static inline void find(struct serve *s, uint64_t now_us, struct lookup *lookup,
         return;
     }
     if (hit.asked < REFRESH_HITS)
-        hit_learn(s, lookup, *out, &hit);
+        serve_hit_learn(s, lookup, *out, &hit);
     give(s, now_s, lookup, &hit, out, room);
 }
 
@@ -605,6 +554,11 @@ static bool quota_admit(struct serve *s, struct serve_item *item, struct lookup 
                                             enum query_verdict verdict, uint8_t **out)
 {
     struct query *query = &lookup->query;
+    // Its worker has answered it, perhaps by other settings than are in force here by now.
+    if (item->note) {
+        item->verdict = SERVE_NOTED;
+        return verdict == QUERY_GOOD;
+    }
     if (verdict == QUERY_SHORT || verdict == QUERY_RESPONSE) {
         item->noise = true;
         drop(s, item, verdict == QUERY_SHORT ? COUNTER_drops_short : COUNTER_drops_response);
@@ -614,7 +568,9 @@ static bool quota_admit(struct serve *s, struct serve_item *item, struct lookup 
         verdict = QUERY_ERROR;
     if (s->guard.limits_queries && !item->handed_over && !quota_admit(s, item, lookup, out))
         return false;
-    if (verdict == QUERY_ERROR && !query->proven &&
+    bool unreadable =
+        verdict == QUERY_ERROR && (query->rcode == RCODE_FORMERR || query->name_len == 0);
+    if (unreadable && !query->proven &&
         !error_loop_may(&s->error_loop, s->guard.now_us, &item->client.from)) {
         drop(s, item, COUNTER_drops_error_loop);
         return false;
@@ -744,41 +700,6 @@ static void stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
     tell(s, pending);
 }
 
-// An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
-// same, and as far as the budget goes.
-static void refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
-{
-    struct forward *f = &s->forward;
-    if (now_us < refresh->due_us) {
-        wheel_start(&f->wheel, &refresh->timer, refresh->due_us);
-        return;
-    }
-    struct key key;
-    struct cache_hit hit;
-    uint8_t value[MESSAGE_HEADER_LEN];
-    uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
-    key_copy(&key, &refresh->key);
-    refresh_forget(&s->refreshes, refresh);
-    const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
-    bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
-                hit.expiry_s == expiry_s;
-    if (!same || !zone || s->keeps_none || pending_find(&f->pending, &key) ||
-        forward_is_down(f, now_us, zone) ||
-        failure_find(&s->failures, key.hash, f->revivals, now_us))
-        return;
-    struct pending *pending = NULL;
-    if (f->pending.open_count < f->pending.size / 2 && budget_take(&s->refresh_budget))
-        pending = pending_add(&f->pending, &key);
-    if (!pending) {
-        serve_count(s, COUNTER_refreshes_forgone);
-        return;
-    }
-    serve_count(s, COUNTER_refreshes);
-    pending->zone = zone;
-    pending->refresh = true;
-    forward_start(f, now_us, pending);
-}
-
 void serve_expire(struct serve *s, uint64_t now_us)
 {
     struct timer *timer;
@@ -786,7 +707,7 @@ void serve_expire(struct serve *s, uint64_t now_us)
         if (timer->kind == TIMER_STALE)
             stale_due(s, now_us, stale_timer_owner(timer));
         else if (timer->kind == TIMER_REFRESH)
-            refresh_due(s, now_us, (struct refresh *)timer);
+            serve_refresh_due(s, now_us, (struct refresh *)timer);
         else
             forward_due(&s->forward, now_us, timer);
         ended_take(s, now_us);

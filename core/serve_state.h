@@ -7,7 +7,7 @@
 #include "core/policy/guard.h"
 #include "core/serve.h"
 
-// What serve.c, serve_cache.c, serve_drain.c, serve_filter.c and serve_own.c share: the state of a
+// What serve.c and the other files of its name share: the state of a
 // worker, and what it keeps in the cache. Nobody else looks inside.
 
 struct lookup {
@@ -110,6 +110,18 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
 // that; and a question that has failed.
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count);
 void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key);
+
+// --- serve_refresh.c: popular answers ----------------------------------------------------------
+
+// Another worker says that an answer whose home is here is popular; `out` has room for a reply.
+void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out);
+
+// One of an answer's first hits, whose value stands at `value`.
+void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
+                     const struct cache_hit *hit);
+
+// The time has come to ask again for an answer that was noted as popular.
+void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh);
 
 // Keeps the forwarder's answer to a question that has ended with one.
 void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);

@@ -5,14 +5,14 @@
 // Ends loops with whoever answers everything. What comes from a port that sends text, the time or
 // anything else to whoever writes to it (RFC 862, 864, 867, 5905) is no query, and gets an error;
 // which it answers in turn, and so on for ever. Nobody of us can tell such a port by its number. So
-// to an address and port that sends nothing but nonsense goes a bounded number of errors, and then
-// none until it has been quiet for a while; then the loop has ended.
+// to an address and port that sends nonsense again and again goes a bounded number of errors, and
+// then none until no nonsense has come for a while; then the loop has ended.
 //
-// Only what could not be read as a query counts here, and only over UDP from a client that is not
-// proven (guard.h): what is asked well is answered whatever came before.
+// Only what cannot be read as a query counts here, and only over UDP from a client that is not
+// proven (guard.h): what is asked well is answered, if with an error, whatever came before.
 
-#define ERROR_LOOP_MAX      50       // errors in a row
-#define ERROR_LOOP_QUIET_US 1000000u // without any nonsense, after which all is forgotten
+#define ERROR_LOOP_MAX      50       // errors with no pause between them
+#define ERROR_LOOP_QUIET_US 1000000u // which is so long, after which all is forgotten
 #define ERROR_LOOP_PLACES   1024     // a power of two; in each stands who came last
 
 struct error_loop {

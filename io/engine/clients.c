@@ -19,21 +19,24 @@
 // is passed over there.
 
 enum {
-    LEAVING_MAX = 256, // slots beyond the connections
+    LEAVING_MAX = 256,    // slots beyond the connections
+    GATHERED_FREE = 4096, // octets of a query that is not whole, which anybody may send
     CLIENTS_NONE = -1,
 };
 
 struct connection {
     struct address from;
-    uint64_t used_us; // when something last came in or went out
+    uint64_t used_us; // when a whole query came in, or something went out
     uint32_t waiting; // queries without a reply yet
-    uint32_t unsent;  // octets, as they are counted in its share
+    uint32_t unsent;  // octets
+    uint32_t held;    // octets, as they are counted in its share: these, and of queries
     uint32_t share;
     uint16_t listener;
     bool open;
     bool ended;   // the client sends nothing more
     bool stopped; // queries of it may be held back
     bool ready;   // stands among the ready
+    bool arrived; // stands among those that are to be asked for more
 };
 
 struct clients {
@@ -45,10 +48,13 @@ struct clients {
     unsigned open_count;
     unsigned free_count;
     unsigned ready_count;
-    uint64_t unsent; // octets, of all
+    unsigned arrived_count;
+    uint64_t held; // octets, of all
+    uint64_t now_us;
     uint64_t due_us;
     uint32_t *free;
     uint32_t *ready;
+    uint32_t *arrived;
     struct connection connections[];
 };
 
@@ -67,8 +73,9 @@ static int tables_make(struct clients *c)
         return -EIO;
     c->free = calloc(c->slot_count, sizeof *c->free);
     c->ready = calloc(c->slot_count, sizeof *c->ready);
+    c->arrived = calloc(c->slot_count, sizeof *c->arrived);
     c->shares_memory = malloc(share_size(config->count));
-    if (!c->free || !c->ready || !c->shares_memory)
+    if (!c->free || !c->ready || !c->arrived || !c->shares_memory)
         return -ENOMEM;
     share_init(&c->shares, c->shares_memory, config->count, seed);
     return streams_make(&c->streams, &(struct streams_config){
@@ -79,7 +86,7 @@ static int tables_make(struct clients *c)
                                          .receive = OP_CLIENT_RECEIVE,
                                          .send = OP_CLIENT_SEND,
                                          .message_max = CLIENTS_QUERY_MAX,
-                                         .unsent_max = CLIENTS_UNSENT_MAX,
+                                         .unsent_max = CLIENTS_HELD_MOST,
                                          .freed = slot_freed,
                                          .context = c,
                                      });
@@ -113,24 +120,39 @@ void clients_free(struct clients *c)
     free(c->shares_memory);
     free(c->free);
     free(c->ready);
+    free(c->arrived);
     free(c);
 }
 
-// Counts anew what waits to be read by this client.
-static void unsent_count(struct clients *c, uint32_t slot, size_t unsent)
+static void held_set(struct clients *c, struct connection *connection, size_t held)
+{
+    uint64_t *of_share = &c->shares.shares[connection->share].octets;
+    *of_share += held - connection->held;
+    c->held += held - connection->held;
+    connection->held = (uint32_t)held;
+}
+
+// Counts what is held for this client.
+static void held_count(struct clients *c, uint32_t slot)
 {
     struct connection *connection = &c->connections[slot];
-    uint64_t *of_share = &c->shares.shares[connection->share].octets;
-    *of_share += unsent - connection->unsent;
-    c->unsent += unsent - connection->unsent;
-    connection->unsent = (uint32_t)unsent;
+    connection->unsent = (uint32_t)streams_unsent(c->streams, slot);
+    held_set(c, connection, connection->unsent + streams_gathered(c->streams, slot));
+}
+
+// May so much more be held for its network?
+static bool may_hold(const struct clients *c, uint32_t slot, size_t len)
+{
+    uint64_t of_network = c->shares.shares[c->connections[slot].share].octets + len;
+    return of_network <= CLIENTS_HELD_LEAST ||
+           (of_network <= CLIENTS_HELD_MOST && c->held + len <= CLIENTS_HELD_MAX);
 }
 
 static void slot_close(struct clients *c, uint32_t slot)
 {
     struct connection *connection = &c->connections[slot];
     assert(connection->open);
-    unsent_count(c, slot, 0);
+    held_set(c, connection, 0);
     share_give(&c->shares, connection->share);
     connection->open = false;
     c->open_count--;
@@ -213,6 +235,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
         .listener = listener,
         .open = true,
         .ready = connection->ready,
+        .arrived = connection->arrived,
     };
     c->open_count++;
     streams_adopt(c->streams, slot, fd);
@@ -229,13 +252,18 @@ void clients_event(struct clients *c, const struct ring_event *event, uint64_t n
     if (state == STREAM_OLD)
         return;
     assert(connection->open);
-    if (state == STREAM_BROKEN) {
-        slot_close(c, slot);
-        return;
-    }
+    c->now_us = now_us;
+    held_count(c, slot);
+    // What it says of a query that never ends keeps no connection open.
+    if (op_kind(event->tag) == OP_CLIENT_SEND)
+        connection->used_us = now_us;
     connection->ended |= state == STREAM_ENDS;
-    connection->used_us = now_us;
-    unsent_count(c, slot, streams_unsent(c->streams, slot));
+    if (state == STREAM_NO_BUFFER)
+        streams_receive(c->streams, slot);
+    // What it sends of a query must end before there is too much of it.
+    size_t gathered = connection->held - connection->unsent;
+    if (state == STREAM_BROKEN || (gathered > GATHERED_FREE && !may_hold(c, slot, 0)))
+        slot_close(c, slot);
 }
 
 bool clients_ready(struct clients *c, uint32_t *slot)
@@ -247,6 +275,27 @@ bool clients_ready(struct clients *c, uint32_t *slot)
             return true;
     }
     return false;
+}
+
+// It is asked for more at the end of the round.
+static void receive_later(struct clients *c, uint32_t slot)
+{
+    if (c->connections[slot].arrived)
+        return;
+    assert(c->arrived_count < c->slot_count);
+    c->connections[slot].arrived = true;
+    c->arrived[c->arrived_count++] = slot;
+}
+
+void clients_receive(struct clients *c)
+{
+    for (unsigned i = 0; i < c->arrived_count; i++) {
+        uint32_t slot = c->arrived[i];
+        c->connections[slot].arrived = false;
+        if (c->connections[slot].open && !c->connections[slot].stopped)
+            streams_receive(c->streams, slot);
+    }
+    c->arrived_count = 0;
 }
 
 // A connection is over when the client has said and heard all.
@@ -268,7 +317,7 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
     if (connection->stopped)
         return false;
     if (!streams_message(c->streams, slot, bytes, len)) {
-        streams_receive(c->streams, slot);
+        receive_later(c, slot);
         close_if_over(c, slot);
         return false;
     }
@@ -278,6 +327,8 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
         return false;
     }
     connection->waiting++;
+    connection->used_us = c->now_us;
+    held_count(c, slot);
     *client = (struct client){
         .from = connection->from,
         .listener = connection->listener,
@@ -304,28 +355,18 @@ static void answered(struct clients *c, uint32_t slot)
     look_again(c, slot);
 }
 
-// May so much more wait for this client, which is not read from any more?
-static bool may_wait(const struct clients *c, uint32_t slot, size_t len)
-{
-    const struct connection *connection = &c->connections[slot];
-    uint64_t of_network = c->shares.shares[connection->share].octets;
-    return connection->unsent < CLIENTS_UNSENT_STOP ||
-           (of_network + len <= CLIENTS_UNSENT_MAX / CLIENTS_UNSENT_SHARE &&
-            c->unsent + len <= CLIENTS_UNSENT_MAX);
-}
-
 void clients_reply(struct clients *c, const struct client *client, const uint8_t *bytes, size_t len,
                    uint64_t now_us)
 {
     uint32_t slot = client->connection;
     if (!is_current(c, client))
         return;
-    c->connections[slot].used_us = now_us;
-    if (!may_wait(c, slot, len) || !streams_send_message(c->streams, slot, bytes, len)) {
+    c->connections[slot].used_us = c->now_us = now_us;
+    if (!may_hold(c, slot, len) || !streams_send_message(c->streams, slot, bytes, len)) {
         slot_close(c, slot);
         return;
     }
-    unsent_count(c, slot, streams_unsent(c->streams, slot));
+    held_count(c, slot);
     answered(c, slot);
 }
 

@@ -9,16 +9,21 @@
 //
 // Answers may go out in any order. A client that closes its sending side still gets what it has
 // asked for. One that asks faster than it reads, or than it can be answered, is not read from until
-// it has caught up: TCP tells it to wait, and no answer is lost. What may wait for clients to read
-// it has bounds all the same, for each network and in all; a connection beyond them is closed.
+// it has caught up: TCP tells it to wait. What is held for clients, answers that they have yet to
+// read and queries that are not whole, has bounds all the same, for each network and in all; a
+// connection that would go beyond them is closed. Those of others are not: however much is held in
+// all, there is a little for each network.
+//
+// Where more connections have something to say than there are buffers, all have their turn.
 
-#define CLIENTS_QUERY_MAX    65535       // octets of a query: what fits into a message
-#define CLIENTS_WAITING_MAX  128         // queries of one connection that wait for an answer, and
-#define CLIENTS_UNSENT_STOP  (64u << 10) // octets that wait to be read, with which it has to wait
-#define CLIENTS_UNSENT_MAX   (32u << 20) // octets that wait to be read, of all its connections
-#define CLIENTS_UNSENT_SHARE 4           // one network may have one part in so many of them
-#define CLIENTS_WAITING_US   10000000u   // nobody who waits for an answer is idle before this
-#define CLIENTS_TICK_US      1000000u    // between two looks for those that have been idle
+#define CLIENTS_QUERY_MAX   65535        // octets of a query: what fits into a message
+#define CLIENTS_WAITING_MAX 128          // queries of one connection that wait for an answer, and
+#define CLIENTS_UNSENT_STOP (64u << 10)  // octets that wait to be read, with which it has to wait
+#define CLIENTS_HELD_MAX    (32u << 20)  // octets held for all
+#define CLIENTS_HELD_MOST   (8u << 20)   // of which one network may have so many,
+#define CLIENTS_HELD_LEAST  (512u << 10) // and so many whatever the others have
+#define CLIENTS_WAITING_US  10000000u    // nobody who waits for an answer is idle before this
+#define CLIENTS_TICK_US     1000000u     // between two looks for those that have been idle
 
 struct clients; // opaque
 
@@ -59,6 +64,10 @@ void clients_event(struct clients *clients, const struct ring_event *event, uint
 // query, has then been closed. To be called until it returns false.
 [[nodiscard]] bool clients_query(struct clients *clients, uint32_t slot, struct client *client,
                                  const uint8_t **bytes, size_t *len);
+
+// Asks for more of all connections from which something has arrived since the last call. To be
+// called once a round: those for which there was no buffer have asked before, and are in front.
+void clients_receive(struct clients *clients);
 
 // Sends a reply; nothing happens where the connection is gone.
 void clients_reply(struct clients *clients, const struct client *client, const uint8_t *bytes,

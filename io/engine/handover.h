@@ -9,7 +9,7 @@
 // the same way, to a thread that is no worker.
 
 #define HANDOVER_SIZE     (1u << 20) // octets that a worker's rings have together
-#define HANDOVER_SIZE_MIN (1u << 17) // and one at least: the longest answer fits
+#define HANDOVER_SIZE_MIN (1u << 18) // and one at least: the longest answer fits wherever it begins
 
 struct handover {
     _Alignas(64) uint32_t put; // octets, written by the one that puts

@@ -276,6 +276,11 @@ size_t streams_unsent(const struct streams *streams, uint32_t slot)
     return octets_left(&socket->flight) + octets_left(&socket->queue);
 }
 
+size_t streams_gathered(const struct streams *streams, uint32_t slot)
+{
+    return octets_left(&streams->sockets[slot].in);
+}
+
 // Ends what is under way, and closes the descriptor behind it. Shut down, a send ends as well.
 static void socket_close(struct streams *streams, uint32_t slot)
 {
@@ -313,9 +318,8 @@ static enum stream_state received(struct streams *streams, uint32_t slot,
     socket->ended |= event->result == 0;
     if (event->result == 0)
         return STREAM_ENDS;
-    // No buffer was left: it is asked again.
     if (event->result < 0)
-        return event->result == -ENOBUFS ? STREAM_GOES_ON : STREAM_BROKEN;
+        return event->result == -ENOBUFS ? STREAM_NO_BUFFER : STREAM_BROKEN;
     assert(!socket->lent); // or the message would move
     size_t len = (size_t)event->result;
     size_t most = FRAME_HEAD_LEN + streams->config.message_max + FRAME_LEN_MAX;

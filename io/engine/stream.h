@@ -65,14 +65,18 @@ void streams_receive(struct streams *streams, uint32_t slot);
 // Octets that have not gone yet.
 [[nodiscard]] size_t streams_unsent(const struct streams *streams, uint32_t slot);
 
+// Octets of messages that have arrived and were not fetched, whole or not.
+[[nodiscard]] size_t streams_gathered(const struct streams *streams, uint32_t slot);
+
 // Closes the slot's connection, if there is one. Nothing more comes from it.
 void streams_disconnect(struct streams *streams, uint32_t slot);
 
 enum stream_state {
     STREAM_GOES_ON,
-    STREAM_ENDS,   // the other side sends nothing more; it may still read
-    STREAM_BROKEN, // over; what has arrived can still be fetched, then it is to be disconnected
-    STREAM_OLD,    // the event was for a connection that is closed already
+    STREAM_NO_BUFFER, // the same, but nothing could arrive: it has to be asked for again
+    STREAM_ENDS,      // the other side sends nothing more; it may still read
+    STREAM_BROKEN,    // over; what has arrived can still be fetched, then it is to be disconnected
+    STREAM_OLD,       // the event was for a connection that is closed already
 };
 
 // Takes an event of one of the three kinds.

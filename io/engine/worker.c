@@ -89,9 +89,11 @@ static uint64_t wait_us(struct worker *w)
     deadline_us = listeners_us < deadline_us ? listeners_us : deadline_us;
     if (job_is_there(&w->job))
         return 0; // there is more of it
-    if (deadline_us == UINT64_MAX)
+    if (deadline_us == UINT64_MAX && w->overflow.count == 0)
         return UINT64_MAX;
     uint64_t now_us = w->config.now_us(w->config.clock);
+    if (w->overflow.count > 0 && now_us + OVERFLOW_RETRY_US < deadline_us)
+        deadline_us = now_us + OVERFLOW_RETRY_US;
     return deadline_us > now_us ? deadline_us - now_us : 0;
 }
 
@@ -122,7 +124,8 @@ static int loop(struct worker *w)
             w->room = aligned(serve_reply_room(w->serve)); // settings may be others now
         serve_expire(w->serve, w->now_us);
         worker_drain(w);
-        worker_untold_tell(w);
+        worker_overflow_flush(w);
+        clients_receive(w->clients);
         others_wake(w);
         counter_set(w->serve_config.counters, COUNTER_tcp_open, clients_open(w->clients));
     }
@@ -174,12 +177,24 @@ static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
     return error;
 }
 
+// Of what a client may have of all workers, what it may have of one: its part, and a little more,
+// as connections do not spread evenly over them.
+static uint64_t part_of(uint64_t each, unsigned workers)
+{
+    uint64_t part = (each + workers - 1) / workers, root = 1;
+    if (workers == 1)
+        return each;
+    while (root * root < part)
+        root++;
+    return part + 2 * root < each ? part + 2 * root : each;
+}
+
 // The table of clients' connections is divided among the workers.
 static int clients_prepare(struct worker *w)
 {
     const struct settings *settings = w->serve_config.settings;
     uint64_t count = settings->server_tcp_connections_max / w->config.worker_count;
-    uint64_t each = settings->server_tcp_connections_per_client;
+    uint64_t each = part_of(settings->server_tcp_connections_per_client, w->config.worker_count);
     return clients_make(&w->clients, &(struct clients_config){
                                          .ring = w->ring,
                                          .count = (unsigned)(count > 0 ? count : 1),
@@ -196,9 +211,11 @@ static int memory_take(struct worker *w)
     w->serve = aligned_alloc(64, w->serve_size);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
     w->stream_out = aligned_alloc(64, aligned(SERVE_STREAM_ROOM));
-    w->untold = calloc(UNTOLD_MAX, sizeof *w->untold);
-    if (!w->serve || !w->wakes || !w->stream_out || !w->untold)
+    if (!w->serve || !w->wakes || !w->stream_out)
         return -ENOMEM;
+    int error = overflow_open(&w->overflow);
+    if (error < 0)
+        return error;
     w->serve = serve_init(w->serve, &w->serve_config, w->config.now_us(w->config.clock));
     w->room = aligned(serve_reply_room(w->serve));
     w->out.size = aligned(OUT_BATCHES * (SERVE_BATCH_MAX * (SERVE_REPLY_ROOM_MAX + ADDRESS_ROOM) +
@@ -267,7 +284,7 @@ struct job *worker_job(struct worker *w)
 
 void worker_memory(const struct worker *w, uint64_t *tables, uint64_t *buffers)
 {
-    *tables += w->serve_size + sizeof *w + UNTOLD_MAX * sizeof *w->untold;
+    *tables += w->serve_size + sizeof *w + share_size(OVERFLOW_COUNT_MAX);
     *buffers += w->out.size + SERVE_STREAM_ROOM + QUERY_BUFFERS * w->query_buffer +
                 REPLY_BUFFERS * REPLY_BUFFER_SIZE + CLIENT_BUFFERS * CLIENT_BUFFER_SIZE;
 }
@@ -332,7 +349,7 @@ void worker_close(struct worker *w)
     free(w->stream_out);
     free(w->serve);
     free(w->wakes);
-    free(w->untold);
+    overflow_close(&w->overflow);
     free(w->out.bytes);
     free(w);
 }

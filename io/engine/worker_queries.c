@@ -16,44 +16,48 @@ static bool hand_to(struct worker *w, uint16_t other, enum handed_kind kind,
     return put;
 }
 
-// The client of another worker gets no reply. Where even that cannot be told, its connection takes
-// it for waiting until CLIENTS_WAITING_US have passed.
-static void untold_add(struct worker *w, const struct client *client)
+// The same of what must not be lost, as a connection waits for it. Where even that cannot be kept
+// the connection takes the query for waiting until CLIENTS_WAITING_US have passed.
+static void owed_to(struct worker *w, enum handed_kind kind, const struct client *client,
+                    const uint8_t *bytes, size_t len)
 {
-    if (w->untold_count < UNTOLD_MAX)
-        w->untold[w->untold_count++] = *client;
+    static const uint8_t nothing[1]; // what has no octets marks a ring's end
+    if ((w->overflow.count == 0 && hand_to(w, client->worker, kind, client, bytes, len)) ||
+        overflow_add(&w->overflow, kind, client, bytes, len))
+        return;
+    counter_add(w->serve_config.counters, COUNTER_send_failures, kind == HANDED_ANSWER);
+    (void)!overflow_add(&w->overflow, HANDED_NO_REPLY, client, nothing, sizeof nothing);
 }
 
-void worker_untold_tell(struct worker *w)
+static bool overflow_put(void *context, enum handed_kind kind, const struct client *client,
+                         const uint8_t *bytes, size_t len)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < w->untold_count; i++) {
-        const struct client *client = &w->untold[i];
-        static const uint8_t nothing[1]; // what has no octets marks the ring's end
-        if (!hand_to(w, client->worker, HANDED_NO_REPLY, client, nothing, sizeof nothing))
-            w->untold[kept++] = *client;
-    }
-    w->untold_count = kept;
+    return hand_to(context, client->worker, kind, client, bytes, len);
+}
+
+void worker_overflow_flush(struct worker *w)
+{
+    if (w->overflow.count > 0)
+        overflow_flush(&w->overflow, overflow_put, w);
 }
 
 static void no_reply(struct worker *w, const struct client *client)
 {
+    static const uint8_t nothing[1];
     if (client->tcp && client->worker == w->serve_config.worker)
         clients_no_reply(w->clients, client);
     else if (client->tcp)
-        untold_add(w, client);
+        owed_to(w, HANDED_NO_REPLY, client, nothing, sizeof nothing);
 }
 
 // A reply over TCP goes out through the worker that holds the connection.
 static void stream_reply_send(struct worker *w, const struct client *client, const uint8_t *bytes,
                               size_t len)
 {
-    if (client->worker == w->serve_config.worker) {
+    if (client->worker == w->serve_config.worker)
         clients_reply(w->clients, client, bytes, len, w->now_us);
-    } else if (!hand_to(w, client->worker, HANDED_ANSWER, client, bytes, len)) {
-        counter_add(w->serve_config.counters, COUNTER_send_failures, 1);
-        untold_add(w, client);
-    }
+    else
+        owed_to(w, HANDED_ANSWER, client, bytes, len);
 }
 
 // `to` stays where it is until the next submission, as the octets do.

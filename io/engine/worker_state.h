@@ -2,6 +2,7 @@
 #pragma once
 #include "io/engine/clients.h"
 #include "io/engine/op.h"
+#include "io/engine/overflow.h"
 #include "io/engine/send_buffer.h"
 #include "io/engine/stream.h"
 #include "io/engine/worker.h"
@@ -25,12 +26,11 @@ enum {
     REPLY_BUFFERS = 256,
     REPLY_BUFFER_SIZE = 4096,
     CLIENT_GROUP = 2, // of connections: who sends much there takes nothing from upstreams' replies
-    CLIENT_BUFFERS = 64,
-    CLIENT_BUFFER_SIZE = 4096,
+    CLIENT_BUFFERS = 256,
+    CLIENT_BUFFER_SIZE = 2048,
     OUT_BATCHES = 2,
     STREAM_UNSENT_MAX = 256 * 1024,     // to an upstream
     ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
-    UNTOLD_MAX = 1024,                  // clients of other workers
 };
 
 struct upstream_socket {
@@ -63,12 +63,11 @@ struct worker {
     size_t lent_count;
     uint64_t now_us;
     struct send_buffer out;
-    size_t room;           // for one reply
-    unsigned query_max;    // octets of a client's datagram that are read
-    size_t query_buffer;   // and of the buffer that it arrives in
-    bool *wakes;           // workers that were handed something since the last wake
-    struct client *untold; // of other workers, who have yet to hear that there is no reply
-    size_t untold_count;
+    size_t room;              // for one reply
+    unsigned query_max;       // octets of a client's datagram that are read
+    size_t query_buffer;      // and of the buffer that it arrives in
+    bool *wakes;              // workers that were handed something since the last wake
+    struct overflow overflow; // of the rings to other workers
     struct ring_event events[EVENT_MAX];
 };
 
@@ -107,9 +106,8 @@ void worker_buffers_return(struct worker *w);
 // Sends a reply that has waited; its octets are taken in `out`.
 void worker_reply_late(struct worker *w, const struct outgoing *outgoing);
 
-// Tells the workers that hold them of connections whose query gets no reply, as far as their rings
-// have room.
-void worker_untold_tell(struct worker *w);
+// Hands over what has found no room so far.
+void worker_overflow_flush(struct worker *w);
 
 // --- worker_upstream.c -------------------------------------------------------------------------
 

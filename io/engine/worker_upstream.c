@@ -159,7 +159,7 @@ void worker_stream_happened(struct worker *w, const struct ring_event *event)
     streams_message_done(w->streams, stream);
     if (!streams_is_open(w->streams, stream, generation))
         return;
-    if (state == STREAM_GOES_ON)
+    if (state == STREAM_GOES_ON || state == STREAM_NO_BUFFER)
         streams_receive(w->streams, stream);
     else
         stream_give_up(w, stream);

@@ -372,6 +372,7 @@ static unsigned queries_take(struct crowd *c, uint32_t slot, struct client *aske
         struct client client;
         while (count < most && clients_query(c->clients, slot, &client, &bytes, &len))
             asked[count++] = client;
+        clients_receive(c->clients);
     }
     return count;
 }
@@ -492,6 +493,82 @@ static void test_unread_answers_have_a_bound_for_each_network(void **state)
     crowd_end(&c);
 }
 
+// More connections that always have something to say than there are buffers: all have their turn.
+static void test_connections_take_turns_where_buffers_are_few(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 5 * BUFFERS, ROUNDS = 60, QUERIES = 4000 };
+    struct crowd c;
+    enum clients_verdict verdict;
+    int fds[CLIENTS];
+    unsigned counts[CLIENTS] = {0}, least = UINT32_MAX;
+    crowd_begin(&c, CLIENTS, CLIENTS);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = client_connect(&c, i, &verdict);
+        queries_send(fds[i], QUERIES);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct ring_event events[32];
+        int got = ring_wait(c.ring, 20000, events, 32);
+        assert_true(got >= 0);
+        for (int i = 0; i < got; i++) {
+            const uint8_t *bytes;
+            size_t len;
+            struct client client;
+            uint32_t slot = op_slot(events[i].tag);
+            clients_event(c.clients, &events[i], NOW_US);
+            while (clients_query(c.clients, slot, &client, &bytes, &len)) {
+                clients_no_reply(c.clients, &client);
+                counts[slot]++;
+            }
+        }
+        clients_receive(c.clients);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        least = counts[i] < least ? counts[i] : least;
+        close(fds[i]);
+    }
+    assert_true(least > 0);
+    crowd_end(&c);
+}
+
+// Who sends a query that never ends holds up nobody and nothing for long, and no memory beyond a
+// bound.
+static void test_queries_that_never_end_have_a_bound(void **state)
+{
+    (void)state;
+    enum { CONNECTIONS = 200, SENT = 65000 };
+    static uint8_t octets[SENT] = {0xff, 0xff};
+    struct crowd c;
+    enum clients_verdict verdict;
+    struct client client;
+    int fds[CONNECTIONS];
+    crowd_begin(&c, CONNECTIONS, CONNECTIONS);
+    uint32_t count = 0;
+    for (; count < CONNECTIONS && clients_open(c.clients) == count; count++) {
+        fds[count] = client_connect(&c, 0, &verdict);
+        assert_int_equal(verdict, CLIENTS_TAKEN);
+        for (size_t sent = 0; sent < SENT;) {
+            ssize_t len = send(fds[count], octets + sent, SENT - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (len <= 0 && errno != EAGAIN)
+                break; // it was closed
+            sent += len > 0 ? (size_t)len : 0;
+            (void)queries_take(&c, count, &client, 1);
+        }
+    }
+    assert_int_equal(count, CLIENTS_HELD_MOST / SENT + 1);
+    assert_int_equal(clients_open(c.clients), count - 1);
+    // An octet now and then does not keep one open.
+    for (unsigned i = 0; i < count; i++)
+        (void)send(fds[i], octets + 2, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)queries_take(&c, 0, &client, 1);
+    (void)clients_expire(c.clients, NOW_US + 1000000);
+    assert_int_equal(clients_open(c.clients), 0);
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+    crowd_end(&c);
+}
+
 // A network has so many connections and no more; no other one is counted with it.
 static void test_connections_are_counted_for_each_network(void **state)
 {
@@ -533,6 +610,8 @@ int main(void)
         cmocka_unit_test(test_a_client_that_waits_for_many_is_not_read_from),
         cmocka_unit_test(test_a_client_that_does_not_read_is_not_read_from),
         cmocka_unit_test(test_unread_answers_have_a_bound_for_each_network),
+        cmocka_unit_test(test_connections_take_turns_where_buffers_are_few),
+        cmocka_unit_test(test_queries_that_never_end_have_a_bound),
         cmocka_unit_test(test_connections_are_counted_for_each_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

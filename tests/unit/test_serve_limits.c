@@ -159,6 +159,30 @@ static void test_equal_queries_of_one_client_leave_room_for_others(void **state)
     end(t);
 }
 
+// A note is of a query that its worker has answered, perhaps when other settings were in force:
+// here it is never answered, whatever it looks like by now.
+static void test_note_is_never_answered(void **state)
+{
+    (void)state;
+    static const char *const notes[] = {
+        "1234 0100 0001 0000 0000 0001 'www' 'example' 00 0001 0001 "
+        "00 0029 04d0 00 00 0000 0007 000a 0003 010203", // a cookie of no length
+        "1234 2100 " ONE "'www' 'example' 00 0001 0001", // NOTIFY
+        "1234 8100 " ONE "'www' 'example' 00 0001 0001", // a reply
+        "1234 0100 " ONE "'www' 'example' 00 00fc 0001", // a transfer
+        "1234 0100 " ONE "'www' 'example' 00 0001 0001", // a good one
+        "1234 01",
+    };
+    struct table *t = begin((struct setup){0});
+    for (size_t i = 0; i < COUNT_OF(notes); i++) {
+        struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
+        assert_int_equal(ask_as(t, note, notes[i]).verdict, SERVE_NOTED);
+    }
+    assert_int_equal(drain(t), 0);
+    assert_counted(t, "");
+    end(t);
+}
+
 // A port that answers whatever it gets with what is no query is told so for a while, and no more.
 static void test_loop_of_errors_ends(void **state)
 {
@@ -173,6 +197,8 @@ static void test_loop_of_errors_ends(void **state)
                          SERVE_DROPPED);
     }
     assert_counted(t, "queries 60 answers_error 50 drops_error_loop 10");
+    // What can be read gets its error, whatever came before: a query of type MAILA.
+    assert_int_equal(ask(t, 1, "1234 0100 " ONE "'www' 00 00fe 0001").verdict, SERVE_ANSWERED);
     // Others are not concerned, nor is what it asks well.
     assert_int_equal(ask(t, 2, "2021 2223 2425 2627 2829 2a2b 2c2d2e2f").verdict, SERVE_ANSWERED);
     assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
@@ -595,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_question_has_at_most_256_waiters),
         cmocka_unit_test(test_table_of_waiters_is_shared_and_can_be_full),
         cmocka_unit_test(test_equal_queries_of_one_client_leave_room_for_others),
+        cmocka_unit_test(test_note_is_never_answered),
         cmocka_unit_test(test_loop_of_errors_ends),
         cmocka_unit_test(test_refused_port_is_tried_with_another_number),
         cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "core/serve_state.h"
+
+// Popular answers: how they are told, at home and by other workers, and how they are asked for
+// before they expire.
+
+// Notes an answer that is asked for so often that it is to be fresh when its time is over.
+static void popular_note(struct serve *s, const struct lookup *lookup, const uint8_t *value,
+                         const struct cache_hit *hit)
+{
+    bool full;
+    struct refresh *refresh =
+        refresh_note(&s->refreshes, &lookup->key, hit->birth_s, hit->expiry_s, &full);
+    if (full)
+        serve_count(s, COUNTER_refreshes_unnoted);
+    if (!refresh)
+        return;
+    // A refresh that was of use has paid for itself.
+    if (hit->value_len <= serve_room_for(s, &lookup->item->client) &&
+        answer_is_refreshed(value, hit->value_len))
+        budget_give(&s->refresh_budget, BUDGET_SEND);
+    refresh->timer.kind = TIMER_REFRESH;
+    wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
+}
+
+// Another worker says that an answer whose home is here is popular. What it speaks of may be gone
+// by now, and a newer one in its place.
+void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out)
+{
+    struct cache_hit hit;
+    size_t room = serve_room_for(s, &lookup->item->client);
+    lookup->item->verdict = SERVE_NOTED;
+    if (serve_peek(s, &lookup->key, out, room, &hit) && now_us / 1000000 < hit.expiry_s &&
+        hit.asked >= REFRESH_HITS)
+        popular_note(s, lookup, out, &hit);
+}
+
+// Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
+// third of any, that it is popular; the latter its home has to know.
+void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
+                     const struct cache_hit *hit)
+{
+    struct serve_item *item = lookup->item;
+    if (hit->asked == 0 && hit->value_len <= serve_room_for(s, &item->client) &&
+        answer_is_refreshed(value, hit->value_len))
+        serve_count(s, COUNTER_refreshes_used);
+    if (hit->asked + 1 != REFRESH_HITS || !s->config.settings->cache_prefetch)
+        return;
+    uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
+    item->owner = (uint16_t)(shard % s->config.worker_count);
+    if (item->owner == s->config.worker)
+        popular_note(s, lookup, value, hit);
+    else
+        item->note = true;
+}
+
+// An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
+// same, and as far as the budget goes.
+void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
+{
+    struct forward *f = &s->forward;
+    if (now_us < refresh->due_us) {
+        wheel_start(&f->wheel, &refresh->timer, refresh->due_us);
+        return;
+    }
+    struct key key;
+    struct cache_hit hit;
+    uint8_t value[MESSAGE_HEADER_LEN];
+    uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
+    key_copy(&key, &refresh->key);
+    refresh_forget(&s->refreshes, refresh);
+    const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
+    bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
+                hit.expiry_s == expiry_s;
+    if (!same || !zone || s->keeps_none || pending_find(&f->pending, &key) ||
+        forward_is_down(f, now_us, zone) ||
+        failure_find(&s->failures, key.hash, f->revivals, now_us))
+        return;
+    struct pending *pending = NULL;
+    if (f->pending.open_count < f->pending.size / 2 && budget_take(&s->refresh_budget))
+        pending = pending_add(&f->pending, &key);
+    if (!pending) {
+        serve_count(s, COUNTER_refreshes_forgone);
+        return;
+    }
+    serve_count(s, COUNTER_refreshes);
+    pending->zone = zone;
+    pending->refresh = true;
+    forward_start(f, now_us, pending);
+}

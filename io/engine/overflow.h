@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/share.h"
+#include "io/engine/handover.h"
+
+// What found no room in the ring to another worker and must not be lost: answers to clients whose
+// connections it holds, and that there will be none. They wait here, the first come first, until
+// there is room; the worker tries again each round. Of the octets one client network has a share.
+// Queries do not wait: who asks again gets its answer then.
+//
+// One for each worker, used by its thread alone.
+
+#define OVERFLOW_COUNT_MAX   4096
+#define OVERFLOW_OCTETS_MAX  (32u << 20)
+#define OVERFLOW_OCTETS_MOST (8u << 20) // of one network, as long as all have not more than that
+#define OVERFLOW_RETRY_US    1000u
+
+struct overflow_item; // opaque
+
+struct overflow {
+    struct overflow_item *first;
+    struct overflow_item **end;
+    struct share_table shares;
+    void *shares_memory;
+    size_t octets;
+    unsigned count;
+};
+
+// 0 or a negative errno.
+[[nodiscard]] int overflow_open(struct overflow *overflow);
+void overflow_close(struct overflow *overflow);
+
+// Keeps a copy. False: it is too much, or there is no memory.
+[[nodiscard]] bool overflow_add(struct overflow *overflow, enum handed_kind kind,
+                                const struct client *client, const uint8_t *bytes, size_t len);
+
+// Gives all that waits to `put` (false: there is no room), and keeps what that does not take. To
+// each worker things go in their order.
+void overflow_flush(struct overflow *overflow,
+                    bool (*put)(void *context, enum handed_kind kind, const struct client *client,
+                                const uint8_t *bytes, size_t len),
+                    void *context);
