@@ -23,7 +23,7 @@ void worker_start(struct sim *sim, unsigned worker)
     memset(node->slot_asking, 0, sizeof node->slot_asking);
     memset(node->failures, 0, sizeof node->failures);
     memset(node->heard, 0, sizeof node->heard);
-    node->inbox_count = node->began = node->budgeted = node->looks = 0;
+    node->inbox_count = node->began = node->budgeted = node->looks = node->loops = 0;
     node->open_most = 0;
     node->inbox_event = false;
     node->drain_event = false;
