@@ -21,7 +21,8 @@ struct control {
     struct daemon *daemon;
     struct http *http;
     struct waiting *waiting; // connections whose orders are tasks
-    pthread_mutex_t lock;    // of those
+    pthread_mutex_t lock;    // of those and of `ending`
+    bool ending;             // no connection is suspended any more
     int fd;
     bool owned;       // the path is this process's to remove
     struct stat made; // what is there then
@@ -168,9 +169,10 @@ struct waiting {
     struct control *control;
     struct MHD_Connection *connection; // NULL: gone
     struct waiting *next;
-    bool begun; // the task has it too
+    bool begun;    // the task has it too
+    bool answered; // it was resumed, with what follows
     bool good;
-    char *text; // the answer; NULL: not yet
+    char *text; // from malloc; NULL: empty
     size_t len;
 };
 
@@ -197,6 +199,7 @@ static void waiting_free(struct waiting *w)
 // The answer is there. For who has the lock.
 static void waiting_answer(struct waiting *w, bool good, char *text, size_t len)
 {
+    w->answered = true;
     w->good = good;
     w->text = text;
     w->len = len;
@@ -213,7 +216,7 @@ static void task_done(void *context, bool good, char *text, size_t len)
     if (!w->connection) {
         free(text);
         waiting_free(w);
-    } else if (w->text || !text) {
+    } else if (w->answered) {
         free(text); // it has been told that the process ends
     } else {
         waiting_answer(w, good, text, len);
@@ -221,6 +224,21 @@ static void task_done(void *context, bool good, char *text, size_t len)
     pthread_mutex_unlock(&control->lock);
 }
 
+static const char ending[] = "this process is ending\n";
+
+// Why a task was not begun, as text from malloc.
+static char *refusal_make(enum daemon_task task, int error)
+{
+    char *text = NULL;
+    int len = error == -EBUSY
+                  ? asprintf(&text, "%s is under way already\n", daemon_task_noun(task))
+                  : asprintf(&text, "%s cannot be begun: %s\n", daemon_task_noun(task),
+                             error == -EAGAIN ? "there is no thread for it" : strerror(-error));
+    return len < 0 ? NULL : text;
+}
+
+// The library aborts where it is stopped while a connection is suspended, so none is from the
+// moment on at which waiting_end has resumed all.
 static enum MHD_Result task_begin(struct control *control, struct MHD_Connection *connection,
                                   enum daemon_task task)
 {
@@ -228,16 +246,20 @@ static enum MHD_Result task_begin(struct control *control, struct MHD_Connection
     if (!w)
         return MHD_NO;
     pthread_mutex_lock(&control->lock);
+    if (control->ending) {
+        pthread_mutex_unlock(&control->lock);
+        free(w);
+        return http_respond_text(connection, MHD_HTTP_BAD_REQUEST, ending);
+    }
     *w = (struct waiting){
         .control = control, .connection = connection, .next = control->waiting, .begun = true};
     control->waiting = w;
     MHD_suspend_connection(connection);
-    bool begun = daemon_begin(control->daemon, task, task_done, w);
-    char *text = NULL;
-    if (!begun) {
+    int error = daemon_begin(control->daemon, task, task_done, w);
+    if (error < 0) {
+        char *text = refusal_make(task, error);
         w->begun = false;
-        int len = asprintf(&text, "%s is under way already\n", daemon_task_noun(task));
-        waiting_answer(w, false, len < 0 ? strdup("") : text, len < 0 ? 0 : (size_t)len);
+        waiting_answer(w, false, text, text ? strlen(text) : 0);
     }
     pthread_mutex_unlock(&control->lock);
     return MHD_YES;
@@ -278,14 +300,16 @@ static void connection_closed(void *context, const struct MHD_Connection *connec
     pthread_mutex_unlock(&control->lock);
 }
 
-// Nobody is left waiting for what may not come any more.
+// Nobody is left waiting for what may not come any more, and nobody begins to.
 static void waiting_end(struct control *control)
 {
-    static const char ending[] = "this process is ending\n";
     pthread_mutex_lock(&control->lock);
+    control->ending = true;
     for (struct waiting *w = control->waiting; w; w = w->next) {
-        if (w->connection && !w->text)
-            waiting_answer(w, false, strdup(ending), sizeof ending - 1);
+        if (!w->connection || w->answered)
+            continue;
+        char *text = strdup(ending);
+        waiting_answer(w, false, text, text ? sizeof ending - 1 : 0);
     }
     pthread_mutex_unlock(&control->lock);
 }

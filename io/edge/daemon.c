@@ -466,8 +466,8 @@ static void servers_close(struct daemon *d)
 static void snapshot_last(struct daemon *d, bool wanted)
 {
     wanted = wanted && !heir_of(d) && *settings_of(d)->cache_snapshot.text;
-    bool begun =
-        !task_is_idle(d, TASK_SNAPSHOT) || (wanted && daemon_begin(d, TASK_SNAPSHOT, NULL, NULL));
+    bool begun = !task_is_idle(d, TASK_SNAPSHOT) ||
+                 (wanted && daemon_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0);
     if (!begun || task_wait(d, TASK_SNAPSHOT, d->end_ms))
         return;
     engine_leave_region(d->engine);

@@ -28,10 +28,11 @@ enum daemon_task {
 
 // Begins one. `done` is called in its thread when it is over: `good` is false where it was not
 // done, and nothing has changed; `text`, from malloc and the callee's to free, tells what was done
-// or why not. False: one of its kind is under way, or there is no thread; `done` is not called.
-[[nodiscard]] bool daemon_begin(struct daemon *daemon, enum daemon_task which,
-                                void (*done)(void *context, bool good, char *text, size_t len),
-                                void *context);
+// or why not. 0; or -EBUSY: one of its kind is under way; or another negative errno, which the log
+// tells, as -EAGAIN: there is no thread. `done` is called after 0 alone.
+[[nodiscard]] int daemon_begin(struct daemon *daemon, enum daemon_task which,
+                               void (*done)(void *context, bool good, char *text, size_t len),
+                               void *context);
 
 // What a task is called in a sentence: "a reload".
 [[nodiscard]] const char *daemon_task_noun(enum daemon_task which);

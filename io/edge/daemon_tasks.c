@@ -77,7 +77,7 @@ static void *task_main(void *argument)
     return NULL;
 }
 
-static bool thread_start(struct task *task)
+static int thread_start(struct task *task)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -85,31 +85,44 @@ static bool thread_start(struct task *task)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     int error = pthread_create(&thread, &attributes, task_main, task);
     pthread_attr_destroy(&attributes);
-    return error == 0;
+    return -error;
 }
 
 // Where it is busy already, `again` has it done once more afterwards.
-static bool task_begin(struct daemon *d, enum daemon_task which, bool again,
-                       void (*done)(void *, bool, char *, size_t), void *context)
+static int task_begin(struct daemon *d, enum daemon_task which, bool again,
+                      void (*done)(void *, bool, char *, size_t), void *context)
 {
     struct task *task = malloc(sizeof *task);
+    if (!task)
+        return -ENOMEM;
+    *task = (struct task){d, which, done, context};
     pthread_mutex_lock(&d->tasks.lock);
-    bool free_now = task && !d->tasks.each[which].busy;
-    if (free_now) {
-        *task = (struct task){d, which, done, context};
-        d->tasks.each[which].busy = free_now = thread_start(task);
-    }
-    d->tasks.each[which].again |= again && d->tasks.each[which].busy && !free_now;
+    bool busy = d->tasks.each[which].busy;
+    int error = busy ? -EBUSY : thread_start(task);
+    if (error == 0)
+        d->tasks.each[which].busy = true;
+    else if (busy && again)
+        d->tasks.each[which].again = true;
     pthread_mutex_unlock(&d->tasks.lock);
-    if (!free_now)
+    if (error < 0)
         free(task);
-    return free_now;
+    return error;
 }
 
-bool daemon_begin(struct daemon *d, enum daemon_task which,
-                  void (*done)(void *context, bool good, char *text, size_t len), void *context)
+static void not_begun(const struct daemon *d, enum daemon_task which, int error)
 {
-    return task_begin(d, which, false, done, context);
+    const char *why = error == -EAGAIN ? "there is no thread for it" : strerror(-error);
+    log_write(&d->log, LOG_ERROR, "a task cannot be begun",
+              (struct log_field[]){{"task", kinds[which].noun}, {"reason", why}, {NULL, NULL}});
+}
+
+int daemon_begin(struct daemon *d, enum daemon_task which,
+                 void (*done)(void *context, bool good, char *text, size_t len), void *context)
+{
+    int error = task_begin(d, which, false, done, context);
+    if (error < 0 && error != -EBUSY)
+        not_begun(d, which, error);
+    return error;
 }
 
 const char *daemon_task_noun(enum daemon_task which)
@@ -119,7 +132,9 @@ const char *daemon_task_noun(enum daemon_task which)
 
 void task_want(struct daemon *d, enum daemon_task which)
 {
-    (void)task_begin(d, which, true, NULL, NULL);
+    int error = task_begin(d, which, true, NULL, NULL);
+    if (error < 0 && error != -EBUSY)
+        not_begun(d, which, error);
 }
 
 bool task_is_idle(struct daemon *d, enum daemon_task which)

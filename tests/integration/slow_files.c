@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Stands for a file system that does not answer, and for a disk that is slow. Loaded with
 // LD_PRELOAD: while the file that OUZEL_SLOW names is there, to open a path with "dead-mount" in it
-// takes for ever, and fsync of a file ten seconds.
+// takes for ever, and fsync of a file ten seconds. While that of OUZEL_NO_THREADS is there no
+// thread is started. Where OUZEL_SLOW_STOP is set, an HTTP server takes half a second before it
+// stops.
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,4 +55,22 @@ int fsync(int fd)
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
         wait_s(10);
     return real(fd);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+        (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(
+            RTLD_NEXT, "pthread_create");
+    const char *path = getenv("OUZEL_NO_THREADS");
+    return path && access(path, F_OK) == 0 ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+void MHD_stop_daemon(void *server)
+{
+    void (*real)(void *) = (void (*)(void *))dlsym(RTLD_NEXT, "MHD_stop_daemon");
+    if (getenv("OUZEL_SLOW_STOP"))
+        nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    real(server);
 }

@@ -190,3 +190,43 @@ class Slow(Case):
         self.assertFalse(os.path.exists(self.control))
         self.assertTrue(eventually(
             lambda: not any(os.path.exists(f'/proc/{pid}') for pid in children)))
+
+    def test_order_in_the_last_moment(self):
+        """Between the end's beginning and that of the server of orders it is refused, and the end
+        comes as ever, with the last snapshot."""
+        snapshot = os.path.join(self.directory, 'snapshot')
+        for order in 'snapshot', 'reload', 'upgrade':
+            ouzel = self.start({'cache': {'snapshot': snapshot}}, env={'OUZEL_SLOW_STOP': '1'})
+            ask(ouzel.server, 'a.example')
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.settimeout(5 * harness.PATIENCE)
+                sock.connect(self.control)
+                sock.sendall(b'GET /nothing HTTP/1.1\r\nHost: ouzel\r\n\r\n')
+                self.assertIn(b'404', sock.recv(4096))
+                self.hang()
+                ouzel.child.send_signal(signal.SIGTERM)
+                self.assertTrue(eventually(lambda: not os.path.exists(self.control), step=0.001))
+                sock.sendall(f'POST /{order} HTTP/1.1\r\nHost: ouzel\r\nContent-Length: 0\r\n\r\n'
+                             .encode())
+                said = sock.recv(4096)
+            os.unlink(self.slow)
+            self.assertEqual(ouzel.wait(STOP_SECONDS * harness.PATIENCE), 0, ouzel.output())
+            self.assertIn(b'this process is ending', said)
+            self.assertIn('snapshot written', ouzel.output())
+
+    def test_no_thread(self):
+        """What cannot be begun is told as what it is, in the answer and in the log."""
+        without = os.path.join(self.directory, 'without')
+        ouzel = self.start({'cache': {'snapshot': os.path.join(self.directory, 'snapshot')}},
+                           env={'OUZEL_NO_THREADS': without})
+        with open(without, 'w', encoding='ascii'):
+            pass
+        for order in 'reload', 'snapshot', 'upgrade':
+            self.assertIn(f'{order} cannot be begun: there is no thread', self.ctl(order))
+        before = ouzel.output().count('a task cannot be begun')
+        self.assertEqual(before, 3)
+        ouzel.child.send_signal(signal.SIGHUP)
+        self.assertTrue(eventually(
+            lambda: ouzel.output().count('a task cannot be begun') == before + 1))
+        self.assert_stops(ouzel)
+        self.assertEqual(ouzel.output().count('a task cannot be begun'), before + 2)
