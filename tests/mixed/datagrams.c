@@ -18,6 +18,7 @@ enum {
     WINDOW = 64,           // replies that are due to a client before it waits
     PATIENCE_US = 1000000, // for them
     REFUSED_PAUSE_US = 3000,
+    REFUSED_REST_US = 100000, // before a refused one begins again: what still comes is not due then
     READ_MAX = 64,
     REPLY_ROOM = 4096,
     TOKEN = 1 << 20,
@@ -125,13 +126,17 @@ static bool client_ready(struct datagrams *d, struct datagram_client *client, ui
     bool tired = client->bursts >= BURSTS_MAX;
     bool waited = now_us - client->sent_us >= patient_us(d->run, PATIENCE_US);
     // Nothing is due to it that it could wait for.
-    if (client->refused && now_us - client->sent_us < REFUSED_PAUSE_US)
+    uint64_t pause_us = tired ? patient_us(d->run, REFUSED_REST_US) : REFUSED_PAUSE_US;
+    if (client->refused && now_us - client->sent_us < pause_us)
         return false;
     if ((client->due >= WINDOW || (tired && client->due > 0)) && !waited)
         return false;
     if (tired || client->due >= WINDOW) {
+        // Another port: what is late for the one before is not for it.
+        int before = dup(client->fd);
         socket_close(d, client);
         socket_open(d, client);
+        close(before);
     }
     return true;
 }
