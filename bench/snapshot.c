@@ -251,7 +251,7 @@ static void read_once(const char *path, size_t size, uint32_t now_s, uint64_t en
     char why[SNAPSHOT_WHY_SIZE];
     cache_make(&cache, size, 77);
     uint64_t begin_us = clock_us(), begin_cpu_us = cpu_us();
-    must(snapshot_read(&cache, path, now_s + 10, &result, why) == 0, why);
+    must(snapshot_read(&cache, path, now_s + 10, NULL, &result, why) == 0, why);
     uint64_t took_us = clock_us() - begin_us, took_cpu_us = cpu_us() - begin_cpu_us;
     printf("read  %llu of %llu answers, %.1f MB, in %.0f ms (%.0f ms of CPU)\n",
            (unsigned long long)result.entries, (unsigned long long)entries,

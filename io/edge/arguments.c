@@ -3,7 +3,6 @@
 #include "io/edge/privileges.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
-#include "io/edge/snapshot_place.h"
 #include "io/engine/cookie_file.h"
 #include "io/engine/regular_file.h"
 
@@ -229,17 +228,6 @@ static void check_user(struct loading *l)
         settings_report_add(&l->report, l->settings->origins[OPTION_server_user].line, "%s", why);
 }
 
-// What stands where snapshots go is not to be lost.
-static void check_snapshot(struct loading *l)
-{
-    const char *path = l->settings->cache_snapshot.text;
-    char why[SNAPSHOT_WHY_SIZE];
-    if (*path == '\0' || snapshot_place_check(path, why))
-        return;
-    settings_report_add(&l->report, l->settings->origins[OPTION_cache_snapshot].line,
-                        "cache.snapshot: %s", why);
-}
-
 // What is allowed and most likely not meant.
 static void warning_print(void *context, const struct settings *settings, struct settings_origin at,
                           const char *why)
@@ -272,7 +260,6 @@ int settings_load(struct settings *settings, int argc, char **argv, FILE *errors
     settings_file_check(settings, &l.report);
     check_cookies(&l);
     check_user(&l);
-    check_snapshot(&l);
     if (l.report.count == 0) {
         settings_warn(settings, warning_print, errors);
         return 0;

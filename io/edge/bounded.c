@@ -71,13 +71,14 @@ struct bounded *bounded_start(void (*run)(void *context), void (*drop)(void *con
     return NULL;
 }
 
-bool bounded_finish(struct bounded *b, unsigned limit_ms, const bool *stop)
+bool bounded_finish(struct bounded *b, unsigned limit_ms, bool (*stop)(void *context),
+                    void *context)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     pthread_mutex_lock(&b->lock);
     for (unsigned waited = 0; !b->returned && waited < limit_ms; waited += LOOK_EVERY_MS) {
-        if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
+        if (stop && stop(context))
             break;
         until.tv_nsec += LOOK_EVERY_MS * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000;

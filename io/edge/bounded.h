@@ -15,7 +15,9 @@ struct bounded; // opaque
 [[nodiscard]] struct bounded *bounded_start(void (*run)(void *context), void (*drop)(void *context),
                                             void *context);
 
-// Waits until the call has returned, but no longer than `limit_ms`, nor after `*stop` (atomic;
-// NULL: none) has become true. True: it has, and the context is the caller's. False: the context is
-// no longer the caller's to touch. In both cases `bounded` is gone.
-[[nodiscard]] bool bounded_finish(struct bounded *bounded, unsigned limit_ms, const bool *stop);
+// Waits until the call has returned, but no longer than `limit_ms`, nor when `stop(context)`, which
+// is asked every 50 ms (NULL: never), has said true. True: it has, and the context of the call is
+// the caller's. False: that is no longer the caller's to touch; `stop` still may. In both cases
+// `bounded` is gone.
+[[nodiscard]] bool bounded_finish(struct bounded *bounded, unsigned limit_ms,
+                                  bool (*stop)(void *context), void *context);

@@ -5,6 +5,7 @@
 #include "io/edge/local_files.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/snapshot_place.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -166,6 +167,22 @@ static int local_check(const struct settings *settings)
     return error ? STATUS_USAGE : STATUS_FINE;
 }
 
+// What stands where snapshots go and is not ours. It stops neither a start nor a reload, as others
+// may be able to put it there.
+static bool snapshot_check(const struct settings *settings)
+{
+    const char *path = settings->cache_snapshot.text;
+    struct settings_origin origin = settings->origins[OPTION_cache_snapshot];
+    char why[SNAPSHOT_WHY_SIZE];
+    if (*path == '\0' || snapshot_place_check(path, why))
+        return true;
+    if (origin.source == SOURCE_FILE)
+        fprintf(stderr, "%s:%u: cache.snapshot: %s\n", settings->file, origin.line, why);
+    else
+        fprintf(stderr, "ouzel: cache.snapshot: %s\n", why);
+    return false;
+}
+
 struct checking {
     int argc;
     char **argv;
@@ -180,6 +197,8 @@ static void check(void *context)
     if (c->status)
         return;
     c->status = local_check(&settings);
+    if (c->status == STATUS_FINE && !snapshot_check(&settings))
+        c->status = STATUS_USAGE;
     if (c->status == STATUS_FINE)
         check_print(&settings, stdout);
     settings_free(&settings);
@@ -194,7 +213,7 @@ int command_check(int argc, char **argv)
     int status = STATUS_FAILED;
     if (!bounded) {
         fprintf(stderr, "ouzel: no memory or no thread\n");
-    } else if (bounded_finish(bounded, BOUNDED_READ_MS, NULL)) {
+    } else if (bounded_finish(bounded, BOUNDED_READ_MS, NULL, NULL)) {
         status = c->status;
     } else {
         fprintf(stderr,

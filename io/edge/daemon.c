@@ -7,7 +7,6 @@
 #include "io/edge/report.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/sandbox.h"
-#include "io/edge/snapshot.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,75 +31,6 @@ static int signals_take(void)
     if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
         return -1;
     return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
-// --- snapshots -----------------------------------------------------------------------------------
-
-static void snapshot_log(const struct log *log, const char *message, const char *path,
-                         const struct snapshot_result *result)
-{
-    char entries[24], octets[24];
-    snprintf(entries, sizeof entries, "%llu", (unsigned long long)result->entries);
-    snprintf(octets, sizeof octets, "%llu", (unsigned long long)result->octets);
-    log_write(log, LOG_INFO, message,
-              (struct log_field[]){
-                  {"path", path}, {"entries", entries}, {"octets", octets}, {NULL, NULL}});
-}
-
-// Lets a signal end the process as it would any other, or no longer.
-static void end_allow(bool allow)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    (void)pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &signals, NULL);
-}
-
-// Fills the cache from the last snapshot, before anybody uses it. A bad file is told and left
-// alone: the start is empty, and the next snapshot takes its place.
-static void snapshot_load(const struct daemon *d)
-{
-    const struct log *log = &d->log;
-    const char *path = settings_of(d)->cache_snapshot.text;
-    struct snapshot_result result;
-    char why[SNAPSHOT_WHY_SIZE];
-    if (*path == '\0')
-        return;
-    int error = snapshot_read(engine_cache(d->engine), path, engine_now_s(d->engine), &result, why);
-    if (error == 0)
-        snapshot_log(log, "snapshot read", path, &result);
-    else if (error == -ENOENT)
-        log_writef(log, LOG_INFO, "no snapshot yet", "path", "%s", path);
-    else
-        log_writef(log, LOG_WARNING, "starting without the snapshot", "reason", "%s", why);
-}
-
-// By a thread that is no worker: they go on answering. It goes by copies of what it needs, as at
-// the end of the process nobody waits for it for long.
-bool daemon_snapshot(struct daemon *d, FILE *report)
-{
-    struct snapshot_result result;
-    char why[SNAPSHOT_WHY_SIZE];
-    pthread_mutex_lock(&d->turn);
-    struct path path = settings_of(d)->cache_snapshot;
-    struct cache cache = *engine_cache(d->engine);
-    uint32_t now_s = engine_now_s(d->engine);
-    bool charged = !heir_of(d);
-    pthread_mutex_unlock(&d->turn);
-    if (!charged || *path.text == '\0') {
-        fprintf(report, charged ? "no file is set for snapshots (cache.snapshot)\n"
-                                : "another process has taken over\n");
-        return false;
-    }
-    if (snapshot_write(&cache, path.text, now_s, &result, why) != 0) {
-        log_writef(&d->log, LOG_ERROR, "no snapshot was written", "reason", "%s", why);
-        fprintf(report, "no snapshot was written: %s\n", why);
-        return false;
-    }
-    snapshot_log(&d->log, "snapshot written", path.text, &result);
-    fprintf(report, "%llu answers written to %s\n", (unsigned long long)result.entries, path.text);
-    return true;
 }
 
 // --- orders --------------------------------------------------------------------------------------
@@ -426,10 +356,9 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         return false;
     }
     // The user who wrote the snapshot reads it: root without CAP_DAC_OVERRIDE may not.
-    if (!engine_has_cache(d->engine)) {
-        end_allow(true); // it may take long, and nothing is lost yet
-        snapshot_load(d);
-        end_allow(false);
+    if (!engine_has_cache(d->engine) && !snapshot_load(d)) {
+        snprintf(why, DAEMON_WHY_SIZE, "a signal asks for the end");
+        return false;
     }
     if (d->before_fd >= 0 && !before_gives_way(d)) {
         snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
@@ -461,26 +390,13 @@ static void servers_close(struct daemon *d)
     d->stats = NULL;
 }
 
-// The last snapshot, which is written while the process still has time. One that is under way is as
-// good: it is some seconds older at most.
-static void snapshot_last(struct daemon *d, bool wanted)
-{
-    wanted = wanted && !heir_of(d) && *settings_of(d)->cache_snapshot.text;
-    bool begun = !task_is_idle(d, TASK_SNAPSHOT) ||
-                 (wanted && daemon_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0);
-    if (!begun || task_wait(d, TASK_SNAPSHOT, d->end_ms))
-        return;
-    engine_leave_region(d->engine);
-    log_write(&d->log, LOG_WARNING, "ending before the snapshot is written, that before it stays",
-              NULL);
-}
-
 // Runs the engine until something ends it.
 static int engine_run(struct daemon *d)
 {
     char why[DAEMON_WHY_SIZE];
     struct estate *estate = d->before_fd >= 0 ? &d->inheritance->estate : NULL;
-    d->engine = engine_open(settings_of(d), d->generation->files.local, estate, why);
+    d->engine = engine_open(settings_of(d), d->generation->files.local, &d->generation->cookies,
+                            estate, why);
     before_drop(d);
     if (!d->engine)
         return start_fails(d, why);
@@ -490,6 +406,9 @@ static int engine_run(struct daemon *d)
     bool served = all_start(d, why); // or there is nothing worth a snapshot
     if (served) {
         ready_log(&d->log, settings_of(d), d->engine);
+    } else if (end_is_asked()) {
+        log_write(&d->log, LOG_INFO, "ending before all has started", NULL);
+        status = STATUS_FINE;
     } else {
         start_fails(d, why);
     }

@@ -7,6 +7,7 @@
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
+#include "io/engine/cookie_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,17 @@ struct reading {
     char why[LOCAL_WHY_SIZE];
 };
 
+// The secrets are taken once, at the start.
+static int cookies_read(struct reading *r)
+{
+    const char *path = r->generation->settings.server_cookie_secrets.text;
+    char why[COOKIE_FILE_WHY_SIZE];
+    int error = *path ? cookie_file_read(path, &r->generation->cookies, why) : 0;
+    if (error < 0)
+        snprintf(r->why, sizeof r->why, "server.cookie-secrets: %s", why);
+    return error;
+}
+
 static void reading_run(void *context)
 {
     struct reading *r = context;
@@ -159,6 +171,8 @@ static void reading_run(void *context)
     if (r->first)
         log_take(d, &r->generation->settings);
     r->error = generation_files(&d->log, r->generation, r->why);
+    if (r->error == 0 && r->first)
+        r->error = cookies_read(r);
 }
 
 static void reading_free(struct reading *r)
@@ -175,6 +189,11 @@ static void reading_drop(void *context)
     struct daemon *d = r->daemon;
     reading_free(r);
     __atomic_sub_fetch(&d->readers, 1, __ATOMIC_RELEASE);
+}
+
+static bool reading_ends(void *context)
+{
+    return is_ending(context);
 }
 
 // Reads settings and files. NULL: `why` says why that is not done.
@@ -200,7 +219,7 @@ static struct reading *reading_do(struct daemon *d, bool first, char why[static 
             reading_free(r);
         return NULL;
     }
-    if (bounded_finish(bounded, BOUNDED_READ_MS, &d->ending)) {
+    if (bounded_finish(bounded, BOUNDED_READ_MS, reading_ends, d)) {
         __atomic_sub_fetch(&d->readers, 1, __ATOMIC_RELEASE);
         *why = '\0';
         return r;

@@ -26,7 +26,8 @@ struct generation {
     time_t since; // when it took the place of that
     struct settings settings;
     struct local_files files;
-    struct watch_look system; // the system's file of upstreams, before it was read
+    struct cookie_source cookies; // of server.cookie-secrets, at the start
+    struct watch_look system;     // the system's file of upstreams, before it was read
 };
 
 // Which tasks are under way.
@@ -121,6 +122,20 @@ void absence_begin(struct daemon *daemon);
 
 // Looks again, once a second while anything is missing. For the main thread.
 void absence_look(struct daemon *daemon);
+
+// --- daemon_snapshot.c
+
+// Fills the cache from the last snapshot, before any worker runs. A bad file is told and left
+// alone: the start is empty, and so it is where the file system does not answer. False: a signal
+// asks for the end.
+[[nodiscard]] bool snapshot_load(struct daemon *daemon);
+
+// The last snapshot, where one is wanted, as far as that fits into what is left until `end_ms`. One
+// that is under way is as good: it is some seconds older at most.
+void snapshot_last(struct daemon *daemon, bool wanted);
+
+// Has SIGTERM or SIGINT come, which nobody has read yet?
+[[nodiscard]] bool end_is_asked(void);
 
 // --- daemon_tasks.c
 

@@ -96,8 +96,8 @@ void help_manual(FILE *to)
     fputs(
         ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read anew. If "
         "anything is wrong the log says what, and all stays as it is.\n"
-        ".TP\n.B SIGTERM, SIGINT\nouzel ends; where cache.snapshot is set the answers are written "
-        "first.\n"
+        ".TP\n.B SIGTERM, SIGINT\nouzel ends, within two seconds. Where cache.snapshot is set the "
+        "answers are written before, as far as that fits into them.\n"
         ".SH \"EXIT STATUS\"\n.TP\n.B 0\nfine\n.TP\n.B 1\nfailed at run time\n.TP\n.B 2\nwrong "
         "usage or settings\n"
         ".SH \"SEE ALSO\"\n.BR ouzel.yaml (5)\n",

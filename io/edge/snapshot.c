@@ -4,7 +4,6 @@
 #include "core/answer.h"
 #include "core/wire/checksum.h"
 #include "io/edge/snapshot_place.h"
-#include "io/engine/regular_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -459,6 +458,8 @@ struct reading {
     uint64_t position; // of the next block
     uint64_t entries;  // of the blocks before
     uint64_t doubled;  // of them: those that the writer met twice
+    bool stored;       // something, in the cache
+    struct snapshot_gate *gate;
     struct snapshot_result *result;
     struct block block;
     struct entry table[ENTRIES_MAX]; // of the block
@@ -604,6 +605,24 @@ static void entry_store(struct reading *r, const struct entry *entry)
     (void)cache_mark(r->cache, &key, header->hits, header->asked);
 }
 
+// May the cache be touched, until gate_leave?
+static bool gate_enter(const struct reading *r)
+{
+    if (!r->gate)
+        return true;
+    pthread_mutex_lock(&r->gate->lock);
+    bool open = !r->gate->closed;
+    if (!open)
+        pthread_mutex_unlock(&r->gate->lock);
+    return open;
+}
+
+static void gate_leave(const struct reading *r)
+{
+    if (r->gate)
+        pthread_mutex_unlock(&r->gate->lock);
+}
+
 // Stores the entries of the block; their buckets are fetched some entries ahead.
 static void table_store(struct reading *r)
 {
@@ -652,8 +671,17 @@ static int pass_through(struct reading *r, enum pass pass)
             error = table_fill(r, pass == PASS_CHECK);
         if (error < 0)
             return error;
-        if (pass != PASS_CHECK && header->kind != skip)
+        if (pass != PASS_CHECK && header->kind != skip) {
+            if (!gate_enter(r))
+                return -ECANCELED;
+            r->stored = true;
+            if (r->gate)
+                r->gate->stored = true;
             table_store(r);
+            gate_leave(r);
+        }
+        if (r->gate)
+            __atomic_add_fetch(&r->gate->blocks, 1, __ATOMIC_RELAXED);
         r->entries += header->count;
         r->position++;
         r->at += sizeof *header + header->len;
@@ -679,9 +707,10 @@ static void cache_empty(struct cache *cache)
 static int file_open(struct reading *r)
 {
     struct stat stat;
-    r->fd = regular_file_open(r->path);
-    if (r->fd == REGULAR_FILE_NOT || r->fd == -EISDIR)
-        return say(r->why, -EBADMSG, r->path, "is no regular file");
+    const char *fault;
+    r->fd = snapshot_place_open(r->path, &fault);
+    if (r->fd < 0 && fault)
+        return say(r->why, r->fd, r->path, "is not read: it %s", fault);
     if (r->fd < 0)
         return say(r->why, r->fd, r->path, "cannot be read: %s", strerror(-r->fd));
     if (fstat(r->fd, &stat) < 0)
@@ -691,7 +720,35 @@ static int file_open(struct reading *r)
     return 0;
 }
 
-int snapshot_read(struct cache *cache, const char *path, uint32_t now_s,
+// Checks all of it, and then stores what is still alive.
+static int file_read(struct reading *r)
+{
+    int error = file_open(r);
+    if (error == 0)
+        error = header_read(r);
+    for (enum pass pass = PASS_CHECK; pass <= PASS_HOT && error == 0; pass++)
+        error = pass_through(r, pass);
+    return error;
+}
+
+// Nobody has taken the cache away: it is as the result says, or empty.
+static void reading_end(struct reading *r, int error)
+{
+    struct snapshot_result *result = r->result;
+    struct cache_use use;
+    if (error < 0) {
+        *result = (struct snapshot_result){0};
+        if (r->stored)
+            cache_empty(r->cache);
+        return;
+    }
+    cache_use(r->cache, &use);
+    result->octets = r->size;
+    result->entries = use.entries;
+    result->unfit = r->entries - r->doubled - result->expired - result->future - use.entries;
+}
+
+int snapshot_read(struct cache *cache, const char *path, uint32_t now_s, struct snapshot_gate *gate,
                   struct snapshot_result *result, char why[static SNAPSHOT_WHY_SIZE])
 {
     *result = (struct snapshot_result){0};
@@ -703,30 +760,31 @@ int snapshot_read(struct cache *cache, const char *path, uint32_t now_s,
     r->why = why;
     r->fd = -1;
     r->now_s = now_s;
+    r->gate = gate;
     r->result = result;
-    int error = file_open(r);
-    if (error == 0)
-        error = header_read(r);
-    if (error == 0)
-        error = pass_through(r, PASS_CHECK);
-    if (error == 0) {
-        error = pass_through(r, PASS_COLD);
-        if (error == 0)
-            error = pass_through(r, PASS_HOT);
-        if (error < 0)
-            cache_empty(cache);
-    }
-    if (error < 0) {
-        *result = (struct snapshot_result){0};
+    int error = file_read(r);
+    if (gate_enter(r)) {
+        reading_end(r, error);
+        gate_leave(r);
     } else {
-        struct cache_use use;
-        cache_use(cache, &use);
-        result->octets = r->size;
-        result->entries = use.entries;
-        result->unfit = r->entries - r->doubled - result->expired - result->future - use.entries;
+        error = say(why, -ECANCELED, path, "is read no further");
     }
     if (r->fd >= 0)
         close(r->fd);
     free(r);
     return error;
+}
+
+void snapshot_gate_init(struct snapshot_gate *gate)
+{
+    *gate = (struct snapshot_gate){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+void snapshot_gate_close(struct snapshot_gate *gate, struct cache *cache)
+{
+    pthread_mutex_lock(&gate->lock);
+    if (!gate->closed && gate->stored)
+        cache_empty(cache);
+    gate->closed = true;
+    pthread_mutex_unlock(&gate->lock);
 }

@@ -24,8 +24,7 @@ static const char *kind_fault(const struct stat *status)
 
 static const char *owner_fault(const struct stat *status)
 {
-    uid_t us = geteuid();
-    return us == 0 || status->st_uid == us || status->st_uid == 0
+    return status->st_uid == geteuid() || status->st_uid == 0
                ? NULL
                : "belongs to another user, and is not written over";
 }
@@ -51,6 +50,27 @@ const char *snapshot_place_fault_of(int fd, enum snapshot_place place)
     if (!fault)
         fault = owner_fault(&status);
     return fault ? fault : content_fault(fd, status.st_size, place);
+}
+
+int snapshot_place_open(const char *path, const char **fault)
+{
+    struct stat status;
+    *fault = NULL;
+    if (lstat(path, &status) != 0)
+        return -errno;
+    if ((*fault = kind_fault(&status)) || (*fault = owner_fault(&status)))
+        return -EEXIST;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) != 0)
+        *fault = "cannot be looked at";
+    else if (!(*fault = kind_fault(&status)))
+        *fault = owner_fault(&status);
+    if (!*fault)
+        return fd;
+    close(fd);
+    return -EEXIST;
 }
 
 // With `strict` a file that cannot be read is a fault, and one of another user.

@@ -12,13 +12,17 @@
 enum snapshot_place { SNAPSHOT_PLACE_DONE, SNAPSHOT_PLACE_BEGUN };
 
 // Looks at `name` in the directory. NULL: it may be written over; else what is wrong with it, as
-// "is no snapshot of ouzel". The file must also belong to this process's user or to root, unless
-// this process is root's.
+// "is no snapshot of ouzel". The file must also belong to this process's user or to root, who
+// this process may have been.
 [[nodiscard]] const char *snapshot_place_fault(int directory_fd, const char *name,
                                                enum snapshot_place place);
 
 // The same of a file that is open for reading: which one that is cannot change.
 [[nodiscard]] const char *snapshot_place_fault_of(int fd, enum snapshot_place place);
+
+// Opens for reading what may be written over, whatever it holds: what others have put there is not
+// believed. A descriptor, or a negative errno: -EEXIST with what is wrong with it as `fault`.
+[[nodiscard]] int snapshot_place_open(const char *path, const char **fault);
 
 // For `ouzel check` and the start: could a snapshot be written to `path` for all that stands there
 // now, and beside it where it is begun? False: `why` is a sentence. Which user will write is not

@@ -267,21 +267,17 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     return engine->rules ? 0 : -EINVAL;
 }
 
-static int cookies_take(struct engine *engine, const struct estate *estate,
-                        char why[static ENGINE_WHY_SIZE])
+static int cookies_take(struct engine *engine, const struct cookie_source *set,
+                        const struct estate *estate)
 {
-    const char *path = engine->settings->server_cookie_secrets.text;
-    char file_why[COOKIE_FILE_WHY_SIZE];
-    if (*path == '\0' && estate && estate->cookies.period_s > 0) {
+    bool inherited = estate && estate->cookies.period_s > 0;
+    if (*engine->settings->server_cookie_secrets.text)
+        engine->cookies = *set;
+    else if (inherited)
         engine->cookies = estate->cookies;
-        return 0;
-    }
-    if (*path == '\0')
+    else
         return cookie_source_draw(&engine->cookies);
-    int error = cookie_file_read(path, &engine->cookies, file_why);
-    if (error < 0)
-        snprintf(why, ENGINE_WHY_SIZE, "server.cookie-secrets: %s", file_why);
-    return error;
+    return 0;
 }
 
 static int worker_make(struct engine *engine, unsigned index, char why[static ENGINE_WHY_SIZE])
@@ -361,7 +357,8 @@ static int estate_fits(const struct engine *engine, const struct estate *estate,
 }
 
 struct engine *engine_open(const struct settings *settings, const struct local *local,
-                           struct estate *estate, char why[static ENGINE_WHY_SIZE])
+                           const struct cookie_source *cookies, struct estate *estate,
+                           char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = calloc(1, sizeof *engine);
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
@@ -389,7 +386,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     if (error == 0)
         error = tables_take(engine, why);
     if (error == 0)
-        error = cookies_take(engine, estate, why);
+        error = cookies_take(engine, cookies, estate);
     if (error == 0)
         error = workers_make(engine, estate, why);
     if (error < 0) {

@@ -230,3 +230,48 @@ class Slow(Case):
             lambda: ouzel.output().count('a task cannot be begun') == before + 1))
         self.assert_stops(ouzel)
         self.assertEqual(ouzel.output().count('a task cannot be begun'), before + 2)
+
+    def begin(self, settings):
+        """One that does not get to answer while something hangs."""
+        self.hang()
+        return self.start(settings, wait=False)
+
+    def test_end_in_the_middle_of_the_start(self):
+        """While its snapshot does not come; nothing is left behind."""
+        with open(self.dead, 'wb') as file:
+            file.write(b'ouzelsnp')
+        ouzel = self.begin({'cache': {'snapshot': self.dead}})
+        self.assertTrue(eventually(lambda: os.path.exists(self.control)))
+        self.assertTrue(eventually(lambda: 'msg=sandbox' in ouzel.output()))
+        self.assert_stops(ouzel)
+        self.assertIn('ending before all has started', ouzel.output())
+        self.assertFalse(os.path.exists(self.control))
+
+    def test_snapshot_on_a_mount_that_does_not_answer(self):
+        """The start waits some seconds for it and then goes without, as all after it."""
+        with open(self.dead, 'wb') as file:
+            file.write(b'ouzelsnp')
+        ouzel = self.begin({'cache': {'snapshot': self.dead}})
+        self.assertTrue(eventually(lambda: 'msg=ready' in ouzel.output(), 15), ouzel.output())
+        self.assertIn('starting without the snapshot', ouzel.output())
+        self.assert_lives(ouzel)
+        self.assertIn('reloaded', self.ctl('reload'))
+        os.unlink(self.slow)  # it comes now, and is not used any more
+        self.assert_lives(ouzel)
+        self.assert_stops(ouzel)
+
+    def test_main_thread_opens_no_named_file(self):
+        """Or no signal would be heard at the start while one of them hangs."""
+        for section, key, content in (('server', 'cookie-secrets', '0123456789abcdef' * 2 + '\n'),
+                                      ('local', 'hosts', '192.0.2.7 printer.lan\n'),
+                                      ('cache', 'snapshot', None)):
+            if content:
+                with open(self.dead, 'w', encoding='ascii') as file:
+                    file.write(content)
+            self.hang()
+            value = [self.dead] if key == 'hosts' else self.dead
+            ouzel = self.start({section: {key: value}}, env={'OUZEL_SLOW_MAIN': '1'}, wait=False)
+            self.assertTrue(eventually(lambda: 'msg=ready' in ouzel.output(), 10), key)
+            self.assert_lives(ouzel)
+            self.assert_stops(ouzel)
+            os.unlink(self.slow)

@@ -38,7 +38,7 @@ class Snapshot(Case):
         with open(self.path, 'rb') as file:
             return file.read()
 
-    def write(self, data):
+    def fill(self, data):
         with open(self.path, 'wb') as file:
             file.write(data)
 
@@ -131,7 +131,7 @@ class Snapshot(Case):
                 ('empty', b'', 'is empty'),
                 ('newer', good[:8] + b'\xff' + good[9:], 'newer version')):
             with self.subTest(what):
-                self.write(data)
+                self.fill(data)
                 upstream = self.upstream()
                 ouzel = self.start(upstream)
                 said = self.warnings(ouzel)
@@ -166,23 +166,23 @@ class Snapshot(Case):
         self.assert_no_leftovers()
 
     def test_what_is_not_ours_is_not_written_over(self):
-        """It is refused by check and at the start, and what comes there later stays."""
-        self.write(b'#!/bin/sh\nexit 0\n')
+        """It is refused by check and stays; with it a start and a reload are as without."""
+        self.fill(b'#!/bin/sh\nexit 0\n')
         settings = os.path.join(self.directory, 'check.yaml')
         with open(settings, 'w', encoding='ascii') as file:
             file.write(f'cache:\n  snapshot: {self.path}\n')
         told = f'{settings}:2: cache.snapshot: {self.path} is no snapshot of ouzel'
-        for command in 'check', 'serve':
-            done = subprocess.run([harness.BINARY, command, '--config', settings, '--upstream',
-                                   '127.0.0.1'], capture_output=True, text=True, check=False,
-                                  timeout=10 * harness.PATIENCE)
-            self.assertEqual(done.returncode, 2)
-            self.assertIn(told, done.stderr)
+        done = subprocess.run([harness.BINARY, 'check', '--config', settings, '--upstream',
+                               '127.0.0.1'], capture_output=True, text=True, check=False,
+                              timeout=10 * harness.PATIENCE)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(told, done.stderr)
         os.unlink(self.path)
         victim = os.path.join(self.directory, 'victim')
+        self.assert_start_without(victim)
         for put, why in ((lambda: os.symlink(victim, self.path), 'is a link'),
                          (lambda: os.mkfifo(self.path), 'is no regular file'),
-                         (lambda: self.write(b'important'), 'is no snapshot of ouzel')):
+                         (lambda: self.fill(b'important'), 'is no snapshot of ouzel')):
             ouzel = self.start(self.upstream())
             ask(ouzel.server, 'a.example')
             put()
@@ -194,6 +194,45 @@ class Snapshot(Case):
                 self.assertEqual(getattr(after, field), getattr(before, field))
             os.unlink(self.path)
         self.assertFalse(os.path.exists(victim))
+
+    def assert_start_without(self, victim):
+        """Whatever stands there, or where a snapshot is begun."""
+        for at in self.path, self.path + '.new':
+            for put, why in ((lambda at=at: os.symlink(victim, at), 'is a link'),
+                             (lambda at=at: os.mkfifo(at), 'is no regular file'),
+                             (lambda at=at: os.mkdir(at), 'is a directory')):
+                put()
+                ouzel = self.start(self.upstream())
+                said = self.warnings(ouzel)
+                self.assertEqual(len(said), 1, ouzel.output())
+                self.assertIn('level=error', said[0])
+                self.assertIn(f'{at} {why}', said[0])
+                self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+                settings = {'cache': {'snapshot': self.path, 'ttl-max': '7h'}}
+                self.reload(ouzel, settings)
+                self.stop(ouzel)
+                self.assertIn('no snapshot was written', ouzel.output())
+                if os.path.isdir(at):
+                    os.rmdir(at)
+                else:
+                    os.unlink(at)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can give files away')
+    def test_one_of_another_user_is_not_believed(self):
+        """Nor is it written over, where that user may have put it."""
+        first = self.start(self.upstream())
+        ask(first.server, 'a.example')
+        self.stop(first)
+        self.assertEqual(self.warnings(first), [])
+        os.chown(self.path, harness.NOBODY, harness.NOBODY)
+        before = self.read()
+        upstream = self.upstream()
+        second = self.start(upstream)
+        self.assertIn('belongs to another user', self.warnings(second)[0])
+        self.assertIsNotNone(ask(second.server, 'a.example'))
+        self.assertEqual(upstream.names(), ['a.example'])
+        self.stop(second)
+        self.assertEqual(self.read(), before)
 
     def test_where_nothing_can_be_written(self):
         """Answering goes on, and the log says why there is no snapshot."""

@@ -53,7 +53,7 @@ static void test_that_returns(void **state)
     struct bounded *bounded = bounded_start(run, drop, &call);
     assert_non_null(bounded);
     sem_post(&call.may_return);
-    assert_true(bounded_finish(bounded, 60000, NULL));
+    assert_true(bounded_finish(bounded, 60000, NULL, NULL));
     assert_int_equal(call.runs, 1);
     assert_int_equal(sem_trywait(&call.dropped), -1);
 }
@@ -64,8 +64,13 @@ static void test_that_takes_too_long(void **state)
     struct call call;
     call_init(&call);
     struct bounded *bounded = bounded_start(run, drop, &call);
-    assert_false(bounded_finish(bounded, 100, NULL));
+    assert_false(bounded_finish(bounded, 100, NULL, NULL));
     assert_dropped_later(&call);
+}
+
+static bool is_true(void *context)
+{
+    return *(bool *)context;
 }
 
 static void test_that_is_not_waited_for_any_more(void **state)
@@ -75,7 +80,7 @@ static void test_that_is_not_waited_for_any_more(void **state)
     bool stop = true;
     call_init(&call);
     struct bounded *bounded = bounded_start(run, drop, &call);
-    assert_false(bounded_finish(bounded, 3600 * 1000, &stop));
+    assert_false(bounded_finish(bounded, 3600 * 1000, is_true, &stop));
     assert_dropped_later(&call);
 }
 

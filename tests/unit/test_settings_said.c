@@ -53,8 +53,6 @@ static const struct row {
      ":2: forward.to: \"fe80::1%\" is not valid", STATUS_USAGE},
     {"interface of an address that has none", "forward:\n  - to: [\"2001:db8::1%lo\"]\n",
      ":2: forward.to: \"2001:db8::1%1\" is not valid", STATUS_USAGE},
-    {"snapshot in place of a device", ROOT "cache:\n  snapshot: /dev/null\n",
-     ":4: cache.snapshot: /dev/null is no regular file, and is not written over\n", STATUS_USAGE},
 };
 
 static void scope_check(const struct settings *settings)

@@ -194,7 +194,7 @@ static struct snapshot_result read_well(struct cache *cache, uint32_t now_s)
 {
     struct snapshot_result result;
     char why[SNAPSHOT_WHY_SIZE] = "";
-    if (snapshot_read(cache, path, now_s, &result, why) != 0)
+    if (snapshot_read(cache, path, now_s, NULL, &result, why) != 0)
         fail_msg("%s", why);
     assert_int_equal(result.begun_s, NOW_S);
     assert_int_equal(result.entries, entries_of(cache));
@@ -207,7 +207,7 @@ static void assert_refused(uint32_t now_s, int error, const char *sentence)
     struct snapshot_result result;
     char why[SNAPSHOT_WHY_SIZE] = "", wanted[SNAPSHOT_WHY_SIZE];
     cache_make(&cache, cache_size_min(1), 1, 3);
-    assert_int_equal(snapshot_read(&cache, path, now_s, &result, why), error);
+    assert_int_equal(snapshot_read(&cache, path, now_s, NULL, &result, why), error);
     snprintf(wanted, sizeof wanted, "the snapshot %s %s", path, sentence);
     assert_string_equal(why, wanted);
     assert_int_equal(entries_of(&cache), 0);
@@ -554,7 +554,7 @@ static void test_no_file_and_no_regular_file(void **state)
     struct snapshot_result result;
     assert_refused(NOW_S, -ENOENT, "cannot be read: No such file or directory");
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_refused(NOW_S, -EBADMSG, "is no regular file");
+    assert_refused(NOW_S, -EEXIST, "is not read: it is a directory");
     struct cache cache;
     cache_make(&cache, ROOM, 1, 1);
     assert_int_equal(snapshot_write(&cache, path, NOW_S, &result, why), -EEXIST);
@@ -562,7 +562,10 @@ static void test_no_file_and_no_regular_file(void **state)
     assert_int_equal(access(path_new, F_OK), -1);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_refused(NOW_S, -EBADMSG, "is no regular file");
+    assert_refused(NOW_S, -EEXIST, "is not read: it is no regular file, and is not written over");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    assert_refused(NOW_S, -EEXIST, "is not read: it is a link, and is not written over");
     assert_int_equal(snapshot_write(&cache, "/nonexistent/cache", NOW_S, &result, why), -ENOENT);
     assert_string_equal(
         why, "the snapshot /nonexistent/cache cannot be written: No such file or directory");

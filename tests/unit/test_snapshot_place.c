@@ -206,12 +206,33 @@ static int directory_remove(void **state)
     return rmdir(directory);
 }
 
+// Who waits no longer has the cache back, whenever the reading goes on.
+static void test_gate_that_is_closed(void **state)
+{
+    (void)state;
+    struct cache cache;
+    struct snapshot_result result;
+    struct snapshot_gate gate;
+    char why[SNAPSHOT_WHY_SIZE] = "";
+    void *region = aligned_alloc(4096, 1 << 20);
+    assert_int_equal(cache_format(&cache, region, 1 << 20, 1, 1), 0);
+    all_remove();
+    assert_int_equal(snapshot_write(&cache, path, NOW_S, &result, why), 0);
+    snapshot_gate_init(&gate);
+    assert_int_equal(snapshot_read(&cache, path, NOW_S, &gate, &result, why), 0);
+    snapshot_gate_close(&gate, &cache);
+    assert_int_equal(snapshot_read(&cache, path, NOW_S, &gate, &result, why), -ECANCELED);
+    all_remove();
+    free(region);
+}
+
 int main(void)
 {
     enum { ROWS = sizeof rows / sizeof *rows };
-    struct CMUnitTest tests[ROWS + 1] = {cmocka_unit_test(test_of_another_user)};
+    struct CMUnitTest tests[ROWS + 2] = {cmocka_unit_test(test_of_another_user),
+                                         cmocka_unit_test(test_gate_that_is_closed)};
     for (size_t i = 0; i < ROWS; i++)
-        tests[i + 1] = (struct CMUnitTest){.name = rows[i].name,
+        tests[i + 2] = (struct CMUnitTest){.name = rows[i].name,
                                            .test_func = test_row,
                                            .initial_state = (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests(tests, directory_make, directory_remove);
