@@ -24,8 +24,8 @@ struct control {
     pthread_mutex_t lock;    // of those and of `ending`
     bool ending;             // no connection is suspended any more
     int fd;
-    bool owned;       // the path is this process's to remove
-    struct stat made; // what is there then
+    bool owned;            // the path is this process's to remove
+    struct file_mark made; // what is the socket there
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -409,10 +409,16 @@ static int listen_at(const struct sockaddr_un *address, int *fd)
 
 void control_own(struct control *control)
 {
-    control->owned = lstat(control->path, &control->made) == 0;
+    control->owned = true;
 }
 
-struct control *control_open(const char *path, int *fd, char why[static CONTROL_WHY_SIZE])
+struct file_mark control_mark(const struct control *control)
+{
+    return control->made;
+}
+
+struct control *control_open(const char *path, int *fd, const struct file_mark *mark,
+                             char why[static CONTROL_WHY_SIZE])
 {
     struct control *control = calloc(1, sizeof *control);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -428,8 +434,8 @@ struct control *control_open(const char *path, int *fd, char why[static CONTROL_
         bool taken = *fd >= 0;
         error = taken ? 0 : listen_at(&address, &control->fd);
         *fd = -1;
-        if (error == 0 && !taken)
-            control_own(control);
+        control->owned = !taken;
+        control->made = taken ? *mark : file_mark_of(path);
     }
     if (error == 0)
         return control;
@@ -456,9 +462,7 @@ bool control_start(struct control *control, struct daemon *daemon,
 // Whatever else may have been put there is not ours.
 static void path_remove(const struct control *control)
 {
-    struct stat status;
-    if (control->owned && lstat(control->path, &status) == 0 && S_ISSOCK(status.st_mode) &&
-        status.st_dev == control->made.st_dev && status.st_ino == control->made.st_ino)
+    if (control->owned && file_mark_is_socket_at(&control->made, control->path))
         (void)unlink(control->path);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "io/edge/daemon.h"
+#include "io/edge/file_mark.h"
 
 // The control socket: HTTP (libmicrohttpd) over a Unix socket, in a thread of its own. What
 // `ouzel ctl` says there anybody may who may open the socket:
@@ -27,14 +28,18 @@ struct control; // opaque
 
 // Takes the path: mode 0660. NULL: `why` is a sentence. A socket at which no process listens any
 // more is removed first. Where `*fd` is a socket that listens there (-1: none) it is taken instead,
-// and the path is still that of the process before. Nothing is answered before control_start.
+// `mark` says which file its process has made there, and the path is still that process's. Nothing
+// is answered before control_start.
 #define CONTROL_WHY_SIZE 400
-[[nodiscard]] struct control *control_open(const char *path, int *fd,
+[[nodiscard]] struct control *control_open(const char *path, int *fd, const struct file_mark *mark,
                                            char why[static CONTROL_WHY_SIZE]);
 
 // The path is this process's from now on: control_close removes the socket there, if it is still
 // the same one. So it is from the start where control_open has made it.
 void control_own(struct control *control);
+
+// Which file at the path is the socket.
+[[nodiscard]] struct file_mark control_mark(const struct control *control);
 
 [[nodiscard]] bool control_start(struct control *control, struct daemon *daemon,
                                  char why[static CONTROL_WHY_SIZE]);

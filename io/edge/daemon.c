@@ -67,6 +67,7 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
     bool done = charged && engine_do(d->engine, flush_do, &(struct flush){d, flushes});
     for (unsigned i = 0; i < count; i++)
         removed += flushes[i].sweep.removed;
+    d->flushed |= charged;
     if (done)
         fprintf(report, "flushed: %llu answers\n", (unsigned long long)removed);
     else if (charged)
@@ -74,6 +75,9 @@ bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *nam
     if (charged)
         log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
     pthread_mutex_unlock(&d->turn);
+    // One that was begun before holds what was flushed.
+    if (charged && !task_is_idle(d, TASK_SNAPSHOT))
+        task_want(d, TASK_SNAPSHOT);
     free(flushes);
     return done;
 }
@@ -319,7 +323,8 @@ static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SI
 {
     const char *user = settings_of(d)->server_user.text;
     const char *control = settings_of(d)->control_socket.text;
-    int error = *control ? privileges_give(user, control) : 0;
+    struct file_mark made = d->control ? control_mark(d->control) : (struct file_mark){0};
+    int error = d->control ? privileges_give(user, control, &made) : 0;
     if (error < 0) {
         snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give the control socket to %s: %s", user,
                  error == -EPERM ? "it is not the socket that was made" : strerror(-error));
@@ -448,7 +453,8 @@ static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
     int *from_control = in && strcmp(control, in->control) == 0 ? &in->control_fd : &none;
     if (stats->family != ADDRESS_NONE && !(d->stats = stats_open(settings_of(d), from_stats, why)))
         return false;
-    return !*control || (d->control = control_open(control, from_control, why));
+    return !*control ||
+           (d->control = control_open(control, from_control, in ? &in->control_mark : NULL, why));
 }
 
 static int serve(struct daemon *d)

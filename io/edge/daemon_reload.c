@@ -341,6 +341,18 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
     return true;
 }
 
+// Another process takes over, or has: what was asked for is not to be lost with that.
+static void reload_put_off(struct daemon *d, FILE *report)
+{
+    if (d->upgrading) {
+        d->reload_later = true;
+        log_write(&d->log, LOG_INFO, "the reload is done after the upgrade", NULL);
+        fprintf(report, "the reload is done after it\n");
+    } else if (heir_of(d)) {
+        reload_pass(d);
+    }
+}
+
 bool daemon_reload(struct daemon *d, FILE *report)
 {
     notify_reloading();
@@ -348,6 +360,8 @@ bool daemon_reload(struct daemon *d, FILE *report)
     pthread_mutex_lock(&d->turn);
     bool charged = next && is_in_charge(d, report);
     bool done = charged && reload(d, next, report);
+    if (next && !charged)
+        reload_put_off(d, report);
     pthread_mutex_unlock(&d->turn);
     if (next && !charged)
         generation_free(next);

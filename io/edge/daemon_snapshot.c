@@ -134,6 +134,7 @@ bool daemon_snapshot(struct daemon *d, FILE *report)
     struct cache cache = *engine_cache(d->engine);
     uint32_t now_s = engine_now_s(d->engine);
     bool charged = !heir_of(d);
+    d->flushed = false;
     pthread_mutex_unlock(&d->turn);
     if (!charged || *path.text == '\0') {
         fprintf(report, charged ? "no file is set for snapshots (cache.snapshot)\n"
@@ -153,9 +154,13 @@ bool daemon_snapshot(struct daemon *d, FILE *report)
 void snapshot_last(struct daemon *d, bool wanted)
 {
     wanted = wanted && !heir_of(d) && *settings_of(d)->cache_snapshot.text;
-    bool begun = !task_is_idle(d, TASK_SNAPSHOT) ||
-                 (wanted && daemon_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0);
-    if (!begun || task_wait(d, TASK_SNAPSHOT, d->end_ms))
+    bool under_way = !task_is_idle(d, TASK_SNAPSHOT);
+    bool idle = !under_way || task_wait(d, TASK_SNAPSHOT, d->end_ms);
+    // What was flushed since that one began would come back with it.
+    if (idle && wanted && (!under_way || d->flushed) &&
+        daemon_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0)
+        idle = task_wait(d, TASK_SNAPSHOT, d->end_ms);
+    if (idle)
         return;
     engine_leave_region(d->engine);
     log_write(&d->log, LOG_WARNING, "ending before the snapshot is written, that before it stays",

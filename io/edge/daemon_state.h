@@ -63,6 +63,8 @@ struct daemon {
     char program[PATH_MAX];
     struct upgrade *upgrading; // the process that is to take over, while that is under way
     struct upgrade *heir;      // the process that has taken over from this one; atomic
+    bool flushed;              // something, since the last snapshot was begun
+    bool reload_later;         // one was asked for while that was under way
     bool draining;             // it is to end when nobody asks any more
     int wake_fd;               // an eventfd, written when one of these two has changed
     int before_fd;             // to the process that this one takes over from; -1: none
@@ -180,6 +182,10 @@ void before_replaced(struct daemon *daemon);
 
 // It tells what it has counted meanwhile.
 void before_heard(struct daemon *daemon);
+
+// A reload that was asked for while an upgrade was under way: is this one's, or the heir's, who may
+// have read its settings before. For who has the turn.
+void reload_pass(struct daemon *daemon);
 
 // Tells the main thread that there is an heir, or that this is to drain.
 void main_wake(struct daemon *daemon);

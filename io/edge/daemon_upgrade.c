@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50 };
@@ -51,6 +50,7 @@ static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
         snprintf(inheritance.control, sizeof inheritance.control, "%.107s",
                  settings_of(d)->control_socket.text);
         inheritance.control_fd = control_fd(d->control);
+        inheritance.control_mark = control_mark(d->control);
     }
     if (error == 0)
         error = upgrade_give(upgrade, &inheritance);
@@ -103,6 +103,16 @@ static int upgrade_try(struct daemon *d, struct upgrade *upgrade)
     return give_way(d, upgrade);
 }
 
+void reload_pass(struct daemon *d)
+{
+    if (!heir_of(d)) {
+        task_want(d, TASK_RELOAD);
+        return;
+    }
+    log_writef(&d->log, LOG_INFO, "the reload is passed on", "pid", "%d", d->heir->pid);
+    (void)kill(d->heir->pid, SIGHUP);
+}
+
 static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
 {
     int error = upgrade_try(d, upgrade);
@@ -110,6 +120,9 @@ static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
     d->upgrading = NULL;
     if (error == 0)
         __atomic_store_n(&d->heir, upgrade, __ATOMIC_RELEASE);
+    if (d->reload_later)
+        reload_pass(d);
+    d->reload_later = false;
     pthread_mutex_unlock(&d->turn);
     if (error == 0) {
         log_writef(&d->log, LOG_INFO, "another process has taken over", "pid", "%d", upgrade->pid);
@@ -145,6 +158,10 @@ bool daemon_upgrade(struct daemon *d, FILE *report)
     }
     pthread_mutex_lock(&d->turn);
     bool charged = is_in_charge(d, report);
+    if (charged && d->draining) {
+        fprintf(report, "not upgraded: this process drains, and ends when nobody asks any more\n");
+        charged = false;
+    }
     pthread_mutex_unlock(&d->turn);
     bool done = charged && may_leave(report) && upgrade_do(d, upgrade, report);
     if (!done)
@@ -173,7 +190,7 @@ static bool signal_pass(struct daemon *d)
         d->end_signal = (int)info.ssi_signo; // upgrade_resolve passes it on
         return true;
     }
-    (void)kill(d->heir->pid, SIGHUP);
+    reload_pass(d);
     return false;
 }
 
@@ -228,10 +245,9 @@ void before_replaced(struct daemon *d)
     if (d->control)
         control_own(d->control);
     const char *path = d->inheritance->control;
-    struct stat status;
     // Nobody listens there any more; whatever else may lie there is not ours.
     if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0 &&
-        lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == geteuid())
+        file_mark_is_socket_at(&d->inheritance->control_mark, path))
         (void)unlink(path);
 }
 

@@ -34,7 +34,7 @@ int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE])
     return -1;
 }
 
-int privileges_give(const char *user, const char *path)
+int privileges_give(const char *user, const char *path, const struct file_mark *made)
 {
     const struct passwd *entry = *user ? getpwnam(user) : NULL;
     struct stat stat;
@@ -43,7 +43,8 @@ int privileges_give(const char *user, const char *path)
     int error = 0, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &stat) != 0)
         error = -errno;
-    else if (!S_ISSOCK(stat.st_mode) || stat.st_uid != geteuid() || stat.st_nlink != 1)
+    else if (!S_ISSOCK(stat.st_mode) || !file_mark_is(made, &stat) || stat.st_uid != geteuid() ||
+             stat.st_nlink != 1)
         error = -EPERM;
     else if (fchownat(fd, "", entry->pw_uid, entry->pw_gid, AT_EMPTY_PATH) != 0)
         error = -errno;

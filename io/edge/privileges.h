@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/edge/file_mark.h"
 
 // What the daemon gives up once its sockets are bound. The system calls that it gives up as well
 // are io/edge/sandbox.h's.
@@ -17,6 +18,6 @@
 
 // Gives the socket at `path`, which this process has just made, to the user; "": to nobody. The
 // user may own the directory and have put something else in its place meanwhile: a link is not
-// followed, and what is no socket of this process's user, or has a second name, is left alone. 0 or
+// followed, and what is not the socket that was `made`, or has a second name, is left alone. 0 or
 // a negative errno, -EPERM for such.
-[[nodiscard]] int privileges_give(const char *user, const char *path);
+[[nodiscard]] int privileges_give(const char *user, const char *path, const struct file_mark *made);

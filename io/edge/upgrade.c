@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // What goes over the pair of sockets are packets of a kind, an octet string and descriptors. The
@@ -18,12 +19,13 @@
 // counted goes by its name.
 
 enum {
-    FORM = 3,      // raise it with each change of what is sent, or of core/answer's values
+    FORM = 4,      // raise it with each change of what is sent, or of core/answer's values
     FDS_MAX = 250, // in a packet; the kernel takes 253
     ROOM = 4096,   // octets in one
     CHILD_FD = 3,  // what the new program finds
     READY_S = 60,  // it may have long lists to read
-    STARTED_S = 10,
+    STARTED_S = 3, // nobody is heard meanwhile; it has milliseconds of work
+    END_MS = 300,  // for one that has said why it cannot start, to put away what it made
 };
 
 #define VARIABLE "OUZEL_UPGRADE_FD"
@@ -58,6 +60,7 @@ struct head {
     struct cookie_source cookies;
     uint32_t sandboxed;
     uint32_t unused;
+    struct file_mark control_mark;
 };
 
 // Descriptors `first` and on of an address.
@@ -319,7 +322,8 @@ static int expect(struct upgrade *u, enum kind kind, const char *what)
         error = packet_receive(u->fd, packet);
     if (error == 0)
         packet_drop(packet);
-    if (error == 0 && packet->kind == PACKET_REFUSED)
+    u->refused = error == 0 && packet->kind == PACKET_REFUSED;
+    if (u->refused)
         error = fails(u->why, -ECANCELED, "the new program cannot start: %.*s", (int)packet->len,
                       (const char *)packet->bytes);
     else if (error == -EPIPE || error == -ECONNRESET)
@@ -341,6 +345,7 @@ int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
         .clock_offset_us = estate->clock_offset_us,
         .cookies = estate->cookies,
         .sandboxed = inheritance->sandboxed,
+        .control_mark = inheritance->control_mark,
     };
     int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &estate->region_fd, 1);
     for (size_t i = 0; i < estate->count && error == 0; i++)
@@ -405,12 +410,25 @@ void upgrade_cut(const struct upgrade *u)
     (void)shutdown(u->fd, SHUT_RD);
 }
 
+// It ends by itself, and what it has made, as another control socket, with it.
+static bool child_has_ended(struct upgrade *u)
+{
+    for (unsigned i = 0; i < END_MS; i++) {
+        if (waitpid(u->pid, NULL, WNOHANG) == u->pid) {
+            u->pid = 0;
+            return true;
+        }
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return false;
+}
+
 void upgrade_end(struct upgrade *u)
 {
     if (u->fd >= 0)
         close(u->fd);
     u->fd = -1;
-    if (u->pid <= 0)
+    if (u->pid <= 0 || (u->refused && child_has_ended(u)))
         return;
     kill(u->pid, SIGKILL);
     while (waitpid(u->pid, NULL, 0) < 0 && errno == EINTR)
@@ -447,6 +465,7 @@ static int head_take(struct inheritance *in, const struct packet *packet)
     in->estate.clock_offset_us = head.clock_offset_us;
     in->estate.cookies = head.cookies;
     in->sandboxed = head.sandboxed;
+    in->control_mark = head.control_mark;
     in->estate.region_fd = packet->fd_count == 1 ? packet->fds[0] : -1;
     return 0;
 }

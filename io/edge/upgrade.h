@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/edge/file_mark.h"
 #include "io/engine/engine.h"
 
 // A new program takes the place of a running one (`ouzel ctl upgrade`): the running process starts
@@ -24,7 +25,8 @@ struct inheritance {
     struct estate estate;
     struct address stats;
     int stats_fd;
-    char control[108]; // a path
+    char control[108];             // a path
+    struct file_mark control_mark; // what is the socket there
     int control_fd;
     bool sandboxed;                // the filter of system calls is in force, and stays so
     struct engine_lesson *lessons; // what was learned of upstreams, taken by upgrade_wait
@@ -37,6 +39,7 @@ struct inheritance {
 struct upgrade {
     int fd;
     int pid;
+    bool refused;         // the other one has said why it cannot start, and ends
     struct counters told; // what the other one knows to be counted
     char why[UPGRADE_WHY_SIZE];
 };

@@ -169,8 +169,7 @@ static int region_take(struct engine *engine, struct estate *estate,
     error = cache_format(&engine->cache, engine->region, size, shard_count, seed);
     stale_set(engine, engine->settings);
     if (error == 0 && estate)
-        engine->has_cache =
-            estate_copy(&engine->cache, estate->region_fd, engine_now_s(engine)) > 0;
+        engine->has_cache = estate_copy(&engine->cache, estate->region_fd, engine_now_s(engine));
     return error;
 }
 

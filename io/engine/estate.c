@@ -45,12 +45,12 @@ struct listening_sockets *estate_add(struct estate *e, const struct address *add
 }
 
 // One answer of the other cache, if it is one.
-static bool answer_copy(struct cache *to, const struct cache_copy *copy, uint32_t now_s)
+static void answer_copy(struct cache *to, const struct cache_copy *copy, uint32_t now_s)
 {
     struct cache_inserted inserted;
     const uint8_t *bytes = copy->bytes + copy->value_len;
     if (!answer_check(copy->bytes, copy->value_len))
-        return false;
+        return;
     struct cache_key key = {
         .hash = key_hash(bytes, copy->key_len, to->seed), .bytes = bytes, .len = copy->key_len};
     struct cache_value value = {
@@ -59,38 +59,34 @@ static bool answer_copy(struct cache *to, const struct cache_copy *copy, uint32_
         .birth_s = copy->birth_s,
         .expiry_s = copy->expiry_s,
     };
-    if (cache_insert(to, &key, &value, now_s, &inserted) != 0)
-        return false;
-    (void)cache_mark(to, &key, copy->hits, copy->asked);
-    return true;
+    if (cache_insert(to, &key, &value, now_s, &inserted) == 0)
+        (void)cache_mark(to, &key, copy->hits, copy->asked);
 }
 
-static uint64_t all_copy(struct cache *to, const struct cache *from, uint32_t now_s)
+static void all_copy(struct cache *to, const struct cache *from, uint32_t now_s)
 {
     struct cache_cursor cursor = {0};
     struct cache_copy *copy = malloc(sizeof *copy);
-    uint64_t count = 0;
     while (copy && cache_walk(from, &cursor, copy)) {
         if (copy->expiry_s + to->stale_s > now_s)
-            count += answer_copy(to, copy, now_s);
+            answer_copy(to, copy, now_s);
     }
     free(copy);
-    return count;
 }
 
-uint64_t estate_copy(struct cache *to, int fd, uint32_t now_s)
+bool estate_copy(struct cache *to, int fd, uint32_t now_s)
 {
     struct stat stat;
     struct cache from;
-    uint64_t count = 0;
     if (fd < 0 || fstat(fd, &stat) != 0 || stat.st_size <= 0)
-        return 0;
+        return false;
     size_t size = (size_t)stat.st_size;
     void *region = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     if (region == MAP_FAILED)
-        return 0;
-    if (cache_open(&from, region, size) == 0)
-        count = all_copy(to, &from, now_s);
+        return false;
+    bool known = cache_open(&from, region, size) == 0;
+    if (known)
+        all_copy(to, &from, now_s);
     munmap(region, size);
-    return count;
+    return known;
 }

@@ -30,5 +30,5 @@ void estate_free(struct estate *estate);
                                                    const struct address *address);
 
 // Copies all that is alive from a region which `fd` is, into a cache that nobody writes yet, as far
-// as there is room. Returns the number of answers, 0 where there is no cache in it.
-uint64_t estate_copy(struct cache *to, int fd, uint32_t now_s);
+// as there is room. False: there is no cache in it that this program knows.
+[[nodiscard]] bool estate_copy(struct cache *to, int fd, uint32_t now_s);

@@ -2,8 +2,9 @@
 // Stands for a file system that does not answer, and for a disk that is slow. Loaded with
 // LD_PRELOAD: while the file that OUZEL_SLOW names is there, to open a path with "dead-mount" in it
 // takes for ever, and fsync of a file ten seconds. With OUZEL_SLOW_MAIN only the main thread's
-// opening does. While that of OUZEL_NO_THREADS is there no thread is started. Where OUZEL_SLOW_STOP
-// is set, an HTTP server takes half a second before it stops.
+// opening does. While that of OUZEL_NO_THREADS is there no thread is started. With OUZEL_SLOW_STOP
+// an HTTP server takes half a second before it stops, with OUZEL_SLOW_UNLINK a file a tenth before
+// it is gone.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,14 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
             RTLD_NEXT, "pthread_create");
     const char *path = getenv("OUZEL_NO_THREADS");
     return path && access(path, F_OK) == 0 ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+int unlink(const char *path)
+{
+    int (*real)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    if (getenv("OUZEL_SLOW_UNLINK"))
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    return real(path);
 }
 
 void MHD_stop_daemon(void *server)

@@ -275,3 +275,32 @@ class Slow(Case):
             self.assert_lives(ouzel)
             self.assert_stops(ouzel)
             os.unlink(self.slow)
+
+    def test_flush_while_a_snapshot_is_written(self):
+        """What was flushed is in none that is read afterwards."""
+        snapshot = os.path.join(self.directory, 'snapshot')
+        settings = {'cache': {'snapshot': snapshot}}
+        for ends in True, False:
+            ouzel = self.start(settings)
+            ask(ouzel.server, 'a.example')
+            self.hang()
+            waiting = self.ctl('snapshot', wait=False)
+            self.assertTrue(eventually(lambda: os.path.exists(snapshot + '.new')
+                                       and os.path.getsize(snapshot + '.new') > 64))
+            self.assertIn('flushed: 1', self.ctl('flush', '--all'))
+            if ends:
+                ouzel.child.send_signal(signal.SIGTERM)
+                self.assertTrue(eventually(lambda: not os.path.exists(self.control)))
+            os.unlink(self.slow)
+            waiting.communicate(timeout=10 * harness.PATIENCE)
+            if ends:
+                self.assertEqual(ouzel.wait(STOP_SECONDS), 0)
+            else:
+                self.assertTrue(eventually(
+                    lambda: ouzel.output().count('msg="snapshot written"') == 2))
+                ouzel.kill()
+            ouzel = self.start(settings)
+            self.assertIn('entries=0', [line for line in ouzel.output().splitlines()
+                                        if 'snapshot read' in line][0])
+            self.assertEqual(ouzel.terminate(), 0)
+            os.unlink(snapshot)

@@ -236,6 +236,118 @@ class Upgrade(Case):
         self.assertEqual(ouzel.terminate(), 0)
         self.assertFalse(os.path.exists(after))
 
+    def wrapped(self, script):
+        """Has a script in the program's place do something and then be the program."""
+        self.replace(self.program, f'#!/bin/sh\n{script}\nexec {harness.BINARY} "$@"\n')
+
+    def start_replaceable(self, **options):
+        self.program = os.path.join(self.directory, 'ouzel')
+        shutil.copy(harness.BINARY, self.program)
+        return self.start(self.upstream(), binary=self.program, **options)
+
+    def test_what_others_put_at_the_path_stays(self):
+        """In the place of the socket that was handed over, and in that of one given up."""
+        other = ('import socket; s = socket.socket(socket.AF_UNIX); '
+                 "s.bind('%s')")
+        ouzel = self.start_replaceable()
+        before = self.control
+        self.wrapped(f'mv {before} {before}.old\n'
+                     f'/usr/bin/python3 -c "{other % before}"')
+        self.upgrade(ouzel)
+        inode = os.stat(before).st_ino
+        self.assertEqual(ouzel.terminate(), 0)
+        self.assertEqual(os.stat(before).st_ino, inode)
+        os.unlink(before)
+
+        ouzel = self.start_replaceable()
+        self.write(ouzel, {'control': {'socket': before + '.new'}})
+        self.wrapped(f'mv {before} {before}.old\n'
+                     f'/usr/bin/python3 -c "{other % before}"')
+        self.upgrade(ouzel)
+        self.assertTrue(os.path.exists(before))
+        self.assertEqual(ouzel.terminate(), 0)
+        self.assertTrue(os.path.exists(before))
+        self.assertFalse(os.path.exists(before + '.new'))
+
+    def test_refused_one_leaves_no_socket(self):
+        """That it had made at another path before it found that it cannot start."""
+        self.control = os.path.join(self.directory, 'control.sock')
+        place = harness.free_place()
+        settings = {'server': {'listen': [harness.join(*place)], 'workers': 2},
+                    'forward': [{'zone': '.', 'to': [str(self.upstream())]}],
+                    'control': {'socket': self.control}}
+        self.program = os.path.join(self.directory, 'ouzel')
+        shutil.copy(harness.BINARY, self.program)
+        ouzel = self.ouzel(settings=settings, listen=[place], workers=None, binary=self.program)
+        self.write(ouzel, {**settings, 'server': {'listen': [harness.join(*place)], 'workers': 1},
+                           'control': {'socket': self.control + '.new'}})
+        library = os.path.join(self.directory, 'slow_files.so')
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'slow_files.c')
+        subprocess.run(['cc', '-shared', '-fPIC', '-O1', '-D_GNU_SOURCE', '-o', library, source,
+                        '-ldl'], check=True)
+        self.wrapped(f'export LD_PRELOAD={library} OUZEL_SLOW_UNLINK=1\n'
+                     'export ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0"')
+        self.assert_refused(ouzel, '1 workers cannot take the place of 2')
+        self.assertFalse(os.path.exists(self.control + '.new'))
+
+    def test_one_that_drains_is_not_upgraded(self):
+        ouzel = self.start(self.upstream())
+        subprocess.run([harness.BINARY, 'ctl', '--control', self.control, 'drain'], check=True,
+                       capture_output=True, timeout=20 * harness.PATIENCE)
+        self.assertIn('drains', self.order(status=1))
+        self.assertEqual(ouzel.wait(10), 0)
+
+    def test_signal_while_it_is_under_way(self):
+        """What it asks for is done after it, by whichever process is there then."""
+        for good in False, True:
+            ouzel = self.start_replaceable(settings={'cache': {'ttl-max': '8h'}})
+            go = os.path.join(self.directory, 'go')
+            waits = f'while [ ! -e {go} ]; do sleep 0.05; done'
+            if good:
+                self.wrapped(f'cp {ouzel.settings_path} {ouzel.settings_path}.copy\n{waits}')
+            else:
+                self.replace(self.program, f'#!/bin/sh\n{waits}\nexit 1\n')
+            said = []
+            thread = threading.Thread(target=lambda good=good, said=said: said.append(
+                self.order(status=0 if good else 1)))
+            thread.start()
+            self.assertTrue(eventually(lambda: subprocess.run(
+                ['ps', '--no-headers', '--ppid', str(ouzel.pid)], capture_output=True,
+                check=False).stdout))
+            self.write(ouzel, {**self.settings, 'cache': {'ttl-max': '7h'}})
+            ouzel.child.send_signal(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: 'after the upgrade' in ouzel.output()),
+                            ouzel.output())
+            with open(go, 'w', encoding='ascii'):
+                pass
+            thread.join()
+            self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()), ouzel.output())
+            os.unlink(go)
+            if good:
+                self.assertIn('the reload is passed on', ouzel.output())
+                old = ouzel.child
+                ouzel.child = Adopted(int(re.search(r'process (\d+) has', said[0]).group(1)))
+                ouzel.pid = ouzel.child.pid
+                self.assertEqual(old.wait(12 * harness.PATIENCE), 0)
+            else:
+                self.assertIn('setting=cache.ttl-max', ouzel.output())
+            self.assertEqual(ouzel.terminate(), 0)
+
+    def test_flushed_answers_do_not_come_back(self):
+        """From a snapshot that is older, where the new process has a cache of another size."""
+        fake = self.upstream()
+        settings = {'cache': {'snapshot': os.path.join(self.directory, 'snapshot')}}
+        ouzel = self.start(fake, settings=settings)
+        ask(ouzel.server, 'a.example')
+        for words in (['snapshot'], ['flush', '--all']):
+            subprocess.run([harness.BINARY, 'ctl', '--control', self.control, *words], check=True,
+                           capture_output=True, timeout=20 * harness.PATIENCE)
+        self.write(ouzel, {**self.settings, 'cache': {**settings['cache'], 'size': '32M'}})
+        self.upgrade(ouzel)
+        asked = len(fake.asked)
+        ask(ouzel.server, 'a.example')
+        self.assertGreater(len(fake.asked), asked)
+
     def test_cookies_stay_valid(self):
         ouzel = self.start(self.upstream())
 

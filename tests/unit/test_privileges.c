@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 // What lies at the path of the control socket by the time it is given to the user.
-enum put { PUT_SOCKET, PUT_LINK, PUT_HARD_LINK, PUT_FILE, PUT_NOTHING };
+enum put { PUT_SOCKET, PUT_OTHER_SOCKET, PUT_LINK, PUT_HARD_LINK, PUT_FILE, PUT_NOTHING };
 
 static const struct row {
     const char *name;
@@ -25,6 +25,7 @@ static const struct row {
     int error;
 } rows[] = {
     {"the socket that was made", PUT_SOCKET, 0},
+    {"another socket of root's", PUT_OTHER_SOCKET, -EPERM},
     {"a link to a file of root's", PUT_LINK, -EPERM},
     {"a second name of a socket of root's", PUT_HARD_LINK, -EPERM},
     {"a file", PUT_FILE, -EPERM},
@@ -67,7 +68,7 @@ static void test_given(void **state)
         socket_make(victim);
     else
         file_make(victim);
-    if (row->put == PUT_SOCKET)
+    if (row->put == PUT_SOCKET || row->put == PUT_OTHER_SOCKET)
         socket_make(path);
     else if (row->put == PUT_LINK)
         assert_int_equal(symlink(victim, path), 0);
@@ -75,7 +76,10 @@ static void test_given(void **state)
         assert_int_equal(link(victim, path), 0);
     else if (row->put == PUT_FILE)
         file_make(path);
-    int error = privileges_give("nobody", path);
+    struct file_mark made = file_mark_of(path);
+    if (row->put == PUT_OTHER_SOCKET)
+        made.inode++;
+    int error = privileges_give("nobody", path, &made);
     uid_t victims = owner_of(victim);
     uid_t given = row->put == PUT_NOTHING ? 0 : owner_of(path);
     unlink(path);
@@ -89,7 +93,7 @@ static void test_given(void **state)
 static void test_to_nobody(void **state)
 {
     (void)state;
-    assert_int_equal(privileges_give("", "/nowhere/at/all"), 0);
+    assert_int_equal(privileges_give("", "/nowhere/at/all", &(struct file_mark){0}), 0);
 }
 
 int main(void)
