@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sys/un.h>
 
 // The command line is read twice: once for its form and the name of the file, once for the values
 // when the file has been read, since the command line wins wherever --config stands in it.
@@ -228,6 +229,17 @@ static void check_user(struct loading *l)
         settings_report_add(&l->report, l->settings->origins[OPTION_server_user].line, "%s", why);
 }
 
+// A path of a Unix socket has fewer octets than others.
+static void check_socket(struct loading *l, enum settings_slot option, const char *name,
+                         const struct path *path)
+{
+    const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    if (strlen(path->text) > max)
+        settings_report_add(&l->report, l->settings->origins[option].line,
+                            "%s: a socket's path has at most %zu octets, and this one %zu", name,
+                            max, strlen(path->text));
+}
+
 // What is allowed and most likely not meant.
 static void warning_print(void *context, const struct settings *settings, struct settings_origin at,
                           const char *why)
@@ -260,6 +272,8 @@ int settings_load(struct settings *settings, int argc, char **argv, FILE *errors
     settings_file_check(settings, &l.report);
     check_cookies(&l);
     check_user(&l);
+    check_socket(&l, OPTION_control_socket, "control.socket", &settings->control_socket);
+    check_socket(&l, OPTION_queries_dnstap, "queries.dnstap", &settings->queries_dnstap);
     if (l.report.count == 0) {
         settings_warn(settings, warning_print, errors);
         return 0;

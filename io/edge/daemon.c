@@ -140,7 +140,9 @@ bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
     return done;
 }
 
-// A signal ends the process within two seconds, whatever hangs.
+// A signal ends the process within two seconds, whatever hangs: END_MAX_MS for an upgrade that is
+// cut (RESOLVE_MAX_MS), the reader of dnstap (CLOSE_MS) and the last snapshot together, and then
+// the log.
 enum { END_MAX_MS = 1400, LOG_FLUSH_MS = 200 };
 
 // --- life ----------------------------------------------------------------------------------------

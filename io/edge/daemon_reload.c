@@ -259,7 +259,7 @@ int generation_first(struct daemon *d)
     if (*why)
         (void)start_fails(d, why);
     else
-        fputs(r->faults, stderr); // or warnings
+        log_text(r->faults); // or warnings
     if (!*why && !d->generation && d->before_fd >= 0)
         upgrade_refuse(d->before_fd, r->faults);
     int status = d->generation                     ? STATUS_FINE

@@ -14,8 +14,8 @@
 #include <time.h>
 
 // What the files of the daemon have in common: daemon.c (its life and the orders), daemon_tasks.c
-// (those that take long), daemon_reload.c (its settings) and daemon_upgrade.c (one process after
-// another).
+// (those that take long), daemon_reload.c (its settings), daemon_snapshot.c and daemon_upgrade.c
+// (one process after another).
 
 #define DAEMON_WHY_SIZE 1024 // for the sentence of any of the daemon's parts
 

@@ -10,7 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50 };
+enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50, RESOLVE_MAX_MS = 400 };
 
 // --- the process that is replaced ----------------------------------------------------------------
 
@@ -175,7 +175,8 @@ void upgrade_resolve(struct daemon *d)
     if (d->upgrading)
         upgrade_cut(d->upgrading);
     pthread_mutex_unlock(&d->turn);
-    (void)task_wait(d, TASK_UPGRADE, d->end_ms);
+    uint64_t until_ms = now_ms() + RESOLVE_MAX_MS;
+    (void)task_wait(d, TASK_UPGRADE, until_ms < d->end_ms ? until_ms : d->end_ms);
     if (heir_of(d) && d->end_signal)
         (void)kill(d->heir->pid, d->end_signal);
 }

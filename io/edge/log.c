@@ -4,12 +4,14 @@
 #include "io/edge/log_queue.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE_MAX_LEN = 4096, VALUE_MAX_LEN = 1024 };
+enum { LINE_MAX_LEN = 4096, VALUE_MAX_LEN = 1024, ROOM_WAIT_MS = 20 };
 
 struct line {
     char text[LINE_MAX_LEN];
@@ -89,6 +91,21 @@ static size_t lost_line(const void *context, uint64_t lost, char *text, size_t s
     return (size_t)len;
 }
 
+// Without a queue nobody waits for a reader that has stopped, for more than a moment: where there
+// is room to be had, it is for so much at least. What is lost then is nobody's to hear.
+static void octets_out(const char *octets, size_t len)
+{
+    while (len > 0) {
+        struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+        size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
+        ssize_t written = poll(&fd, 1, ROOM_WAIT_MS) == 1 ? write(fd.fd, octets, piece) : -1;
+        if (written <= 0)
+            return;
+        octets += written;
+        len -= (size_t)written;
+    }
+}
+
 static void line_out(const struct log *log, const struct line *line)
 {
     struct log_queue *queue = __atomic_load_n(&log->queue, __ATOMIC_ACQUIRE);
@@ -96,8 +113,12 @@ static void line_out(const struct log *log, const struct line *line)
         log_queue_put(queue, line->text, line->len, lost_line, log);
         return;
     }
-    ssize_t written = write(STDERR_FILENO, line->text, line->len);
-    (void)written; // there is nobody to tell
+    octets_out(line->text, line->len);
+}
+
+void log_text(const char *text)
+{
+    octets_out(text, strlen(text));
 }
 
 static void write_out(const struct log *log, enum log_level level, const char *message,

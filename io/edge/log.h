@@ -42,6 +42,10 @@ struct log_field {
     const char *value;
 };
 
+// Writes lines that are none of a log, before log_start: as all lines until then they are lost
+// where the reader of stderr has stopped, so that nothing waits for it.
+void log_text(const char *text);
+
 // Writes one line if `level` is at or above the log's, with one write so that lines of several
 // threads stay whole. A line ends after 4 KiB. Where there is no room in the queue it is lost.
 void log_write(const struct log *log, enum log_level level, const char *message,

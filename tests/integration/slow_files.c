@@ -4,11 +4,13 @@
 // takes for ever, and fsync of a file ten seconds. With OUZEL_SLOW_MAIN only the main thread's
 // opening does. While that of OUZEL_NO_THREADS is there no thread is started. With OUZEL_SLOW_STOP
 // an HTTP server takes half a second before it stops, with OUZEL_SLOW_UNLINK a file a tenth before
-// it is gone.
+// it is gone. While OUZEL_SLOW is there, to start a program takes ten seconds where
+// OUZEL_SLOW_SPAWN is set.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +68,20 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
             RTLD_NEXT, "pthread_create");
     const char *path = getenv("OUZEL_NO_THREADS");
     return path && access(path, F_OK) == 0 ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                const posix_spawnattr_t *attributes, char *const *arguments,
+                char *const *environment)
+{
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                const posix_spawnattr_t *, char *const *, char *const *) =
+        (int (*)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                 const posix_spawnattr_t *, char *const *, char *const *))dlsym(RTLD_NEXT,
+                                                                                "posix_spawn");
+    if (getenv("OUZEL_SLOW_SPAWN"))
+        wait_s(10);
+    return real(pid, path, actions, attributes, arguments, environment);
 }
 
 int unlink(const char *path)

@@ -215,6 +215,8 @@ class Refusal(Case):
                 (2, ('ttl-max', '-1s'), 'cache:\n  ttl-max: -1s\n'),
                 (2, ('allow', '10.0.0.1/8'), 'access:\n  allow: [10.0.0.1/8]\n'),
                 (3, ('to', 'nonsense'), 'forward:\n  - zone: .\n    to: [nonsense]\n'),
+                (2, ('control.socket', '107'), f'control:\n  socket: /{"x" * 107}\n'),
+                (2, ('queries.dnstap', '107'), f'queries:\n  dnstap: /{"x" * 107}\n'),
                 (2, (), 'server:\n  workers: [1\n'),
                 (2, (), 'server:\n\tworkers: 1\n')):
             with self.subTest(text):

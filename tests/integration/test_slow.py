@@ -179,7 +179,8 @@ class Slow(Case):
         waiting = self.under_way('upgrade', 'an upgrade')
         self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
         self.assertIn('ouzel_queries_total', self.ctl('stats'))
-        self.assertIn('an upgrade is under way', self.ctl('flush', '--all'))
+        self.assertTrue(eventually(
+            lambda: 'an upgrade is under way' in self.ctl('flush', '--all')))
         self.assertIn('an upgrade is under way', self.ctl('reload'))
         children = subprocess.run(['ps', '--no-headers', '-o', 'pid', '--ppid', str(ouzel.pid)],
                                   capture_output=True, text=True, check=False).stdout.split()
@@ -304,3 +305,38 @@ class Slow(Case):
                                         if 'snapshot read' in line][0])
             self.assertEqual(ouzel.terminate(), 0)
             os.unlink(snapshot)
+
+    def test_end_while_all_hangs(self):
+        """An upgrade, a snapshot and the reader of dnstap together take no longer than one."""
+        tap = os.path.join(self.directory, 'tap')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as reader:
+            reader.bind(tap)
+            reader.listen(5)
+            ouzel = self.start({'cache': {'snapshot': os.path.join(self.directory, 'snapshot')},
+                                'queries': {'dnstap': tap}}, env={'OUZEL_SLOW_SPAWN': '1'})
+            ask(ouzel.server, 'a.example')
+            self.hang()
+            for order in 'upgrade', 'snapshot':
+                self.under_way(order, f'an {order}' if order == 'upgrade' else f'a {order}')
+            start = time.monotonic()
+            self.assert_stops(ouzel)
+            self.assertLess(time.monotonic() - start, 1.75 * harness.PATIENCE)
+
+    def test_upgrade_without_a_reader_of_the_log(self):
+        """Nor does the new process wait for who has stopped to read what it says at its start."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        ouzel = self.blocked(writer)
+        os.set_blocking(writer, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(writer, b'x')
+        os.set_blocking(writer, True)
+        os.close(writer)
+        said = self.ctl('upgrade')
+        self.assertIn('has taken over', said)
+        pid = int(said.split()[1])
+        self.assert_lives(ouzel)
+        self.assertEqual(ouzel.wait(12), 0)
+        os.kill(pid, signal.SIGTERM)
+        self.assertTrue(eventually(lambda: not os.path.exists(self.control), STOP_SECONDS))
