@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/learned.h"
 
-_Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 40 &&
-                   sizeof(struct learned) == 344,
+_Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 112 &&
+                   sizeof(struct learned) == 416,
                "or another LEARNED_FORM");
 
 void learned_take(struct learned *l, const struct upstream *u, const struct address *address)
@@ -21,6 +21,7 @@ void learned_take(struct learned *l, const struct upstream *u, const struct addr
     l->silent_since_us = u->silent_since_us;
     l->latency = u->latency;
     l->support = u->support;
+    support_forget_kinds(&l->support);
     l->tcp_retry_us = u->tcp_retry_us;
     l->tcp_allowance_until_us = u->tcp_allowance_until_us;
     l->tcp_allowance = u->tcp_allowance;

@@ -119,7 +119,7 @@ struct pending {
     uint16_t no_cookie;  // is asked without a cookie, as it did not understand that
     uint16_t no_case;    // is asked in lower case, as mixed case may be what it fails at
     uint16_t truncated;  // wants it over TCP, but another one was asked instead
-    uint16_t objected;   // said so of EDNS or the cookie in a reply that matches
+    uint16_t objected;   // said so of the cookie in a reply that matches
     uint8_t near_misses; // replies that were nearly right
 
     // To each of the zone's upstreams.

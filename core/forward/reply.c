@@ -255,8 +255,9 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
     uint16_t rcode = answer->rcode_heard;
     if (rcode == RCODE_FORMERR && asked->cookied)
         return WORD_NO_COOKIE;
-    if (!asked->plain &&
-        (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP || rcode == RCODE_BADVERS))
+    // Whoever replies with an OPT record understands EDNS, if perhaps not this version.
+    bool plain = (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP) && !answer->edns;
+    if (!asked->plain && (plain || rcode == RCODE_BADVERS))
         return WORD_PLAIN;
     if (verdict == REPLY_BARE)
         return WORD_FAILURE;
@@ -297,15 +298,19 @@ static void support_learn(struct forward *f, uint64_t now_us, const struct pendi
                           const struct attempt *asked)
 {
     struct support *support = &f->upstreams[asked->upstream].support;
-    bool bare = !pending_has(pending->objected, asked->choice);
+    // A header alone, which anyone can send who guesses an ID and a port, does not end cookies.
+    bool objected = pending_has(pending->objected, asked->choice);
+    if (asked->cookied)
+        support_cookies_shown(support, now_us);
     if (asked->plain && pending_has(pending->plain, asked->choice))
-        support_edns_failed(support, now_us, bare);
-    else if (!asked->plain && !asked->cookied && pending_has(pending->no_cookie, asked->choice))
-        support_cookies_failed(support, now_us, bare);
+        support_edns_failed(support, pending->kind, now_us);
+    else if (!asked->plain && !asked->cookied && objected &&
+             pending_has(pending->no_cookie, asked->choice))
+        support_cookies_failed(support, pending->kind, now_us);
     if (asked->spelled && question_is_mixed_case(pending))
         support_case_kept(support, now_us);
     else if (!asked->spelled && pending_has(pending->no_case, asked->choice))
-        support_case_failed(support, now_us);
+        support_case_failed(support, pending->kind, now_us);
 }
 
 static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pending,
@@ -327,7 +332,7 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
     uint16_t rcode = f->answer.rcode_heard;
     int choice = asked->choice;
     if (!asked->spelled && pending_has(pending->no_case, choice))
-        support_case_cleared(&f->upstreams[asked->upstream].support, now_us);
+        support_case_cleared(&f->upstreams[asked->upstream].support, pending->kind, now_us);
     if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP &&
         !f->answer.too_long) {
         pending->rcode = f->answer.rcode;
@@ -351,7 +356,7 @@ static void objection_heard(struct forward *f, uint64_t now_us, struct pending *
         pending->plain |= bit;
     else
         pending->no_cookie |= bit;
-    if (asked->tcp || verdict != REPLY_BARE)
+    if (!way.plain && (asked->tcp || verdict != REPLY_BARE))
         pending->objected |= bit;
     // It may have gone out three times before the first of these replies came.
     way.tcp |= pending->sends[choice] >= UPSTREAM_SENDS_MAX;
@@ -373,7 +378,7 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
     enum word word = word_of(&f->answer, verdict, &asked);
     attempt_answered(f, now_us, attempt);
     if (f->answer.edns)
-        support_edns_heard(&f->upstreams[asked.upstream].support);
+        support_edns_shown(&f->upstreams[asked.upstream].support, now_us);
     forward_count(f, counters[word]);
     if (passed_over(f, now_us, pending, choice, word))
         return;

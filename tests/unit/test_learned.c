@@ -26,7 +26,9 @@ static struct upstream known(void)
     upstream_lost(&u, true);
     upstream_tcp_failed(&u, NOW_US);
     upstream_tcp_cut(&u, 7, NOW_US);
-    support_edns_failed(&u.support, NOW_US, false);
+    for (uint32_t kind = 1; kind <= KINDS_SEVERAL; kind++)
+        support_edns_failed(&u.support, kind, NOW_US);
+    support_forget_kinds(&u.support);
     support_case_kept(&u.support, NOW_US);
     u.cookie_server_len = 16;
     memset(u.cookie_server, 0x5a, 16);
