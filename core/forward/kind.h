@@ -6,15 +6,20 @@
 
 // Kinds of questions. Whoever owns a domain makes as many names as they like, and decides how each
 // is answered: not at all, late, over TCP alone. What comes of that is held against the kind, and
-// not against the upstream that was asked. A kind is the last two labels of a name, hashed with a
-// secret; nothing here needs it to be exact, as an upstream is judged by several kinds or by a
-// probe.
+// not against the upstream that was asked. A kind is the end of a name that tells whose it is,
+// hashed with a secret: its last two labels; three where they look like co.uk or com.au; four
+// within in-addr.arpa (a /16) and ten within ip6.arpa (a /32). Nothing here needs it to be exact,
+// as an upstream is judged by several kinds or by a probe.
 //
 // Some of what questions share has a bound for each kind. Kinds are spread over a table of fixed
 // size by their hash, so that nobody can choose with whom they share a place.
 
 #define KIND_PROBE  0u // of a question of our own
 #define KIND_SHARES 256
+
+#define KIND_LABELS_IN_ADDR 4
+#define KIND_LABELS_IP6     10
+#define KIND_LABELS_MAX     10
 
 #define KIND_BUDGET_SENDS 32 // resends that a kind may have at once, half of what there is for all
 #define KIND_SAMPLES      32 // times and losses that a kind may tell at once
@@ -32,22 +37,40 @@ struct kind_share {
     uint64_t stalled_us; // when the last one was
 };
 
+// How many of a name's last labels say whose it is. `ends[i]` is where the label stands that is the
+// i-th from the end, of `count`; all in lower case.
+static inline unsigned kind_labels(const uint8_t *name, const uint8_t *ends, unsigned count)
+{
+    if (count < 2)
+        return count;
+    const uint8_t *last = name + ends[0], *before = name + ends[1];
+    if (memcmp(last, "\4arpa", 5) == 0 && memcmp(before, "\7in-addr", 8) == 0)
+        return KIND_LABELS_IN_ADDR;
+    if (memcmp(last, "\4arpa", 5) == 0 && memcmp(before, "\3ip6", 4) == 0)
+        return KIND_LABELS_IP6;
+    return last[0] == 2 && before[0] <= 3 ? 3 : 2;
+}
+
 static inline uint32_t kind_of_key(const struct key *key, uint64_t secret)
 {
     const uint8_t *name = key_name(key);
-    size_t at = 0, last = 0, before_last = 0;
-    while (name[at] != 0) {
-        before_last = last;
-        last = at;
-        at += 1u + name[at];
-    }
+    uint8_t starts[NAME_MAX_LEN / 2 + 1], ends[KIND_LABELS_MAX];
+    unsigned count = 0;
+    size_t at = 0;
+    for (; name[at] != 0; at += 1u + name[at])
+        starts[count++] = (uint8_t)at;
+    for (unsigned i = 0; i < KIND_LABELS_MAX && i < count; i++)
+        ends[i] = starts[count - 1 - i];
+    unsigned labels = kind_labels(name, ends, count);
+    labels = labels < count ? labels : count;
+    size_t begin = labels > 0 ? ends[labels - 1] : at;
     struct siphash hash = siphash_begin(secret, ~secret);
-    size_t len = at - before_last, all = len;
-    for (; len >= 8; len -= 8, before_last += 8)
-        siphash_word(&hash, load_word(name + before_last));
+    size_t len = at - begin, all = len;
+    for (; len >= 8; len -= 8, begin += 8)
+        siphash_word(&hash, load_word(name + begin));
     uint64_t rest = 0;
     for (size_t i = 0; i < len; i++)
-        rest |= (uint64_t)name[before_last + i] << 8 * i;
+        rest |= (uint64_t)name[begin + i] << 8 * i;
     uint32_t kind = (uint32_t)siphash_end(&hash, rest, all);
     return kind == KIND_PROBE ? 1 : kind;
 }
