@@ -203,27 +203,24 @@ static void tell(struct serve *s, struct pending *pending)
     s->told_end = &pending->next_told;
 }
 
-// May this worker write to the question's shard? Only a probe is ever asked elsewhere; then its
-// answer is a sign of life and no more.
-static bool is_home(const struct serve *s, const struct key *key)
-{
-    return cache_shard_of(s->config.cache, key->hash) % s->config.worker_count == s->config.worker;
-}
-
-// Takes the questions that have ended: what was answered is kept, what failed is remembered.
+// Takes the questions that have ended: what was answered is kept, what failed is remembered. Of a
+// probe, which may be asked at a worker that is not its name's home, nothing is.
 static void ended_take(struct serve *s, uint64_t now_us)
 {
     struct forward *f = &s->forward;
     struct pending *pending;
     while ((pending = forward_take_ended(f))) {
         wheel_stop(&f->wheel, &pending->stale_timer);
+        if (pending->probe) {
+            tell(s, pending);
+            continue;
+        }
         if (serve_filter(s, now_us, pending))
             continue;
         if (pending->end == PENDING_ANSWERED) {
-            if (is_home(s, &pending->key))
-                serve_keep(s, now_us, pending);
+            serve_keep(s, now_us, pending);
             failure_forget(&s->failures, pending->key.hash);
-        } else if (!pending->abandoned && !pending->probe) {
+        } else if (!pending->abandoned) {
             failure_add(&s->failures, pending->key.hash, pending->rcode, !pending->heard_rcode,
                         pending->era, pending->has_stale ? FAILURE_STALE_US : 0, now_us);
         }
@@ -337,8 +334,6 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     struct forward *f = &s->forward;
     struct pending *pending = pending_find(&f->pending, &lookup->key);
     bool fresh = !pending;
-    if (pending && pending->probe && answered_failed(s, now_us, lookup, pending->zone, out))
-        return;
     bool share_left = pending_share_left(&f->pending, pending, &item->client.from);
     if (fresh && share_left)
         pending = question_begin(s, now_us, lookup, out);
@@ -356,7 +351,6 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
             waiter_fill(waiter, &item->client, &lookup->query, now_us);
         else
             drop(s, item, share_left ? COUNTER_drops_waiters_full : COUNTER_drops_client_share);
-        forward_adopt(f, pending, now_us);
     } else if (!fresh) {
         probe(s, now_us, pending->zone);
     }

@@ -225,8 +225,8 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
 static bool dns64_applies(struct serve *s, uint64_t now_us, const struct pending *pending)
 {
     if (key_type(&pending->key) != TYPE_AAAA ||
-        !dns64_serves(s->config.settings, key_flags(&pending->key)) || pending->probe ||
-        pending->told || pending->abandoned)
+        !dns64_serves(s->config.settings, key_flags(&pending->key)) || pending->told ||
+        pending->abandoned)
         return false;
     if (pending->end == PENDING_ANSWERED)
         return dns64_is_wanted(s->config.settings, &s->forward.answer);

@@ -109,9 +109,6 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
 // holds.
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
-// A client waits for this question: if it was a probe, it is a question like any other from now on.
-void forward_adopt(struct forward *f, struct pending *pending, uint64_t now_us);
-
 // Gives a question up before its time; it ends as failed.
 void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending);
 

@@ -105,7 +105,7 @@ struct pending {
     bool tell_stale;  // its waiters are being given it
     bool told;        // stands among those whose waiters are being told
     bool refresh;     // was started to keep an answer fresh
-    bool probe;       // was started to see whether somebody is back
+    bool probe;       // was started to see whether an upstream is there; no client waits for it
     bool abandoned;   // was given up to make room
     bool sent;        // at least one attempt was sent
     bool unreachable; // all that was ever heard is that nobody is there

@@ -3,13 +3,13 @@
 
 // Questions of our own: for the SOA of a zone, to see whether an upstream is there. A probe is sent
 // to whom it is about and to nobody else, once, and is over when its reply has come or its time has
-// passed; a later reply counts all the same.
+// passed; a later reply counts all the same. Its key is one that no client's question has: a client
+// who asks for the same SOA neither joins it nor stands in its way.
 
 enum {
-    PROBES_AT_ONCE = 2,     // upstreams that one asks
-    PROBE_US = 90000,       // for which it waits at least
-    PROBES_SHARE = 64,      // one place of the table in so many may be a probe's
-    ADOPTED_WAIT_US = 1000, // until it is asked as any other
+    PROBES_AT_ONCE = 2, // upstreams that one asks
+    PROBE_US = 90000,   // for which it waits at least
+    PROBES_SHARE = 64,  // one place of the table in so many may be a probe's
 };
 
 // One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
@@ -18,8 +18,7 @@ static struct pending *probe_add(struct forward *f, const struct plan_zone *zone
 {
     struct key key;
     key_of_name(&key, &zone->settings->zone, TYPE_SOA, f->config.key_seed);
-    if (tcp)
-        key_change(&key, TYPE_SOA, KEY_CD);
+    key_change(&key, TYPE_SOA, (uint8_t)(KEY_PROBE | (tcp ? KEY_CD : 0)));
     if (f->probe_count > f->pending.size / PROBES_SHARE || pending_find(&f->pending, &key))
         return NULL;
     struct pending *probe = pending_add(&f->pending, &key);
@@ -80,18 +79,6 @@ void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *z
     probe_over(f, now_us, zone, false);
     if (upstream_all_dead(zone, f->upstreams))
         probe_over(f, now_us, zone, true);
-}
-
-void forward_adopt(struct forward *f, struct pending *pending, uint64_t now_us)
-{
-    if (!pending->probe)
-        return;
-    f->probe_count--;
-    pending->probe = false;
-    pending->kind = kind_of_key(&pending->key, f->kind_secret);
-    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
-    pending->idle = true;
-    question_wait_until(f, pending, now_us + ADOPTED_WAIT_US);
 }
 
 void probe_due(struct forward *f, uint64_t now_us, struct pending *probe)

@@ -22,6 +22,8 @@ enum {
     KEY_CD = 2,
     // Of an A question that stands for an AAAA one; meanwhile the answer to that is kept under it.
     KEY_DNS64 = 4,
+    // Of a question of our own, which no client can ask for or join (core/forward/probe.c).
+    KEY_PROBE = 8,
 };
 
 struct key {

@@ -163,7 +163,7 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
         q->asking = 0;
     if (pending->end == PENDING_ANSWERED) {
         asking->end = ASKING_ANSWERED;
-        if (asking_home(sim, asking) == worker)
+        if (!asking->probe)
             q->fail_until_us = 0;
         if (!asking->answer)
             sim_fail(sim, "%s is answered without a reply",
@@ -178,21 +178,8 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
     sim_trace(sim, "%s %s", sim_question_text(sim, asking->question), texts[asking->end]);
 }
 
-// A client has joined a probe, which is a question like any other from then on.
-static void adopted(struct sim *sim, struct asking *asking)
-{
-    struct question *q = &sim->questions[asking->question];
-    if (q->asking)
-        sim_fail(sim, "%s is asked twice at a time", sim_question_text(sim, asking->question));
-    asking->probe = false;
-    asking->began_us = sim->now_us;
-    q->asking = (uint32_t)(asking - sim->askings) + 1;
-}
-
 static void goes_on(struct sim *sim, struct asking *asking, const struct pending *pending)
 {
-    if (asking->probe && !pending->probe)
-        adopted(sim, asking);
     if (pending->stream_only && !asking->stream_only)
         asking->credits++;
     asking->stream_only = pending->stream_only;

@@ -246,9 +246,9 @@ static void reply_note(struct sim *sim, struct sent *sent, uint32_t number,
     if (!taken->accepted)
         return;
     asking->answer = number;
-    // Only a probe is asked elsewhere than at home.
+    // Only a probe is asked elsewhere than at home, and it is a sign of life and no more.
     bool home = asking_home(sim, asking) == sent->worker;
-    if (home)
+    if (home && !asking->probe)
         memory_taken(sim, number - 1, taken->inserted, asking->refresh);
     else if (taken->inserted || !asking->probe)
         sim_fail(sim, "worker %u writes to another worker's shard", sent->worker);
