@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/failure.h"
 
+#include "core/wire/message.h"
+
 #include <string.h>
 
 // A hash belongs to one bucket of four entries. An entry that has ended still counts towards the
@@ -50,6 +52,31 @@ static uint64_t lasts_us(unsigned count)
     return us < FAILURE_MAX_US ? us : FAILURE_MAX_US;
 }
 
+// The one that ends first makes room.
+static struct failure *room_of(const struct failure_table *table, uint64_t hash)
+{
+    struct failure *bucket = bucket_of(table, hash), *room = bucket;
+    for (unsigned i = 1; i < WAYS; i++) {
+        if (bucket[i].until_us < room->until_us)
+            room = &bucket[i];
+    }
+    return room;
+}
+
+void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t era, uint64_t now_us)
+{
+    struct failure *entry = entry_of(table, hash);
+    if (!entry)
+        entry = room_of(table, hash);
+    *entry = (struct failure){
+        .hash = hash,
+        .until_us = now_us + FAILURE_GONE_US,
+        .era = era,
+        .rcode = RCODE_SERVFAIL,
+        .network = true,
+    };
+}
+
 void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, bool network,
                  uint32_t era, uint64_t least_us, uint64_t now_us)
 {
@@ -57,13 +84,8 @@ void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, boo
     unsigned count = 0;
     if (entry && now_us < entry->until_us + lasts_us(entry->count) + TAKES_US)
         count = entry->count + 1u;
-    if (!entry) {
-        entry = bucket_of(table, hash);
-        for (unsigned i = 1; i < WAYS; i++) {
-            if (bucket_of(table, hash)[i].until_us < entry->until_us)
-                entry = &bucket_of(table, hash)[i];
-        }
-    }
+    if (!entry)
+        entry = room_of(table, hash);
     uint64_t lasts = lasts_us(count);
     *entry = (struct failure){
         .hash = hash,

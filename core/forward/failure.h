@@ -12,6 +12,7 @@
 
 #define FAILURE_MIN_US   5000000u
 #define FAILURE_MAX_US   300000000u
+#define FAILURE_GONE_US  1000000u  // where all that was heard is that nobody is there
 #define FAILURE_STALE_US 30000000u // where there is a stale answer to give meanwhile (RFC 8767 5)
 
 struct failure {
@@ -38,6 +39,10 @@ void failure_init(struct failure_table *table, void *memory, uint32_t size);
 // an upstream has come back (`era` has moved on).
 [[nodiscard]] const struct failure *failure_find(const struct failure_table *table, uint64_t hash,
                                                  uint32_t era, uint64_t now_us);
+
+// Remembers that nobody was there, which anybody can say (ICMP), for FAILURE_GONE_US: the least
+// that RFC 9520 3.2 allows. Others that follow soon count from this one as from a first.
+void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t era, uint64_t now_us);
 
 // Remembers a failure, for `least_us` at least.
 void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, bool network,

@@ -14,6 +14,8 @@ enum {
     TRIAL_WAIT_US = 100000, // for a reply to one, before others are looked for
     WAKE_SPREAD_US = 50000, // over which questions spread that wait for the same moment
     HOPE_US = 2000000,      // how long the answer to the last of all sends may take
+    GONE_US = 200000,       // for a reply although the network says that nobody is there, at least
+    GONE_TAILS = 4,         // or so many times the slow tail
 };
 
 void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
@@ -174,18 +176,44 @@ static bool is_awaited(const struct pending *pending)
     return a != NULL;
 }
 
+// That nobody is there can be said by anybody: until when may a reply come all the same, to what
+// was sent of this question, or, where it could not be sent to anybody, to what others sent? 0:
+// none has been said not to be there.
+static uint64_t gone_until_us(const struct forward *f, const struct pending *pending, bool nobody)
+{
+    uint64_t until_us = nobody ? pending->started_us + GONE_US : 0;
+    for (const struct attempt *a = pending->attempts; a; a = a->next) {
+        const struct upstream *u = &f->upstreams[a->upstream];
+        uint64_t tails_us = u->latency.total > 0 ? GONE_TAILS * (uint64_t)upstream_late_us(u) : 0;
+        uint64_t a_us = a->sent_us + (tails_us > GONE_US ? tails_us : GONE_US);
+        if (a->refused && a->sent_us != 0 && a_us > until_us)
+            until_us = a_us;
+    }
+    return until_us;
+}
+
+// The network says that there is nobody to ask. The question goes on, as that may not be true, but
+// where there is something stale its clients need not wait for that.
+static void stale_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    if (pending->has_stale && timer_running(&pending->stale_timer))
+        wheel_start(&f->wheel, &pending->stale_timer, now_us);
+}
+
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
 static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
+    uint64_t gone_us = gone_until_us(f, pending, nobody);
     const struct attempt *latest = latest_of(pending);
     uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && pending->era != f->revivals;
-    bool over = !is_awaited(pending) && (nobody || spent || pending->stream_only);
+    bool over =
+        !is_awaited(pending) && (nobody || spent || pending->stream_only) && now_us >= gone_us;
     if (over && !nobody && lower_case_next(f, now_us, pending))
         return;
     if ((back && now_us >= hope_us) || over) {
@@ -193,11 +221,15 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
         fail(f, now_us, pending);
         return;
     }
+    if (nobody)
+        stale_hasten(f, now_us, pending);
     forward_probe(f, now_us, pending->zone);
     uint64_t next_us = upstream_next_trial_us(pending->zone, f->upstreams, pending->kind, now_us);
     // Those that wait for the same moment are spread a little, or they all come at once.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
+    if (gone_us > now_us && gone_us < next_us)
+        next_us = gone_us;
     question_wait_until(f, pending, back && hope_us < next_us ? hope_us : next_us);
     pending->idle = true;
 }

@@ -333,8 +333,7 @@ static bool wants_probe(const struct upstream *u, uint64_t now_us)
 
 static bool wants_tcp_probe(const struct upstream *u, uint64_t now_us)
 {
-    return u->health == UPSTREAM_DEAD && !u->gone && now_us >= u->tcp_trial_us &&
-           now_us >= u->tcp_retry_us;
+    return u->health == UPSTREAM_DEAD && now_us >= u->tcp_trial_us && now_us >= u->tcp_retry_us;
 }
 
 static int probe_find(const struct plan_zone *zone, const struct upstream *upstreams, bool tcp,
@@ -373,7 +372,7 @@ uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstr
         const struct upstream *u = &upstreams[zone->upstreams[i]];
         if (!upstream_is_trusted(u, kind, now_us) && u->trial_us < next_us)
             next_us = u->trial_us;
-        if (u->health == UPSTREAM_DEAD && !u->over_tcp && !u->gone && u->tcp_trial_us < next_us &&
+        if (u->health == UPSTREAM_DEAD && !u->over_tcp && u->tcp_trial_us < next_us &&
             u->tcp_retry_us < next_us)
             next_us = u->tcp_trial_us > u->tcp_retry_us ? u->tcp_trial_us : u->tcp_retry_us;
     }

@@ -142,9 +142,14 @@ static void fails(const struct sim *sim, struct node *node, struct question *q,
         uint64_t buckets = sim->scenario.pending_max * 2 / 4;
         node->failures[((pending->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
     }
+    bool gone = pending->unreachable && !pending->heard_rcode;
+    if (gone)
+        lasts_us = FAILURE_MIN_US;
     q->fail_counted = true;
     q->fail_lasts_us = lasts_us;
-    q->fail_until_us = sim->now_us + (lasts_us > least_us ? lasts_us : least_us);
+    q->fail_until_us = sim->now_us + (gone                  ? FAILURE_GONE_US
+                                      : lasts_us > least_us ? lasts_us
+                                                            : least_us);
     q->fail_rcode = pending->rcode;
     q->fail_network = !pending->heard_rcode;
     q->fail_revivals = pending->era;
@@ -178,8 +183,20 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
     sim_trace(sim, "%s %s", sim_question_text(sim, asking->question), texts[asking->end]);
 }
 
+// Is each upstream of the zone dead because the network has said so?
+static bool zone_gone(const struct sim *sim, unsigned worker, const struct plan_zone *zone)
+{
+    const struct upstream *upstreams = sim->nodes[worker].forward->upstreams;
+    for (int i = 0; i < zone->upstream_count; i++) {
+        if (!upstreams[zone->upstreams[i]].gone)
+            return false;
+    }
+    return true;
+}
+
 static void goes_on(struct sim *sim, struct asking *asking, const struct pending *pending)
 {
+    asking->gone |= zone_gone(sim, asking->worker, pending->zone);
     if (pending->stream_only && !asking->stream_only)
         asking->credits++;
     asking->stream_only = pending->stream_only;

@@ -274,6 +274,8 @@ static bool stale_allowed(const struct sim *sim, unsigned worker, const struct a
     const struct asking *asking = number ? &sim->askings[number - 1] : NULL;
     if (asking && asking->stale_since_us && sim->now_us >= asking->stale_since_us + after_us)
         return true;
+    if (asking && asking->gone)
+        return true;
     if (waits)
         return asking->end == ASKING_FAILED || asking->end == ASKING_ABANDONED;
     return zone_down(sim, worker, asked->question) || failure_known(sim, worker, q);

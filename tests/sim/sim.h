@@ -244,6 +244,7 @@ struct asking {
     uint8_t tcp_sends[SERVERS_MAX];
     bool refresh;
     bool probe; // of the zone's SOA, to see whether somebody is back
+    bool gone;  // the network has said meanwhile that none of its upstreams is there
     bool stream_only;
     bool heard_rcode;
 };

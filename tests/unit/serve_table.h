@@ -343,6 +343,22 @@ static inline void assert_quiet(struct table *t, uint64_t us)
     assert_false(pass_until(t, t->now_us + us));
 }
 
+// The network says of all that was sent, and is sent from now on, that nobody is there, until a
+// client is told something, which is then the last in `sent`.
+static inline void refuse_until_told(struct table *t)
+{
+    while (t->sent[t->sent_count - 1].kind != OUTGOING_REPLY) {
+        for (size_t i = 0; i < t->sent_count; i++) {
+            if (t->sent[i].kind == OUTGOING_QUERY)
+                serve_unreachable(t->serve, t->now_us, t->sent[i].port);
+            else if (t->sent[i].kind == OUTGOING_CONNECT)
+                serve_stream_closed(t->serve, t->now_us, t->sent[i].port);
+        }
+        if (drain(t) == 0)
+            assert_true(pass_until(t, t->now_us + SECOND_US));
+    }
+}
+
 // With nothing under way any more, all that is left to do is to close the source ports one after
 // the other as they grow old, and the connections; then nothing is to be waited for.
 static inline void settle(struct table *t)

@@ -157,9 +157,7 @@ static void test_refresh_is_left_out_in_an_outage(void **state)
     assert_quiet(t, 53 * SECOND_US);
     ask_waiting(t, 1, "1234 0100 " ONE NAME "0010 0001");
     drain(t);
-    struct sent query = first_of(t, OUTGOING_QUERY);
-    serve_unreachable(t->serve, t->now_us, query.port);
-    drain(t);
+    refuse_until_told(t);
     t->before = t->counters;
     assert_quiet(t, 20 * SECOND_US);
     assert_counted(t, "");
