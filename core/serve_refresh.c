@@ -25,7 +25,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 
 // Another worker says that an answer whose home is here is popular. What it speaks of may be gone
 // by now, and a newer one in its place.
-void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out)
+[[gnu::noinline]] void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                       uint8_t *out)
 {
     struct cache_hit hit;
     size_t room = serve_room_for(s, &lookup->item->client);
@@ -37,8 +38,8 @@ void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup, ui
 
 // Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
 // third of any, that it is popular; the latter its home has to know.
-void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
-                     const struct cache_hit *hit)
+[[gnu::noinline]] void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
+                                       const struct cache_hit *hit)
 {
     struct serve_item *item = lookup->item;
     if (hit->asked == 0 && hit->value_len <= serve_room_for(s, &item->client) &&
