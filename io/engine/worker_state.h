@@ -21,7 +21,7 @@ enum {
     RING_ENTRIES = 512,
     EVENT_MAX = 256,
     QUERY_GROUP = 0,
-    QUERY_BUFFERS = 1024, // small enough to stay in the L2 cache
+    QUERY_BUFFERS = 1024, // of which the octets that arrive are touched, a few lines each
     REPLY_GROUP = 1,
     REPLY_BUFFERS = 256,
     REPLY_BUFFER_SIZE = 4096,
