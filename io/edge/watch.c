@@ -13,6 +13,7 @@ struct watch {
     const char *path;
     int fd;
     pthread_mutex_t lock; // of the rest
+    pthread_cond_t turned_on;
     bool on;
     struct watch_look known;
 };
@@ -42,12 +43,23 @@ static void compare(struct watch *watch, const struct watch_look *now)
     pthread_mutex_unlock(&watch->lock);
 }
 
+// Returns once there is a file to look at: most settings name their upstreams themselves, and a
+// daemon that nobody asks should not wake up for a file that nobody wants.
+static void wait_until_on(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    while (!watch->on)
+        pthread_cond_wait(&watch->turned_on, &watch->lock);
+    pthread_mutex_unlock(&watch->lock);
+}
+
 static void *thread_main(void *argument)
 {
     struct watch *watch = argument;
     struct watch_look now;
     pthread_setname_np(pthread_self(), "watch");
     for (;;) {
+        wait_until_on(watch);
         watch_look_at(&now, watch->path);
         compare(watch, &now);
         (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
@@ -63,6 +75,7 @@ struct watch *watch_open(const char *path)
         return NULL;
     watch->path = path;
     pthread_mutex_init(&watch->lock, NULL);
+    pthread_cond_init(&watch->turned_on, NULL);
     watch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->fd >= 0 && pthread_create(&thread, NULL, thread_main, watch) == 0) {
         pthread_detach(thread);
@@ -79,6 +92,8 @@ void watch_set(struct watch *watch, bool on, const struct watch_look *known)
     pthread_mutex_lock(&watch->lock);
     watch->on = on;
     watch->known = *known;
+    if (on)
+        pthread_cond_signal(&watch->turned_on);
     pthread_mutex_unlock(&watch->lock);
 }
 
