@@ -114,15 +114,18 @@ static bool has_share(struct forward *f, uint32_t kind)
 // A free attempt; where none is left, the oldest orphan makes room.
 static struct attempt *attempt_take(struct forward *f, struct pending *pending, int choice)
 {
-    if (!has_share(f, pending->kind))
-        return NULL;
-    struct attempt *attempt = attempt_add(&f->pending, pending);
-    if (!attempt && f->pending.oldest_orphan) {
-        attempt_drop(f, f->pending.oldest_orphan);
+    struct attempt *attempt = NULL;
+    if (has_share(f, pending->kind)) {
         attempt = attempt_add(&f->pending, pending);
+        if (!attempt && f->pending.oldest_orphan) {
+            attempt_drop(f, f->pending.oldest_orphan);
+            attempt = attempt_add(&f->pending, pending);
+        }
     }
-    if (!attempt)
+    if (!attempt) {
+        forward_count(f, COUNTER_attempts_exhausted);
         return NULL;
+    }
     attempt->kind = pending->kind;
     attempt->choice = (uint8_t)choice;
     forward_share(f, pending->kind)->attempts++;
@@ -156,11 +159,10 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, in
 {
     struct attempt *attempt = attempt_take(f, pending, choice);
     uint16_t upstream = pending->zone->upstreams[choice];
-    if (attempt && port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
+    if (!attempt)
+        return false;
+    if (port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
         end(f, attempt);
-        attempt = NULL;
-    }
-    if (!attempt) {
         forward_count(f, COUNTER_ports_exhausted);
         return false;
     }
