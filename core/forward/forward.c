@@ -9,8 +9,9 @@
 // its timer running.
 
 enum {
-    OPENS_MAX = 8,         // source ports tried for one attempt
-    BUDGET_SENDS_MAX = 64, // beyond one for each question
+    OPENS_MAX = 8,           // source ports tried for one attempt
+    YIELD_SPREAD_US = 50000, // over which questions spread whose port has given its place up
+    BUDGET_SENDS_MAX = 64,   // beyond one for each question
     BUDGET_SENDS_AT_START = 48,
     TRIALS_MAX = 16, // beside other sends, beyond a twentieth of the questions
 };
@@ -148,9 +149,68 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
     }
 }
 
+// Of the kinds that wait at this port, how many attempts has the one that has the fewest? Orphans
+// count for nothing: UINT32_MAX where there is nothing else.
+static uint32_t fewest_of(struct forward *f, const struct port *port)
+{
+    uint32_t least = UINT32_MAX;
+    for (const struct attempt *a = port->attempts; a; a = a->next_at_port) {
+        uint32_t attempts = forward_share(f, a->kind)->attempts;
+        if (a->pending && attempts < least)
+            least = attempts;
+    }
+    return least;
+}
+
+// Which port is to give its place up? Of a few drawn at random that of the kinds that hold most,
+// and among equal ones the one whose latest attempt came first. PORT_NONE: none can.
+static uint16_t yielding_find(struct forward *f, uint64_t now_us)
+{
+    uint16_t found = PORT_NONE;
+    uint32_t most = 0;
+    for (unsigned i = 0; i < PORT_DRAWS; i++) {
+        uint16_t index = port_draw_kept(&f->ports, &f->rng, now_us);
+        if (index == PORT_NONE)
+            continue;
+        const struct port *port = &f->ports.ports[index];
+        uint32_t fewest = fewest_of(f, port);
+        if (found == PORT_NONE || fewest > most ||
+            (fewest == most && port->used_us < f->ports.ports[found].used_us)) {
+            found = index;
+            most = fewest;
+        }
+    }
+    return found;
+}
+
+// Where source ports run short one gives its place up. What waited there counts as sent in vain;
+// its question goes on soon if nothing else of it is under way.
+static bool port_yield(struct forward *f, uint64_t now_us)
+{
+    if (!ports_short(&f->ports))
+        return false;
+    uint16_t index = yielding_find(f, now_us);
+    if (index == PORT_NONE)
+        return false;
+    struct port *port = &f->ports.ports[index];
+    port_retire(&f->ports, index);
+    while (port->attempts) {
+        struct pending *pending = port->attempts->pending;
+        attempt_drop(f, port->attempts);
+        if (pending && !pending->attempts)
+            question_wait_until(f, pending, now_us + rng_below(&f->rng, YIELD_SPREAD_US));
+    }
+    forward_count(f, COUNTER_ports_yielded);
+    return true;
+}
+
 bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
 {
-    return attempt_drain(f, now_us, outgoing);
+    while (!attempt_drain(f, now_us, outgoing)) {
+        if (!port_yield(f, now_us))
+            return false;
+    }
+    return true;
 }
 
 struct pending *forward_take_ended(struct forward *f)

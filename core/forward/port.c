@@ -26,6 +26,7 @@ static void close_later(struct port_table *table, uint16_t index)
     struct port *port = &table->ports[index];
     port->listed_next = table->to_close;
     table->to_close = index;
+    table->closing_count++;
 }
 
 void port_retire(struct port_table *table, uint16_t index)
@@ -88,6 +89,22 @@ static uint16_t port_draw(struct port_table *table, struct rng *rng, uint16_t up
     return PORT_NONE;
 }
 
+// The same where there is none to open: any that is open to this upstream will do, from a random
+// place on.
+static uint16_t port_scan(const struct port_table *table, struct rng *rng, uint16_t upstream,
+                          uint64_t now_us)
+{
+    uint32_t first = rng_below(rng, table->size);
+    for (uint32_t i = 0; i < table->size; i++) {
+        uint16_t index = (uint16_t)((first + i) % table->size);
+        const struct port *port = &table->ports[index];
+        if (port->open && !port->retired && port->upstream == upstream &&
+            now_us - port->opened_us <= PORT_LIFE_US)
+            return index;
+    }
+    return PORT_NONE;
+}
+
 static bool id_taken(const struct port *port, uint16_t id)
 {
     const struct attempt *attempt = port->attempts;
@@ -117,6 +134,8 @@ uint16_t port_attach(struct port_table *table, struct rng *rng, struct attempt *
     if (index == PORT_NONE && table->free_count > 0)
         index = port_open(table, rng, upstream, now_us);
     if (index == PORT_NONE)
+        index = port_scan(table, rng, upstream, now_us);
+    if (index == PORT_NONE)
         return PORT_NONE;
 
     struct port *port = &table->ports[index];
@@ -124,6 +143,7 @@ uint16_t port_attach(struct port_table *table, struct rng *rng, struct attempt *
         attempt->id = rng_u16(rng);
     while (id_taken(port, attempt->id) || port_has_ended(table, index, attempt->id));
     attempt->port = index;
+    port->used_us = now_us;
     attempt->next_at_port = port->attempts;
     port->attempts = attempt;
     if (++port->uses == PORT_USES)
@@ -163,7 +183,21 @@ uint16_t port_take_closing(struct port_table *table)
         return PORT_NONE;
     struct port *port = &table->ports[index];
     table->to_close = port->listed_next;
+    table->closing_count--;
     port->open = false;
     table->free[table->free_count++] = index;
     return index;
+}
+
+bool ports_short(const struct port_table *table)
+{
+    return table->free_count + table->closing_count < table->size / PORT_ROOM_SHARE;
+}
+
+uint16_t port_draw_kept(const struct port_table *table, struct rng *rng, uint64_t now_us)
+{
+    uint16_t index = (uint16_t)rng_below(rng, table->size);
+    const struct port *port = &table->ports[index];
+    bool closing = port->retired && !port->attempts;
+    return port->open && !closing && now_us - port->used_us >= PORT_KEPT_US ? index : PORT_NONE;
 }
