@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-// A share stands in the chain of its network's hash, or among the free ones, whose `held` is 0.
+// A share stands in the chain of its network's hash, or among the free ones, which hold nothing.
 
 enum { IPV6_NETWORK_OCTETS = 7 };
 
@@ -86,11 +86,10 @@ uint32_t share_take(struct share_table *table, const struct address *client)
     return at;
 }
 
-void share_give(struct share_table *table, uint32_t at)
+static void free_if_empty(struct share_table *table, uint32_t at)
 {
     struct share *share = &table->shares[at];
-    assert(share->held > 0);
-    if (--share->held > 0)
+    if (share->held > 0 || share->apart > 0)
         return;
     uint32_t *link = chain_of(table, share->network, share->family);
     while (*link != at)
@@ -98,4 +97,24 @@ void share_give(struct share_table *table, uint32_t at)
     *link = share->next;
     share->next = table->free;
     table->free = at;
+}
+
+void share_give(struct share_table *table, uint32_t at)
+{
+    assert(table->shares[at].held > 0);
+    table->shares[at].held--;
+    free_if_empty(table, at);
+}
+
+void share_take_apart(struct share_table *table, uint32_t at)
+{
+    assert(table->shares[at].held > 0);
+    table->shares[at].apart++;
+}
+
+void share_give_apart(struct share_table *table, uint32_t at)
+{
+    assert(table->shares[at].apart > 0);
+    table->shares[at].apart--;
+    free_if_empty(table, at);
 }

@@ -16,6 +16,7 @@ struct share {
     uint64_t network;
     uint64_t octets; // the owner's to use; 0 at first
     uint32_t held;   // things of the table
+    uint32_t apart;  // and of a second one, which count apart
     uint32_t next;   // of the same chain, or free
     uint8_t family;
 };
@@ -28,8 +29,8 @@ struct share_table {
     uint64_t seed[2];
 };
 
-// Octets for a table of at most `count` shares: as many as there are things to be held, so that it
-// is never full.
+// Octets for a table of at most `count` shares: as many as there are things to be held, of both
+// tables, so that it is never full.
 [[nodiscard]] size_t share_size(uint32_t count);
 void share_init(struct share_table *table, void *memory, uint32_t count, const uint64_t seed[2]);
 
@@ -42,3 +43,8 @@ void share_init(struct share_table *table, void *memory, uint32_t count, const u
 // The network takes one more thing; and gives back one of its share's.
 [[nodiscard]] uint32_t share_take(struct share_table *table, const struct address *client);
 void share_give(struct share_table *table, uint32_t share);
+
+// The same for a thing of the second table, which only a network takes that holds something of the
+// first; it may keep it when it no longer does.
+void share_take_apart(struct share_table *table, uint32_t share);
+void share_give_apart(struct share_table *table, uint32_t share);

@@ -7,7 +7,7 @@ enum {
     ORPHAN_MIN_US = 200000, // an orphan is lost when so much has passed, or so many slow tails
     ORPHAN_MAX_US = 4000000,
     ORPHAN_TAILS = 4,
-    SHARE_MIN = 16, // attempts that any kind may have
+    SHARE_MIN = 16, // attempts that any kind or network may have
     CUTS_MAX = 2,   // connections that one question may end with
 };
 
@@ -103,19 +103,35 @@ void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *atte
     end(f, attempt);
 }
 
-// Has this kind its share of attempts, where they run short?
-static bool has_share(struct forward *f, uint32_t kind)
+// Where attempts run short, how many may each kind and each client network have? Whoever asks for a
+// few domains that are silent has a few kinds, and each question may be sent to many upstreams.
+static uint32_t share_max(const struct forward *f)
 {
-    uint32_t share = f->attempt_max / 4 > SHARE_MIN ? f->attempt_max / 4 : SHARE_MIN;
-    return f->attempt_count < f->attempt_max / 2 || kind == KIND_PROBE ||
-           forward_share(f, kind)->attempts < share;
+    if (f->attempt_count < f->attempt_max / 2)
+        return UINT32_MAX;
+    return f->attempt_max / 4 > SHARE_MIN ? f->attempt_max / 4 : SHARE_MIN;
+}
+
+// Who waits for this question and has not had their network's share of attempts? Any of them will
+// do, or one who has would stand in the way of others who want to know the same. NULL: nobody.
+static const struct waiter *asker_find(const struct forward *f, const struct pending *pending,
+                                       uint32_t max)
+{
+    const struct waiter *waiter = pending->waiters;
+    while (waiter && f->pending.shares.shares[waiter->share].apart >= max)
+        waiter = waiter->next;
+    return waiter;
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
 static struct attempt *attempt_take(struct forward *f, struct pending *pending, int choice)
 {
+    uint32_t max = share_max(f);
+    const struct waiter *asker = asker_find(f, pending, max);
     struct attempt *attempt = NULL;
-    if (has_share(f, pending->kind)) {
+    // What nobody waits for can wait itself until there is enough for all.
+    if (max == UINT32_MAX || pending->kind == KIND_PROBE ||
+        (asker && forward_share(f, pending->kind)->attempts < max)) {
         attempt = attempt_add(&f->pending, pending);
         if (!attempt && f->pending.oldest_orphan) {
             attempt_drop(f, f->pending.oldest_orphan);
@@ -126,6 +142,8 @@ static struct attempt *attempt_take(struct forward *f, struct pending *pending, 
         forward_count(f, COUNTER_attempts_exhausted);
         return NULL;
     }
+    if (asker)
+        attempt_charge(&f->pending, attempt, asker->share);
     attempt->kind = pending->kind;
     attempt->choice = (uint8_t)choice;
     forward_share(f, pending->kind)->attempts++;

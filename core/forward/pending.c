@@ -8,14 +8,18 @@
 // `pending` is NULL and it stands in the list of orphans; any other attempt stands in its
 // question's.
 
-enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4 };
+enum {
+    WAITERS_PER_QUESTION = 4,
+    ATTEMPTS_PER_QUESTION = 4,
+    SHARES_PER_QUESTION = WAITERS_PER_QUESTION + ATTEMPTS_PER_QUESTION,
+};
 
 size_t pending_size(uint32_t size)
 {
     return size * (sizeof(struct pending *) + sizeof(struct pending) +
                    WAITERS_PER_QUESTION * sizeof(struct waiter) +
                    ATTEMPTS_PER_QUESTION * sizeof(struct attempt)) +
-           share_size(size * WAITERS_PER_QUESTION);
+           share_size(size * SHARES_PER_QUESTION);
 }
 
 uint32_t pending_attempts(uint32_t size)
@@ -33,7 +37,7 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size, cons
 
     *table = (struct pending_table){.size = size, .chain_mask = size - 1};
     table->chains = (struct pending **)(attempts + size * ATTEMPTS_PER_QUESTION);
-    share_init(&table->shares, table->chains + size, size * WAITERS_PER_QUESTION, seed);
+    share_init(&table->shares, table->chains + size, size * SHARES_PER_QUESTION, seed);
     for (uint32_t i = size; i-- > 0;) {
         all[i].next = table->free;
         table->free = &all[i];
@@ -220,13 +224,23 @@ struct attempt *attempt_add(struct pending_table *table, struct pending *pending
     if (!attempt)
         return NULL;
     table->free_attempts = attempt->next;
-    *attempt = (struct attempt){.pending = pending, .next = pending->attempts, .port = UINT16_MAX};
+    *attempt = (struct attempt){
+        .pending = pending, .next = pending->attempts, .share = SHARE_NONE, .port = UINT16_MAX};
     pending->attempts = attempt;
     return attempt;
 }
 
-static void attempt_part(struct attempt *attempt)
+void attempt_charge(struct pending_table *table, struct attempt *attempt, uint32_t share)
 {
+    attempt->share = share;
+    share_take_apart(&table->shares, share);
+}
+
+static void attempt_part(struct pending_table *table, struct attempt *attempt)
+{
+    if (attempt->share != SHARE_NONE)
+        share_give_apart(&table->shares, attempt->share);
+    attempt->share = SHARE_NONE;
     struct attempt **link = &attempt->pending->attempts;
     while (*link != attempt)
         link = &(*link)->next;
@@ -244,7 +258,7 @@ static void orphan_part(struct pending_table *table, struct attempt *orphan)
 void attempt_free(struct pending_table *table, struct attempt *attempt)
 {
     if (attempt->pending)
-        attempt_part(attempt);
+        attempt_part(table, attempt);
     else
         orphan_part(table, attempt);
     attempt->next = table->free_attempts;
@@ -253,7 +267,7 @@ void attempt_free(struct pending_table *table, struct attempt *attempt)
 
 void attempt_orphan(struct pending_table *table, struct attempt *attempt)
 {
-    attempt_part(attempt);
+    attempt_part(table, attempt);
     attempt->before = table->youngest_orphan;
     *(table->youngest_orphan ? &table->youngest_orphan->next : &table->oldest_orphan) = attempt;
     table->youngest_orphan = attempt;

@@ -8,8 +8,8 @@
 // The questions that wait for an upstream: one entry for each question (equal questions share it,
 // which RFC 5452 5 asks for), the clients that wait for it, and the attempts to get it answered.
 // Three tables of fixed size, taken from and given back to free lists; each says when it is full.
-// What a client network may take of the questions, of the waiters and of the waiters of one
-// question has bounds as soon as half of them are gone.
+// What a client network may take of the questions, of the waiters, of the waiters of one question
+// and of the attempts has bounds as soon as half of them are gone.
 //
 // An attempt may outlive its question: what was sent and is not answered yet when another attempt
 // was is an orphan. Its reply is of no use to anybody but tells how long the upstream took; that it
@@ -55,6 +55,7 @@ struct attempt {
     struct attempt *next_to_send;
     uint64_t sent_us; // 0: not sent yet
     uint32_t kind;    // of its question (kind.h)
+    uint32_t share;   // of a client's network that waits for it, SHARE_NONE: nobody's, or an orphan
     uint16_t id;
     uint16_t port;     // source port, or connection where `tcp`
     uint16_t upstream; // index into plan.upstreams
@@ -160,7 +161,7 @@ struct pending_table {
     struct attempt *free_attempts;
     struct attempt *oldest_orphan;
     struct attempt *youngest_orphan;
-    struct share_table shares; // waiters of each client network
+    struct share_table shares; // waiters of each client network, and apart from them attempts
 };
 
 // Octets for a table of `size` questions (a power of two).
@@ -209,7 +210,10 @@ void waiter_fill(struct waiter *waiter, const struct client *client, const struc
 [[nodiscard]] struct query waiter_query(const struct waiter *waiter, const struct key *key,
                                         uint8_t message[static UPSTREAM_QUERY_MAX]);
 
+// The attempt is nobody's until it is charged to a share (core/share.h), one of a waiter's; it is
+// free of that when its question ends.
 [[nodiscard]] struct attempt *attempt_add(struct pending_table *table, struct pending *pending);
+void attempt_charge(struct pending_table *table, struct attempt *attempt, uint32_t share);
 void attempt_free(struct pending_table *table, struct attempt *attempt);
 
 // Parts an attempt from its question and keeps it as the youngest orphan.

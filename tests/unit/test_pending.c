@@ -433,6 +433,35 @@ static void test_orphans_outlive_their_question_in_the_order_they_came(void **st
     }
 }
 
+// An attempt counts for the network that it is charged to until its question ends.
+static void test_attempts_are_charged_until_their_question_ends(void **state)
+{
+    (void)state;
+    struct bench b = begin(1);
+    struct key key = key_of(1, 1);
+    struct pending *pending = pending_add(&b.table, &key);
+    assert_non_null(pending);
+    uint32_t share = add(&b, pending, 7)->share;
+    const struct share *held = &b.table.shares.shares[share];
+    struct attempt *attempts[3];
+    for (unsigned i = 0; i < 3; i++) {
+        attempts[i] = attempt_add(&b.table, pending);
+        assert_non_null(attempts[i]);
+        assert_int_equal(attempts[i]->share, SHARE_NONE);
+        if (i > 0)
+            attempt_charge(&b.table, attempts[i], share);
+        assert_int_equal(held->apart, i);
+    }
+    attempt_free(&b.table, attempts[0]);
+    assert_int_equal(held->apart, 2);
+    attempt_orphan(&b.table, attempts[1]);
+    assert_int_equal(held->apart, 1);
+    attempt_free(&b.table, attempts[1]);
+    attempt_free(&b.table, attempts[2]);
+    assert_int_equal(held->apart, 0);
+    end(&b);
+}
+
 // The table against a list of what is in it.
 static void test_random_questions_match_a_list(void **state)
 {
@@ -477,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_share_of_the_waiters_of_a_question_is_bounded),
         cmocka_unit_test(test_share_is_bounded_where_the_table_is_half_full),
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
+        cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
         cmocka_unit_test(test_random_questions_match_a_list),
     };
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);

@@ -105,12 +105,36 @@ static void test_a_full_table_knows_each_network(void **state)
     end(&b);
 }
 
+// What counts apart keeps the share of a network that holds nothing else any more.
+static void test_a_share_stays_for_what_counts_apart(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct address address = {.ip = {10, 1, 2, 3}, .family = ADDRESS_IPV4};
+    uint32_t share = share_take(&b.table, &address);
+    share_take_apart(&b.table, share);
+    share_take_apart(&b.table, share);
+    assert_int_equal(share_held(&b.table, &address), 1);
+    share_give(&b.table, share);
+    assert_int_equal(share_find(&b.table, &address), share);
+    assert_int_equal(share_held(&b.table, &address), 0);
+    assert_int_equal(b.table.shares[share].apart, 2);
+    share_give_apart(&b.table, share);
+    assert_int_equal(share_take(&b.table, &address), share);
+    share_give_apart(&b.table, share);
+    assert_int_equal(share_find(&b.table, &address), share);
+    share_give(&b.table, share);
+    assert_int_equal(share_find(&b.table, &address), SHARE_NONE);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_share_is_that_of_a_household),
         cmocka_unit_test(test_shares_are_counted_as_in_a_plain_list),
         cmocka_unit_test(test_a_full_table_knows_each_network),
+        cmocka_unit_test(test_a_share_stays_for_what_counts_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
