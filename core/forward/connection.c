@@ -4,7 +4,8 @@
 // What becomes of connections to upstreams, and of what is asked on them. A connection that could
 // not be had is held against the upstream. One that was closed or went silent is held against what
 // it was asked: the oldest question on it, as servers take questions in turn. That one is asked
-// again once; the others did not do anything, and are asked again at once.
+// again once; the others did not do anything, and are asked again at once, which does not count as
+// one of their sends: otherwise whoever has connections closed would use them up.
 
 enum {
     CONNECT_US = 2000000,         // for a connection to be established
@@ -12,6 +13,7 @@ enum {
     SILENT_MAX_US = 4000000,      // the same where nothing else waits
     CUT_US = 1000000,             // since its last reply, after which its end tells of no limit
     CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
+    LOSSES_MAX = 64,              // sends of a question that others' connections may cost
 };
 
 // Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
@@ -49,7 +51,7 @@ static void limit_note(struct forward *f, uint64_t now_us, const struct stream *
 }
 
 // Holds the end of a connection against the oldest question on it.
-static void oldest_charge(struct forward *f, uint64_t now_us, struct attempt *oldest,
+static void oldest_charge(struct forward *f, uint64_t now_us, const struct attempt *oldest,
                           enum stream_ending how)
 {
     if (!oldest)
@@ -59,12 +61,16 @@ static void oldest_charge(struct forward *f, uint64_t now_us, struct attempt *ol
         oldest->pending->cuts[oldest->choice]++;
 }
 
-// Asks again what waited on a connection that is over; what never left does not count as sent.
-static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again)
+// Asks again what waited on a connection that is over. What never left, or was lost through no
+// fault of its own, does not count as sent.
+static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again,
+                      bool at_fault)
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    pending->tcp_sends[choice] -= attempt->queued;
+    bool lost = attempt->sent_us != 0 && !at_fault && pending->losses < LOSSES_MAX;
+    pending->losses += lost;
+    pending->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
     bool asked = again && !pending_has(pending->out, choice) &&
                  attempt_ask_stream(f, now_us, pending, choice);
@@ -81,8 +87,9 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     bool connected = stream->connected;
     if (how == STREAM_ENDED && connected)
         limit_note(f, now_us, stream);
+    const struct attempt *oldest = stream_oldest(stream);
     if (how != STREAM_SPENT && connected)
-        oldest_charge(f, now_us, stream_oldest(stream), how);
+        oldest_charge(f, now_us, oldest, how);
     bool served = stream->replies > 0 && how != STREAM_STUCK;
     struct attempt *list = attempts_take(f, stream);
     if (how == STREAM_ENDED)
@@ -97,7 +104,7 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     while (list) {
         struct attempt *attempt = list;
         list = attempt->next_at_port;
-        ask_again(f, now_us, attempt, connected);
+        ask_again(f, now_us, attempt, connected, attempt == oldest);
     }
 }
 

@@ -122,6 +122,7 @@ struct pending {
     uint16_t truncated;  // wants it over TCP, but another one was asked instead
     uint16_t objected;   // said so of the cookie in a reply that matches
     uint8_t near_misses; // replies that were nearly right
+    uint8_t losses;      // sends over TCP that were lost through others' fault
 
     // To each of the zone's upstreams.
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];

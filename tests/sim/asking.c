@@ -437,7 +437,14 @@ void asking_credit_all(struct sim *sim, unsigned worker, uint16_t port, bool tcp
     const uint32_t *sends = sends_of(sim, worker, port, tcp, &count);
     for (unsigned i = 0; i < count; i++) {
         struct asking *asking = &sim->askings[sim->sent[sends[i]].asking];
-        asking->credits += sim->sent[sends[i]].answered_us == NEVER && !asking->end;
+        bool lost = sim->sent[sends[i]].answered_us == NEVER && !asking->end;
+        asking->credits += lost;
+        // What others made a connection end with does not count, within bounds.
+        if (lost && tcp && asking->losses < LOSSES_MAX) {
+            asking->losses++;
+            asking->tcp_sends[sim->sent[sends[i]].server] -=
+                asking->tcp_sends[sim->sent[sends[i]].server] > 0;
+        }
     }
 }
 

@@ -52,6 +52,7 @@ enum {
     PACKET_MAX = 66000,
     CANARY_LEN = 256,
     SENDS_PER_SERVER_MAX = 3, // RFC 9520 3.1
+    LOSSES_MAX = 64,          // of one question over TCP, beyond those
     DEADLINE_US = 4900000,    // of a question
     PROBE_US = 1000000,       // of one that nobody waits for
     TICK_US = 1000,
@@ -241,7 +242,8 @@ struct asking {
     uint8_t failed;      // a bit for each server that has said that it cannot or will not
     uint8_t complained;  // of one that did not take the query as it was, or the answer is too long
     uint8_t sends[SERVERS_MAX];
-    uint8_t tcp_sends[SERVERS_MAX];
+    uint8_t tcp_sends[SERVERS_MAX]; // but for those that were lost with a connection
+    uint8_t losses;
     bool refresh;
     bool probe; // of the zone's SOA, to see whether somebody is back
     bool gone;  // the network has said meanwhile that none of its upstreams is there
