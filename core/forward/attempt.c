@@ -214,6 +214,7 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
         .upstream = upstream,
         .apart = kind_share_stalls(forward_share(f, pending->kind), now_us),
         .allowance = upstream_tcp_allowance(u, now_us),
+        .share = attempt->share,
         .stale_us = late_us > STREAM_STALE_US ? late_us : STREAM_STALE_US,
         .now_us = now_us,
     };

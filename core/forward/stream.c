@@ -48,30 +48,56 @@ static bool is_stale(const struct stream *stream, const struct stream_wish *wish
            (stream->attempts && wish->now_us - stream->silent_since_us >= wish->stale_us);
 }
 
-// Which of the two takes the next attempt? One that is not stale, and among those the one with the
-// least in flight.
+// Which of the two takes the next attempt? One that is not stale, among those one that may have
+// more, and among those the one with the least in flight.
 static bool is_better(const struct stream *a, const struct stream *b,
                       const struct stream_wish *wish)
 {
     bool a_stale = is_stale(a, wish), b_stale = is_stale(b, wish);
-    return a_stale != b_stale ? b_stale : a->in_flight < b->in_flight;
+    bool a_more = has_allowance(a, wish->allowance), b_more = has_allowance(b, wish->allowance);
+    if (a_stale != b_stale)
+        return b_stale;
+    return a_more != b_more ? a_more : a->in_flight < b->in_flight;
 }
 
 // May another connection be opened, where there are `count` of them and so many apart in all?
 static bool may_open(const struct stream_table *table, unsigned count, unsigned apart_count,
-                     bool apart, bool stale)
+                     bool apart, bool extra)
 {
     if (apart)
         return count < STREAM_APART_MAX && apart_count < table->size / STREAM_APART_SHARE;
-    return count < STREAM_PER_UPSTREAM + (stale ? STREAM_STALE_EXTRA : 0u);
+    return count < STREAM_PER_UPSTREAM + (extra ? STREAM_STALE_EXTRA : 0u);
+}
+
+// Is anything under way here that was asked for this network?
+static bool waits_on(const struct stream *stream, uint32_t share)
+{
+    const struct attempt *a = stream->attempts;
+    while (a && (a->held || a->share != share))
+        a = a->next_at_port;
+    return a != NULL;
+}
+
+// Is all that is under way here asked for one network, and not for this one?
+static bool is_hogged(const struct stream *stream, uint32_t share)
+{
+    uint32_t one = share;
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (a->held)
+            continue;
+        if (a->share == share || (one != share && a->share != one))
+            return false;
+        one = a->share;
+    }
+    return one != share;
 }
 
 // The connection to this upstream that is best, or a new one.
 static uint16_t stream_choose(struct stream_table *table, const struct stream_wish *wish,
                               bool apart)
 {
-    uint16_t best = STREAM_NONE;
-    unsigned count = 0, apart_count = 0;
+    uint16_t best = STREAM_NONE, own = STREAM_NONE;
+    unsigned count = 0, apart_count = 0, own_count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
         apart_count += stream->open && stream->apart;
@@ -81,13 +107,22 @@ static uint16_t stream_choose(struct stream_table *table, const struct stream_wi
         count++;
         if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
+        if (wish->allowance == 0 || !waits_on(stream, wish->share))
+            continue;
+        own_count++;
+        if (own == STREAM_NONE || is_better(stream, &table->streams[own], wish))
+            own = i;
     }
+    if (own_count >= STREAM_NETWORK_MAX)
+        return own;
     const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
     bool stale = chosen && is_stale(chosen, wish);
     bool busy = !chosen || stale || chosen->in_flight >= STREAM_FULL ||
                 !has_allowance(chosen, wish->allowance);
     uint16_t fresh = STREAM_NONE;
-    if (busy && may_open(table, count, apart_count, apart, stale))
+    // Nobody waits for the places of a network that may keep them.
+    bool extra = stale || (wish->allowance > 0 && chosen && is_hogged(chosen, wish->share));
+    if (busy && may_open(table, count, apart_count, apart, extra))
         fresh = stream_open(table, wish->upstream, apart);
     return fresh != STREAM_NONE ? fresh : best;
 }

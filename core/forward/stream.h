@@ -10,7 +10,9 @@
 //
 // Some servers close a connection when they have answered so many questions on it, and what was
 // pipelined behind those is lost. Where that was seen a connection is given no more than that: what
-// is attached beyond it is held, and leaves with the next connection.
+// is attached beyond it is held, and leaves with the next connection. There a connection with one
+// question that is not answered is soon full and takes nothing more, so no client network
+// (core/share.h) waits on all that there may be at once: one is left to the others.
 //
 // Some questions stall a connection: the server answers nothing behind them, or closes. Whose kind
 // (kind.h) has done so goes over connections of its own, apart from the others. A connection that
@@ -22,6 +24,7 @@
 
 #define STREAM_PER_UPSTREAM 2       // connections
 #define STREAM_STALE_EXTRA  2       // more, where all are stale
+#define STREAM_NETWORK_MAX  3       // of those, that one network waits on where they take so many
 #define STREAM_APART_MAX    1       // and for what stalls
 #define STREAM_APART_SHARE  4       // of the table one slot in so many
 #define STREAM_STALE_US     100000u // without a word, after which one may be stale
@@ -66,6 +69,7 @@ struct stream_wish {
     uint16_t upstream;
     bool apart;
     uint32_t allowance;
+    uint32_t share;    // of the client's network that the question is asked for
     uint64_t stale_us; // without a word, after which one is stale
     uint64_t now_us;
 };

@@ -361,6 +361,55 @@ static void test_what_is_beyond_the_allowance_is_held(void **state)
     end(&b);
 }
 
+static uint16_t attach_for(struct bench *b, struct attempt *attempt, uint32_t share,
+                           uint64_t now_us)
+{
+    *attempt = (struct attempt){.port = STREAM_NONE, .share = share};
+    return stream_attach(&b->table, &b->rng, attempt,
+                         &(struct stream_wish){.upstream = 7,
+                                               .allowance = 1,
+                                               .apart = false,
+                                               .share = share,
+                                               .stale_us = STREAM_STALE_US,
+                                               .now_us = now_us});
+}
+
+// Where connections take so many, one of those that there may be is left to other networks.
+static void test_a_network_does_not_wait_on_all_connections(void **state)
+{
+    (void)state;
+    enum { SIZE = 8, COUNT = 6, MOST = STREAM_PER_UPSTREAM + STREAM_STALE_EXTRA };
+    struct bench b = begin(SIZE);
+    struct attempt hog[COUNT], others[2];
+    uint64_t stale_us = NOW_US + STREAM_STALE_US;
+    for (unsigned i = 0; i < COUNT; i++) {
+        uint16_t index = attach_for(&b, &hog[i], 1, i < 2 ? NOW_US : stale_us);
+        assert_in_range(index, 0, STREAM_NETWORK_MAX - 1);
+        assert_int_equal(hog[i].held, i >= STREAM_NETWORK_MAX);
+    }
+    assert_int_equal(attach_for(&b, &others[0], 2, stale_us), STREAM_NETWORK_MAX);
+    assert_false(others[0].held);
+    // There is no other one for a third.
+    assert_int_equal(attach_for(&b, &others[1], 3, stale_us), STREAM_NETWORK_MAX);
+    assert_true(others[1].held);
+    assert_int_equal(b.table.open_count, MOST);
+    end(&b);
+}
+
+// Whoever has nothing under way need not wait until those are stale that one other network fills.
+static void test_what_one_network_fills_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct attempt hog[3], other;
+    for (unsigned i = 0; i < 3; i++)
+        assert_in_range(attach_for(&b, &hog[i], 1, NOW_US), 0, STREAM_PER_UPSTREAM - 1);
+    assert_true(hog[2].held);
+    assert_int_equal(attach_for(&b, &other, 2, NOW_US), STREAM_PER_UPSTREAM);
+    assert_false(other.held);
+    end(&b);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -369,6 +418,8 @@ int main(void)
         cmocka_unit_test(test_ids_come_from_the_whole_range),
         cmocka_unit_test(test_busy_connection_gets_one_companion_and_no_more),
         cmocka_unit_test(test_what_is_beyond_the_allowance_is_held),
+        cmocka_unit_test(test_a_network_does_not_wait_on_all_connections),
+        cmocka_unit_test(test_what_one_network_fills_is_not_waited_for),
         cmocka_unit_test(test_full_table_leaves_the_busy_ones_to_go_on),
         cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
         cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),
