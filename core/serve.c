@@ -678,6 +678,12 @@ void serve_port_refused(struct serve *s, uint64_t now_us, uint16_t port)
     ended_take(s, now_us);
 }
 
+void serve_port_unavailable(struct serve *s, uint64_t now_us, uint16_t port)
+{
+    forward_port_unavailable(&s->forward, now_us, port);
+    ended_take(s, now_us);
+}
+
 // Its clients have waited long enough: they get what is over, if that is still there, and the
 // question goes on without them.
 static void stale_due(struct serve *s, uint64_t now_us, struct pending *pending)

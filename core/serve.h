@@ -130,6 +130,10 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
 // The socket for this port could not be opened: another number is tried.
 void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
 
+// There is no socket to be had, for want of descriptors or memory, whatever the number: what was to
+// leave from there is put off.
+void serve_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t port);
+
 // Drops what this worker's shards keep of one name (all types and variants), of a name and all
 // below it, or everything; of names as well whose CNAMEs lead there. A piece at a time, of up to
 // `budget` buckets of the index, so that the worker goes on answering in between: call it again,

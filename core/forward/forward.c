@@ -105,6 +105,25 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     }
 }
 
+// Puts off what was to leave from a port that is not there. It was never sent; its question's timer
+// will try again.
+static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    attempt->pending->sends[attempt->choice]--;
+    question_wait_until(f, attempt->pending, now_us + QUESTION_EXHAUSTED_US);
+    attempt_drop(f, attempt);
+    forward_count(f, COUNTER_ports_exhausted);
+}
+
+// There is no socket to be had.
+void forward_port_unavailable(struct forward *f, uint64_t now_us, uint16_t port)
+{
+    forward_count(f, COUNTER_ports_unavailable);
+    port_retire(&f->ports, port);
+    while (f->ports.ports[port].attempts)
+        put_off(f, now_us, f->ports.ports[port].attempts);
+}
+
 // The number was taken: those who were to leave from there get another one.
 void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port)
 {
@@ -117,11 +136,7 @@ void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port)
         if (++attempt->opens < OPENS_MAX &&
             port_attach(&f->ports, &f->rng, attempt, attempt->upstream, now_us) != PORT_NONE)
             continue;
-        // It was never sent; the question's timer will try again.
-        attempt->pending->sends[attempt->choice]--;
-        question_wait_until(f, attempt->pending, now_us + QUESTION_EXHAUSTED_US);
-        attempt_drop(f, attempt);
-        forward_count(f, COUNTER_ports_exhausted);
+        put_off(f, now_us, attempt);
     }
 }
 

@@ -125,6 +125,7 @@ void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t strea
 void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream);
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port);
 void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port);
+void forward_port_unavailable(struct forward *f, uint64_t now_us, uint16_t port);
 
 // One of the forwarder's timers fired.
 void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);

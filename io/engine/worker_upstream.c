@@ -20,6 +20,11 @@ static void socket_receive(struct worker *w, uint16_t port)
     ring_receive(w->ring, socket->fd, REPLY_GROUP, op_pack(OP_REPLY, port, socket->generation));
 }
 
+static bool is_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
 static void socket_open(struct worker *w, const struct outgoing *outgoing)
 {
     struct upstream_socket *socket = &w->upstream[outgoing->port];
@@ -33,6 +38,8 @@ static void socket_open(struct worker *w, const struct outgoing *outgoing)
     }
     if (bound)
         serve_unreachable(w->serve, w->now_us, outgoing->port);
+    else if (is_shortage(socket->fd))
+        serve_port_unavailable(w->serve, w->now_us, outgoing->port);
     else
         serve_port_refused(w->serve, w->now_us, outgoing->port);
 }

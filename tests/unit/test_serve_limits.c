@@ -259,6 +259,29 @@ static void test_refused_port_is_tried_with_another_number(void **state)
     end(t);
 }
 
+// Without a descriptor no other number would do: the question is put off, and nothing is tried.
+static void test_without_a_socket_the_question_is_put_off(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    uint8_t bytes[2048];
+    struct outgoing outgoing = {.bytes = bytes};
+    ask_waiting(t, 1, QUERY);
+    assert_true(serve_drain(t->serve, t->now_us, &outgoing));
+    assert_int_equal(outgoing.kind, OUTGOING_OPEN);
+    serve_port_unavailable(t->serve, t->now_us, outgoing.port);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
+    assert_counted(t, "queries ports_opened ports_unavailable ports_exhausted");
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, ANSWER);
+    end(t);
+}
+
 static void test_ports_refused_without_end_give_servfail_in_time(void **state)
 {
     (void)state;
@@ -624,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_note_is_never_answered),
         cmocka_unit_test(test_loop_of_errors_ends),
         cmocka_unit_test(test_refused_port_is_tried_with_another_number),
+        cmocka_unit_test(test_without_a_socket_the_question_is_put_off),
         cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),
         cmocka_unit_test(test_unreachable_upstream_is_left_at_once),
         cmocka_unit_test(test_exhausted_ports_are_shared_and_waited_for),
