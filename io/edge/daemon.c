@@ -438,6 +438,7 @@ static int engine_run(struct daemon *d)
     snapshot_last(d, served && error == 0);
     if (heir_of(d))
         upgrade_last(d->heir, d->engine);
+    heir_wait(d);
     // Tasks that have not ended may use it to the end of the process.
     if (task_is_idle(d, TASK_RELOAD) && task_is_idle(d, TASK_UPGRADE))
         engine_close(d->engine);

@@ -196,3 +196,7 @@ void finish(struct daemon *daemon);
 // Has an upgrade that is under way come to its end, one or the other. The end that a signal asked
 // of this process is then asked of the heir, should there be one.
 void upgrade_resolve(struct daemon *daemon);
+
+// Waits, within `end_ms`, for the end of an heir that was asked to end: whoever asked for it may
+// start another process as soon as this one is over, and that one wants the addresses.
+void heir_wait(struct daemon *daemon);

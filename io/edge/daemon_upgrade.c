@@ -181,6 +181,13 @@ void upgrade_resolve(struct daemon *d)
         (void)kill(d->heir->pid, d->end_signal);
 }
 
+void heir_wait(struct daemon *d)
+{
+    uint64_t now = now_ms();
+    if (heir_of(d) && d->end_signal && now < d->end_ms)
+        (void)upgrade_wait_ended(d->heir, (unsigned)(d->end_ms - now));
+}
+
 // What is asked of this process is asked of the one in its place. True: it is the end.
 static bool signal_pass(struct daemon *d)
 {

@@ -410,10 +410,9 @@ void upgrade_cut(const struct upgrade *u)
     (void)shutdown(u->fd, SHUT_RD);
 }
 
-// It ends by itself, and what it has made, as another control socket, with it.
-static bool child_has_ended(struct upgrade *u)
+bool upgrade_wait_ended(struct upgrade *u, unsigned limit_ms)
 {
-    for (unsigned i = 0; i < END_MS; i++) {
+    for (unsigned i = 0; i < limit_ms; i++) {
         if (waitpid(u->pid, NULL, WNOHANG) == u->pid) {
             u->pid = 0;
             return true;
@@ -428,7 +427,8 @@ void upgrade_end(struct upgrade *u)
     if (u->fd >= 0)
         close(u->fd);
     u->fd = -1;
-    if (u->pid <= 0 || (u->refused && child_has_ended(u)))
+    // One that ends by itself takes with it what it has made, as another control socket.
+    if (u->pid <= 0 || (u->refused && upgrade_wait_ended(u, END_MS)))
         return;
     kill(u->pid, SIGKILL);
     while (waitpid(u->pid, NULL, 0) < 0 && errno == EINTR)

@@ -53,6 +53,9 @@ struct upgrade {
 void upgrade_last(struct upgrade *upgrade, const struct engine *engine);
 void upgrade_end(struct upgrade *upgrade);
 
+// Waits for the other process to end by itself; false: it has not within that time.
+bool upgrade_wait_ended(struct upgrade *upgrade, unsigned limit_ms);
+
 // From another thread, once upgrade_begin is done: whoever waits for the other process gets an
 // error at once, unless that has started.
 void upgrade_cut(const struct upgrade *upgrade);
