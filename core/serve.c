@@ -250,7 +250,8 @@ static bool answered_stale(struct serve *s, uint64_t now_us, struct lookup *look
     return true;
 }
 
-// Makes room in the table of questions: the one that has waited longest is given up. A few places
+// Makes room in the table of questions: one that nobody waits for is given up, or else the one that
+// has waited longest. A few places
 // are kept free, as those of questions that have ended come back only with the next draining.
 static void room_make(struct serve *s, uint64_t now_us)
 {
@@ -258,9 +259,10 @@ static void room_make(struct serve *s, uint64_t now_us)
     uint32_t spare = table->size / SPARE_SHARE < SPARE_MAX ? table->size / SPARE_SHARE : SPARE_MAX;
     if (table->open_count == 0 || table->open_count + spare < table->size)
         return;
-    table->oldest->abandoned = true;
+    struct pending *pending = pending_to_abandon(table);
+    pending->abandoned = true;
     serve_count(s, COUNTER_pending_abandoned);
-    forward_abandon(&s->forward, now_us, table->oldest);
+    forward_abandon(&s->forward, now_us, pending);
     ended_take(s, now_us);
 }
 

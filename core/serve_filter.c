@@ -204,7 +204,7 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
         second->refresh = pending->refresh;
     }
     uint64_t deadline_us = pending->deadline_us;
-    waiters_move(second, pending);
+    waiters_move(&f->pending, second, pending);
     waiters_inherit(s, now_us, second, pending);
     f->answer_taken &= pending->end != PENDING_ANSWERED;
     pending_free(&f->pending, pending);

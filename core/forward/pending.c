@@ -60,6 +60,29 @@ struct pending *pending_find(const struct pending_table *table, const struct key
     return pending;
 }
 
+static void unwaited_add(struct pending_table *table, struct pending *pending)
+{
+    pending->unwaited_before = table->unwaited_end;
+    pending->unwaited_next = NULL;
+    *(table->unwaited_end ? &table->unwaited_end->unwaited_next : &table->unwaited) = pending;
+    table->unwaited_end = pending;
+}
+
+static void unwaited_remove(struct pending_table *table, struct pending *pending)
+{
+    struct pending *before = pending->unwaited_before, *next = pending->unwaited_next;
+    *(before ? &before->unwaited_next : &table->unwaited) = next;
+    *(next ? &next->unwaited_before : &table->unwaited_end) = before;
+}
+
+struct pending *pending_to_abandon(const struct pending_table *table)
+{
+    struct pending *pending = table->unwaited;
+    while (pending && pending->probe)
+        pending = pending->unwaited_next;
+    return pending ? pending : table->oldest;
+}
+
 struct pending *pending_add(struct pending_table *table, const struct key *key)
 {
     struct pending *pending = table->free;
@@ -70,6 +93,8 @@ struct pending *pending_add(struct pending_table *table, const struct key *key)
     table->open_count++;
     *pending = (struct pending){.waiters_end = &pending->waiters, .older = table->youngest};
     key_copy(&pending->key, key);
+    pending->open = true;
+    unwaited_add(table, pending);
     *(table->youngest ? &table->youngest->younger : &table->oldest) = pending;
     table->youngest = pending;
 
@@ -86,6 +111,9 @@ void pending_unlink(struct pending_table *table, struct pending *pending)
         link = &(*link)->next;
     *link = pending->next;
     pending->next = NULL;
+    pending->open = false;
+    if (pending->waiter_count == 0)
+        unwaited_remove(table, pending);
     table->open_count--;
     *(pending->older ? &pending->older->younger : &table->oldest) = pending->younger;
     *(pending->younger ? &pending->younger->older : &table->youngest) = pending->older;
@@ -142,6 +170,8 @@ struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
     table->waiter_count++;
     waiter->share = share_take(&table->shares, client);
     waiter->next = NULL;
+    if (pending->open && pending->waiter_count == 0)
+        unwaited_remove(table, pending);
     *pending->waiters_end = waiter;
     pending->waiters_end = &waiter->next;
     pending->waiter_count++;
@@ -156,7 +186,8 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     pending->waiters = waiter->next;
     if (!pending->waiters)
         pending->waiters_end = &pending->waiters;
-    pending->waiter_count--;
+    if (--pending->waiter_count == 0 && pending->open)
+        unwaited_add(table, pending);
     share_give(&table->shares, waiter->share);
     waiter->next = table->free_waiters;
     table->free_waiters = waiter;
@@ -164,10 +195,14 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     return waiter;
 }
 
-void waiters_move(struct pending *to, struct pending *from)
+void waiters_move(struct pending_table *table, struct pending *to, struct pending *from)
 {
     if (!from->waiters)
         return;
+    if (to->open && to->waiter_count == 0)
+        unwaited_remove(table, to);
+    if (from->open)
+        unwaited_add(table, from);
     *to->waiters_end = from->waiters;
     to->waiters_end = from->waiters_end;
     to->waiter_count += from->waiter_count;

@@ -90,6 +90,8 @@ struct pending {
     struct pending *next_ended;
     struct pending *older; // all questions, in the order they came
     struct pending *younger;
+    struct pending *unwaited_before; // both, of those that can be joined and nobody waits for
+    struct pending *unwaited_next;
     struct waiter *waiters;
     struct waiter **waiters_end;
     struct attempt *attempts; // latest first
@@ -101,6 +103,7 @@ struct pending {
     uint32_t waiter_count;
     uint16_t rcode;   // once finished
     uint8_t end;      // enum pending_end
+    bool open;        // can be joined
     bool has_stale;   // there was an answer in memory that is over
     bool stale_due;   // it has waited so long that clients get that at once
     bool tell_stale;  // its waiters are being given it
@@ -158,6 +161,8 @@ struct pending_table {
     struct pending *free;
     struct pending *oldest;
     struct pending *youngest;
+    struct pending *unwaited; // nobody waits for these: first the one of which that is true longest
+    struct pending *unwaited_end;
     struct waiter *free_waiters;
     struct attempt *free_attempts;
     struct attempt *oldest_orphan;
@@ -182,6 +187,12 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size, cons
 // pending_free.
 void pending_unlink(struct pending_table *table, struct pending *pending);
 
+// Which question is to be given up to make room? One that nobody waits for, such as those whose
+// clients were given what is over, which anybody can have in any number; and if there is none, the
+// one that has waited longest. No probe (forward.h) while there is another one. NULL: there is
+// none.
+[[nodiscard]] struct pending *pending_to_abandon(const struct pending_table *table);
+
 // Gives the question back; it must be unlinked, without waiters, attempts and timers.
 void pending_free(struct pending_table *table, struct pending *pending);
 
@@ -202,7 +213,7 @@ void pending_free(struct pending_table *table, struct pending *pending);
 
 // Moves all waiters of one question to another, behind those that are there; it may then have more
 // than PENDING_PER_QUESTION_MAX.
-void waiters_move(struct pending *to, struct pending *from);
+void waiters_move(struct pending_table *table, struct pending *to, struct pending *from);
 
 // Notes of a query what its reply needs, and gives it back as query_read would have read it; the
 // message is written to `message`.

@@ -462,6 +462,43 @@ static void test_attempts_are_charged_until_their_question_ends(void **state)
     end(&b);
 }
 
+// Whom nobody waits for goes first, in the order in which that came to be, then the oldest of all.
+static void test_what_nobody_waits_for_is_given_up_first(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    struct bench b = begin(8);
+    struct pending *all[COUNT];
+    assert_null(pending_to_abandon(&b.table));
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct key key = key_of(i, 1);
+        all[i] = pending_add(&b.table, &key);
+        assert_non_null(all[i]);
+        assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_ptr_equal(pending_to_abandon(&b.table), all[i]);
+        assert_non_null(add(&b, all[i], i));
+    }
+    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    assert_non_null(waiter_take(&b.table, all[3]));
+    assert_non_null(waiter_take(&b.table, all[2]));
+    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
+    all[3]->probe = true;
+    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
+    // Those that can no longer be joined are not given up again.
+    pending_unlink(&b.table, all[2]);
+    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    all[3]->probe = false;
+    waiters_move(&b.table, all[3], all[4]);
+    assert_ptr_equal(pending_to_abandon(&b.table), all[4]);
+    pending_unlink(&b.table, all[0]);
+    assert_non_null(waiter_take(&b.table, all[0]));
+    assert_non_null(add(&b, all[4], 1));
+    assert_ptr_equal(pending_to_abandon(&b.table), all[1]);
+    end(&b);
+}
+
 // The table against a list of what is in it.
 static void test_random_questions_match_a_list(void **state)
 {
@@ -507,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_share_is_bounded_where_the_table_is_half_full),
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
+        cmocka_unit_test(test_what_nobody_waits_for_is_given_up_first),
         cmocka_unit_test(test_random_questions_match_a_list),
     };
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);
