@@ -62,13 +62,14 @@ static void oldest_charge(struct forward *f, uint64_t now_us, const struct attem
 }
 
 // Asks again what waited on a connection that is over. What never left, or was lost through no
-// fault of its own, does not count as sent.
+// fault of its own, does not count as sent; but where there was no connection to be had it does, as
+// other upstreams are to be asked first.
 static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again,
                       bool at_fault)
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    bool lost = attempt->sent_us != 0 && !at_fault && pending->losses < LOSSES_MAX;
+    bool lost = again && attempt->sent_us != 0 && !at_fault && pending->losses < LOSSES_MAX;
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
