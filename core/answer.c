@@ -20,13 +20,14 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
         return REPLY_GARBAGE;
     if (is_bare(reply, id))
         return REPLY_BARE;
-    if (load_be16(reply) != id || reply[2] & HEADER_OPCODE || load_be16(reply + 4) != 1)
+    if (load_be16(reply) != id)
         return REPLY_QUESTION;
 
     size_t name_len = key_name_len(key);
     const uint8_t *question = reply + MESSAGE_HEADER_LEN;
-    if (len < MESSAGE_HEADER_LEN + name_len + 4)
-        return REPLY_QUESTION;
+    if (reply[2] & HEADER_OPCODE || load_be16(reply + 4) != 1 ||
+        len < MESSAGE_HEADER_LEN + name_len + 4)
+        return REPLY_NO_QUESTION;
     uint8_t name[NAME_MAX_LEN];
     name_lower(name, question, name_len);
     if (memcmp(name, key_name(key), name_len) != 0 ||
@@ -37,21 +38,21 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
     return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_SPELLING;
 }
 
-enum reply_verdict answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
+void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
 {
     struct record opt = {0};
     struct reader r = reader_over(reply, len);
     r.at = MESSAGE_HEADER_LEN;
-    answer->edns = load_be16(reply + 10) == 1;
-    if (answer->edns && (!record_read(&r, &opt) || opt.type != TYPE_OPT || opt.owner.len != 1))
-        return REPLY_GARBAGE;
+    answer->edns = load_be16(reply + 10) == 1 && record_read(&r, &opt) && opt.type == TYPE_OPT &&
+                   opt.owner.len == 1;
+    if (!answer->edns)
+        opt = (struct record){0};
     answer->rcode_heard = (uint16_t)((reply[3] & HEADER_RCODE) | opt.ttl >> 24 << 4);
     answer->rcode = RCODE_SERVFAIL;
     answer->options = reply + opt.data_at;
     answer->options_len = opt.data_len;
     answer->truncated = answer->denies = answer->too_long = false;
     answer->lifetime_s = 0;
-    return REPLY_BARE;
 }
 
 // Gives the addresses of an RRset another order: each moves `turn` places on. Owners, types and

@@ -56,10 +56,12 @@ struct answer {
 
 enum reply_verdict {
     REPLY_GOOD,
-    REPLY_GARBAGE,  // cut, loops, counts that lie, not a response
-    REPLY_QUESTION, // well-formed so far, but another question or none
-    REPLY_SPELLING, // the question, but not as it was spelled (0x20)
-    REPLY_BARE,     // an error without a question: all that some servers say when they refuse
+    REPLY_GARBAGE,     // no header, or not a response
+    REPLY_QUESTION,    // another question
+    REPLY_NO_QUESTION, // none or several, too short for the one asked, or another opcode
+    REPLY_SPELLING,    // the question, but not as it was spelled (0x20)
+    REPLY_MALFORMED,   // the question, but what is behind it cannot be read (reply_records_read)
+    REPLY_BARE,        // an error without a question: all that some servers say when they refuse
 };
 
 // Reads the header and the question of an upstream's reply and compares them with what was asked:
@@ -68,20 +70,24 @@ enum reply_verdict {
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
                                const struct name_case *spelling);
 
-// Reads what there is to a bare reply: its rcode and the options of its OPT, where it has one. No
-// answer follows from it, as nothing says what it is the answer to. REPLY_BARE or REPLY_GARBAGE.
-enum reply_verdict answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len);
+// Reads what there is to a bare reply: its rcode and the options of its OPT, where it has one that
+// can be read. No answer follows from it, as nothing says what it is the answer to.
+void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len);
 
-// Turns a matched reply into a value: those of its records that answer the question
-// (reply_records_pick) written again (RFC 3597 4: names are decompressed in the types of RFC 1035
-// and its neighbours, compressed in those of RFC 1035 only), AA and AD cleared, an RRset's TTLs
-// made equal to its lowest (RFC 2181 5.2). Where that is longer than a message may be, nothing is
-// left of it but SERVFAIL (`too_long`). The lifetime is the lowest TTL within the limits. Negative
-// are NXDOMAIN and an answer section without a record of the type asked for, also where CNAMEs
-// stand in it (RFC 2308 2.2); to ANY each record is an answer. A negative answer's SOA counts with
-// the lower of its TTL and MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0; 0 also for
-// TC and for rcodes other than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the answer
-// section is empty; behind CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC
+// What a reply tells that cannot be read: a failure.
+void answer_take_malformed(struct answer *answer);
+
+// REPLY_MALFORMED where the records of a matched reply cannot be read, or not be written again.
+// Otherwise REPLY_GOOD, and the reply has been turned into a value: those of its records that
+// answer the question (reply_records_pick) written again (RFC 3597 4: names are decompressed in the
+// types of RFC 1035 and its neighbours, compressed in those of RFC 1035 only), AA and AD cleared,
+// an RRset's TTLs made equal to its lowest (RFC 2181 5.2). Where that is longer than a message may
+// be, nothing is left of it but SERVFAIL (`too_long`). The lifetime is the lowest TTL within the
+// limits. Negative are NXDOMAIN and an answer section without a record of the type asked for, also
+// where CNAMEs stand in it (RFC 2308 2.2); to ANY each record is an answer. A negative answer's SOA
+// counts with the lower of its TTL and MINIMUM (RFC 2308 5), and without an SOA the lifetime is 0;
+// 0 also for TC and for rcodes other than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the
+// answer section is empty; behind CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC
 // 8020 1.1).
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);

@@ -194,7 +194,7 @@ static enum reply_verdict records_take(struct taking *t, struct answer *answer,
                                        const struct answer_limits *limits)
 {
     if (!reply_records_read(&t->records, reply, len, key, limits->seed))
-        return REPLY_GARBAGE;
+        return REPLY_MALFORMED;
     t->rcode |= (uint16_t)(t->records.opt.owner.len ? t->records.opt.ttl >> 24 << 4 : 0);
     reply_records_pick(&t->records, key);
     ttls_limit(t, limits);
@@ -202,7 +202,15 @@ static enum reply_verdict records_take(struct taking *t, struct answer *answer,
     if (sections_write(t))
         return REPLY_GOOD;
     answer->too_long = t->rebuild.out.failed;
-    return answer->too_long ? REPLY_GOOD : REPLY_GARBAGE;
+    return answer->too_long ? REPLY_GOOD : REPLY_MALFORMED;
+}
+
+void answer_take_malformed(struct answer *answer)
+{
+    answer->rcode_heard = answer->rcode = RCODE_SERVFAIL;
+    answer->truncated = answer->too_long = answer->edns = answer->denies = false;
+    answer->options_len = 0;
+    answer->lifetime_s = 0;
 }
 
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
@@ -217,8 +225,10 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     answer->too_long = false;
     // A truncated reply may end anywhere; nothing in it is used but the fact.
     answer->truncated = reply[2] & HEADER_TC;
-    if (!answer->truncated && records_take(&t, answer, reply, len, key, limits) != REPLY_GOOD)
-        return REPLY_GARBAGE;
+    if (!answer->truncated && records_take(&t, answer, reply, len, key, limits) != REPLY_GOOD) {
+        answer_take_malformed(answer);
+        return REPLY_MALFORMED;
+    }
     // An extended rcode speaks of our hop (BADVERS, BADCOOKIE); its lower half would say anything.
     answer->rcode_heard = t.rcode;
     answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;

@@ -43,7 +43,9 @@ static bool record_take(struct reply_records *r, unsigned section, const struct 
         return opt_take(r, &record, section);
     if (is_of_transaction(&record))
         return section == SECTION_ADDITIONAL;
-    if (record.class != key_class(key) || !record_fits(&record, &r->reader))
+    if (record.class != key_class(key))
+        return true;
+    if (!record_fits(&record, &r->reader))
         return false;
     struct reply_record *entry = &r->all[(*count)++];
     *entry = (struct reply_record){

@@ -39,9 +39,9 @@ static inline unsigned reply_section_begin(const struct reply_records *records, 
 }
 
 // Reads all records of a reply to this question. TSIG and SIG(0) speak of the way here and are not
-// among them (RFC 8945 4, RFC 2931). False: one is cut, is not of the question's class, has data
-// that do not fit its type (record_fits), or is an OPT where none or no second one may be (RFC 6891
-// 6.1.1). `seed` is secret.
+// among them (RFC 8945 4, RFC 2931), nor are those of another class than the question's. False: one
+// is cut, has data that do not fit its type (record_fits), or is an OPT where none or no second one
+// may be (RFC 6891 6.1.1). `seed` is secret.
 [[nodiscard]] bool reply_records_read(struct reply_records *records, const uint8_t *reply,
                                       size_t len, const struct key *key, uint64_t seed);
 

@@ -151,7 +151,7 @@ static enum cookie_verdict cookie_take(struct forward *f, uint64_t now_us,
 
 // Reads a reply to an attempt whose question waits, and says what it is worth. Over TCP nobody can
 // have forged it, nor where it bears our cookie: then another case tells what the upstream cannot
-// do.
+// do, and what has our ID there and no question that can be read is no guess either.
 static enum reply_verdict reply_read(struct forward *f, uint64_t now_us,
                                      const struct attempt *attempt, const uint8_t *in, size_t len)
 {
@@ -160,17 +160,21 @@ static enum reply_verdict reply_read(struct forward *f, uint64_t now_us,
     const struct name_case *spelling = attempt->spelled ? &pending->spelling : &lower;
     enum reply_verdict verdict = reply_match(in, len, attempt->id, &pending->key, spelling);
     if (verdict == REPLY_BARE)
-        return answer_take_bare(&f->answer, in, len);
+        answer_take_bare(&f->answer, in, len);
+    if (attempt->tcp && (verdict == REPLY_GARBAGE || verdict == REPLY_NO_QUESTION)) {
+        answer_take_malformed(&f->answer);
+        return REPLY_MALFORMED;
+    }
     if (verdict != REPLY_GOOD && verdict != REPLY_SPELLING)
         return verdict;
-    if (answer_take(&f->answer, in, len, &pending->key, f->config.limits) == REPLY_GARBAGE)
-        return REPLY_GARBAGE;
+    enum reply_verdict records = answer_take(&f->answer, in, len, &pending->key, f->config.limits);
     if (verdict == REPLY_GOOD || !attempt->spelled)
-        return REPLY_GOOD;
+        return records;
     if (!attempt->tcp && !is_proven(f, attempt))
         return REPLY_SPELLING;
-    support_case_lost(&f->upstreams[attempt->upstream].support, now_us);
-    return REPLY_GOOD;
+    if (records == REPLY_GOOD)
+        support_case_lost(&f->upstreams[attempt->upstream].support, now_us);
+    return records;
 }
 
 // What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
@@ -183,7 +187,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
         forward_count(f, COUNTER_replies_garbage);
         return true;
     }
-    if (verdict == REPLY_QUESTION || verdict == REPLY_SPELLING) {
+    if (verdict == REPLY_QUESTION || verdict == REPLY_NO_QUESTION || verdict == REPLY_SPELLING) {
         forward_count(f, COUNTER_replies_mismatched);
         if (verdict == REPLY_SPELLING)
             suspected(f, now_us, attempt);
@@ -191,6 +195,9 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
             near_miss(f, now_us, pending);
         return true;
     }
+    // Whose cookie it bears cannot be told: it leads to TCP at most.
+    if (verdict == REPLY_MALFORMED)
+        return false;
     enum cookie_verdict cookie = cookie_take(f, now_us, attempt);
     if (cookie == COOKIE_GOOD)
         return false;
@@ -253,6 +260,9 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
                          const struct attempt *asked)
 {
     uint16_t rcode = answer->rcode_heard;
+    // What is cut or spoilt on the way is whole over TCP.
+    if (verdict == REPLY_MALFORMED)
+        return asked->tcp ? WORD_FAILURE : WORD_TRUNCATED;
     if (rcode == RCODE_FORMERR && asked->cookied)
         return WORD_NO_COOKIE;
     // Whoever replies with an OPT record understands EDNS, if perhaps not this version.
@@ -333,14 +343,14 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
     int choice = asked->choice;
     if (!asked->spelled && pending_has(pending->no_case, choice))
         support_case_cleared(&f->upstreams[asked->upstream].support, pending->kind, now_us);
-    if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP &&
-        !f->answer.too_long) {
+    bool spoilt = f->answer.too_long || verdict == REPLY_MALFORMED;
+    if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP && !spoilt) {
         pending->rcode = f->answer.rcode;
         pending->heard_rcode = true;
     }
     pending->failed |= (uint16_t)(1u << choice);
-    // In lower case it would be no shorter.
-    bool no_case = !asked->spelled || f->answer.too_long;
+    // In lower case it would be no better.
+    bool no_case = !asked->spelled || spoilt;
     pending->no_case |= (uint16_t)((unsigned)no_case << choice);
     question_upstream_out(f, now_us, pending, choice);
 }
@@ -379,7 +389,7 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
     attempt_answered(f, now_us, attempt);
     if (f->answer.edns)
         support_edns_shown(&f->upstreams[asked.upstream].support, now_us);
-    forward_count(f, counters[word]);
+    forward_count(f, verdict == REPLY_MALFORMED ? COUNTER_replies_garbage : counters[word]);
     if (passed_over(f, now_us, pending, choice, word))
         return;
     switch (word) {

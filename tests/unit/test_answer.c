@@ -31,13 +31,13 @@ static const struct match_row match_rows[] = {
     {"a query", "1234 0180 " C(0, 0, 0) ASK, REPLY_GARBAGE, NULL},
     {"another id", "1235 8180 " C(0, 0, 0) ASK, REPLY_QUESTION, NULL},
     {"another upper octet of the id", "0234 8180 " C(0, 0, 0) ASK, REPLY_QUESTION, NULL},
-    {"opcode notify", "1234 a180 " C(0, 0, 0) ASK, REPLY_QUESTION, NULL},
-    {"opcode 1", "1234 8980 " C(0, 0, 0) ASK, REPLY_QUESTION, NULL},
-    {"no question", REPLY "0000 0000 0000 0000", REPLY_QUESTION, NULL},
-    {"no question counted", REPLY "0000 0000 0000 0000" ASK, REPLY_QUESTION, NULL},
-    {"two questions", REPLY "0002 0000 0000 0000" ASK ASK, REPLY_QUESTION, NULL},
+    {"opcode notify", "1234 a180 " C(0, 0, 0) ASK, REPLY_NO_QUESTION, NULL},
+    {"opcode 1", "1234 8980 " C(0, 0, 0) ASK, REPLY_NO_QUESTION, NULL},
+    {"no question", REPLY "0000 0000 0000 0000", REPLY_NO_QUESTION, NULL},
+    {"no question counted", REPLY "0000 0000 0000 0000" ASK, REPLY_NO_QUESTION, NULL},
+    {"two questions", REPLY "0002 0000 0000 0000" ASK ASK, REPLY_NO_QUESTION, NULL},
     {"another name", REPLY C(0, 0, 0) "'wwv' 'example' 00 0001 0001", REPLY_QUESTION, NULL},
-    {"a shorter name", REPLY C(0, 0, 0) "'www' 00 0001 0001", REPLY_QUESTION, NULL},
+    {"a shorter name", REPLY C(0, 0, 0) "'www' 00 0001 0001", REPLY_NO_QUESTION, NULL},
     {"a longer name", REPLY C(0, 0, 0) "'www' 'example' 'com' 00 0001 0001", REPLY_QUESTION, NULL},
     {"labels divided elsewhere", REPLY C(0, 0, 0) "04 777777 07 6578616d706c65 00 0001 0001",
      REPLY_QUESTION, NULL},
@@ -45,9 +45,9 @@ static const struct match_row match_rows[] = {
      REPLY_QUESTION, NULL},
     {"another type", REPLY C(0, 0, 0) NAME "001c 0001", REPLY_QUESTION, NULL},
     {"another class", REPLY C(0, 0, 0) NAME "0001 0003", REPLY_QUESTION, NULL},
-    {"question cut in its class", REPLY C(0, 0, 0) NAME "0001 00", REPLY_QUESTION, NULL},
-    {"question cut in its name", REPLY C(0, 0, 0) "'www'", REPLY_QUESTION, NULL},
-    {"header alone", REPLY C(0, 0, 0), REPLY_QUESTION, NULL},
+    {"question cut in its class", REPLY C(0, 0, 0) NAME "0001 00", REPLY_NO_QUESTION, NULL},
+    {"question cut in its name", REPLY C(0, 0, 0) "'www'", REPLY_NO_QUESTION, NULL},
+    {"header alone", REPLY C(0, 0, 0), REPLY_NO_QUESTION, NULL},
     // The question, but not to the letter (0x20).
     {"upper case where none was asked", REPLY C(0, 0, 0) "'WwW' 'EXAMPLE' 00 0001 0001",
      REPLY_SPELLING, NULL},
@@ -76,9 +76,9 @@ static const struct match_row match_rows[] = {
     {"REFUSED without a question but with OPT", "1234 8185 0000 0000 0000 0001" OPT, REPLY_BARE,
      NULL},
     {"REFUSED without a question but with an answer", "1234 8185 0000 0001 0000 0000",
-     REPLY_QUESTION, NULL},
-    {"NOERROR without a question", "1234 8180 0000 0000 0000 0000", REPLY_QUESTION, NULL},
-    {"YXDOMAIN without a question", "1234 8186 0000 0000 0000 0000", REPLY_QUESTION, NULL},
+     REPLY_NO_QUESTION, NULL},
+    {"NOERROR without a question", "1234 8180 0000 0000 0000 0000", REPLY_NO_QUESTION, NULL},
+    {"YXDOMAIN without a question", "1234 8186 0000 0000 0000 0000", REPLY_NO_QUESTION, NULL},
     {"FORMERR with its question", "1234 8181 " C(0, 0, 0) ASK, REPLY_GOOD, NULL},
     {"FORMERR with another question", "1234 8181 " C(0, 0, 0) NAME "001c 0001", REPLY_QUESTION,
      NULL},
@@ -101,7 +101,7 @@ static void test_match_row(void **state)
 struct take_row {
     const char *name;
     const char *reply;
-    const char *kept; // the message in the value; NULL: the reply is garbage
+    const char *kept; // the message in the value; NULL: the reply is malformed
     uint32_t lifetime_s;
     uint8_t rcode;
     const struct answer_limits *limits; // NULL: the usual
@@ -258,9 +258,12 @@ static const struct take_row take_rows[] = {
                                      "0000 0800 00000000 00000002 00000001 0001 00",
      KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
     {"another class", REPLY C(2, 0, 0) ASK A(TTL_300) "c00c 0001 0003 " TTL_100 "0004 c0000202",
-     NULL, 0, 0, NULL},
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"another class alone", REPLY C(1, 0, 0) ASK "c00c 0001 0003 " TTL_100 "0004 c0000202",
+     KEPT C(0, 0, 0) ASK, 0, 0, NULL},
     {"another class in the additional section",
-     REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 00ff " TTL_100 "0004 c0000202", NULL, 0, 0, NULL},
+     REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 00ff " TTL_100 "0004 c0000202",
+     KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
     {"data that do not fit where nobody asked for them",
      REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 0001 " TTL_100 "0003 c00002", NULL, 0, 0, NULL},
     {"TSIG is left out",
@@ -520,7 +523,7 @@ static void test_take_row(void **state)
     assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &spelling), REPLY_GOOD);
     enum reply_verdict verdict =
         answer_take(&answer, reply, packet.len, &key, row->limits ? row->limits : &usual);
-    assert_int_equal(verdict, row->kept ? REPLY_GOOD : REPLY_GARBAGE);
+    assert_int_equal(verdict, row->kept ? REPLY_GOOD : REPLY_MALFORMED);
     if (row->kept) {
         assert_value(&answer, row->kept);
         assert_int_equal(answer.lifetime_s, row->lifetime_s);
@@ -534,7 +537,7 @@ static void test_take_row(void **state)
     free(reply);
 }
 
-static void test_take_of_a_reply_cut_anywhere_is_garbage(void **state)
+static void test_take_of_a_reply_cut_anywhere_is_malformed(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
@@ -546,7 +549,7 @@ static void test_take_of_a_reply_cut_anywhere_is_garbage(void **state)
         key_of_reply(&key, &packet);
         for (size_t len = 29; len < packet.len; len++) {
             uint8_t *reply = exact_copy(packet.bytes, len);
-            if (answer_take(&answer, reply, len, &key, &usual) != REPLY_GARBAGE)
+            if (answer_take(&answer, reply, len, &key, &usual) != REPLY_MALFORMED)
                 fail_msg("%s: taken when cut to %zu octets", take_rows[i].name, len);
             free(reply);
         }
@@ -696,7 +699,7 @@ static void test_refreshed_answers_are_told_apart(void **state)
 }
 
 static const struct CMUnitTest others[] = {
-    cmocka_unit_test(test_take_of_a_reply_cut_anywhere_is_garbage),
+    cmocka_unit_test(test_take_of_a_reply_cut_anywhere_is_malformed),
     cmocka_unit_test(test_take_ignores_octets_behind_the_last_record),
     cmocka_unit_test(test_take_of_replies_changed_at_random_never_misbehaves),
     cmocka_unit_test(test_take_levels_a_large_rrset_and_counts_every_ttl),

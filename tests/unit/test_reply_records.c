@@ -5,7 +5,7 @@
 // Which data fit their type, and how far a chain of CNAMEs is followed. The rows of test_answer.c
 // say what else is passed on of a reply.
 
-// Data by type: whether they fit it, and else the reply is garbage (RFC 1035 3.3, 3.4, RFC
+// Data by type: whether they fit it, and else the reply is malformed (RFC 1035 3.3, 3.4, RFC
 // 3596 2.2).
 static const struct {
     uint16_t type;
@@ -65,7 +65,7 @@ static const struct {
     {65280, "ff", true},
 };
 
-static void test_data_that_do_not_fit_are_garbage(void **state)
+static void test_data_that_do_not_fit_are_malformed(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
@@ -127,7 +127,7 @@ static void test_chain_has_an_end(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_data_that_do_not_fit_are_garbage),
+        cmocka_unit_test(test_data_that_do_not_fit_are_malformed),
         cmocka_unit_test(test_chain_has_an_end),
     };
     return cmocka_run_group_tests_name("reply records", tests, NULL, NULL);
