@@ -15,9 +15,18 @@
                                int choice);
 
 // The same over TCP. False also where it cannot be, for now: that upstream's connections failed, or
-// it had the question three times that way.
+// it had the question three times that way, but for what it wanted in another way.
 [[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending,
                                       int choice);
+
+// Whoever is out was asked in lower case, for the last time but for what is said to that. How what
+// is held is spelled shows only when it is sent.
+static inline bool attempt_is_last_chance(const struct attempt *attempt)
+{
+    const struct pending *pending = attempt->pending;
+    bool lower = attempt->held ? pending_has(pending->no_case, attempt->choice) : !attempt->spelled;
+    return lower && pending_has(pending->out, attempt->choice);
+}
 
 // Ends an attempt, whether it was sent or still waits for that, without having learned anything.
 void attempt_drop(struct forward *f, struct attempt *attempt);

@@ -63,18 +63,19 @@ static void oldest_charge(struct forward *f, uint64_t now_us, const struct attem
 
 // Asks again what waited on a connection that is over. What never left, or was lost through no
 // fault of its own, does not count as sent; but where there was no connection to be had it does, as
-// other upstreams are to be asked first.
+// other upstreams are to be asked first. Whoever is out is asked again where that was a chance in
+// lower case.
 static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again,
                       bool at_fault)
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
     bool lost = again && attempt->sent_us != 0 && !at_fault && pending->losses < LOSSES_MAX;
+    again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
-    bool asked = again && !pending_has(pending->out, choice) &&
-                 attempt_ask_stream(f, now_us, pending, choice);
+    bool asked = again && attempt_ask_stream(f, now_us, pending, choice);
     // What is held has waited for a while, and is not to begin anew with each connection.
     if (asked && !pending->attempts->held)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);

@@ -129,8 +129,8 @@ struct pending {
 
     // To each of the zone's upstreams.
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    uint8_t tcp_sends[PLAN_ZONE_UPSTREAMS_MAX];
-    uint8_t cuts[PLAN_ZONE_UPSTREAMS_MAX]; // connections that ended with this question
+    uint8_t tcp_sends[PLAN_ZONE_UPSTREAMS_MAX]; // less those it replied to, wanting another way
+    uint8_t cuts[PLAN_ZONE_UPSTREAMS_MAX];      // connections that ended with this question
 
     struct name_case spelling; // in which upstreams are asked
     struct key key;

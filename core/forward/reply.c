@@ -9,12 +9,6 @@
 
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
-// Whoever is out was asked in lower case, for the last time but for what is said to that.
-static bool is_last_chance(const struct attempt *attempt)
-{
-    return pending_has(attempt->pending->out, attempt->choice) && !attempt->spelled;
-}
-
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
 // TCP, where nobody outside can put in a word.
 static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -25,7 +19,7 @@ static void streams_only(struct forward *f, uint64_t now_us, struct pending *pen
         next = attempt->next;
         if (attempt->tcp)
             continue;
-        last |= (uint16_t)((unsigned)is_last_chance(attempt) << attempt->choice);
+        last |= (uint16_t)((unsigned)attempt_is_last_chance(attempt) << attempt->choice);
         attempt_drop(f, attempt);
     }
     pending->stream_only = true;
@@ -50,7 +44,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    bool last = is_last_chance(attempt) && !attempt->tcp;
+    bool last = attempt_is_last_chance(attempt) && !attempt->tcp;
     attempt_answered(f, now_us, attempt);
     if (last && attempt_ask_stream(f, now_us, pending, choice))
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
@@ -333,6 +327,14 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pen
     question_finish(f, now_us, pending, PENDING_ANSWERED);
 }
 
+// What has been replied to and goes out again in another way was not sent in vain (RFC 9520 3.1):
+// it does not count among the three that an upstream gets over TCP. Once for each way.
+static void send_forgive(struct pending *pending, const struct attempt *asked)
+{
+    if (asked->tcp)
+        pending->tcp_sends[asked->choice]--;
+}
+
 // The upstream cannot or does not want to answer. What it says is what the client is told where
 // nobody can (RFC 5625), but for what speaks of our query and not of the client's, for a header
 // alone, which may speak of anything, and for what cannot be passed on.
@@ -348,6 +350,8 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
         pending->rcode = f->answer.rcode;
         pending->heard_rcode = true;
     }
+    if (asked->spelled && !pending_has(pending->failed, choice))
+        send_forgive(pending, asked);
     pending->failed |= (uint16_t)(1u << choice);
     // In lower case it would be no better.
     bool no_case = !asked->spelled || spoilt;
@@ -362,10 +366,10 @@ static void objection_heard(struct forward *f, uint64_t now_us, struct pending *
     int choice = asked->choice;
     uint16_t bit = (uint16_t)(1u << choice);
     struct way way = {asked->tcp, word == WORD_PLAIN, word == WORD_NO_COOKIE};
-    if (way.plain)
-        pending->plain |= bit;
-    else
-        pending->no_cookie |= bit;
+    uint16_t *heard = way.plain ? &pending->plain : &pending->no_cookie;
+    if (!(*heard & bit))
+        send_forgive(pending, asked);
+    *heard |= bit;
     if (!way.plain && (asked->tcp || verdict != REPLY_BARE))
         pending->objected |= bit;
     // It may have gone out three times before the first of these replies came.

@@ -528,7 +528,7 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
     if (asking->failed >> server & 1 && !lowered(sim, asking, m, server, tcp))
         return "that server has refused or failed already";
     uint8_t *sends = tcp ? asking->tcp_sends : asking->sends;
-    if (++sends[server] > SENDS_PER_SERVER_MAX)
+    if (++sends[server] > SENDS_PER_SERVER_MAX + (tcp ? asking->other_ways[server] : 0))
         return "that server had it three times already";
     for (unsigned i = 0; qname->zone >= 0 && i < sim->zones[qname->zone].server_count; i++) {
         if (sim->zones[qname->zone].servers[i] == server)

@@ -53,6 +53,7 @@ enum {
     CANARY_LEN = 256,
     SENDS_PER_SERVER_MAX = 3, // RFC 9520 3.1
     LOSSES_MAX = 64,          // of one question over TCP, beyond those
+    OTHER_WAYS_MAX = 3,       // without a cookie, without EDNS, in lower case
     DEADLINE_US = 4900000,    // of a question
     PROBE_US = 1000000,       // of one that nobody waits for
     TICK_US = 1000,
@@ -244,6 +245,7 @@ struct asking {
     uint8_t sends[SERVERS_MAX];
     uint8_t tcp_sends[SERVERS_MAX]; // but for those that were lost with a connection
     uint8_t losses;
+    uint8_t other_ways[SERVERS_MAX]; // that it may have wanted it in, as it said over TCP
     bool refresh;
     bool probe; // of the zone's SOA, to see whether somebody is back
     bool gone;  // the network has said meanwhile that none of its upstreams is there

@@ -243,6 +243,8 @@ static void reply_note(struct sim *sim, struct sent *sent, uint32_t number,
         asking->complained |= (uint8_t)(1u << sent->server);
     if (taken->failed || taken->truncated || taken->edns)
         asking->credits++;
+    if (sent->tcp && (taken->failed || taken->edns))
+        asking->other_ways[sent->server] += asking->other_ways[sent->server] < OTHER_WAYS_MAX;
     if (!taken->accepted)
         return;
     asking->answer = number;
