@@ -235,13 +235,13 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
 }
 
 // Of those that are well and have not had the question the one that answers soonest; -1: there is
-// none.
+// none. A probe is for nobody but whom it is about.
 static int untried_find(const struct forward *f, uint64_t now_us, const struct pending *pending)
 {
     const struct plan_zone *zone = pending->zone;
     uint32_t least_us = UINT32_MAX;
     int found = -1;
-    for (int i = 0; i < zone->upstream_count; i++) {
+    for (int i = 0; i < zone->upstream_count && !pending->probe; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
         if (pending->sends[i] > 0 || pending_has(pending->out, i) ||
             !upstream_is_trusted(u, pending->kind, now_us) || upstream_early_us(u) >= least_us)
@@ -295,8 +295,6 @@ void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, i
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
-// Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
-// else whoever the strategy says.
 // Whom the zone's strategy chooses for the question's next send over this transport.
 static int whom(struct forward *f, uint64_t now_us, const struct pending *pending, bool first,
                 const uint8_t *sends)
@@ -310,6 +308,8 @@ static int whom(struct forward *f, uint64_t now_us, const struct pending *pendin
     return upstream_choose(&choice, &f->rng);
 }
 
+// Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
+// else whoever the strategy says.
 static int datagram_whom(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
     const struct attempt *latest = latest_of(pending);
