@@ -48,6 +48,7 @@ struct answer {
     uint8_t rcode;        // the same as a client may hear it
     bool truncated;
     bool too_long;          // written again it is no message any more: `rcode` is SERVFAIL
+    bool respelled;         // the caller's: it named the question in another case than it was asked
     bool edns;              // there was an OPT
     const uint8_t *options; // its options, in the reply that was taken
     uint16_t options_len;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/learned.h"
 
-_Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 112 &&
-                   sizeof(struct learned) == 416,
+_Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 128 &&
+                   sizeof(struct learned) == 432,
                "or another LEARNED_FORM");
 
 void learned_take(struct learned *l, const struct upstream *u, const struct address *address)

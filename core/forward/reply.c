@@ -146,13 +146,14 @@ static enum cookie_verdict cookie_take(struct forward *f, uint64_t now_us,
 // Reads a reply to an attempt whose question waits, and says what it is worth. Over TCP nobody can
 // have forged it, nor where it bears our cookie: then another case tells what the upstream cannot
 // do, and what has our ID there and no question that can be read is no guess either.
-static enum reply_verdict reply_read(struct forward *f, uint64_t now_us,
-                                     const struct attempt *attempt, const uint8_t *in, size_t len)
+static enum reply_verdict reply_read(struct forward *f, const struct attempt *attempt,
+                                     const uint8_t *in, size_t len)
 {
     static const struct name_case lower;
     const struct pending *pending = attempt->pending;
     const struct name_case *spelling = attempt->spelled ? &pending->spelling : &lower;
     enum reply_verdict verdict = reply_match(in, len, attempt->id, &pending->key, spelling);
+    f->answer.respelled = verdict == REPLY_SPELLING;
     if (verdict == REPLY_BARE)
         answer_take_bare(&f->answer, in, len);
     if (attempt->tcp && (verdict == REPLY_GARBAGE || verdict == REPLY_NO_QUESTION)) {
@@ -164,11 +165,7 @@ static enum reply_verdict reply_read(struct forward *f, uint64_t now_us,
     enum reply_verdict records = answer_take(&f->answer, in, len, &pending->key, f->config.limits);
     if (verdict == REPLY_GOOD || !attempt->spelled)
         return records;
-    if (!attempt->tcp && !is_proven(f, attempt))
-        return REPLY_SPELLING;
-    if (records == REPLY_GOOD)
-        support_case_lost(&f->upstreams[attempt->upstream].support, now_us);
-    return records;
+    return attempt->tcp || is_proven(f, attempt) ? records : REPLY_SPELLING;
 }
 
 // What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
@@ -311,7 +308,9 @@ static void support_learn(struct forward *f, uint64_t now_us, const struct pendi
     else if (!asked->plain && !asked->cookied && objected &&
              pending_has(pending->no_cookie, asked->choice))
         support_cookies_failed(support, pending->kind, now_us);
-    if (asked->spelled && question_is_mixed_case(pending))
+    if (asked->spelled && f->answer.respelled)
+        support_case_lost(support, pending->kind, now_us);
+    else if (asked->spelled && question_is_mixed_case(pending))
         support_case_kept(support, now_us);
     else if (!asked->spelled && pending_has(pending->no_case, asked->choice))
         support_case_failed(support, pending->kind, now_us);
@@ -425,7 +424,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
     uint32_t revivals = f->revivals;
     uint16_t upstream = attempt->upstream;
     if (attempt->pending) {
-        enum reply_verdict verdict = reply_read(f, now_us, attempt, in, len);
+        enum reply_verdict verdict = reply_read(f, attempt, in, len);
         if (!reply_refused(f, now_us, attempt, verdict))
             reply_take(f, now_us, attempt, verdict);
     } else {

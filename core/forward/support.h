@@ -8,8 +8,9 @@
 // counts is a reply over TCP or with our cookie, or an answer that matches in full to a query
 // without; and what was learned ends after an hour.
 //
-// An upstream may pass on what the servers of a name say, errors among them, and whoever owns the
-// name decides that. So that a query succeeds without what another failed with counts for its kind
+// An upstream may pass on what the servers of a name say, errors among them and the name in another
+// case, and whoever owns the name decides that. So that a query succeeds without what another
+// failed with, or is answered in another case, counts for its kind
 // (kind.h), and something is learned from several kinds, and only where the upstream has not shown
 // of late that it understands. Until then it holds for that one question. One such reply ends what
 // was learned.
@@ -28,6 +29,7 @@ struct support {
     struct kinds edns_failed;    // failed with EDNS and answered without
     struct kinds cookies_failed; // the same of a cookie
     struct kinds case_failed;    // failed in mixed case and answered in lower case
+    struct kinds case_lost;      // answered in another case than asked
     struct kinds lower_failed;   // failed in lower case too
 };
 
@@ -50,7 +52,7 @@ static inline bool support_case(const struct support *support, uint64_t now_us)
 static inline void support_case_kept(struct support *support, uint64_t now_us)
 {
     support->case_kept_us = now_us;
-    support->case_failed.count = support->lower_failed.count = 0;
+    support->case_failed.count = support->case_lost.count = support->lower_failed.count = 0;
 }
 
 // Has no name in mixed case come back of late? Then one that fails may do so for its case.
@@ -60,9 +62,22 @@ static inline bool support_case_doubted(const struct support *support, uint64_t 
            (support->case_kept_us == 0 || now_us - support->case_kept_us >= SUPPORT_CASE_US);
 }
 
-// A reply that nobody can have forged gave the name in another case than it was asked in.
-static inline void support_case_lost(struct support *support, uint64_t now_us)
+// Was it shown so lately that failures have other reasons?
+static inline bool support_is_shown(uint64_t shown_us, uint64_t now_us)
 {
+    return shown_us != 0 && now_us - shown_us < SUPPORT_LEARNED_US;
+}
+
+// An answer that nobody can have forged gave a name of that kind in another case than it was asked
+// in.
+static inline void support_case_lost(struct support *support, uint32_t kind, uint64_t now_us)
+{
+    if (support_is_shown(support->case_kept_us, now_us))
+        return;
+    kinds_add(&support->case_lost, kind);
+    if (!kinds_several(&support->case_lost))
+        return;
+    support->case_lost.count = 0;
     support->no_case_until_us = now_us + SUPPORT_LEARNED_US;
 }
 
@@ -75,7 +90,7 @@ static inline void support_case_failed(struct support *support, uint32_t kind, u
     if (!kinds_several(&support->case_failed))
         return;
     support->case_failed.count = 0;
-    support_case_lost(support, now_us);
+    support->no_case_until_us = now_us + SUPPORT_LEARNED_US;
 }
 
 // It failed in lower case as well. When that has happened to several kinds in a row, it is not the
@@ -85,12 +100,6 @@ static inline void support_case_cleared(struct support *support, uint32_t kind, 
     kinds_add(&support->lower_failed, kind);
     if (kinds_several(&support->lower_failed))
         support_case_kept(support, now_us);
-}
-
-// Was it shown so lately that failures have other reasons?
-static inline bool support_is_shown(uint64_t shown_us, uint64_t now_us)
-{
-    return shown_us != 0 && now_us - shown_us < SUPPORT_LEARNED_US;
 }
 
 // A query of that kind got an error with EDNS, and an answer without.
@@ -137,5 +146,5 @@ static inline void support_cookies_shown(struct support *support, uint64_t now_u
 static inline void support_forget_kinds(struct support *support)
 {
     support->edns_failed = support->cookies_failed = (struct kinds){0};
-    support->case_failed = support->lower_failed = (struct kinds){0};
+    support->case_failed = support->case_lost = support->lower_failed = (struct kinds){0};
 }

@@ -349,7 +349,7 @@ class Spelling(Case):
         self.assertEqual(reply.answer[0].name.to_text(), self.NAME.upper() + '.')
 
     def test_upstream_that_loses_it(self):
-        """Asked once over TCP to see whether it is a forger, and no more after that."""
+        """Three kinds are asked over TCP to see whether it is a forger, and no more after that."""
         upstream = self.upstream(lambda asked: asked.send(
             asked.reply(question=asked.question[:-4].lower() + asked.question[-4:])), tcp=True)
         ouzel = self.ouzel(upstream)
@@ -357,8 +357,8 @@ class Spelling(Case):
             self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}{self.NAME}')),
                              ['192.0.2.1'])
         self.assertEqual([asked.tcp for asked in upstream.asked],
-                         [False, True, False, False, False])
-        for asked in upstream.asked[2:]:
+                         [False, True] * 3 + [False])
+        for asked in upstream.asked[6:]:
             self.assertEqual(spelled(asked), spelled(asked).lower())
 
     def test_upstream_that_loses_it_and_has_no_tcp(self):
