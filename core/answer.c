@@ -51,7 +51,7 @@ void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
     answer->rcode = RCODE_SERVFAIL;
     answer->options = reply + opt.data_at;
     answer->options_len = opt.data_len;
-    answer->truncated = answer->denies = answer->too_long = false;
+    answer->answers = answer->truncated = answer->denies = answer->too_long = false;
     answer->lifetime_s = 0;
 }
 

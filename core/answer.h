@@ -46,6 +46,7 @@ struct answer {
     uint32_t lifetime_s;  // 0: not to be kept
     uint16_t rcode_heard; // the upstream's, with the bits of its OPT
     uint8_t rcode;        // the same as a client may hear it
+    bool answers;         // NOERROR, NXDOMAIN, or YXDOMAIN with a DNAME of the name (RFC 6672 2.2)
     bool truncated;
     bool too_long;          // written again it is no message any more: `rcode` is SERVFAIL
     bool respelled;         // the caller's: it named the question in another case than it was asked

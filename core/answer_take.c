@@ -120,6 +120,19 @@ static uint32_t lifetime(const struct taking *t)
     return negative && !t->soa ? 0 : t->ttl_lowest;
 }
 
+// YXDOMAIN says that the name, with what a DNAME makes of it, is too long; then that stands there.
+static bool is_answer(const struct taking *t)
+{
+    if (t->rcode == RCODE_NOERROR || t->rcode == RCODE_NXDOMAIN)
+        return true;
+    const struct reply_records *r = &t->records;
+    for (unsigned i = 0; t->rcode == RCODE_YXDOMAIN && i < r->ends[SECTION_ANSWER]; i++) {
+        if (r->all[i].type == TYPE_DNAME && r->all[i].rank != 0)
+            return true;
+    }
+    return false;
+}
+
 static void header_write(uint8_t *out, const struct taking *t, uint8_t rcode, bool truncated)
 {
     memset(out, 0, 2);
@@ -208,7 +221,8 @@ static enum reply_verdict records_take(struct taking *t, struct answer *answer,
 void answer_take_malformed(struct answer *answer)
 {
     answer->rcode_heard = answer->rcode = RCODE_SERVFAIL;
-    answer->truncated = answer->too_long = answer->edns = answer->denies = false;
+    answer->answers = answer->truncated = answer->too_long = false;
+    answer->edns = answer->denies = false;
     answer->options_len = 0;
     answer->lifetime_s = 0;
 }
@@ -232,6 +246,7 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     // An extended rcode speaks of our hop (BADVERS, BADCOOKIE); its lower half would say anything.
     answer->rcode_heard = t.rcode;
     answer->rcode = t.rcode > HEADER_RCODE ? RCODE_SERVFAIL : (uint8_t)t.rcode;
+    answer->answers = !answer->truncated && !answer->too_long && is_answer(&t);
     answer->edns = t.records.opt.owner.len != 0;
     answer->options = reply + t.records.opt.data_at;
     answer->options_len = t.records.opt.data_len;

@@ -266,7 +266,7 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
         return WORD_COOKIE;
     if (answer->truncated)
         return WORD_TRUNCATED;
-    return is_answer(answer->rcode) ? WORD_ANSWER : WORD_FAILURE;
+    return answer->answers ? WORD_ANSWER : WORD_FAILURE;
 }
 
 // The question has its answer from one upstream: those that failed it should have known it.

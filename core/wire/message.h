@@ -17,6 +17,7 @@ enum rcode {
     RCODE_NXDOMAIN = 3,
     RCODE_NOTIMP = 4,
     RCODE_REFUSED = 5,
+    RCODE_YXDOMAIN = 6,
     RCODE_BADVERS = 16, // the upper bits of this and the next stand in the OPT record
     RCODE_BADCOOKIE = 23,
 };

@@ -454,8 +454,8 @@ struct tally {
 
 static bool rcode_take(struct phrase *phrase, int *rcode)
 {
-    static const char *const names[] = {"NOERROR",  "FORMERR", "SERVFAIL",
-                                        "NXDOMAIN", "NOTIMP",  "REFUSED"};
+    static const char *const names[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN",
+                                        "NOTIMP",  "REFUSED", "YXDOMAIN"};
     for (int i = 0; i < (int)(sizeof names / sizeof *names); i++) {
         if (phrase_take(phrase, names[i])) {
             *rcode = i;

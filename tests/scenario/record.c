@@ -10,9 +10,9 @@ static const struct {
     const char *name;
     uint16_t type;
 } types[] = {
-    {"A", TYPE_A},         {"NS", TYPE_NS},   {"CNAME", TYPE_CNAME}, {"SOA", TYPE_SOA},
-    {"PTR", TYPE_PTR},     {"MX", TYPE_MX},   {"TXT", TYPE_TXT},     {"AAAA", TYPE_AAAA},
-    {"RRSIG", TYPE_RRSIG}, {"ANY", TYPE_ANY},
+    {"A", TYPE_A},         {"NS", TYPE_NS},       {"CNAME", TYPE_CNAME}, {"SOA", TYPE_SOA},
+    {"PTR", TYPE_PTR},     {"MX", TYPE_MX},       {"TXT", TYPE_TXT},     {"AAAA", TYPE_AAAA},
+    {"RRSIG", TYPE_RRSIG}, {"DNAME", TYPE_DNAME}, {"ANY", TYPE_ANY},
 };
 
 struct name name_of(const struct script *script, const char *word)
@@ -143,6 +143,7 @@ static void data_write(const struct script *script, struct phrase *phrase, struc
         __attribute__((fallthrough));
     case TYPE_NS:
     case TYPE_CNAME:
+    case TYPE_DNAME:
     case TYPE_PTR:
         name = owner_of(script, phrase_need(script, phrase, "a name"), origin);
         name_write(out, &name);
@@ -257,6 +258,7 @@ void record_print(FILE *out, const struct reader *message, const struct record *
         __attribute__((fallthrough));
     case TYPE_NS:
     case TYPE_CNAME:
+    case TYPE_DNAME:
     case TYPE_PTR:
         name_of_data_print(out, &data);
         return;

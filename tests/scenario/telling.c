@@ -15,9 +15,9 @@ static const struct {
     const char *name;
     uint16_t rcode;
 } rcodes[] = {
-    {"NOERROR", RCODE_NOERROR},   {"FORMERR", RCODE_FORMERR},     {"SERVFAIL", RCODE_SERVFAIL},
-    {"NXDOMAIN", RCODE_NXDOMAIN}, {"NOTIMP", RCODE_NOTIMP},       {"REFUSED", RCODE_REFUSED},
-    {"BADVERS", RCODE_BADVERS},   {"BADCOOKIE", RCODE_BADCOOKIE},
+    {"NOERROR", RCODE_NOERROR},   {"FORMERR", RCODE_FORMERR}, {"SERVFAIL", RCODE_SERVFAIL},
+    {"NXDOMAIN", RCODE_NXDOMAIN}, {"NOTIMP", RCODE_NOTIMP},   {"REFUSED", RCODE_REFUSED},
+    {"YXDOMAIN", RCODE_YXDOMAIN}, {"BADVERS", RCODE_BADVERS}, {"BADCOOKIE", RCODE_BADCOOKIE},
 };
 
 // --- from words --------------------------------------------------------------------------------
