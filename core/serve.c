@@ -222,7 +222,7 @@ static void ended_take(struct serve *s, uint64_t now_us)
             failure_forget(&s->failures, pending->key.hash);
         } else if (pending->unreachable && !pending->heard_rcode) {
             failure_add_gone(&s->failures, pending->key.hash, pending->era, now_us);
-        } else if (!pending->abandoned) {
+        } else if (!pending->abandoned && !pending->unasked) {
             failure_add(&s->failures, pending->key.hash, pending->rcode, !pending->heard_rcode,
                         pending->era, pending->has_stale ? FAILURE_STALE_US : 0, now_us);
         }

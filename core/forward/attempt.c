@@ -279,6 +279,8 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
     if (attempt->pending->sent)
         forward_count(f, COUNTER_upstream_resends);
+    else
+        attempt->pending->first_sent_us = now_us;
     attempt->pending->sent = true;
     size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
     outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;

@@ -98,8 +98,9 @@ struct pending {
     const struct plan_zone *zone;
     uint64_t started_us;
     uint64_t deadline_us;
-    uint32_t kind; // kind.h
-    uint32_t era;  // how often upstreams had come back when it started
+    uint64_t first_sent_us; // where `sent`
+    uint32_t kind;          // kind.h
+    uint32_t era;           // how often upstreams had come back when it started
     uint32_t waiter_count;
     uint16_t rcode;   // once finished
     uint8_t end;      // enum pending_end
@@ -113,6 +114,7 @@ struct pending {
     bool abandoned;   // was given up to make room
     bool sent;        // at least one attempt was sent
     bool unreachable; // all that was ever heard is that nobody is there
+    bool unasked;     // it has failed before anybody had it for long enough
     bool heard_rcode; // an upstream said what `rcode` is
     bool stream_only; // goes over TCP from now on
     bool idle;        // waits for an upstream to come back

@@ -16,6 +16,7 @@ enum {
     HOPE_US = 2000000,      // how long the answer to the last of all sends may take
     GONE_US = 200000,       // for a reply although the network says that nobody is there, at least
     GONE_TAILS = 4,         // or so many times the slow tail
+    SILENT_US = 1500000,    // after which who was asked has failed
 };
 
 void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
@@ -174,6 +175,15 @@ static bool is_awaited(const struct pending *pending)
     while (a && a->refused)
         a = a->next;
     return a != NULL;
+}
+
+// Has an upstream had time to fail at it? Not where there was no port or connection to be had for
+// so long, which others may have taken.
+static bool has_been_asked(const struct forward *f, uint64_t now_us, const struct pending *pending)
+{
+    bool silent = pending->sent && now_us - pending->first_sent_us >= SILENT_US;
+    return silent || pending->heard_rcode || pending->out ||
+           upstream_all_dead(pending->zone, f->upstreams);
 }
 
 // That nobody is there can be said by anybody: until when may a reply come all the same, to what
@@ -548,6 +558,8 @@ void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
     }
     overdue_note(f, now_us, pending);
     if (now_us >= pending->deadline_us) {
+        pending->unreachable = nobody_there(f, pending->zone) && !is_awaited(pending);
+        pending->unasked = !has_been_asked(f, now_us, pending);
         fail(f, now_us, pending);
         return;
     }

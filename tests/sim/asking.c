@@ -12,6 +12,7 @@ enum {
     TABLES_CHECK_MAX = 64,
     EARLY_US = 10000,
     SILENCE_US = 250000,
+    SLOW_US = 1500000, // that answers of a slow server may take
     FAIL_TAKES_US = 5000000
 };
 
@@ -155,6 +156,18 @@ static void fails(const struct sim *sim, struct node *node, struct question *q,
     q->fail_revivals = pending->era;
 }
 
+// Has a server been silent to it for as long as any may take?
+static bool was_silent(const struct sim *sim, const struct node *node, uint32_t slot)
+{
+    for (uint32_t i = sim->sent_count; i-- > 0;) {
+        const struct sent *sent = &sim->sent[i];
+        if (sent->asking == node->slot_asking[slot] - 1 && sent->answered_us == NEVER &&
+            sent->at_us + SLOW_US <= sim->now_us)
+            return true;
+    }
+    return false;
+}
+
 static void ends(struct sim *sim, unsigned worker, const struct pending *pending, uint32_t slot)
 {
     static const char *const texts[] = {"goes on", "is answered", "has failed", "is given up"};
@@ -177,8 +190,11 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
         asking->end = ASKING_ABANDONED;
     } else {
         asking->end = ASKING_FAILED;
-        if (!asking->probe)
+        if (!asking->probe && !pending->unasked)
             fails(sim, node, q, pending);
+        else if (!asking->probe && was_silent(sim, node, slot))
+            sim_fail(sim, "%s is not remembered, though a server was silent to it",
+                     sim_question_text(sim, asking->question));
     }
     sim_trace(sim, "%s %s", sim_question_text(sim, asking->question), texts[asking->end]);
 }
