@@ -77,19 +77,15 @@ static void rrsets_level(struct taking *t)
 
 static bool record_write(struct taking *t, const struct reply_record *chosen, unsigned section)
 {
-    struct reader *reader = &t->records.reader;
-    struct record record;
-    reader->at = chosen->at;
-    if (!record_read(reader, &record))
-        return false;
-    record.ttl = chosen->ttl;
-    size_t place = rebuild_record(&t->rebuild, &record, reader);
+    struct reply_records *records = &t->records;
+    records->reader.at = chosen->at;
+    size_t place = rebuild_copy(&t->rebuild, &records->reader, &records->seen, chosen->ttl);
     if (place == 0)
         return false;
     t->ttl_places[t->ttl_count++] = (uint16_t)place;
     t->counts[section]++;
-    if (record.ttl < t->ttl_lowest)
-        t->ttl_lowest = record.ttl;
+    if (chosen->ttl < t->ttl_lowest)
+        t->ttl_lowest = chosen->ttl;
     return true;
 }
 

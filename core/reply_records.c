@@ -36,9 +36,11 @@ static bool record_take(struct reply_records *r, unsigned section, const struct 
                         unsigned *count)
 {
     struct record record;
+    struct seen_name owner;
     size_t at = r->reader.at;
-    if (!record_read(&r->reader, &record))
+    if (!seen_read(&r->seen, &r->reader, &owner) || !record_read_rest(&r->reader, &record))
         return false;
+    record.owner.len = owner.len;
     if (record.type == TYPE_OPT)
         return opt_take(r, &record, section);
     if (is_of_transaction(&record))
@@ -49,7 +51,7 @@ static bool record_take(struct reply_records *r, unsigned section, const struct 
         return false;
     struct reply_record *entry = &r->all[(*count)++];
     *entry = (struct reply_record){
-        .owner = hash_of(r, &record.owner),
+        .owner = owner.hash,
         .ttl = record.ttl,
         .at = (uint16_t)at,
         .data_at = (uint16_t)record.data_at,
@@ -67,6 +69,7 @@ bool reply_records_read(struct reply_records *r, const uint8_t *reply, size_t le
     unsigned count = 0;
     r->reader = reader_over(reply, len);
     r->seed = suffix_seed_of(seed);
+    seen_begin(&r->seen, r->seed, len);
     r->opt.owner.len = 0;
     r->ranks = 0;
     r->answered = false;
@@ -99,16 +102,15 @@ static struct reply_record *answer_find(struct reply_records *r, uint64_t owner,
     return NULL;
 }
 
-// Reads the name that stands in a record's data, so many octets behind its beginning.
-static bool data_name(struct reply_records *r, const struct reply_record *record, size_t skip,
-                      struct name *name)
+// Of a record's data, so many octets behind their beginning.
+static struct reader data_reader(const struct reply_records *r, const struct reply_record *record,
+                                 size_t skip)
 {
     struct reader data = r->reader;
     data.at = record->data_at + skip;
     data.len = (size_t)record->data_at + record->data_len;
-    bool good = data.at <= data.len && name_read(&data, name);
-    r->reader.hops_left = data.hops_left;
-    return good;
+    data.failed = data.at > data.len;
+    return data;
 }
 
 // Ranks the signatures of what stands under this name and has this type.
@@ -164,7 +166,10 @@ static bool chain_step(struct reply_records *r, struct chain *chain)
     cname->rank = (uint8_t)chain->count;
     signatures_rank(r, owner, TYPE_CNAME, cname->rank);
     struct name target;
-    if (!data_name(r, cname, 0, &target))
+    struct reader data = data_reader(r, cname, 0);
+    bool good = name_read(&data, &target);
+    r->reader.hops_left = data.hops_left;
+    if (!good)
         return false;
     uint64_t hash = hash_of(r, &target);
     if (chain_holds(chain, hash))
@@ -294,13 +299,18 @@ static size_t naptr_lead(const struct reply_records *r, const struct reply_recor
 static void named_take(struct reply_records *r, struct named *named,
                        const struct reply_record *record)
 {
-    struct name name;
+    struct seen_name name;
     size_t at = record->type == TYPE_NAPTR ? naptr_lead(r, record) : lead_at(record->type);
-    if (at == SIZE_MAX || !data_name(r, record, at, &name))
+    if (at == SIZE_MAX)
+        return;
+    struct reader data = data_reader(r, record, at);
+    bool good = !data.failed && seen_read(&r->seen, &data, &name);
+    r->reader.hops_left = data.hops_left;
+    if (!good)
         return;
     // The root as a target stands for the owner itself (RFC 9460 2.5).
     bool itself = name.len == 1 && (record->type == TYPE_SVCB || record->type == TYPE_HTTPS);
-    named_add(named, itself ? record->owner : hash_of(r, &name));
+    named_add(named, itself ? record->owner : name.hash);
 }
 
 static bool is_additional(uint16_t type)

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/wire/key.h"
 #include "core/wire/rebuild.h"
+#include "core/wire/seen.h"
 
 // The records of an upstream's reply, and which of them are passed on: those that answer the
 // question, speak of what does, or are named there. Knows nothing of what becomes of them.
@@ -25,6 +26,7 @@ struct reply_record {
 struct reply_records {
     struct reader reader; // of the reply; counts what all looks at it follow
     struct suffix_seed seed;
+    struct seen_names seen; // in the reply
     unsigned
         ends[SECTIONS]; // of a section's records in `all`; each begins where the one before ends
     uint8_t ranks;      // the highest of the answer section

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/wire/rebuild.h"
 
-#include "core/wire/lower.h"
-
 enum { POINTER_MARK = 0xc0, POINTER_REACH = 0x3fff };
 
 // What stands in the data of a type: so many octets, then character strings, then names, then
@@ -90,8 +88,11 @@ bool record_fits(const struct record *record, const struct reader *message)
 
 bool record_read(struct reader *r, struct record *record)
 {
-    if (!name_read(r, &record->owner))
-        return false;
+    return name_read(r, &record->owner) && record_read_rest(r, record);
+}
+
+bool record_read_rest(struct reader *r, struct record *record)
+{
     record->type = read_u16(r);
     record->class = read_u16(r);
     record->ttl = read_u32(r);
@@ -109,46 +110,28 @@ void rebuild_begin(struct rebuild *b, uint8_t *out, size_t size, uint64_t seed)
     b->name_count = 0;
 }
 
-// Does the name that we wrote at `offset` equal this one? Says how many pointers it leads over.
-// What stands there is our own, so its pointers lead backwards and its labels are whole.
-static bool written_equal(const struct rebuild *b, uint16_t offset, const uint8_t *bytes,
-                          unsigned *hops)
+// The place of the table that leads to the name of this hash, or the free one where it belongs.
+static unsigned names_seek(const struct rebuild *b, uint64_t hash)
 {
-    const uint8_t *p = b->out.bytes + offset;
-    for (*hops = 0;;) {
-        for (; *p >= POINTER_MARK; ++*hops)
-            p = b->out.bytes + (load_be16(p) & POINTER_REACH);
-        if (*p != *bytes)
-            return false;
-        if (*p == 0)
-            return true;
-        if (!lower_equal(p + 1, bytes + 1, *p))
-            return false;
-        bytes += 1 + *bytes;
-        p += 1 + *p;
-    }
-}
-
-// Returns the place of the table that leads to this name, or the free one where it belongs.
-static uint16_t *names_seek(struct rebuild *b, const uint8_t *bytes, uint64_t hash, unsigned *hops)
-{
-    uint16_t *place = &b->names[hash % REBUILD_NAMES];
-    while (*place != 0 && !written_equal(b, *place, bytes, hops))
-        place = &b->names[++hash % REBUILD_NAMES];
-    return place;
+    uint64_t at = hash;
+    while (b->names[at % REBUILD_NAMES] != 0 && b->hashes[at % REBUILD_NAMES] != hash)
+        at++;
+    return at % REBUILD_NAMES;
 }
 
 // Remembers a name at an offset, in the place of an older one that leads over more pointers. What a
 // pointer cannot reach is left out, and when the table is three quarters full so are all later
 // names: they are written out, which is longer but right.
-static void names_keep(struct rebuild *b, const uint8_t *bytes, uint64_t hash, size_t offset)
+static void names_keep(struct rebuild *b, uint64_t hash, size_t offset, unsigned hops)
 {
-    unsigned hops;
-    uint16_t *place = names_seek(b, bytes, hash, &hops);
-    if (offset > POINTER_REACH || (*place == 0 && b->name_count >= REBUILD_NAMES / 4 * 3))
+    unsigned place = names_seek(b, hash);
+    bool fresh = b->names[place] == 0;
+    if (offset > POINTER_REACH || (fresh && b->name_count >= REBUILD_NAMES / 4 * 3))
         return;
-    b->name_count += *place == 0;
-    *place = (uint16_t)offset;
+    b->name_count += fresh;
+    b->names[place] = (uint16_t)offset;
+    b->hashes[place] = hash;
+    b->hops[place] = (uint8_t)hops;
 }
 
 // Writes as much of the name as does not stand already. Where that would lead over too many
@@ -158,28 +141,28 @@ static void name_compress(struct rebuild *b, const struct name *name)
     struct suffixes parts;
     uint8_t lower[NAME_MAX_LEN];
     size_t start = b->out.at;
-    uint16_t target = 0;
-    unsigned fresh = 0, hops = 0;
+    unsigned fresh = 0, hops = 0, place = 0;
 
     name_lower(lower, name->bytes, name->len);
     suffixes_find(&parts, b->seed, lower);
-    for (; fresh < parts.count && target == 0; fresh += target == 0)
-        target = *names_seek(b, name->bytes + parts.places[fresh], parts.hashes[fresh], &hops);
-    if (target && hops >= REBUILD_HOPS_MAX) {
-        target = 0;
-        fresh = parts.count;
+    for (; fresh < parts.count; fresh++) {
+        place = names_seek(b, parts.hashes[fresh]);
+        if (b->names[place] != 0)
+            break;
     }
-    if (target) {
+    if (fresh < parts.count && b->hops[place] >= REBUILD_HOPS_MAX)
+        fresh = parts.count;
+    if (fresh < parts.count) {
         write_bytes(&b->out, name->bytes, parts.places[fresh]);
-        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | target));
+        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | b->names[place]));
+        hops = b->hops[place] + 1u;
     } else {
         write_bytes(&b->out, name->bytes, name->len);
     }
     if (b->out.failed)
         return;
-    // Only now is the name whole and can be compared with others.
     for (unsigned i = 0; i < fresh; i++)
-        names_keep(b, name->bytes + parts.places[i], parts.hashes[i], start + parts.places[i]);
+        names_keep(b, parts.hashes[i], start + parts.places[i], hops);
 }
 
 void rebuild_name(struct rebuild *b, const struct name *name, bool compress)
@@ -190,8 +173,52 @@ void rebuild_name(struct rebuild *b, const struct name *name, bool compress)
         write_bytes(&b->out, name->bytes, name->len);
 }
 
+// Writes labels of a name that was read, and behind them a pointer to what stands at a place of the
+// table; NULL: the root.
+static void labels_write(struct rebuild *b, const uint8_t *from, const struct seen_name *name,
+                         unsigned count, const unsigned *place)
+{
+    size_t offsets[SUFFIX_LABELS_MAX];
+    unsigned hops = place ? b->hops[*place] + 1u : 0;
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *label = from + name->places[i];
+        offsets[i] = b->out.at;
+        write_bytes(&b->out, label, 1u + *label);
+    }
+    if (place)
+        write_u16(&b->out, (uint16_t)(POINTER_MARK << 8 | b->names[*place]));
+    else
+        write_u8(&b->out, 0);
+    for (unsigned i = 0; i < count && !b->out.failed; i++)
+        names_keep(b, name->hashes[i], offsets[i], hops);
+}
+
+// Reads a name and writes it as name_compress does. What stands already is not read.
+static bool name_copy(struct rebuild *b, struct reader *from, struct seen_names *seen)
+{
+    struct seen_name name;
+    bool far = false; // a part stands, but leads over too many pointers
+    if (!seen_read(seen, from, &name))
+        return false;
+    for (unsigned i = 0; i < name.count || seen_go_on(seen, from, &name); i++) {
+        unsigned place = names_seek(b, name.hashes[i]);
+        if (b->names[place] == 0 || far)
+            continue;
+        far = b->hops[place] >= REBUILD_HOPS_MAX;
+        if (far)
+            continue;
+        labels_write(b, from->bytes, &name, i, &place);
+        return true;
+    }
+    if (from->failed)
+        return false;
+    labels_write(b, from->bytes, &name, name.count, NULL);
+    return true;
+}
+
 // Writes a record's data; `data` reads the original message and ends where the data does.
-static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct reader *data)
+static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct reader *data,
+                         struct seen_names *seen)
 {
     const uint8_t *octets = read_bytes(data, layout->octets);
     if (octets)
@@ -206,6 +233,11 @@ static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct 
     }
     for (unsigned i = 0; i < layout->names; i++) {
         struct name name;
+        if (seen && layout->compress) {
+            if (!name_copy(b, data, seen))
+                return false;
+            continue;
+        }
         if (!name_read(data, &name))
             return false;
         rebuild_name(b, &name, layout->compress);
@@ -217,9 +249,10 @@ static bool rebuild_data(struct rebuild *b, const struct layout *layout, struct 
     return !data->failed;
 }
 
-size_t rebuild_record(struct rebuild *b, const struct record *record, struct reader *message)
+// Writes what is behind a record's owner.
+static size_t rebuild_rest(struct rebuild *b, const struct record *record, struct reader *message,
+                           struct seen_names *seen)
 {
-    rebuild_name(b, &record->owner, true);
     write_u16(&b->out, record->type);
     write_u16(&b->out, record->class);
     size_t ttl_at = b->out.at;
@@ -231,7 +264,7 @@ size_t rebuild_record(struct rebuild *b, const struct record *record, struct rea
     data.at = record->data_at;
     data.len = record->data_at + record->data_len;
     data.failed = false;
-    bool good = rebuild_data(b, layout_find(record->type), &data);
+    bool good = rebuild_data(b, layout_find(record->type), &data, seen);
     message->hops_left = data.hops_left;
     if (!good || b->out.failed)
         return 0;
@@ -240,4 +273,20 @@ size_t rebuild_record(struct rebuild *b, const struct record *record, struct rea
         return 0;
     store_be16(b->out.bytes + len_at, (uint16_t)data_len);
     return ttl_at;
+}
+
+size_t rebuild_record(struct rebuild *b, const struct record *record, struct reader *message)
+{
+    rebuild_name(b, &record->owner, true);
+    return rebuild_rest(b, record, message, NULL);
+}
+
+size_t rebuild_copy(struct rebuild *b, struct reader *message, struct seen_names *seen,
+                    uint32_t ttl)
+{
+    struct record record;
+    if (!name_copy(b, message, seen) || !record_read_rest(message, &record))
+        return 0;
+    record.ttl = ttl;
+    return rebuild_rest(b, &record, message, seen);
 }

@@ -171,6 +171,29 @@ static bool rebuild_all(struct message *to, size_t size, const struct message *f
     return good;
 }
 
+// Copied name by name it is the same message, and no label was hashed twice.
+static void copy_check(const struct message *from, const struct message *to)
+{
+    uint8_t *out = malloc(to->len);
+    struct rebuild *b = malloc(sizeof *b);
+    struct seen_names *seen = malloc(sizeof *seen);
+    assert_true(out && b && seen);
+    rebuild_begin(b, out, to->len, 1);
+    seen_begin(seen, b->seed, from->len);
+    struct reader r = reader_over(from->bytes, from->len);
+    r.at = MESSAGE_HEADER_LEN;
+    for (unsigned i = 0; i < from->count; i++)
+        assert_int_not_equal(rebuild_copy(b, &r, seen, 300), 0);
+    assert_int_equal(r.at, from->len);
+    assert_int_equal(b->out.at, to->len);
+    assert_memory_equal(out + MESSAGE_HEADER_LEN, to->bytes + MESSAGE_HEADER_LEN,
+                        to->len - MESSAGE_HEADER_LEN);
+    assert_in_range(seen->labels, 0, from->len);
+    free(seen);
+    free(b);
+    free(out);
+}
+
 static void test_random_messages_say_the_same_when_rebuilt(void **state)
 {
     (void)state;
@@ -197,6 +220,7 @@ static void test_random_messages_say_the_same_when_rebuilt(void **state)
         from->len = w.at;
         assert_true(rebuild_all(to, MESSAGE_LEN_MAX, from));
         assert_in_range(to->len, MESSAGE_HEADER_LEN, plain);
+        copy_check(from, to);
         longest = to->len > longest ? to->len : longest;
         struct reader r = reader_over(to->bytes, to->len);
         r.at = MESSAGE_HEADER_LEN;

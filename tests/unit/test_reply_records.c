@@ -124,11 +124,49 @@ static void test_chain_has_an_end(void **state)
     free(answer.value);
 }
 
+// A reply of 64 KiB whose owners all lead to names of up to 125 labels: each label is hashed once,
+// and not once for each record.
+static void test_names_cost_no_more_than_the_octets_of_a_reply(void **state)
+{
+    (void)state;
+    enum { LABELS = 125, RECORDS = 3622 };
+    struct reply_records *records = malloc(sizeof *records);
+    uint8_t *reply = calloc(1, MESSAGE_LEN_MAX);
+    assert_true(records && reply);
+    struct writer w = writer_over(reply, MESSAGE_LEN_MAX);
+    write_bytes(&w, "\x12\x34\x01\x00\x00\x01\0\0\0\0\0\0", MESSAGE_HEADER_LEN);
+    for (unsigned i = 0; i < LABELS; i++)
+        write_bytes(&w, "\1a", 2);
+    write_bytes(&w, "\0\0\x0c\0\1", 5);
+    struct query query;
+    struct key key;
+    assert_int_equal(query_read(&query, reply, w.at), QUERY_GOOD);
+    key_make(&key, &query, 1);
+    store_be16(reply + 6, RECORDS);
+    store_be16(reply + 10, 1);
+    for (unsigned i = 0; i <= RECORDS; i++) {
+        write_u16(&w, (uint16_t)(0xc000 | (MESSAGE_HEADER_LEN + 2 * (i % LABELS / 2 * (i % 3)))));
+        write_u16(&w, i < RECORDS ? TYPE_PTR : TYPE_TXT);
+        write_u16(&w, CLASS_IN);
+        write_u32(&w, 300);
+        write_u16(&w, 4);
+        write_bytes(&w, i < RECORDS ? "\1b" : "\3a", 2);
+        write_u16(&w, 0xc000 | (MESSAGE_HEADER_LEN + 2));
+    }
+    assert_false(w.failed);
+    assert_true(reply_records_read(records, reply, w.at, &key, 1));
+    reply_records_pick(records, &key);
+    assert_in_range(records->seen.labels, LABELS, w.at);
+    free(reply);
+    free(records);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_that_do_not_fit_are_malformed),
         cmocka_unit_test(test_chain_has_an_end),
+        cmocka_unit_test(test_names_cost_no_more_than_the_octets_of_a_reply),
     };
     return cmocka_run_group_tests_name("reply records", tests, NULL, NULL);
 }
