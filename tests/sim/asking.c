@@ -61,11 +61,15 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
     uint64_t lead_us = life_s * 1000000 / REFRESH_SHARE;
     lead_us = lead_us < REFRESH_LEAD_MIN_US ? REFRESH_LEAD_MIN_US : lead_us;
     lead_us = lead_us > REFRESH_LEAD_MAX_US ? REFRESH_LEAD_MAX_US : lead_us;
+    // What becomes popular in its last moment may be over when its worker comes to it, which
+    // another worker may have had to tell.
+    uint64_t due_us = kept->expiry_s * 1000000 - lead_us;
+    uint64_t told_us = worker_patience(sim, kept->popular_us + sim->scenario.handed_us);
+    due_us = kept->popular_us > due_us ? told_us : due_us;
     if (!sim->settings.cache_prefetch)
         return "is refreshed though that is turned off";
-    // Only where the clock has leapt it is over by then.
-    if (!kept->served || (now_s >= kept->expiry_s &&
-                          sim->now_us > worker_patience(sim, kept->expiry_s * 1000000 - lead_us)))
+    // Else it is over by then only where the clock has leapt.
+    if (!kept->served || (now_s >= kept->expiry_s && sim->now_us > worker_patience(sim, due_us)))
         return "is refreshed, and there is nothing that lives";
     if (kept->hasty)
         return NULL;

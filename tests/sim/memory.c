@@ -102,7 +102,10 @@ void memory_hit(struct sim *sim, struct kept *kept, bool tcp)
     struct truth truth;
     sim->tally.hits++;
     bool own = kept == &sim->questions[sim->served[kept->served - 1].question].kept;
-    sim->tally.popular += own && kept->hits + 1 == REFRESH_HITS;
+    if (own && kept->hits + 1 == REFRESH_HITS) {
+        sim->tally.popular++;
+        kept->popular_us = sim->now_us;
+    }
     if (kept->hits++ > 0 || !kept->refreshed || !own)
         return;
     if (tcp) {

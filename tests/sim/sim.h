@@ -206,8 +206,9 @@ struct kept {
     uint32_t hits;   // answers given with it while it was alive
     uint64_t birth_s;
     uint64_t expiry_s;
-    bool refreshed; // was asked for before the one before it was over
-    bool hasty;     // took the place of one that lived, and may be taken for that
+    uint64_t popular_us; // when it was asked for so often; 0: it was not
+    bool refreshed;      // was asked for before the one before it was over
+    bool hasty;          // took the place of one that lived, and may be taken for that
 };
 
 struct question {

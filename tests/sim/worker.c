@@ -58,7 +58,7 @@ uint64_t worker_patience(const struct sim *sim, uint64_t due_us)
 {
     uint64_t end_us = due_us + 2 * TICK_US + sim->scenario.wake_late_us + DRAIN_LATE_US;
     if (sim->stall_until_us > end_us && sim->stall_from_us <= end_us)
-        end_us = sim->stall_until_us + DRAIN_LATE_US;
+        end_us = sim->stall_until_us + TICK_US + DRAIN_LATE_US;
     return end_us;
 }
 
