@@ -14,6 +14,7 @@ enum {
     CUT_US = 1000000,             // since its last reply, after which its end tells of no limit
     CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
     LOSSES_MAX = 64,              // sends of a question that others' connections may cost
+    LOSSES_FEW = 2,               // the same where another upstream may know
 };
 
 // Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
@@ -38,16 +39,18 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
 
 // Where the other side closes a connection just after a reply, and leaves questions of several
 // kinds unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just
-// met.
-static void limit_note(struct forward *f, uint64_t now_us, const struct stream *stream)
+// met. Returns whether it has.
+static bool limit_note(struct forward *f, uint64_t now_us, const struct stream *stream)
 {
     struct kinds lost = {0};
     for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
         if (a->sent_us != 0)
             kinds_add(&lost, a->kind);
     }
-    if (stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US)
+    bool limit = stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US;
+    if (limit)
         upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, now_us);
+    return limit;
 }
 
 // Holds the end of a connection against the oldest question on it.
@@ -61,16 +64,27 @@ static void oldest_charge(struct forward *f, uint64_t now_us, const struct attem
         oldest->pending->cuts[oldest->choice]++;
 }
 
+// Is there anybody else who has not had the question over TCP?
+static bool has_others(const struct pending *pending, int choice)
+{
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i))
+            return true;
+    }
+    return false;
+}
+
 // Asks again what waited on a connection that is over. What never left, or was lost through no
-// fault of its own, does not count as sent; but where there was no connection to be had it does, as
-// other upstreams are to be asked first. Whoever is out is asked again where that was a chance in
-// lower case.
+// fault of its own, does not count as sent; but where there was no connection to be had, or it was
+// lost a few times, it does while there are other upstreams to be asked. Whoever is out is asked
+// again where that was a chance in lower case.
 static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again,
                       bool at_fault)
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    bool lost = again && attempt->sent_us != 0 && !at_fault && pending->losses < LOSSES_MAX;
+    unsigned losses_max = has_others(pending, choice) ? LOSSES_FEW : LOSSES_MAX;
+    bool lost = again && attempt->sent_us != 0 && !at_fault && pending->losses < losses_max;
     again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
@@ -87,10 +101,9 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
 {
     struct stream *stream = &f->streams.streams[index];
     bool connected = stream->connected;
-    if (how == STREAM_ENDED && connected)
-        limit_note(f, now_us, stream);
+    bool limit = how == STREAM_ENDED && connected && limit_note(f, now_us, stream);
     const struct attempt *oldest = stream_oldest(stream);
-    if (how != STREAM_SPENT && connected)
+    if (how != STREAM_SPENT && connected && !limit)
         oldest_charge(f, now_us, oldest, how);
     bool served = stream->replies > 0 && how != STREAM_STUCK;
     struct attempt *list = attempts_take(f, stream);
