@@ -123,30 +123,48 @@ bool question_is_mixed_case(const struct pending *pending)
 }
 
 // What failed at an upstream that no name in mixed case has come back from may have failed for its
-// case. When nobody else has answered soon it is asked in lower case, where nobody can forge the
-// answer. False: there is no such upstream.
+// case: may it be asked in lower case there, once?
+static bool lower_case_may(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                           int choice)
+{
+    const struct support *support = &f->upstreams[pending->zone->upstreams[choice]].support;
+    return f->config.spelling && pending_has(pending->failed, choice) &&
+           !pending_has(pending->no_case, choice) &&
+           (!support_case(support, now_us) || support_case_doubted(support, now_us)) &&
+           question_is_mixed_case(pending);
+}
+
+bool question_lower_case(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+{
+    if (!lower_case_may(f, now_us, pending, choice))
+        return false;
+    pending->no_case |= (uint16_t)(1u << choice);
+    bool asked = attempt_ask_stream(f, now_us, pending, choice);
+    if (asked)
+        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    return asked;
+}
+
+// When nobody else has answered soon, such an upstream is asked in lower case, where nobody can
+// forge the answer: with a cookie or over TCP. False: there is none.
 static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    if (!f->config.spelling || !question_is_mixed_case(pending))
-        return false;
     for (int i = 0; i < pending->zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[pending->zone->upstreams[i]];
-        if (!pending_has(pending->failed, i) || pending_has(pending->no_case, i) ||
-            (support_case(&u->support, now_us) && !support_case_doubted(&u->support, now_us)))
+        if (!lower_case_may(f, now_us, pending, i))
             continue;
-        pending->no_case |= (uint16_t)(1u << i);
         bool cookie = f->config.cookies && u->health != UPSTREAM_DEAD &&
                       upstream_cookie_len(u, now_us) > 0 &&
-                      !pending_has(pending->plain | pending->no_cookie, i);
-        if (cookie && pending->sends[i] < UPSTREAM_SENDS_MAX && !pending->stream_only &&
-            attempt_ask(f, now_us, pending, i)) {
+                      !pending_has(pending->plain | pending->no_cookie, i) &&
+                      pending->sends[i] < UPSTREAM_SENDS_MAX && !pending->stream_only;
+        pending->no_case |= (uint16_t)((unsigned)cookie << i);
+        if (cookie && attempt_ask(f, now_us, pending, i)) {
             question_wait_until(f, pending, now_us + upstream_early_us(u));
             return true;
         }
-        if (attempt_ask_stream(f, now_us, pending, i)) {
-            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+        pending->no_case &= (uint16_t) ~(1u << i);
+        if (question_lower_case(f, now_us, pending, i))
             return true;
-        }
     }
     return false;
 }
@@ -173,6 +191,15 @@ static bool is_awaited(const struct pending *pending)
 {
     const struct attempt *a = pending->attempts;
     while (a && a->refused)
+        a = a->next;
+    return a != NULL;
+}
+
+// The same for one that has not taken too long already.
+static bool is_expected(const struct pending *pending)
+{
+    const struct attempt *a = pending->attempts;
+    while (a && (a->refused || a->overdue))
         a = a->next;
     return a != NULL;
 }
@@ -224,7 +251,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     bool back = spent && pending->era != f->revivals;
     bool over =
         !is_awaited(pending) && (nobody || spent || pending->stream_only) && now_us >= gone_us;
-    if (over && !nobody && lower_case_next(f, now_us, pending))
+    if (!nobody && !is_expected(pending) && (spent || pending->stream_only) &&
+        lower_case_next(f, now_us, pending))
         return;
     if ((back && now_us >= hope_us) || over) {
         pending->unreachable = nobody;

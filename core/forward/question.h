@@ -16,6 +16,11 @@ void question_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
 // The next upstream is asked at once, unless it has the question already.
 void question_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending);
 
+// Asks an upstream at which the question failed over TCP in lower case, where it may have failed
+// for its case. False: it may not, or that cannot be.
+[[nodiscard]] bool question_lower_case(struct forward *f, uint64_t now_us, struct pending *pending,
+                                       int choice);
+
 // The zone's upstream number `choice` has nothing more to say to this question: the next one is
 // asked at once, and only when there is none and nothing is under way has the question failed.
 void question_upstream_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice);

@@ -355,7 +355,10 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
     // In lower case it would be no better.
     bool no_case = !asked->spelled || spoilt;
     pending->no_case |= (uint16_t)((unsigned)no_case << choice);
-    question_upstream_out(f, now_us, pending, choice);
+    pending->out |= (uint16_t)(1u << choice);
+    // Over TCP others may take seconds, where they are not there: it is asked at once.
+    if (!asked->tcp || !question_lower_case(f, now_us, pending, choice))
+        question_upstream_out(f, now_us, pending, choice);
 }
 
 // The query was not understood as it was: it goes out again without what may be the reason.
