@@ -2,6 +2,7 @@
 #include "core/wire/name.h"
 
 #include "core/wire/lower.h"
+#include "core/wire/message.h"
 
 enum { POINTER_MARK = 0xc0 };
 
@@ -9,7 +10,8 @@ enum { POINTER_MARK = 0xc0 };
 static size_t pointer_read(struct reader *at, uint8_t first, size_t lowest)
 {
     size_t target = (size_t)(first & ~POINTER_MARK) << 8 | read_u8(at);
-    return at->failed || target >= lowest ? SIZE_MAX : target;
+    bool good = !at->failed && target >= MESSAGE_HEADER_LEN && target < lowest;
+    return good ? target : SIZE_MAX;
 }
 
 bool name_read(struct reader *r, struct name *name)

@@ -17,14 +17,16 @@ struct name {
 
 // Reads the name at the reader's place, following compression pointers; the reader ends after the
 // name as it stands there. Each pointer must lead further back than all before it (RFC 1035 4.1.4:
-// to a prior occurrence), so loops end. The reader counts the pointers that are followed; all names
-// of a message together may follow as many as it has octets, so that chains of pointers cost no
-// more than the message itself. False (and the reader fails) for a label type other than 00 and 11,
-// a pointer forward or to itself, too many of them, a name over 255 octets, or a cut message.
+// to a prior occurrence), so loops end, and none into the header, where no name occurs. The reader
+// counts the pointers that are followed; all names of a message together may follow as many as it
+// has octets, so that chains of pointers cost no more than the message itself. False (and the
+// reader fails) for a label type other than 00 and 11, a pointer forward, to itself or into the
+// header, too many of them, a name over 255 octets, or a cut message.
 [[nodiscard]] bool name_read(struct reader *r, struct name *name);
 
 // Steps over the name at the reader's place without following its pointer, which must lead further
-// back. False (and the reader fails) where that or a label is malformed, or the message is cut.
+// back, but not into the header. False (and the reader fails) where that or a label is malformed,
+// or the message is cut.
 [[nodiscard]] bool name_skip(struct reader *r);
 
 // Reads a name that must stand uncompressed, as in a question. Returns its length in octets, or 0.

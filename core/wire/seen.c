@@ -2,6 +2,7 @@
 #include "core/wire/seen.h"
 
 #include "core/wire/lower.h"
+#include "core/wire/message.h"
 
 enum { POINTER_MARK = 0xc0, POINTER_REACH = 0x3fff };
 
@@ -75,7 +76,8 @@ static bool labels_read(const struct seen_names *seen, struct reader *at, struct
             continue;
         }
         size_t target = read_u16(at) & POINTER_REACH;
-        if (at->failed || target >= lowest || at->hops_left == 0)
+        bool back = target >= MESSAGE_HEADER_LEN && target < lowest;
+        if (at->failed || !back || at->hops_left == 0)
             return false;
         *end = jumped ? *end : at->at;
         at->hops_left--;

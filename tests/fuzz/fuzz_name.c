@@ -15,7 +15,7 @@ static size_t plain_read(const uint8_t *bytes, size_t len, size_t at, struct nam
             if (at + 1 >= len)
                 return 0;
             size_t to = (size_t)(c - 0xc0) * 256 + bytes[at + 1];
-            if (to >= limit || hops++ == len)
+            if (to < 12 || to >= limit || hops++ == len)
                 return 0;
             end = end ? end : at + 2;
             limit = at = to;

@@ -459,6 +459,10 @@ static const struct take_row take_rows[] = {
     {"two pointers that lead to each other",
      REPLY C(2, 0, 0) ASK "c00c ff00 0001 " TTL_300 "0002 c02b c029 0001 0001 " TTL_300 "0000",
      NULL, 0, 0, NULL},
+    {"name that points into the header",
+     REPLY C(1, 0, 0) ASK_ANY "c00c 000c 0001 " TTL_300 "0004 'a' c004", NULL, 0, 0, NULL},
+    {"owner that points into the header",
+     REPLY C(1, 0, 0) ASK_ANY "c004 000c 0001 " TTL_300 "0003 'a' 00", NULL, 0, 0, NULL},
     {"owner that points into data with a pointer back is a name",
      REPLY C(2, 0, 0) ASK_ANY "c00c ff00 0001 " TTL_300 "0002 c00c "
                               "c029 0001 0001 " TTL_300 "0004 c0000201",
