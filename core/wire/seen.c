@@ -17,6 +17,7 @@ void seen_begin(struct seen_names *seen, struct suffix_seed seed, size_t len)
 static void hash_back(struct seen_names *seen, const uint8_t *message, struct seen_name *name)
 {
     uint8_t label[1 + LABEL_MAX_LEN];
+    uint16_t lead = name->tail_at ? seen->leads[name->tail_at] : 0;
     name->hash = name->tail_hash;
     name->len = name->tail_len;
     for (unsigned i = name->count; i-- > 0;) {
@@ -26,10 +27,13 @@ static void hash_back(struct seen_names *seen, const uint8_t *message, struct se
         name->hash = suffix_step(seen->seed, name->hash, label, false);
         name->len = (uint8_t)(name->len + len);
         name->hashes[i] = name->hash;
+        if (message[at + len] >= POINTER_MARK)
+            lead = load_be16(message + at + len) & POINTER_REACH;
         if (at >= SEEN_REACH)
             continue;
         seen->lens[at] = name->len;
         seen->hashes[at] = name->hash;
+        seen->leads[at] = lead;
     }
     seen->labels += name->count;
 }
@@ -65,7 +69,7 @@ static bool labels_read(const struct seen_names *seen, struct reader *at, struct
             name->tail_hash = seen->hashes[at->at];
             name->tail_len = seen->lens[at->at];
             name->tail_at = (uint16_t)at->at;
-            return len + name->tail_len <= NAME_MAX_LEN;
+            return seen->leads[at->at] < lowest && len + name->tail_len <= NAME_MAX_LEN;
         }
         if (first < POINTER_MARK) {
             if (!label_take(at, name, &len))

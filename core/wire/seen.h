@@ -13,6 +13,7 @@ struct seen_names {
     unsigned labels;             // hashed so far: no more than the message has octets
     uint8_t lens[SEEN_REACH];    // octets of the name that begins there; 0: not known
     uint64_t hashes[SEEN_REACH]; // its hash, where that is known
+    uint16_t leads[SEEN_REACH];  // and where its first pointer leads; 0: it has none
 };
 
 // A name as it stands in a message: labels one by one, and behind them what is known already, which
@@ -32,7 +33,7 @@ struct seen_name {
 void seen_begin(struct seen_names *seen, struct suffix_seed seed, size_t len);
 
 // Reads the name at the reader's place, by the same rules and with the same end as name_read, but
-// pointers behind one that leads to a known name are not followed nor counted again.
+// pointers of what is known already are not followed nor counted again.
 [[nodiscard]] bool seen_read(struct seen_names *seen, struct reader *r, struct seen_name *name);
 
 // Goes one label on into what is behind the labels; that is known, so nothing is hashed. False: it

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/wire/message.h"
+#include "core/wire/seen.h"
 
 #include "tests/unit/packet.h"
 
@@ -81,6 +82,16 @@ static void test_read_row(void **state)
     free(bytes);
 }
 
+static void octets_likely(uint8_t *bytes, size_t len, uint64_t *seed)
+{
+    static const uint8_t likely[] = {0, 1, 2, 0xc0, 0xc0, 3, 63};
+    for (size_t k = 0; k < len; k++) {
+        uint64_t drawn = test_random(seed);
+        bytes[k] = drawn & 1 ? likely[(drawn >> 8) % COUNT_OF(likely)]
+                             : (uint8_t)((drawn >> 8) % (len + 4));
+    }
+}
+
 // Any octets at all: no loop, no read out of bounds, and what is read is a name.
 static void test_read_of_anything_ends(void **state)
 {
@@ -88,15 +99,10 @@ static void test_read_of_anything_ends(void **state)
     uint64_t seed = 1;
     unsigned good = 0;
     for (unsigned i = 0; i < 100000; i++) {
-        static const uint8_t likely[] = {0, 1, 2, 0xc0, 0xc0, 3, 63};
         size_t len = MESSAGE_HEADER_LEN + 1 + test_random(&seed) % 40;
         uint8_t *bytes = malloc(len);
         assert_non_null(bytes);
-        for (size_t k = 0; k < len; k++) {
-            uint64_t drawn = test_random(&seed);
-            bytes[k] = drawn & 1 ? likely[(drawn >> 8) % COUNT_OF(likely)]
-                                 : (uint8_t)((drawn >> 8) % (len + 4));
-        }
+        octets_likely(bytes, len, &seed);
         struct reader r = reader_over(bytes, len);
         struct name name;
         r.at = test_random(&seed) % len;
@@ -110,6 +116,41 @@ static void test_read_of_anything_ends(void **state)
         free(bytes);
     }
     assert_in_range(good, 10000, 90000);
+}
+
+// Whatever was read before of the same message, what is known of it changes no verdict.
+static void test_seen_names_are_those_that_are_read(void **state)
+{
+    (void)state;
+    struct suffix_seed key = suffix_seed_of(3);
+    struct seen_names *seen = malloc(sizeof *seen);
+    assert_non_null(seen);
+    uint64_t seed = 2;
+    unsigned good = 0, tried = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        size_t len = MESSAGE_HEADER_LEN + 1 + test_random(&seed) % 60;
+        uint8_t bytes[MESSAGE_HEADER_LEN + 60];
+        octets_likely(bytes, len, &seed);
+        seen_begin(seen, key, len);
+        for (size_t left = len; left > 0; left--, tried++) {
+            struct reader plain = reader_over(bytes, len), r = plain;
+            struct name name;
+            struct seen_name known;
+            plain.at = r.at = MESSAGE_HEADER_LEN + test_random(&seed) % (len - MESSAGE_HEADER_LEN);
+            bool is_name = name_read(&plain, &name);
+            assert_int_equal(seen_read(seen, &r, &known), is_name);
+            assert_int_equal(r.failed, plain.failed);
+            if (!is_name)
+                continue;
+            good++;
+            name_lower(name.bytes, name.bytes, name.len);
+            assert_int_equal(r.at, plain.at);
+            assert_int_equal(known.len, name.len);
+            assert_true(known.hash == suffix_hash(key, name.bytes));
+        }
+    }
+    assert_in_range(good, tried / 10, tried / 10 * 9);
+    free(seen);
 }
 
 static const struct {
@@ -496,6 +537,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_pointers_of_a_message_are_bounded),
     cmocka_unit_test(test_skip_looks_at_what_it_steps_over),
     cmocka_unit_test(test_read_of_anything_ends),
+    cmocka_unit_test(test_seen_names_are_those_that_are_read),
     cmocka_unit_test(test_length_of_an_uncompressed_name),
     cmocka_unit_test(test_lower_changes_letters_alone_at_every_place),
     cmocka_unit_test(test_equal_and_within),
