@@ -75,11 +75,16 @@ static void unwaited_remove(struct pending_table *table, struct pending *pending
     *(next ? &next->unwaited_before : &table->unwaited_end) = before;
 }
 
+// There are few probes: neither loop steps over many.
 struct pending *pending_to_abandon(const struct pending_table *table)
 {
-    struct pending *pending = table->unwaited;
+    struct pending *unwaited = table->unwaited, *pending = table->oldest;
+    while (unwaited && unwaited->probe)
+        unwaited = unwaited->unwaited_next;
+    if (unwaited)
+        return unwaited;
     while (pending && pending->probe)
-        pending = pending->unwaited_next;
+        pending = pending->younger;
     return pending ? pending : table->oldest;
 }
 

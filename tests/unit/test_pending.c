@@ -499,6 +499,31 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     end(&b);
 }
 
+// It stands first in both orders, but goes last.
+static void test_probe_is_given_up_where_there_is_nothing_else(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 };
+    struct bench b = begin(8);
+    struct pending *all[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct key key = key_of(i, 1);
+        all[i] = pending_add(&b.table, &key);
+        assert_non_null(all[i]);
+        all[i]->probe = i < 2;
+    }
+    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
+    assert_non_null(add(&b, all[2], 1));
+    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
+    assert_non_null(add(&b, all[3], 1));
+    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
+    pending_unlink(&b.table, all[2]);
+    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
+    pending_unlink(&b.table, all[3]);
+    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    end(&b);
+}
+
 // The table against a list of what is in it.
 static void test_random_questions_match_a_list(void **state)
 {
@@ -545,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
         cmocka_unit_test(test_what_nobody_waits_for_is_given_up_first),
+        cmocka_unit_test(test_probe_is_given_up_where_there_is_nothing_else),
         cmocka_unit_test(test_random_questions_match_a_list),
     };
     return cmocka_run_group_tests_name("pending", tests, NULL, NULL);
