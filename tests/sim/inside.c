@@ -5,10 +5,10 @@
 #include "tests/sim/sim.h"
 
 // Whether the tables hold together: each thing stands where the others say it does, nothing is
-// counted wrongly, nothing is lost. The numbers of waiters and attempts are
-// core/forward/pending.c's.
+// counted wrongly, nothing is lost. The numbers of waiters, attempts and
+// shares are core/forward/pending.c's.
 
-enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4 };
+enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4, SHARES_PER_QUESTION = 8 };
 
 const struct forward *inside_forward(const struct serve *serve)
 {
@@ -38,6 +38,7 @@ bool inside_fails(const struct serve *serve, uint64_t hash)
 
 struct count {
     uint32_t pendings, waiters, attempts;
+    uint32_t charged; // attempts
     uint32_t in_flight[PLAN_UPSTREAMS_MAX];
     uint32_t at_ports, at_streams;
 };
@@ -45,6 +46,7 @@ struct count {
 static const char *attempt_check(const struct forward *f, const struct attempt *a, struct count *n)
 {
     n->attempts++;
+    n->charged += a->share != SHARE_NONE;
     bool sent = a->sent_us != 0;
     if (sent + a->queued + a->held != 1 || (a->held && !a->tcp))
         return "an attempt is not one of sent, queued and held";
@@ -154,23 +156,25 @@ static const char *refreshes_check(const struct serve *s)
 
 static const char *free_check(const struct pending_table *table, const struct count *n)
 {
-    uint32_t pendings = 0, waiters = 0, attempts = 0, shares = 0;
+    uint32_t pendings = 0, waiters = 0, attempts = 0, held = 0, apart = 0;
     for (const struct pending *p = table->free; p; p = p->next)
         pendings++;
     for (const struct waiter *w = table->free_waiters; w; w = w->next)
         waiters++;
     for (const struct attempt *a = table->free_attempts; a; a = a->next)
         attempts++;
-    for (uint32_t i = 0; i < WAITERS_PER_QUESTION * table->size; i++)
-        shares += table->shares.shares[i].held;
+    for (uint32_t i = 0; i < SHARES_PER_QUESTION * table->size; i++) {
+        held += table->shares.shares[i].held;
+        apart += table->shares.shares[i].apart;
+    }
     if (n->pendings != table->count || n->pendings + pendings != table->size)
         return "questions are counted wrongly";
-    if (n->waiters != table->waiter_count || shares != n->waiters ||
+    if (n->waiters != table->waiter_count || held != n->waiters ||
         n->waiters + waiters != WAITERS_PER_QUESTION * table->size)
         return "waiting clients are counted wrongly";
     if (n->attempts + attempts != ATTEMPTS_PER_QUESTION * table->size)
         return "attempts are lost";
-    return NULL;
+    return apart == n->charged ? NULL : "attempts are charged wrongly";
 }
 
 const char *inside_check(const struct serve *s)
