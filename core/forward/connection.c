@@ -39,7 +39,7 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
 
 // Where the other side closes a connection just after a reply, and leaves questions of several
 // kinds unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just
-// met. Returns whether it has.
+// met. True: it has one, or so it seems for the second time.
 static bool limit_note(struct forward *f, uint64_t now_us, const struct stream *stream)
 {
     struct kinds lost = {0};
@@ -47,10 +47,9 @@ static bool limit_note(struct forward *f, uint64_t now_us, const struct stream *
         if (a->sent_us != 0)
             kinds_add(&lost, a->kind);
     }
-    bool limit = stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US;
-    if (limit)
-        upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, now_us);
-    return limit;
+    const struct attempt *oldest = stream_oldest(stream);
+    return oldest && stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US &&
+           upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, oldest->kind, now_us);
 }
 
 // Holds the end of a connection against the oldest question on it.
@@ -74,17 +73,41 @@ static bool has_others(const struct pending *pending, int choice)
     return false;
 }
 
-// Asks again what waited on a connection that is over. What never left, or was lost through no
-// fault of its own, does not count as sent; but where there was no connection to be had, or it was
-// lost a few times, it does while there are other upstreams to be asked. Whoever is out is asked
-// again where that was a chance in lower case.
-static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt, bool again,
-                      bool at_fault)
+// Was a send lost through no fault of its question? Then it does not count, but for one of many
+// while there are other upstreams to be asked. Where a connection ended without a single reply it
+// is a resend like any other, and costs the budget as much: some upstreams close each.
+static bool is_lost(struct forward *f, const struct attempt *attempt, bool served)
+{
+    const struct pending *pending = attempt->pending;
+    unsigned max = has_others(pending, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
+    return attempt->sent_us != 0 && pending->losses < max &&
+           (served || question_resend_take(f, pending, 0));
+}
+
+// Does the question wait for another reply over TCP from the same upstream?
+static bool is_there_too(const struct attempt *attempt)
+{
+    const struct attempt *a = attempt->pending->attempts;
+    while (a && (a == attempt || !a->tcp || a->choice != attempt->choice))
+        a = a->next;
+    return a != NULL;
+}
+
+// How a connection ended: whether there was one, and it served anybody.
+struct ended {
+    bool connected, served;
+};
+
+// Asks again what waited on a connection that is over. What never left does not count as sent; but
+// where there was no connection to be had it does, as other upstreams are to be asked first.
+// Whoever is out is asked again where that was a chance in lower case.
+static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt,
+                      struct ended ended, bool at_fault)
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    unsigned losses_max = has_others(pending, choice) ? LOSSES_FEW : LOSSES_MAX;
-    bool lost = again && attempt->sent_us != 0 && !at_fault && pending->losses < losses_max;
+    bool again = ended.connected && !is_there_too(attempt);
+    bool lost = again && !at_fault && is_lost(f, attempt, ended.served);
     again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
@@ -106,6 +129,7 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     if (how != STREAM_SPENT && connected && !limit)
         oldest_charge(f, now_us, oldest, how);
     bool served = stream->replies > 0 && how != STREAM_STUCK;
+    struct ended ended = {connected, stream->replies > 0};
     struct attempt *list = attempts_take(f, stream);
     if (how == STREAM_ENDED)
         stream_closed(&f->streams, index);
@@ -119,7 +143,7 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     while (list) {
         struct attempt *attempt = list;
         list = attempt->next_at_port;
-        ask_again(f, now_us, attempt, connected, attempt == oldest);
+        ask_again(f, now_us, attempt, ended, attempt == oldest);
     }
 }
 

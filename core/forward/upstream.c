@@ -185,10 +185,16 @@ void upstream_tcp_worked(struct upstream *u)
     u->tcp_retry_us = 0;
 }
 
-void upstream_tcp_cut(struct upstream *u, uint32_t replies, uint64_t now_us)
+bool upstream_tcp_cut(struct upstream *u, uint32_t replies, uint32_t kind, uint64_t now_us)
 {
-    u->tcp_allowance = replies;
-    u->tcp_allowance_until_us = now_us + TCP_CUT_US;
+    bool limit = u->tcp_cut_replies == replies && u->tcp_cut_kind != kind;
+    u->tcp_cut_replies = replies;
+    u->tcp_cut_kind = kind;
+    if (limit) {
+        u->tcp_allowance = replies;
+        u->tcp_allowance_until_us = now_us + TCP_CUT_US;
+    }
+    return limit;
 }
 
 uint32_t upstream_tcp_allowance(const struct upstream *u, uint64_t now_us)

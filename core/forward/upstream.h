@@ -63,6 +63,8 @@ struct upstream {
     uint64_t tcp_retry_us;  // when the next one may be tried
     uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
     uint64_t tcp_allowance_until_us;
+    uint32_t tcp_cut_replies; // the last one that it closed with more asked: after so many replies,
+    uint32_t tcp_cut_kind;    // and what it was asked next
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
@@ -113,9 +115,12 @@ bool upstream_unreachable(struct upstream *upstream, uint64_t sent_us, uint64_t 
 void upstream_tcp_failed(struct upstream *upstream, uint64_t now_us);
 void upstream_tcp_worked(struct upstream *upstream);
 
-// It closed one after so many replies, with more asked. And how many one is given by now; 0: any
-// number.
-void upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint64_t now_us);
+// It closed one after so many replies, with more asked, the oldest of this kind. Where that is the
+// same number twice in a row and not for the same kind, which it may close for, it is a limit:
+// true.
+bool upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint32_t kind, uint64_t now_us);
+
+// How many one is given by now; 0: any number.
 [[nodiscard]] uint32_t upstream_tcp_allowance(const struct upstream *upstream, uint64_t now_us);
 
 // How long to wait for a reply before the question is sent again: for one of the fast mode, or for

@@ -357,9 +357,15 @@ static void test_connections_that_are_cut_get_no_more_than_they_answer(void **st
     (void)state;
     struct upstream u = alive(1000);
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
-    upstream_tcp_cut(&u, 20, NOW_US);
+    assert_false(upstream_tcp_cut(&u, 20, 1, NOW_US));
+    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
+    // It may close for what it is asked: then that says nothing of the others.
+    assert_false(upstream_tcp_cut(&u, 20, 1, NOW_US));
+    assert_true(upstream_tcp_cut(&u, 20, 2, NOW_US));
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 20);
-    upstream_tcp_cut(&u, 7, NOW_US + 10 * S);
+    assert_false(upstream_tcp_cut(&u, 7, 1, NOW_US + 5 * S));
+    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 5 * S), 20);
+    assert_true(upstream_tcp_cut(&u, 7, 2, NOW_US + 10 * S));
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 609 * S), 7);
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 610 * S), 0);
 }
