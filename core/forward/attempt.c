@@ -129,8 +129,9 @@ static struct attempt *attempt_take(struct forward *f, struct pending *pending, 
     uint32_t max = share_max(f);
     const struct waiter *asker = asker_find(f, pending, max);
     struct attempt *attempt = NULL;
-    // What nobody waits for can wait itself until there is enough for all.
-    if (max == UINT32_MAX || pending->kind == KIND_PROBE ||
+    // What nobody waits for can wait itself until there is enough for all. What follows a reply
+    // takes the place of what that was to.
+    if (max == UINT32_MAX || pending->kind == KIND_PROBE || pending->follows ||
         (asker && forward_share(f, pending->kind)->attempts < max)) {
         attempt = attempt_add(&f->pending, pending);
         if (!attempt && f->pending.oldest_orphan) {
@@ -198,12 +199,20 @@ static bool is_held(const struct pending *pending, int choice)
     return a != NULL;
 }
 
+bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                            int choice)
+{
+    const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
+    return f->streams.size > 0 && pending->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
+           now_us >= u->tcp_retry_us && !is_held(pending, choice) &&
+           pending->cuts[choice] < CUTS_MAX;
+}
+
 bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
     uint16_t upstream = pending->zone->upstreams[choice];
     const struct upstream *u = &f->upstreams[upstream];
-    if (pending->tcp_sends[choice] >= UPSTREAM_SENDS_MAX || now_us < u->tcp_retry_us ||
-        is_held(pending, choice) || pending->cuts[choice] >= CUTS_MAX)
+    if (!attempt_may_ask_stream(f, now_us, pending, choice))
         return false;
     struct attempt *attempt = attempt_take(f, pending, choice);
     if (!attempt)

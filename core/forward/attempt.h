@@ -19,6 +19,11 @@
 [[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending,
                                       int choice);
 
+// May it be asked over TCP, as far as its upstream and itself are concerned? Where it then cannot
+// be it is for want of an attempt or a connection, and can be later.
+[[nodiscard]] bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,
+                                          const struct pending *pending, int choice);
+
 // Whoever is out was asked in lower case, for the last time but for what is said to that. How what
 // is held is spelled shows only when it is sent.
 static inline bool attempt_is_last_chance(const struct attempt *attempt)

@@ -117,6 +117,7 @@ struct pending {
     bool unasked;     // it has failed before anybody had it for long enough
     bool heard_rcode; // an upstream said what `rcode` is
     bool stream_only; // goes over TCP from now on
+    bool follows;     // is sent again for what was replied to the attempt that has just ended
     bool idle;        // waits for an upstream to come back
     // A bit for each of the zone's upstreams.
     uint16_t out;        // has nothing more to say to this question
@@ -124,7 +125,7 @@ struct pending {
     uint16_t plain;      // is asked without EDNS, as it did not understand it
     uint16_t no_cookie;  // is asked without a cookie, as it did not understand that
     uint16_t no_case;    // is asked in lower case, as mixed case may be what it fails at
-    uint16_t truncated;  // wants it over TCP, but another one was asked instead
+    uint16_t truncated;  // wants it over TCP, but has not been asked so yet
     uint16_t objected;   // said so of the cookie in a reply that matches
     uint8_t near_misses; // replies that were nearly right
     uint8_t losses;      // sends over TCP that were lost through others' fault

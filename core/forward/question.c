@@ -174,11 +174,14 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
 static bool truncated_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (!pending_has(pending->truncated, i) || pending_has(pending->out, i) ||
-            pending->tcp_sends[i] > 0)
+        if (!pending_has(pending->truncated, i))
             continue;
-        pending->truncated &= (uint16_t) ~(1u << i);
-        if (attempt_ask_stream(f, now_us, pending, i)) {
+        bool may = attempt_may_ask_stream(f, now_us, pending, i) && !pending_has(pending->out, i) &&
+                   pending->tcp_sends[i] == 0;
+        bool asked = may && attempt_ask_stream(f, now_us, pending, i);
+        if (asked || !may)
+            pending->truncated &= (uint16_t) ~(1u << i);
+        if (asked) {
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
             return true;
         }
@@ -208,7 +211,12 @@ static bool is_expected(const struct pending *pending)
 // so long, which others may have taken.
 static bool has_been_asked(const struct forward *f, uint64_t now_us, const struct pending *pending)
 {
-    bool silent = pending->sent && now_us - pending->first_sent_us >= SILENT_US;
+    bool tcp = false;
+    for (int i = 0; i < pending->zone->upstream_count; i++)
+        tcp |= pending->tcp_sends[i] > 0;
+    bool wants_tcp = pending->truncated || pending->stream_only;
+    bool silent =
+        pending->sent && (tcp || !wants_tcp) && now_us - pending->first_sent_us >= SILENT_US;
     return silent || pending->heard_rcode || pending->out ||
            upstream_all_dead(pending->zone, f->upstreams);
 }
@@ -237,6 +245,18 @@ static void stale_hasten(struct forward *f, uint64_t now_us, struct pending *pen
         wheel_start(&f->wheel, &pending->stale_timer, now_us);
 }
 
+// When does something that it waits for over TCP have taken too long? UINT64_MAX: nothing.
+static uint64_t overdue_us(uint64_t now_us, const struct pending *pending)
+{
+    uint64_t due_us = UINT64_MAX;
+    for (const struct attempt *a = pending->attempts; a; a = a->next) {
+        uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_STREAM_US;
+        if (a->tcp && !a->held && !a->overdue && a_us < due_us)
+            due_us = a_us;
+    }
+    return due_us;
+}
+
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
 static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -249,8 +269,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && pending->era != f->revivals;
-    bool over =
-        !is_awaited(pending) && (nobody || spent || pending->stream_only) && now_us >= gone_us;
+    bool over = !is_awaited(pending) && !pending->truncated &&
+                (nobody || spent || pending->stream_only) && now_us >= gone_us;
     if (!nobody && !is_expected(pending) && (spent || pending->stream_only) &&
         lower_case_next(f, now_us, pending))
         return;
@@ -268,6 +288,10 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
     if (gone_us > now_us && gone_us < next_us)
         next_us = gone_us;
+    // There may be a chance in lower case left then.
+    uint64_t late_us = overdue_us(now_us, pending);
+    if (late_us > now_us && late_us < next_us)
+        next_us = late_us;
     question_wait_until(f, pending, back && hope_us < next_us ? hope_us : next_us);
     pending->idle = true;
 }
@@ -333,6 +357,15 @@ void question_ask(struct forward *f, uint64_t now_us, struct pending *pending, i
     question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
+void question_put_off(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    int other = untried_find(f, now_us, pending);
+    if (other >= 0)
+        question_ask(f, now_us, pending, other);
+    else
+        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+}
+
 // Whom the zone's strategy chooses for the question's next send over this transport.
 static int whom(struct forward *f, uint64_t now_us, const struct pending *pending, bool first,
                 const uint8_t *sends)
@@ -394,9 +427,12 @@ static void case_doubt(struct forward *f, uint64_t now_us, struct pending *pendi
         pending->no_case |= (uint16_t)(1u << choice);
 }
 
+// False: nobody can be asked. For want of an attempt or a connection, which others may hold, it is
+// tried again in a moment.
 static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    bool later = false;
     int choice;
     sends_of(f, pending, true, sends);
     while ((choice = stream_whom(f, now_us, pending, sends)) >= 0) {
@@ -405,9 +441,12 @@ static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pend
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
             return true;
         }
+        later |= pending->stream_only && attempt_may_ask_stream(f, now_us, pending, choice);
         sends[choice] = UPSTREAM_SENDS_MAX;
     }
-    return false;
+    if (later)
+        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+    return later;
 }
 
 // The last of a question's sends is not for a trial: it is kept for when somebody is back.
@@ -457,8 +496,7 @@ static bool ask(struct forward *f, uint64_t now_us, struct pending *pending, int
                : attempt_ask(f, now_us, pending, choice);
 }
 
-// Takes a resend from the budget of all and from that of its kind; false: one of them has none.
-static bool resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
+bool question_resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
 {
     struct budget *own = &forward_share(f, pending->kind)->budget;
     return own->units >= BUDGET_SEND && f->budget.units > reserve && budget_take(&f->budget) &&
@@ -468,7 +506,7 @@ static bool resend_take(struct forward *f, const struct pending *pending, uint32
 void question_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     int other = pending->stream_only ? -1 : untried_find(f, now_us, pending);
-    if (other >= 0 && resend_take(f, pending, 0))
+    if (other >= 0 && question_resend_take(f, pending, 0))
         question_ask(f, now_us, pending, other);
 }
 
@@ -494,7 +532,7 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
         uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
         sends_of(f, pending, false, sends);
         int second = whom(f, now_us, pending, false, sends);
-        if (second >= 0 && sends[second] == 0 && resend_take(f, pending, 0) &&
+        if (second >= 0 && sends[second] == 0 && question_resend_take(f, pending, 0) &&
             ask(f, now_us, pending, second))
             pending->attempts->beside = true;
     }
@@ -572,7 +610,8 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
-    if (age_us >= free_us || is_relieved(f, now_us, pending, u) || resend_take(f, pending, reserve))
+    if (age_us >= free_us || is_relieved(f, now_us, pending, u) ||
+        question_resend_take(f, pending, reserve))
         return 0;
     forward_count(f, COUNTER_resends_put_off);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
@@ -594,13 +633,21 @@ void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
     connections_stalled(f, now_us, pending);
     if (pending->end != PENDING_WAITS)
         return;
+    // Nobody else is there, as the network says: the chance in lower case does not wait for that.
+    if (!is_awaited(pending) && lower_case_next(f, now_us, pending))
+        return;
     uint64_t wait_us = pending->idle ? 0 : resend_wait_us(f, now_us, pending);
     if (wait_us > 0) {
         wait_us = wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US;
         question_wait_until(f, pending, now_us + wait_us);
         return;
     }
-    if (!truncated_next(f, now_us, pending) && !lower_case_next(f, now_us, pending))
+    if (truncated_next(f, now_us, pending))
+        return;
+    // Whoever wanted it over TCP knows the answer: nobody is asked a second time meanwhile.
+    if (pending->truncated)
+        question_put_off(f, now_us, pending);
+    else if (!lower_case_next(f, now_us, pending))
         question_go_on(f, now_us, pending);
 }
 

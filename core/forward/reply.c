@@ -10,8 +10,9 @@
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
-// TCP, where nobody outside can put in a word.
-static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending)
+// TCP, where nobody outside can put in a word: of the zone's upstream number `first`, or where that
+// is -1 or cannot be asked, of whoever comes next.
+static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending, int first)
 {
     struct attempt *next;
     uint16_t last = 0; // upstreams that are out, but for a chance in lower case
@@ -28,18 +29,22 @@ static void streams_only(struct forward *f, uint64_t now_us, struct pending *pen
         if (pending_has(last, i) && attempt_ask_stream(f, now_us, pending, i))
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     }
-    question_go_on(f, now_us, pending);
+    if (first >= 0 && !pending_has(pending->out, first) &&
+        attempt_ask_stream(f, now_us, pending, first))
+        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    else
+        question_go_on(f, now_us, pending);
 }
 
 static void near_miss(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     pending->near_misses += pending->near_misses < NEAR_MISSES_MAX;
     if (pending->near_misses == NEAR_MISSES_MAX && !pending->stream_only)
-        streams_only(f, now_us, pending);
+        streams_only(f, now_us, pending, -1);
 }
 
 // All is right but the spelling, or that there is no cookie: a forgery with a lucky ID, or a server
-// that does not know better. TCP tells, and if it is the server, it lives.
+// that does not know better. TCP tells; and if it is the server, it lives, as another one may not.
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct pending *pending = attempt->pending;
@@ -49,7 +54,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
     if (last && attempt_ask_stream(f, now_us, pending, choice))
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     if (!pending->stream_only)
-        streams_only(f, now_us, pending);
+        streams_only(f, now_us, pending, last ? -1 : choice);
     else if (!pending->attempts)
         question_go_on(f, now_us, pending);
 }
@@ -80,7 +85,7 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t 
     // Moving one of them changes the list.
     struct pending *missed;
     while ((missed = missed_find(f, port)))
-        streams_only(f, now_us, missed);
+        streams_only(f, now_us, missed, -1);
 }
 
 static bool is_answer(unsigned rcode)
@@ -216,25 +221,30 @@ static bool is_under_way(const struct pending *pending, int choice, struct way w
 }
 
 // Asks the same upstream again, over TCP where `tcp` is set; the next one if it cannot be. Whoever
-// is out has had a last chance in lower case at most, which goes where nobody can forge.
+// is out has had a last chance in lower case at most, which goes where nobody can forge. For want
+// of an attempt or a connection, which others may hold, nobody is out.
 static void ask_again(struct forward *f, uint64_t now_us, struct pending *pending,
                       const struct attempt *asked, bool tcp)
 {
-    bool sent = false;
     int choice = asked->choice;
     bool out = pending_has(pending->out, choice);
     tcp |= out;
-    if (out && asked->spelled)
-        sent = false;
-    else if (tcp)
-        sent = attempt_ask_stream(f, now_us, pending, choice);
-    else if (pending->sends[choice] < UPSTREAM_SENDS_MAX)
-        sent = attempt_ask(f, now_us, pending, choice);
+    bool may = tcp ? attempt_may_ask_stream(f, now_us, pending, choice)
+                   : pending->sends[choice] < UPSTREAM_SENDS_MAX;
+    if (!may || (out && asked->spelled)) {
+        question_upstream_out(f, now_us, pending, choice);
+        return;
+    }
+    pending->follows = true;
+    bool sent = tcp ? attempt_ask_stream(f, now_us, pending, choice)
+                    : attempt_ask(f, now_us, pending, choice);
+    pending->follows = false;
+    pending->truncated |= (uint16_t)((unsigned)(tcp && !sent) << choice);
     const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
     if (sent)
         question_wait_until(f, pending, now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
     else
-        question_upstream_out(f, now_us, pending, choice);
+        question_put_off(f, now_us, pending);
 }
 
 // What to do with a reply that is what it seems to be.

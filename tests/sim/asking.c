@@ -196,7 +196,8 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
         asking->end = ASKING_FAILED;
         if (!asking->probe && !pending->unasked)
             fails(sim, node, q, pending);
-        else if (!asking->probe && was_silent(sim, node, slot))
+        else if (!asking->probe && !pending->truncated && !pending->stream_only &&
+                 was_silent(sim, node, slot))
             sim_fail(sim, "%s is not remembered, though a server was silent to it",
                      sim_question_text(sim, asking->question));
     }
