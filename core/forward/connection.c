@@ -93,9 +93,9 @@ static bool is_there_too(const struct attempt *attempt)
     return a != NULL;
 }
 
-// How a connection ended: whether there was one, and it served anybody.
+// How a connection ended: whether there was one, it served anybody, and it was silent for too long.
 struct ended {
-    bool connected, served;
+    bool connected, served, stuck;
 };
 
 // Asks again what waited on a connection that is over. What never left does not count as sent; but
@@ -106,7 +106,9 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
 {
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
-    bool again = ended.connected && !is_there_too(attempt);
+    // Another silent connection would cost as long again, while there are others to be asked.
+    bool again =
+        ended.connected && !is_there_too(attempt) && !(ended.stuck && has_others(pending, choice));
     bool lost = again && !at_fault && is_lost(f, attempt, ended.served);
     again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
     pending->losses += lost;
@@ -129,7 +131,7 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     if (how != STREAM_SPENT && connected && !limit)
         oldest_charge(f, now_us, oldest, how);
     bool served = stream->replies > 0 && how != STREAM_STUCK;
-    struct ended ended = {connected, stream->replies > 0};
+    struct ended ended = {connected, stream->replies > 0, how == STREAM_STUCK};
     struct attempt *list = attempts_take(f, stream);
     if (how == STREAM_ENDED)
         stream_closed(&f->streams, index);

@@ -409,11 +409,14 @@ static int stream_whom(struct forward *f, uint64_t now_us, const struct pending 
     int choice = whom(f, now_us, pending, false, sends);
     if (!pending->stream_only || (choice >= 0 && sends[choice] == 0))
         return choice;
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (sends[i] == 0)
+    int seems_dead = -1;
+    for (int i = pending->zone->upstream_count; i-- > 0;) {
+        if (sends[i] == 0 && upstream_is_there(&f->upstreams[pending->zone->upstreams[i]]))
             return i;
+        if (sends[i] == 0)
+            seems_dead = i;
     }
-    return choice;
+    return seems_dead >= 0 ? seems_dead : choice;
 }
 
 // An upstream was silent to all datagrams with the name in mixed case, and no such name has come
