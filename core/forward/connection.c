@@ -63,25 +63,17 @@ static void oldest_charge(struct forward *f, uint64_t now_us, const struct attem
         oldest->pending->cuts[oldest->choice]++;
 }
 
-// Is there anybody else who has not had the question over TCP?
-static bool has_others(const struct pending *pending, int choice)
-{
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i))
-            return true;
-    }
-    return false;
-}
-
 // Was a send lost through no fault of its question? Then it does not count, but for one of many
 // while there are other upstreams to be asked. Where a connection ended without a single reply it
-// is a resend like any other, and costs the budget as much: some upstreams close each.
-static bool is_lost(struct forward *f, const struct attempt *attempt, bool served)
+// costs a budget, of its own, or some upstream's connections would cost the resends of all: some
+// close each.
+static bool is_lost(struct forward *f, uint64_t now_us, const struct attempt *attempt, bool served)
 {
     const struct pending *pending = attempt->pending;
-    unsigned max = has_others(pending, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
+    unsigned max =
+        question_has_others(f, now_us, pending, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
     return attempt->sent_us != 0 && pending->losses < max &&
-           (served || question_resend_take(f, pending, 0));
+           (served || budget_take(&f->loss_budget));
 }
 
 // Does the question wait for another reply over TCP from the same upstream?
@@ -107,10 +99,10 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
     struct pending *pending = attempt->pending;
     int choice = attempt->choice;
     // Another silent connection would cost as long again, while there are others to be asked.
-    bool again =
-        ended.connected && !is_there_too(attempt) && !(ended.stuck && has_others(pending, choice));
-    bool lost = again && !at_fault && is_lost(f, attempt, ended.served);
+    bool again = ended.connected && !is_there_too(attempt) &&
+                 !(ended.stuck && question_has_others(f, now_us, pending, choice));
     again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
+    bool lost = again && !at_fault && is_lost(f, now_us, attempt, ended.served);
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);

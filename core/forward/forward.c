@@ -40,6 +40,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->ended_end = &f->ended;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     budget_init(&f->trial_budget, TRIALS_MAX, TRIALS_MAX);
+    budget_init(&f->loss_budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     rng_bytes(&f->rng, (uint8_t *)&f->kind_secret, sizeof f->kind_secret);
     for (size_t i = 0; i < KIND_SHARES; i++)
         kind_share_init(&f->shares[i]);

@@ -66,6 +66,7 @@ struct forward {
     struct pending **ended_end;
     struct budget budget;       // of resends
     struct budget trial_budget; // of trials beside other sends
+    struct budget loss_budget;  // of sends lost with connections that served nobody
     uint64_t kind_secret;
     struct kind_share shares[KIND_SHARES];
     uint32_t attempt_count; // of all kinds

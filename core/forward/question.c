@@ -142,6 +142,8 @@ bool question_lower_case(struct forward *f, uint64_t now_us, struct pending *pen
     bool asked = attempt_ask_stream(f, now_us, pending, choice);
     if (asked)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    else if (attempt_may_ask_stream(f, now_us, pending, choice))
+        pending->no_case &= (uint16_t) ~(1u << choice); // the chance is still there
     return asked;
 }
 
@@ -164,6 +166,28 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
         }
         pending->no_case &= (uint16_t) ~(1u << i);
         if (question_lower_case(f, now_us, pending, i))
+            return true;
+    }
+    return false;
+}
+
+bool question_has_others(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                         int choice)
+{
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i) &&
+            attempt_may_ask_stream(f, now_us, pending, i))
+            return true;
+    }
+    return false;
+}
+
+// Is there such a chance that waits for an attempt or a connection?
+static bool lower_case_waits(const struct forward *f, uint64_t now_us,
+                             const struct pending *pending)
+{
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (lower_case_may(f, now_us, pending, i) && attempt_may_ask_stream(f, now_us, pending, i))
             return true;
     }
     return false;
@@ -271,9 +295,14 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     bool back = spent && pending->era != f->revivals;
     bool over = !is_awaited(pending) && !pending->truncated &&
                 (nobody || spent || pending->stream_only) && now_us >= gone_us;
-    if (!nobody && !is_expected(pending) && (spent || pending->stream_only) &&
-        lower_case_next(f, now_us, pending))
-        return;
+    if (!nobody && !is_expected(pending) && (spent || pending->stream_only)) {
+        if (lower_case_next(f, now_us, pending))
+            return;
+        if (lower_case_waits(f, now_us, pending)) {
+            question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+            return;
+        }
+    }
     if ((back && now_us >= hope_us) || over) {
         pending->unreachable = nobody;
         fail(f, now_us, pending);
@@ -499,7 +528,9 @@ static bool ask(struct forward *f, uint64_t now_us, struct pending *pending, int
                : attempt_ask(f, now_us, pending, choice);
 }
 
-bool question_resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
+// Takes a resend from the budget of all and from that of its kind, of which the former keeps so
+// many units; false: one of them has none.
+static bool resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
 {
     struct budget *own = &forward_share(f, pending->kind)->budget;
     return own->units >= BUDGET_SEND && f->budget.units > reserve && budget_take(&f->budget) &&
@@ -509,7 +540,7 @@ bool question_resend_take(struct forward *f, const struct pending *pending, uint
 void question_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     int other = pending->stream_only ? -1 : untried_find(f, now_us, pending);
-    if (other >= 0 && question_resend_take(f, pending, 0))
+    if (other >= 0 && resend_take(f, pending, 0))
         question_ask(f, now_us, pending, other);
 }
 
@@ -523,6 +554,7 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
         rng_bytes(&f->rng, pending->spelling.bits, (key_name_len(&pending->key) + 7u) / 8);
     budget_give(&f->budget, 1);
     budget_give(&f->trial_budget, 1);
+    budget_give(&f->loss_budget, 1);
     budget_give(&forward_share(f, pending->kind)->budget, 1);
     question_go_on(f, now_us, pending);
     if (pending->end != PENDING_WAITS)
@@ -535,7 +567,7 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
         uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
         sends_of(f, pending, false, sends);
         int second = whom(f, now_us, pending, false, sends);
-        if (second >= 0 && sends[second] == 0 && question_resend_take(f, pending, 0) &&
+        if (second >= 0 && sends[second] == 0 && resend_take(f, pending, 0) &&
             ask(f, now_us, pending, second))
             pending->attempts->beside = true;
     }
@@ -613,8 +645,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
-    if (age_us >= free_us || is_relieved(f, now_us, pending, u) ||
-        question_resend_take(f, pending, reserve))
+    if (age_us >= free_us || is_relieved(f, now_us, pending, u) || resend_take(f, pending, reserve))
         return 0;
     forward_count(f, COUNTER_resends_put_off);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;

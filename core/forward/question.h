@@ -45,14 +45,13 @@ void probe_due(struct forward *f, uint64_t now_us, struct pending *probe);
 // Its timer fired.
 void question_due(struct forward *f, uint64_t now_us, struct pending *pending);
 
+// May another of the zone's upstreams than the number `choice` be asked over TCP that has not been?
+[[nodiscard]] bool question_has_others(const struct forward *f, uint64_t now_us,
+                                       const struct pending *pending, int choice);
+
 // It cannot be asked as it should be now, for want of an attempt or a connection: it is tried again
 // in a moment, and meanwhile whoever else is well is asked.
 void question_put_off(struct forward *f, uint64_t now_us, struct pending *pending);
-
-// Takes a resend from the budget of all and from that of its kind, of which the former keeps so
-// many units; false: one of them has none.
-[[nodiscard]] bool question_resend_take(struct forward *f, const struct pending *pending,
-                                        uint32_t reserve);
 
 // Ends a connection (connection.c). What waits there is asked again at once, as it may have been
 // closed just as we asked (RFC 7766 6.2.4), but once at most where it is what the connection ended

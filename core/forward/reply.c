@@ -10,8 +10,8 @@
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
-// TCP, where nobody outside can put in a word: of the zone's upstream number `first`, or where that
-// is -1 or cannot be asked, of whoever comes next.
+// TCP, where nobody outside can put in a word: of the zone's upstream number `first`, if that is
+// not -1, and of whoever comes next, as neither may be there.
 static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending, int first)
 {
     struct attempt *next;
@@ -29,10 +29,11 @@ static void streams_only(struct forward *f, uint64_t now_us, struct pending *pen
         if (pending_has(last, i) && attempt_ask_stream(f, now_us, pending, i))
             question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     }
-    if (first >= 0 && !pending_has(pending->out, first) &&
-        attempt_ask_stream(f, now_us, pending, first))
+    bool asked = first >= 0 && !pending_has(pending->out, first) &&
+                 attempt_ask_stream(f, now_us, pending, first);
+    if (asked)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-    else
+    if (!asked || question_has_others(f, now_us, pending, first))
         question_go_on(f, now_us, pending);
 }
 

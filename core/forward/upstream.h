@@ -64,7 +64,8 @@ struct upstream {
     uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
     uint64_t tcp_allowance_until_us;
     uint32_t tcp_cut_replies; // the last one that it closed with more asked: after so many replies,
-    uint32_t tcp_cut_kind;    // and what it was asked next
+    uint64_t tcp_cut_us;      // when,
+    struct kinds tcp_cut_kinds; // and what the latest that ended so were asked next
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
@@ -116,8 +117,8 @@ void upstream_tcp_failed(struct upstream *upstream, uint64_t now_us);
 void upstream_tcp_worked(struct upstream *upstream);
 
 // It closed one after so many replies, with more asked, the oldest of this kind. Where that is the
-// same number twice in a row and not for the same kind, which it may close for, it is a limit:
-// true.
+// same number again within seconds, and not for the same kind, which it may close for, it seems to
+// be a limit: true. With three kinds it is one.
 bool upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint32_t kind, uint64_t now_us);
 
 // How many one is given by now; 0: any number.

@@ -362,10 +362,16 @@ static void test_connections_that_are_cut_get_no_more_than_they_answer(void **st
     // It may close for what it is asked: then that says nothing of the others.
     assert_false(upstream_tcp_cut(&u, 20, 1, NOW_US));
     assert_true(upstream_tcp_cut(&u, 20, 2, NOW_US));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 20);
-    assert_false(upstream_tcp_cut(&u, 7, 1, NOW_US + 5 * S));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 5 * S), 20);
+    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
+    // Nor do ends that lie far apart, as when it is started anew.
+    assert_false(upstream_tcp_cut(&u, 20, 3, NOW_US + 10 * S));
+    assert_true(upstream_tcp_cut(&u, 20, 2, NOW_US + 10 * S));
+    assert_true(upstream_tcp_cut(&u, 20, 1, NOW_US + 10 * S));
+    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 10 * S), 20);
+    assert_false(upstream_tcp_cut(&u, 7, 1, NOW_US + 10 * S));
     assert_true(upstream_tcp_cut(&u, 7, 2, NOW_US + 10 * S));
+    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 10 * S), 20);
+    assert_true(upstream_tcp_cut(&u, 7, 3, NOW_US + 10 * S));
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 609 * S), 7);
     assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 610 * S), 0);
 }
