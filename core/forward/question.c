@@ -171,23 +171,23 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
     return false;
 }
 
-bool question_has_others(const struct forward *f, uint64_t now_us, const struct pending *pending,
-                         int choice)
-{
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i) &&
-            attempt_may_ask_stream(f, now_us, pending, i))
-            return true;
-    }
-    return false;
-}
-
 // Is there such a chance that waits for an attempt or a connection?
 static bool lower_case_waits(const struct forward *f, uint64_t now_us,
                              const struct pending *pending)
 {
     for (int i = 0; i < pending->zone->upstream_count; i++) {
         if (lower_case_may(f, now_us, pending, i) && attempt_may_ask_stream(f, now_us, pending, i))
+            return true;
+    }
+    return false;
+}
+
+bool question_has_others(const struct forward *f, uint64_t now_us, const struct pending *pending,
+                         int choice)
+{
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i) &&
+            attempt_may_ask_stream(f, now_us, pending, i))
             return true;
     }
     return false;

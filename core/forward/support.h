@@ -68,17 +68,23 @@ static inline bool support_is_shown(uint64_t shown_us, uint64_t now_us)
     return shown_us != 0 && now_us - shown_us < SUPPORT_LEARNED_US;
 }
 
+// What was seen of one kind is learned when it was seen of several, and ends with this.
+static inline void support_note(struct kinds *seen, uint32_t kind, uint64_t *until_us,
+                                uint64_t now_us)
+{
+    kinds_add(seen, kind);
+    if (!kinds_several(seen))
+        return;
+    seen->count = 0;
+    *until_us = now_us + SUPPORT_LEARNED_US;
+}
+
 // An answer that nobody can have forged gave a name of that kind in another case than it was asked
 // in.
 static inline void support_case_lost(struct support *support, uint32_t kind, uint64_t now_us)
 {
-    if (support_is_shown(support->case_kept_us, now_us))
-        return;
-    kinds_add(&support->case_lost, kind);
-    if (!kinds_several(&support->case_lost))
-        return;
-    support->case_lost.count = 0;
-    support->no_case_until_us = now_us + SUPPORT_LEARNED_US;
+    if (!support_is_shown(support->case_kept_us, now_us))
+        support_note(&support->case_lost, kind, &support->no_case_until_us, now_us);
 }
 
 // What failed in mixed case, or was not answered, has been answered in lower case, over TCP or with
@@ -86,11 +92,7 @@ static inline void support_case_lost(struct support *support, uint32_t kind, uin
 static inline void support_case_failed(struct support *support, uint32_t kind, uint64_t now_us)
 {
     support->lower_failed.count = 0;
-    kinds_add(&support->case_failed, kind);
-    if (!kinds_several(&support->case_failed))
-        return;
-    support->case_failed.count = 0;
-    support->no_case_until_us = now_us + SUPPORT_LEARNED_US;
+    support_note(&support->case_failed, kind, &support->no_case_until_us, now_us);
 }
 
 // It failed in lower case as well. When that has happened to several kinds in a row, it is not the
@@ -105,25 +107,15 @@ static inline void support_case_cleared(struct support *support, uint32_t kind, 
 // A query of that kind got an error with EDNS, and an answer without.
 static inline void support_edns_failed(struct support *support, uint32_t kind, uint64_t now_us)
 {
-    if (support_is_shown(support->edns_shown_us, now_us))
-        return;
-    kinds_add(&support->edns_failed, kind);
-    if (!kinds_several(&support->edns_failed))
-        return;
-    support->edns_failed.count = 0;
-    support->no_edns_until_us = now_us + SUPPORT_LEARNED_US;
+    if (!support_is_shown(support->edns_shown_us, now_us))
+        support_note(&support->edns_failed, kind, &support->no_edns_until_us, now_us);
 }
 
 // A query of that kind got an error with a cookie, and an answer with EDNS but without the cookie.
 static inline void support_cookies_failed(struct support *support, uint32_t kind, uint64_t now_us)
 {
-    if (support_is_shown(support->cookies_shown_us, now_us))
-        return;
-    kinds_add(&support->cookies_failed, kind);
-    if (!kinds_several(&support->cookies_failed))
-        return;
-    support->cookies_failed.count = 0;
-    support->no_cookies_until_us = now_us + SUPPORT_LEARNED_US;
+    if (!support_is_shown(support->cookies_shown_us, now_us))
+        support_note(&support->cookies_failed, kind, &support->no_cookies_until_us, now_us);
 }
 
 // A reply had an OPT record.

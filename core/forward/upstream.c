@@ -25,9 +25,8 @@ enum {
     BAND_US = 500,               // how much worse is still as good
     TCP_RETRY_MIN_US = 500000,   // after a connection that could not be had, doubling
     TCP_RETRY_DOUBLINGS = 6,     // up to 32 s
-    TCP_CUTS_US =
-        10000000, // between two such ends, after which they have nothing to do with another
-    TCP_CUT_US = 600000000, // for which it is remembered that connections are closed early
+    TCP_CUT_GAP_US = 10000000,   // between two early ends, from which on they are unrelated
+    TCP_CUT_US = 600000000,      // for which it is remembered that connections are closed early
 };
 
 void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
@@ -189,7 +188,7 @@ void upstream_tcp_worked(struct upstream *u)
 
 bool upstream_tcp_cut(struct upstream *u, uint32_t replies, uint32_t kind, uint64_t now_us)
 {
-    if (u->tcp_cut_replies != replies || now_us - u->tcp_cut_us >= TCP_CUTS_US)
+    if (u->tcp_cut_replies != replies || now_us - u->tcp_cut_us >= TCP_CUT_GAP_US)
         u->tcp_cut_kinds.count = 0;
     u->tcp_cut_replies = replies;
     u->tcp_cut_us = now_us;

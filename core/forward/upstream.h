@@ -63,9 +63,9 @@ struct upstream {
     uint64_t tcp_retry_us;  // when the next one may be tried
     uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
     uint64_t tcp_allowance_until_us;
-    uint32_t tcp_cut_replies; // the last one that it closed with more asked: after so many replies,
-    uint64_t tcp_cut_us;      // when,
-    struct kinds tcp_cut_kinds; // and what the latest that ended so were asked next
+    uint32_t tcp_cut_replies;   // that the last one had which it closed with more asked
+    uint64_t tcp_cut_us;        // when it did
+    struct kinds tcp_cut_kinds; // what came next on those that it closed after as many
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
