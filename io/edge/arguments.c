@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
+#include "io/edge/cookie_file.h"
 #include "io/edge/privileges.h"
+#include "io/edge/regular_file.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
-#include "io/engine/cookie_file.h"
-#include "io/engine/regular_file.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -2,7 +2,7 @@
 #include "io/edge/local_files.h"
 
 #include "core/policy/hosts.h"
-#include "io/engine/regular_file.h"
+#include "io/edge/regular_file.h"
 
 #include <errno.h>
 #include <stdio.h>

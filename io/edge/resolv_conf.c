@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/resolv_conf.h"
+#include "io/edge/regular_file.h"
 #include "io/edge/scope.h"
 #include "io/edge/settings_file.h"
-#include "io/engine/regular_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_state.h"
 
-#include "io/engine/cookie_file.h"
+#include "io/engine/cookie_source.h"
 #include "io/engine/worker.h"
 
 #include <errno.h>

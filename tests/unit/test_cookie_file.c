@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/cookie_file.h"
+#include "io/edge/cookie_file.h"
 
+#include "io/engine/cookie_source.h"
 #include "tests/unit/packet.h"
 
 #include <errno.h>

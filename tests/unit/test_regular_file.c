@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/regular_file.h"
+#include "io/edge/regular_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

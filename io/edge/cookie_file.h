@@ -10,6 +10,3 @@
 #define COOKIE_FILE_WHY_SIZE 512
 [[nodiscard]] int cookie_file_read(const char *path, struct cookie_source *source,
                                    char why[static COOKIE_FILE_WHY_SIZE]);
-
-// Secrets out of the kernel's random numbers, another one each day. 0 or a negative errno.
-[[nodiscard]] int cookie_source_draw(struct cookie_source *source);

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/cookie_file.h"
+#include "io/edge/cookie_file.h"
 
-#include "io/engine/regular_file.h"
+#include "io/edge/regular_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum {
     LINE_MAX_LEN = 256, // longer lines are no secret, whatever they hold
     DIGITS = 2 * SIPHASH_KEY_LEN,
-    PERIOD_S = 86400,
 };
 
 static int digit_of(char c)
@@ -82,12 +80,4 @@ int cookie_file_read(const char *path, struct cookie_source *source,
     fclose(file);
     explicit_bzero(line, sizeof line);
     return fault ? -EINVAL : 0;
-}
-
-int cookie_source_draw(struct cookie_source *source)
-{
-    *source = (struct cookie_source){.period_s = PERIOD_S};
-    if (getrandom(source->keys[0], SIPHASH_KEY_LEN, 0) != SIPHASH_KEY_LEN)
-        return -EIO;
-    return 0;
 }
