@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
 #include "io/edge/cookie_file.h"
-#include "io/edge/privileges.h"
 #include "io/edge/regular_file.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/user.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -224,8 +224,8 @@ static void check_cookies(struct loading *l)
 
 static void check_user(struct loading *l)
 {
-    char why[PRIVILEGES_WHY_SIZE];
-    if (privileges_check(l->settings->server_user.text, why) != 0)
+    char why[USER_WHY_SIZE];
+    if (user_check(l->settings->server_user.text, why) != 0)
         settings_report_add(&l->report, l->settings->origins[OPTION_server_user].line, "%s", why);
 }
 

@@ -26,14 +26,6 @@ enum { CAPABILITIES_MAX = 64 };
 
 static const uint64_t low_ports = (uint64_t)1 << CAP_NET_BIND_SERVICE;
 
-int privileges_check(const char *user, char why[static PRIVILEGES_WHY_SIZE])
-{
-    if (*user == '\0' || getpwnam(user))
-        return 0;
-    snprintf(why, PRIVILEGES_WHY_SIZE, "server.user: there is no user %s", user);
-    return -1;
-}
-
 int privileges_give(const char *user, const char *path, const struct file_mark *made)
 {
     const struct passwd *entry = *user ? getpwnam(user) : NULL;
@@ -101,7 +93,7 @@ static int capabilities_cut(char why[static PRIVILEGES_WHY_SIZE])
 
 int privileges_drop(const char *user, char why[static PRIVILEGES_WHY_SIZE])
 {
-    if (privileges_check(user, why) != 0)
+    if (user_check(user, why) != 0)
         return -1;
     bounding_set_cut();
     if (user_become(user, why) != 0 || capabilities_cut(why) != 0)
