@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The other floor: a UDP server that does nothing but send each datagram back, by io_uring exactly
-// as ouzel uses it: its own ring (io/engine/ring.h), its own kind of sockets, one to hear and one
+// as ouzel uses it: its own ring (io/net/uring.h), its own kind of sockets, one to hear and one
 // to send from, buffers of its size, one send for each reply, submitted with the wait for what
 // comes next. It sets QR, as echo_mmsg does.
 //
@@ -8,8 +8,8 @@
 //
 // Runs until a signal ends it.
 #include "core/address.h"
-#include "io/engine/ring.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
+#include "io/net/uring.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "io/edge/daemon.h"
+#include "io/daemon/daemon.h"
 #include "io/edge/file_mark.h"
 
 // The control socket: HTTP (libmicrohttpd) over a Unix socket, in a thread of its own. What

@@ -7,7 +7,7 @@
 #include "io/edge/process_stats.h"
 #include "io/edge/report.h"
 #include "io/edge/stats_page.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The user that server.user names, whom the daemon becomes (io/edge/privileges.h).
+// The user that server.user names, whom the daemon becomes (io/daemon/privileges.h).
 
 #define USER_WHY_SIZE 200
 

@@ -2,7 +2,7 @@
 #include "io/engine/clients.h"
 
 #include "core/share.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 
 #include <assert.h>
 #include <errno.h>

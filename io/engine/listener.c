@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/listener.h"
 
-#include "io/engine/op.h"
+#include "io/net/op.h"
 
 #include <assert.h>
 #include <errno.h>

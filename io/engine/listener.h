@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "io/engine/ring.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
+#include "io/net/uring.h"
 
 // The sockets of one worker at which clients are heard: for each address one for datagrams, one
 // that accepts connections and one that replies leave from. A slot is one address; its number

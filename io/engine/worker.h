@@ -4,9 +4,9 @@
 #include "io/engine/handover.h"
 #include "io/engine/job.h"
 #include "io/engine/listener.h"
-#include "io/engine/ring.h"
 #include "io/engine/steering.h"
 #include "io/engine/tap.h"
+#include "io/net/uring.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
 // hands them to serve's verbs and does what serve wants done. Nothing here decides anything.

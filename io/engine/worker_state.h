@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "io/engine/clients.h"
-#include "io/engine/op.h"
 #include "io/engine/overflow.h"
 #include "io/engine/send_buffer.h"
-#include "io/engine/stream.h"
 #include "io/engine/worker.h"
+#include "io/net/op.h"
+#include "io/transport/stream.h"
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
-#include "io/engine/stream.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
+#include "io/transport/stream.h"
 
 #include "tests/unit/packet.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/privileges.h"
+#include "io/daemon/privileges.h"
 
 #include <errno.h>
 #include <setjmp.h>

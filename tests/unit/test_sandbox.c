@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/sandbox.h"
+#include "io/daemon/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

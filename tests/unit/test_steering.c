@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/steering.h"
 
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 #include "tests/unit/packet.h"
 
 #include <arpa/inet.h>

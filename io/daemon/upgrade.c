@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/upgrade.h"
+#include "io/daemon/upgrade.h"
 
 #include <errno.h>
 #include <signal.h>

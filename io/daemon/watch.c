@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/watch.h"
+#include "io/daemon/watch.h"
 
 #include <pthread.h>
 #include <stdlib.h>

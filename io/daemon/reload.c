@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/daemon_state.h"
+#include "io/daemon/notify.h"
 #include "io/edge/arguments.h"
 #include "io/edge/bounded.h"
 #include "io/edge/command.h"
 #include "io/edge/cookie_file.h"
-#include "io/edge/daemon_state.h"
-#include "io/edge/notify.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/notify.h"
+#include "io/daemon/notify.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/daemon_state.h"
-#include "io/edge/notify.h"
+#include "io/daemon/daemon_state.h"
+#include "io/daemon/notify.h"
 
 #include <errno.h>
 #include <poll.h>

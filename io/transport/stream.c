@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/stream.h"
+#include "io/transport/stream.h"
 
 #include "core/wire/bytes.h"
 #include "core/wire/frame.h"
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 
 #include <assert.h>
 #include <errno.h>

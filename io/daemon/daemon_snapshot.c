@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/daemon_state.h"
 #include "io/edge/bounded.h"
-#include "io/edge/daemon_state.h"
 #include "io/edge/snapshot_place.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 
 #include <errno.h>
 #include <linux/sock_diag.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/address.h"
-#include "io/engine/op.h"
-#include "io/engine/ring.h"
+#include "io/net/op.h"
+#include "io/net/uring.h"
 
 // TCP connections of one worker, each in a numbered slot: made or accepted, written to, read from
 // and closed through its ring, without ever waiting. What is sent is kept until it has gone; what

@@ -4,7 +4,7 @@
 #include "io/edge/user.h"
 
 // What the daemon gives up once its sockets are bound. The system calls that it gives up as well
-// are io/edge/sandbox.h's.
+// are io/daemon/sandbox.h's.
 
 #define PRIVILEGES_WHY_SIZE USER_WHY_SIZE
 

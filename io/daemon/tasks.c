@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/daemon_state.h"
+#include "io/daemon/daemon_state.h"
 
 #include <errno.h>
 #include <stdlib.h>

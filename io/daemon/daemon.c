@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/daemon_state.h"
+#include "io/daemon/daemon_state.h"
 
+#include "io/daemon/notify.h"
+#include "io/daemon/privileges.h"
+#include "io/daemon/sandbox.h"
 #include "io/edge/command.h"
-#include "io/edge/notify.h"
-#include "io/edge/privileges.h"
 #include "io/edge/report.h"
 #include "io/edge/resolv_conf.h"
-#include "io/edge/sandbox.h"
 
 #include <errno.h>
 #include <poll.h>

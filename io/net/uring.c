@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/ring.h"
+#include "io/net/uring.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,12 +30,12 @@ _Static_assert(sizeof(struct ring_event) == sizeof(struct io_uring_cqe) &&
                    offsetof(struct ring_event, flags) == offsetof(struct io_uring_cqe, flags) &&
                    IORING_CQE_F_BUFFER == 1 && IORING_CQE_F_MORE == 2 &&
                    IORING_CQE_BUFFER_SHIFT == 16,
-               "ring.h must know the kernel's form");
+               "uring.h must know the kernel's form");
 
 _Static_assert(sizeof(struct io_uring_recvmsg_out) + NAME_ROOM +
                        CMSG_SPACE(sizeof(struct in6_pktinfo)) <=
                    RING_DATAGRAM_HEAD,
-               "ring.h must know how much stands in front of a datagram");
+               "uring.h must know how much stands in front of a datagram");
 
 struct group {
     struct io_uring_buf_ring *entries;
@@ -330,7 +330,7 @@ struct send_form {
     struct iovec octets;
     _Alignas(struct cmsghdr) uint8_t option[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
-_Static_assert(sizeof(struct send_form) <= RING_FORM_SIZE, "ring.h must know its size");
+_Static_assert(sizeof(struct send_form) <= RING_FORM_SIZE, "uring.h must know its size");
 
 static void local_set(struct msghdr *message, const struct sockaddr *to, const uint8_t local[16])
 {

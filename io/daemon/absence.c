@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/daemon_state.h"
+#include "io/daemon/daemon_state.h"
 
-#include "io/engine/udp.h"
+#include "io/net/udp.h"
 
 // A machine that boots starts this program before it has all its addresses and knows its upstreams.
-// Sockets are bound to addresses that come later (io/engine/udp.c), so all there is to do for them
+// Sockets are bound to addresses that come later (io/net/udp.c), so all there is to do for them
 // is to tell; that the system names an upstream is found by the watch, and then a reload takes it.
 
 static bool address_look(const struct daemon *d, const struct address *address, bool tell)

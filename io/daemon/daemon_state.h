@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/daemon/daemon.h"
+#include "io/daemon/upgrade.h"
+#include "io/daemon/watch.h"
 #include "io/edge/control.h"
-#include "io/edge/daemon.h"
 #include "io/edge/local_files.h"
 #include "io/edge/log.h"
 #include "io/edge/query_log.h"
 #include "io/edge/stats.h"
-#include "io/edge/upgrade.h"
-#include "io/edge/watch.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <time.h>
 
-// What the files of the daemon have in common: daemon.c (its life and the orders), daemon_tasks.c
-// (those that take long), daemon_reload.c (its settings), daemon_snapshot.c and daemon_upgrade.c
+// What the files of the daemon have in common: daemon.c (its life and the orders), tasks.c
+// (those that take long), reload.c (its settings), daemon_snapshot.c and daemon_upgrade.c
 // (one process after another).
 
 #define DAEMON_WHY_SIZE 1024 // for the sentence of any of the daemon's parts
@@ -116,7 +116,7 @@ static inline bool is_in_charge(const struct daemon *d, FILE *report)
 // Why it does not start: to the log, and to the process before. Returns STATUS_FAILED.
 int start_fails(const struct daemon *daemon, const char *why);
 
-// --- daemon_absence.c: what the settings name and the machine does not have yet
+// --- absence.c: what the settings name and the machine does not have yet
 
 // Other settings are in force: looks what of it is missing, tells in the log and at /readyz, and
 // has the system's upstreams watched where they are used.
@@ -139,7 +139,7 @@ void snapshot_last(struct daemon *daemon, bool wanted);
 // Has SIGTERM or SIGINT come, which nobody has read yet?
 [[nodiscard]] bool end_is_asked(void);
 
-// --- daemon_tasks.c
+// --- tasks.c
 
 void tasks_init(struct tasks *tasks);
 
@@ -151,7 +151,7 @@ void task_want(struct daemon *daemon, enum daemon_task which);
 // Waits until none of its kind is under way, up to that moment (now_ms). False: one is.
 [[nodiscard]] bool task_wait(struct daemon *daemon, enum daemon_task which, uint64_t until_ms);
 
-// --- daemon_reload.c
+// --- reload.c
 
 // At the start: reads the settings, has the log go by them, and reads the files that they name.
 // Returns the exit status; where that is not STATUS_FINE all has been told.

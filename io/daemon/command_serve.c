@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/daemon.h"
 #include "io/edge/command.h"
-#include "io/edge/daemon.h"
 
 int command_serve(int argc, char **argv)
 {
