@@ -2,10 +2,10 @@
 #include "io/daemon/daemon_state.h"
 
 #include "io/daemon/notify.h"
+#include "io/daemon/orders.h"
 #include "io/daemon/privileges.h"
 #include "io/daemon/sandbox.h"
 #include "io/edge/command.h"
-#include "io/edge/report.h"
 #include "io/edge/resolv_conf.h"
 
 #include <errno.h>
@@ -31,113 +31,6 @@ static int signals_take(void)
     if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
         return -1;
     return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
-// --- orders --------------------------------------------------------------------------------------
-
-enum { FLUSH_BUCKETS = 2000 }; // at a time; the worker answers in between
-
-struct flush {
-    const struct daemon *daemon;
-    struct serve_flush *each; // of the workers
-};
-
-static bool flush_do(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
-{
-    struct flush *flush = context;
-    (void)now_us;
-    if (is_ending(flush->daemon))
-        return false;
-    return serve_flush(serve, &flush->each[worker], FLUSH_BUCKETS);
-}
-
-bool daemon_flush(struct daemon *d, enum flush_what what, const struct name *name, FILE *report)
-{
-    unsigned count = engine_worker_count(d->engine);
-    struct serve_flush *flushes = calloc(count, sizeof *flushes); // one for each worker
-    uint64_t removed = 0;
-    if (!flushes) {
-        fprintf(report, "not flushed: no memory\n");
-        return false;
-    }
-    for (unsigned i = 0; i < count; i++)
-        flushes[i] = (struct serve_flush){.what = what, .name = name ? *name : (struct name){0}};
-    pthread_mutex_lock(&d->turn);
-    bool charged = is_in_charge(d, report);
-    bool done = charged && engine_do(d->engine, flush_do, &(struct flush){d, flushes});
-    for (unsigned i = 0; i < count; i++)
-        removed += flushes[i].sweep.removed;
-    d->flushed |= charged;
-    if (done)
-        fprintf(report, "flushed: %llu answers\n", (unsigned long long)removed);
-    else if (charged)
-        fprintf(report, "not flushed: a worker has ended\n");
-    if (charged)
-        log_writef(&d->log, LOG_INFO, "flushed", "answers", "%llu", (unsigned long long)removed);
-    pthread_mutex_unlock(&d->turn);
-    // One that was begun before holds what was flushed.
-    if (charged && !task_is_idle(d, TASK_SNAPSHOT))
-        task_want(d, TASK_SNAPSHOT);
-    free(flushes);
-    return done;
-}
-
-bool daemon_drain(struct daemon *d, FILE *report)
-{
-    pthread_mutex_lock(&d->turn);
-    bool done = is_in_charge(d, report) && !d->draining;
-    if (done) {
-        d->draining = true;
-        if (d->stats)
-            stats_unready(d->stats, STATS_DRAINING, true);
-        log_write(&d->log, LOG_INFO, "draining", NULL);
-        main_wake(d);
-    }
-    pthread_mutex_unlock(&d->turn);
-    fprintf(report,
-            done ? "draining: it ends when nobody asks any more\n" : "it drains or ends already\n");
-    return done;
-}
-
-bool daemon_log_level(struct daemon *d, const char *word, FILE *report)
-{
-    const struct settings_option *option = settings_find("log", "level", strlen("level"));
-    union settings_value value;
-    char why[SETTINGS_WHY_SIZE];
-    if (!settings_parse(option, word, strlen(word), &value, why)) {
-        fprintf(report, "%s\n", why);
-        return false;
-    }
-    pthread_mutex_lock(&d->turn);
-    log_set(&d->log, value.word, settings_of(d)->log_format);
-    pthread_mutex_unlock(&d->turn);
-    fprintf(report, "log level: %s\n", word);
-    return true;
-}
-
-bool daemon_stats(struct daemon *d, bool json, FILE *report)
-{
-    stats_print(d->engine, &d->log, d->started, json, report);
-    return true;
-}
-
-bool daemon_upstreams(struct daemon *d, bool json, FILE *report)
-{
-    return report_upstreams(d->engine, json, report);
-}
-
-bool daemon_top(struct daemon *d, bool json, FILE *report)
-{
-    return report_top(d->engine, json, report);
-}
-
-bool daemon_explain(struct daemon *d, const struct name *name, uint16_t type,
-                    const struct address *client, bool json, FILE *report)
-{
-    pthread_mutex_lock(&d->turn);
-    bool done = report_question(d->engine, name, type, client, json, report);
-    pthread_mutex_unlock(&d->turn);
-    return done;
 }
 
 // A signal ends the process within two seconds, whatever hangs: END_MAX_MS for an upgrade that is
@@ -380,7 +273,7 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
     absence_begin(d); // before /readyz can be asked
     if (query_log_set(d->query_log, settings_of(d), why) < 0 || engine_start(d->engine, why) < 0 ||
         (d->stats && !stats_start(d->stats, d->engine, &d->log, why)) ||
-        (d->control && !control_start(d->control, d, why)))
+        (d->control && !control_start(d->control, orders, d, why)))
         return false;
     if (d->before_fd >= 0) {
         engine_learn(d->engine, d->inheritance->lessons, d->inheritance->lesson_count);

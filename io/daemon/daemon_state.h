@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <time.h>
 
-// What the files of the daemon have in common: daemon.c (its life and the orders), tasks.c
+// What the files of the daemon have in common: daemon.c (its life), orders.c, tasks.c
 // (those that take long), reload.c (its settings), daemon_snapshot.c and daemon_upgrade.c
 // (one process after another).
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/control.h"
 
-#include "core/wire/text.h"
 #include "io/edge/http.h"
 
 #include <errno.h>
@@ -18,9 +17,10 @@
 enum { CONNECTIONS_MAX = 16, IDLE_TIMEOUT_S = 60, BACKLOG = 128 };
 
 struct control {
-    struct daemon *daemon;
+    const struct order *orders;
+    void *context; // of their functions
     struct http *http;
-    struct waiting *waiting; // connections whose orders are tasks
+    struct waiting *waiting; // connections whose orders take long
     pthread_mutex_t lock;    // of those and of `ending`
     bool ending;             // no connection is suspended any more
     int fd;
@@ -29,17 +29,9 @@ struct control {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-// --- orders --------------------------------------------------------------------------------------
+// --- what came with an order ---------------------------------------------------------------------
 
-// What came with an order. A parameter is NULL where it was not given, "" without a value.
-struct request {
-    struct daemon *daemon;
-    struct MHD_Connection *connection;
-    bool json;
-    FILE *report;
-};
-
-static const char *parameter(const struct request *r, const char *name)
+const char *order_parameter(const struct order_request *r, const char *name)
 {
     const char *value = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
     bool there = value || MHD_lookup_connection_value_n(r->connection, MHD_GET_ARGUMENT_KIND, name,
@@ -47,129 +39,15 @@ static const char *parameter(const struct request *r, const char *name)
     return value ? value : there ? "" : NULL;
 }
 
-// Reads the parameter `name` as a domain name, in lower case.
-static bool name_take(const struct request *r, struct name *name)
-{
-    const char *text = parameter(r, "name");
-    if (text && name_parse(name, text, strlen(text)))
-        return true;
-    fprintf(r->report, "\"%s\" is no domain name\n", text ? text : "");
-    return false;
-}
-
-static bool order_stats(const struct request *r)
-{
-    return daemon_stats(r->daemon, r->json, r->report);
-}
-
-static bool order_upstreams(const struct request *r)
-{
-    return daemon_upstreams(r->daemon, r->json, r->report);
-}
-
-static bool order_top(const struct request *r)
-{
-    return daemon_top(r->daemon, r->json, r->report);
-}
-
-static bool order_flush(const struct request *r)
-{
-    struct name name;
-    if (parameter(r, "all"))
-        return daemon_flush(r->daemon, FLUSH_ALL, NULL, r->report);
-    return name_take(r, &name) &&
-           daemon_flush(r->daemon, parameter(r, "subtree") ? FLUSH_SUBTREE : FLUSH_NAME, &name,
-                        r->report);
-}
-
-static bool order_explain(const struct request *r)
-{
-    struct name name;
-    struct address client;
-    const char *type_text = parameter(r, "type"), *client_text = parameter(r, "client");
-    if (!name_take(r, &name))
-        return false;
-    uint16_t type = type_text ? text_type_read(type_text, strlen(type_text)) : TYPE_A;
-    if (type == 0) {
-        fprintf(r->report, "\"%s\" is no type: give one such as AAAA or TYPE28\n", type_text);
-        return false;
-    }
-    if (client_text && !address_parse(&client, client_text, strlen(client_text), 0)) {
-        fprintf(r->report, "\"%s\" is no address\n", client_text);
-        return false;
-    }
-    return daemon_explain(r->daemon, &name, type, client_text ? &client : NULL, r->json, r->report);
-}
-
-static bool order_drain(const struct request *r)
-{
-    return daemon_drain(r->daemon, r->report);
-}
-
-static bool order_log(const struct request *r)
-{
-    const char *level = parameter(r, "level");
-    return daemon_log_level(r->daemon, level ? level : "", r->report);
-}
-
-const struct order orders[] = {
-    {"stats", "", "all counters and gauges", {NULL}, {NULL}, false},
-    {"upstreams", "", "how fast, how lossy and how well each upstream is", {NULL}, {NULL}, false},
-    {"top", "", "what is asked for most, by whom, and what fails most", {NULL}, {NULL}, false},
-    {"explain",
-     "NAME [TYPE] [--client ADDR]",
-     "what is known of a question, and what would come of it now",
-     {"name", "type"},
-     {"client="},
-     false},
-    {"flush",
-     "NAME [--subtree] | --all",
-     "forget what is kept of a name, of all below it, or all",
-     {"name"},
-     {"subtree", "all"},
-     true},
-    {"reload", "", "read the settings and the files that they name anew", {NULL}, {NULL}, true},
-    {"upgrade",
-     "",
-     "have the program as it is on the disk now take over, without a pause",
-     {NULL},
-     {NULL},
-     true},
-    {"drain",
-     "",
-     "say at /readyz that nobody should come, and end when nobody asks any more",
-     {NULL},
-     {NULL},
-     true},
-    {"snapshot", "", "write the answers to the file of cache.snapshot", {NULL}, {NULL}, true},
-    {"log",
-     "LEVEL",
-     "log what is as urgent as this: error, warning, info, debug",
-     {"level"},
-     {NULL},
-     true},
-    {0},
-};
-
-// How each is done: at once, or as a task where `doer` is NULL.
-static const struct {
-    bool (*doer)(const struct request *r);
-    enum daemon_task task;
-} ways[] = {
-    {order_stats, 0},      {order_upstreams, 0}, {order_top, 0},       {order_explain, 0},
-    {order_flush, 0},      {NULL, TASK_RELOAD},  {NULL, TASK_UPGRADE}, {order_drain, 0},
-    {NULL, TASK_SNAPSHOT}, {order_log, 0},
-};
-
 // --- orders that take long -----------------------------------------------------------------------
 
-// A connection whose order is a task. It is suspended until that is over, so that others are heard
-// meanwhile. The task's thread and the server's share it; the last of the two frees it.
+// A connection whose order takes long. It is suspended until that is over, so that others are heard
+// meanwhile. The order's thread and the server's share it; the last of the two frees it.
 struct waiting {
     struct control *control;
     struct MHD_Connection *connection; // NULL: gone
     struct waiting *next;
-    bool begun;    // the task has it too
+    bool begun;    // the order has it too
     bool answered; // it was resumed, with what follows
     bool good;
     char *text; // from malloc; NULL: empty
@@ -206,8 +84,8 @@ static void waiting_answer(struct waiting *w, bool good, char *text, size_t len)
     MHD_resume_connection(w->connection);
 }
 
-// The task is over.
-static void task_done(void *context, bool good, char *text, size_t len)
+// The order is done.
+static void order_done(void *context, bool good, char *text, size_t len)
 {
     struct waiting *w = context;
     struct control *control = w->control;
@@ -226,21 +104,31 @@ static void task_done(void *context, bool good, char *text, size_t len)
 
 static const char ending[] = "this process is ending\n";
 
-// Why a task was not begun, as text from malloc.
-static char *refusal_make(enum daemon_task task, int error)
+// Begins it, or answers why not. For who has the lock.
+static void waiting_begin(struct control *control, struct waiting *w, const struct order *order)
 {
     char *text = NULL;
-    int len = error == -EBUSY
-                  ? asprintf(&text, "%s is under way already\n", daemon_task_noun(task))
-                  : asprintf(&text, "%s cannot be begun: %s\n", daemon_task_noun(task),
-                             error == -EAGAIN ? "there is no thread for it" : strerror(-error));
-    return len < 0 ? NULL : text;
+    size_t len = 0;
+    struct order_request request = {
+        .context = control->context,
+        .report = open_memstream(&text, &len),
+        .connection = w->connection,
+        .done = order_done,
+        .waiting = w,
+    };
+    w->begun = request.report && order->run(&request);
+    if (request.report && fclose(request.report) != 0)
+        len = 0;
+    if (w->begun)
+        free(text); // order_done has the answer
+    else
+        waiting_answer(w, false, text, len);
 }
 
 // The library aborts where it is stopped while a connection is suspended, so none is from the
 // moment on at which waiting_end has resumed all.
-static enum MHD_Result task_begin(struct control *control, struct MHD_Connection *connection,
-                                  enum daemon_task task)
+static enum MHD_Result order_begin(struct control *control, struct MHD_Connection *connection,
+                                   const struct order *order)
 {
     struct waiting *w = calloc(1, sizeof *w);
     if (!w)
@@ -251,16 +139,10 @@ static enum MHD_Result task_begin(struct control *control, struct MHD_Connection
         free(w);
         return http_respond_text(connection, MHD_HTTP_BAD_REQUEST, ending);
     }
-    *w = (struct waiting){
-        .control = control, .connection = connection, .next = control->waiting, .begun = true};
+    *w = (struct waiting){.control = control, .connection = connection, .next = control->waiting};
     control->waiting = w;
     MHD_suspend_connection(connection);
-    int error = daemon_begin(control->daemon, task, task_done, w);
-    if (error < 0) {
-        char *text = refusal_make(task, error);
-        w->begun = false;
-        waiting_answer(w, false, text, text ? strlen(text) : 0);
-    }
+    waiting_begin(control, w, order);
     pthread_mutex_unlock(&control->lock);
     return MHD_YES;
 }
@@ -273,7 +155,7 @@ static enum MHD_Result text_respond(struct MHD_Connection *connection, bool good
 }
 
 // The connection goes on: with the answer, as it was suspended until that was there.
-static enum MHD_Result task_respond(struct control *control, struct waiting *w)
+static enum MHD_Result waiting_respond(struct control *control, struct waiting *w)
 {
     pthread_mutex_lock(&control->lock);
     struct MHD_Connection *connection = w->connection;
@@ -317,21 +199,30 @@ static void waiting_end(struct control *control)
 // --- HTTP ----------------------------------------------------------------------------------------
 
 static enum MHD_Result order_do(const struct control *control, struct MHD_Connection *connection,
-                                size_t which)
+                                const struct order *order)
 {
     char *body = NULL;
     size_t len = 0;
-    struct request request = {.daemon = control->daemon, .connection = connection};
-    request.json = parameter(&request, "json") != NULL;
+    struct order_request request = {.context = control->context, .connection = connection};
+    request.json = order_parameter(&request, "json") != NULL;
     request.report = open_memstream(&body, &len);
     if (!request.report)
         return MHD_NO;
-    bool good = ways[which].doer(&request);
+    bool good = order->run(&request);
     if (fclose(request.report) != 0) {
         free(body);
         return MHD_NO;
     }
     return text_respond(connection, good, request.json, body, len);
+}
+
+static const struct order *order_find(const struct control *control, const char *url)
+{
+    for (const struct order *order = control->orders; order->name; order++) {
+        if (url[0] == '/' && strcmp(url + 1, order->name) == 0)
+            return order;
+    }
+    return NULL;
 }
 
 static enum MHD_Result take(void *context, struct MHD_Connection *connection, const char *url,
@@ -347,20 +238,17 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
     struct waiting *w = waiting_find(control, connection);
     pthread_mutex_unlock(&control->lock);
     if (w)
-        return task_respond(control, w);
-    for (size_t i = 0; orders[i].name; i++) {
-        if (url[0] != '/' || strcmp(url + 1, orders[i].name) != 0)
-            continue;
-        const char *wanted = orders[i].changes ? MHD_HTTP_METHOD_POST : MHD_HTTP_METHOD_GET;
-        if (strcmp(method, wanted) != 0)
-            return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                                     orders[i].changes ? "this changes something: use POST\n"
-                                                       : "this changes nothing: use GET\n");
-        return ways[i].doer ? order_do(control, connection, i)
-                            : task_begin(control, connection, ways[i].task);
-    }
-    return http_respond_text(connection, MHD_HTTP_NOT_FOUND,
-                             "there is no such order; see `ouzel help ctl`\n");
+        return waiting_respond(control, w);
+    const struct order *order = order_find(control, url);
+    if (!order)
+        return http_respond_text(connection, MHD_HTTP_NOT_FOUND,
+                                 "there is no such order; see `ouzel help ctl`\n");
+    if (strcmp(method, order->changes ? MHD_HTTP_METHOD_POST : MHD_HTTP_METHOD_GET) != 0)
+        return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                                 order->changes ? "this changes something: use POST\n"
+                                                : "this changes nothing: use GET\n");
+    return order->takes_long ? order_begin(control, connection, order)
+                             : order_do(control, connection, order);
 }
 
 // --- the socket ----------------------------------------------------------------------------------
@@ -445,10 +333,11 @@ struct control *control_open(const char *path, int *fd, const struct file_mark *
     return NULL;
 }
 
-bool control_start(struct control *control, struct daemon *daemon,
+bool control_start(struct control *control, const struct order *table, void *context,
                    char why[static CONTROL_WHY_SIZE])
 {
-    control->daemon = daemon;
+    control->orders = table;
+    control->context = context;
     control->http = http_start(
         control->fd, CONNECTIONS_MAX, IDLE_TIMEOUT_S,
         &(struct http_handler){.take = take, .closed = connection_closed, .context = control});
@@ -474,7 +363,7 @@ void control_close(struct control *control)
     path_remove(control);
     waiting_end(control);
     http_stop(control->http, control->fd);
-    // A task that has not ended will still say so here.
+    // An order that has not ended will still say so here.
     pthread_mutex_lock(&control->lock);
     bool used = control->waiting != NULL;
     pthread_mutex_unlock(&control->lock);
