@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/command.h"
+#include "io/daemon/daemon.h"
+#include "io/daemon/orders.h"
+#include "io/edge/command_check.h"
+#include "io/edge/command_ctl.h"
+#include "io/edge/command_help.h"
 
 #include <errno.h>
 
@@ -7,17 +11,50 @@
     "[--config FILE] [--listen ADDR]... [--upstream ADDR]... [--workers N] [--stats ADDR] " \
     "[--control PATH]"
 
-const struct command commands[] = {
-    {"serve", "answer queries until told to stop", SETTINGS_USAGE, command_serve},
-    {"check", "say what is wrong with the settings, or print those in force", SETTINGS_USAGE,
-     command_check},
-    {"ctl", "have a running ouzel do something, or ask what it does",
-     "[--control PATH] [--json] ORDER", command_ctl},
-    {"help", "explain a command, or print all settings, a sample file or the man pages",
-     "[COMMAND | settings | sample | manual | manual-settings | completion]", command_help},
-    {"version", "print the version", "", command_version},
+static int serve(const struct program *program, int argc, char **argv)
+{
+    (void)program;
+    return daemon_run(argc, argv);
+}
+
+static const struct command commands[] = {
+    {
+        .name = "serve",
+        .summary = "answer queries until told to stop",
+        .usage = SETTINGS_USAGE,
+        .takes_settings = true,
+        .run = serve,
+    },
+    {
+        .name = "check",
+        .summary = "say what is wrong with the settings, or print those in force",
+        .usage = SETTINGS_USAGE,
+        .takes_settings = true,
+        .run = command_check,
+    },
+    {
+        .name = "ctl",
+        .summary = "have a running ouzel do something, or ask what it does",
+        .usage = "[--control PATH] [--json] ORDER",
+        .gives_orders = true,
+        .run = command_ctl,
+    },
+    {
+        .name = "help",
+        .summary = "explain a command, or print all settings, a sample file or the man pages",
+        .usage = "[COMMAND | settings | sample | manual | manual-settings | completion]",
+        .run = command_help,
+    },
+    {
+        .name = "version",
+        .summary = "print the version",
+        .usage = "",
+        .run = command_version,
+    },
     {0},
 };
+
+static const struct program program = {.commands = commands, .orders = orders};
 
 static const struct command *find_command(const char *name)
 {
@@ -42,22 +79,22 @@ static int run(const struct command *command, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             char *help[] = {(char *)"help", argv[0], NULL};
-            return command_help(2, help);
+            return command_help(&program, 2, help);
         }
     }
-    return command->run(argc, argv);
+    return command->run(&program, argc, argv);
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        help_overview(stderr);
+        help_overview(&program, stderr);
         return STATUS_USAGE;
     }
     argv[1] = (char *)plain_name(argv[1]);
     const struct command *command = find_command(argv[1]);
     if (!command) {
-        command_unknown("command", argv[1], stderr);
+        command_unknown(&program, "command", argv[1], stderr);
         return STATUS_USAGE;
     }
     int status = run(command, argc - 1, argv + 1);

@@ -7,3 +7,5 @@
 // report, and in the log where it has changed something. They come from the thread of the control
 // socket, which waits for no file, no disk and no other process: what may have to is a task
 // (tasks.h).
+
+extern const struct order orders[]; // a row without a name ends them

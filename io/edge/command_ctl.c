@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/command.h"
-#include "io/edge/control.h"
+#include "io/edge/command_ctl.h"
+
+#include "core/settings/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 struct saying {
     const char *path;
+    const struct order *orders; // all
     const struct order *order;
     char target[TARGET_SIZE]; // of the request: the order and its parameters
     size_t len;
@@ -22,7 +24,7 @@ struct saying {
     bool parameters; // there is one already
 };
 
-void help_orders(FILE *to)
+void help_orders(const struct order *orders, FILE *to)
 {
     fputs("\nOrders:\n", to);
     for (const struct order *order = orders; order->name; order++) {
@@ -92,7 +94,7 @@ static bool option_take(struct saying *s, char **argv, int *at)
     return false;
 }
 
-static const struct order *order_find(const char *name)
+static const struct order *order_find(const struct order *orders, const char *name)
 {
     for (const struct order *order = orders; order->name; order++) {
         if (strcmp(order->name, name) == 0)
@@ -104,14 +106,14 @@ static const struct order *order_find(const char *name)
 static int order_take(struct saying *s, const char *word)
 {
     char format[128];
-    s->order = order_find(word);
+    s->order = order_find(s->orders, word);
     if (s->order) {
         target_add(s, "/", true);
         target_add(s, word, true);
         return STATUS_FINE;
     }
     struct nearest nearest = nearest_to(word, strlen(word));
-    for (const struct order *order = orders; order->name; order++)
+    for (const struct order *order = s->orders; order->name; order++)
         nearest_offer(&nearest, order->name);
     snprintf(format, sizeof format, "there is no order %%s%s%s%s",
              nearest.best ? ": did you mean " : "", nearest.best ? nearest.best : "",
@@ -190,9 +192,9 @@ static char *request(int fd, const struct saying *s, size_t *len)
     return all;
 }
 
-int command_ctl(int argc, char **argv)
+int command_ctl(const struct program *program, int argc, char **argv)
 {
-    struct saying s = {.path = CONTROL_PATH};
+    struct saying s = {.path = CONTROL_PATH, .orders = program->orders};
     int status = read_arguments(&s, argc, argv);
     if (status)
         return status;

@@ -1,34 +1,39 @@
 // SPDX-License-Identifier: MIT
+#include "io/edge/command_help.h"
+
 #include "io/edge/arguments.h"
-#include "io/edge/command.h"
+#include "io/edge/command_ctl.h"
+#include "io/edge/manual.h"
+#include "io/edge/settings_reference.h"
 
-// Help, and the documents that are made from options.def. docs/reference.md and
-// docs/ouzel.yaml.sample are what is printed here, octet for octet; a unit test compares them.
+static void completion(const struct program *program, FILE *to);
 
-#define LINE_MAX_COLUMNS 96
-
+// Words that `ouzel help` takes beside the commands. Each has one of the two functions.
 static const struct topic {
     const char *name;
     void (*print)(FILE *to);
+    void (*program_print)(const struct program *program, FILE *to);
 } topics[] = {
-    {"settings", help_settings},     {"sample", help_sample},
-    {"manual", help_manual},         {"manual-settings", help_manual_settings},
-    {"completion", help_completion},
+    {"settings", help_settings, NULL}, {"sample", help_sample, NULL},
+    {"manual", NULL, help_manual},     {"manual-settings", help_manual_settings, NULL},
+    {"completion", NULL, completion},
 };
 
 #define TOPICS (sizeof topics / sizeof topics[0])
 
-void help_topics(FILE *to)
+static void completion(const struct program *program, FILE *to)
 {
+    const char *words[TOPICS + 1] = {NULL};
     for (size_t i = 0; i < TOPICS; i++)
-        fprintf(to, "%s%s", i ? " " : "", topics[i].name);
+        words[i] = topics[i].name;
+    help_completion(program, words, to);
 }
 
-void command_unknown(const char *what, const char *name, FILE *to)
+void command_unknown(const struct program *program, const char *what, const char *name, FILE *to)
 {
     char quoted[SETTINGS_QUOTE_SIZE];
     struct nearest nearest = nearest_to(name, strlen(name));
-    for (const struct command *command = commands; command->name; command++)
+    for (const struct command *command = program->commands; command->name; command++)
         nearest_offer(&nearest, command->name);
     for (size_t i = 0; i < TOPICS && strcmp(what, "command") != 0; i++)
         nearest_offer(&nearest, topics[i].name);
@@ -39,173 +44,22 @@ void command_unknown(const char *what, const char *name, FILE *to)
         fprintf(to, "ouzel: there is no %s %s; see `ouzel help`\n", what, quoted);
 }
 
-// Prints words in lines of bounded length: `first` before the first, `more` before the others.
-static void print_wrapped(const char *first, const char *more, const char *text, FILE *to)
-{
-    size_t column = (size_t)fprintf(to, "%s", first);
-    const char *word;
-    size_t len;
-    bool begun = true;
-    while ((word = settings_next_word(&text, &len))) {
-        if (!begun && column + 1 + len > LINE_MAX_COLUMNS) {
-            column = (size_t)fprintf(to, "\n%s", more) - 1;
-            begun = true;
-        }
-        column += (size_t)fprintf(to, "%s%.*s", begun ? "" : " ", (int)len, word);
-        begun = false;
-    }
-    fputc('\n', to);
-}
-
-// The default as it would stand in a file. False: there is none, it must be given.
-bool help_default(const struct settings_option *option, char text[static YAML_TEXT_SIZE])
-{
-    const char *at = option->fallback;
-    const char *word;
-    size_t word_len;
-    bool list = settings_is_list(option);
-    size_t len = (size_t)snprintf(text, YAML_TEXT_SIZE, list ? "[" : "");
-    while ((word = settings_next_word(&at, &word_len)) && len < SETTINGS_TEXT_SIZE) {
-        char item[SETTINGS_TEXT_SIZE];
-        char quoted[YAML_TEXT_SIZE];
-        snprintf(item, sizeof item, "%.*s", (int)word_len, word);
-        yaml_quote(quoted, item);
-        len +=
-            (size_t)snprintf(text + len, YAML_TEXT_SIZE - len, "%s%s", len > 1 ? ", " : "", quoted);
-    }
-    snprintf(text + len, YAML_TEXT_SIZE - len, list ? "]" : "");
-    return *option->fallback != '\0' || option->min == 0;
-}
-
-// What the option may be, as a sentence.
-void help_takes(const struct settings_option *option, char *text, size_t size)
-{
-    char expected[SETTINGS_TEXT_SIZE];
-    settings_expected(option, expected);
-    unsigned long long min = option->min;
-    unsigned long long max = option->max;
-    if (settings_is_list(option) && min > 0)
-        snprintf(text, size, "Takes a list of %llu to %llu items, each %s.", min, max, expected);
-    else if (settings_is_list(option))
-        snprintf(text, size, "Takes a list of up to %llu items, each %s.", max, expected);
-    else
-        snprintf(text, size, "Takes %s.", expected);
-}
-
-static void reference_option(const struct settings_option *option, FILE *to)
-{
-    char text[2 * SETTINGS_TEXT_SIZE];
-    char value[YAML_TEXT_SIZE];
-    fprintf(to, "\n### %s.%s\n\n", option->section, option->key);
-    print_wrapped("", "", option->help, to);
-    fputc('\n', to);
-    help_takes(option, text, sizeof text);
-    print_wrapped("- ", "  ", text, to);
-    if (help_default(option, value)) {
-        fprintf(to, "- Default: `%s`\n", value);
-    } else {
-        fputs("- It must be given.\n", to);
-    }
-    if (!option->reloadable)
-        fputs("- Changes with a restart only.\n", to);
-}
-
-void help_settings(FILE *to)
-{
-    const char *section = "";
-    fputs(
-        "# Settings\n\n"
-        "The settings are read from the YAML file that `--config` names. Every section and every\n"
-        "key may be left out; an empty file means the defaults. An unknown key, a value out of\n"
-        "bounds or a key given twice is an error with its line, and nothing starts. `ouzel check`\n"
-        "says what is wrong, or prints the settings in force and where each of them comes from.\n"
-        "\n"
-        "A running ouzel reads them anew with SIGHUP or `ouzel ctl reload`, with the files that\n"
-        "they name. It goes on answering meanwhile, keeps what it knows, and says what has\n"
-        "changed. If anything is wrong it says so, and all stays as it is.\n"
-        "\n"
-        "- An address is `192.0.2.1`, `192.0.2.1:53`, `192.0.2.1@53`, `2001:db8::1` or\n"
-        "  `[2001:db8::1]:53`; a link-local one takes its interface: `fe80::1%eth0`.\n"
-        "  One with brackets or `::` stands between quotes: `\"[::1]:53\"`.\n"
-        "- A size takes `K`, `M` or `G`, which are powers of 1024.\n"
-        "- A duration takes its unit: `ms`, `s`, `m`, `h` or `d`.\n"
-        "- A list is `[one, two]`, or an indented line `- one` for each item. A single value is\n"
-        "  taken as a list of one.\n"
-        "\n"
-        "This page is printed by `ouzel help settings`, a sample file by `ouzel help sample`.\n",
-        to);
-    for (size_t i = 0; i < SETTINGS_ROWS; i++) {
-        const struct settings_option *option = &settings_options[i];
-        if (strcmp(section, option->section) != 0) {
-            section = option->section;
-            fprintf(to, "\n## %s\n", section);
-            if (option->in_zone)
-                fputs(
-                    "\nThis section is a list of entries, one for each zone, with the keys below.\n"
-                    "Without the section all names are asked of the servers in\n"
-                    "`/etc/resolv.conf`.\n",
-                    to);
-        }
-        reference_option(option, to);
-    }
-}
-
-static void sample_option(const struct settings_option *option, bool first, FILE *to)
-{
-    char text[2 * SETTINGS_TEXT_SIZE];
-    char value[YAML_TEXT_SIZE];
-    char start[64];
-    print_wrapped("  # ", "  # ", option->help, to);
-    help_takes(option, text, sizeof text);
-    print_wrapped("  # ", "  # ", text, to);
-    if (!help_default(option, value)) {
-        fputs("  # It must be given; as an example:\n", to);
-        snprintf(value, sizeof value, "[192.0.2.53, \"[2001:db8::53]:53\"]");
-    }
-    const char *entry = option->in_zone ? first ? "- " : "  " : "";
-    snprintf(start, sizeof start, "  #%s%s: ", entry, option->key);
-    print_wrapped(start, "  #    ", value, to);
-}
-
-void help_sample(FILE *to)
-{
-    const char *section = "";
-    fputs("# The settings of ouzel, each with its default. A line with # right before a key is a\n"
-          "# setting: remove the # and change the value. `ouzel check --config FILE` says whether\n"
-          "# all is well. This file is printed by `ouzel help sample`.\n",
-          to);
-    for (size_t i = 0; i < SETTINGS_ROWS; i++) {
-        const struct settings_option *option = &settings_options[i];
-        bool first = strcmp(section, option->section) != 0;
-        section = option->section;
-        if (first)
-            fprintf(to, "\n%s:\n", section);
-        else
-            fputc('\n', to);
-        if (first && option->in_zone)
-            fputs("  # An entry for each zone. Without any, all names are asked of the servers in\n"
-                  "  # /etc/resolv.conf.\n",
-                  to);
-        sample_option(option, first, to);
-    }
-}
-
-void help_overview(FILE *to)
+void help_overview(const struct program *program, FILE *to)
 {
     fputs("ouzel, a caching DNS forwarder\n\nusage:\n", to);
-    for (const struct command *command = commands; command->name; command++)
+    for (const struct command *command = program->commands; command->name; command++)
         fprintf(to, "  ouzel %-8s %s\n", command->name, command->summary);
     fputs("\n`ouzel help COMMAND` tells more, `ouzel help settings` describes every setting.\n",
           to);
 }
 
-static void help_command(const struct command *command, FILE *to)
+static void help_command(const struct program *program, const struct command *command, FILE *to)
 {
     fprintf(to, "usage: ouzel %s%s%s\n\n%s: %s.\n", command->name, *command->usage ? " " : "",
             command->usage, command->name, command->summary);
-    if (command->run == command_ctl)
-        help_orders(to);
-    if (command->run != command_serve && command->run != command_check)
+    if (command->gives_orders)
+        help_orders(program->orders, to);
+    if (!command->takes_settings)
         return;
     fputs("\n", to);
     arguments_print(to);
@@ -217,10 +71,10 @@ static void help_command(const struct command *command, FILE *to)
         to);
 }
 
-int command_help(int argc, char **argv)
+int command_help(const struct program *program, int argc, char **argv)
 {
     if (argc < 2) {
-        help_overview(stdout);
+        help_overview(program, stdout);
         return STATUS_FINE;
     }
     if (argc > 2) {
@@ -229,22 +83,26 @@ int command_help(int argc, char **argv)
     }
     for (size_t i = 0; i < TOPICS; i++) {
         if (strcmp(argv[1], topics[i].name) == 0) {
-            topics[i].print(stdout);
+            if (topics[i].print)
+                topics[i].print(stdout);
+            else
+                topics[i].program_print(program, stdout);
             return STATUS_FINE;
         }
     }
-    for (const struct command *command = commands; command->name; command++) {
+    for (const struct command *command = program->commands; command->name; command++) {
         if (strcmp(command->name, argv[1]) == 0) {
-            help_command(command, stdout);
+            help_command(program, command, stdout);
             return STATUS_FINE;
         }
     }
-    command_unknown("command or topic", argv[1], stderr);
+    command_unknown(program, "command or topic", argv[1], stderr);
     return STATUS_USAGE;
 }
 
-int command_version(int argc, char **argv)
+int command_version(const struct program *program, int argc, char **argv)
 {
+    (void)program;
     if (argc > 1) {
         fprintf(stderr, "ouzel: %s takes no arguments\n", argv[0]);
         return STATUS_USAGE;

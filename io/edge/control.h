@@ -45,8 +45,6 @@ struct order {
     bool (*run)(const struct order_request *request);
 };
 
-extern const struct order orders[]; // the daemon's; a row without a name ends them
-
 #define CONTROL_PATH "/run/ouzel/control.sock" // where `ouzel ctl` looks if it is told nothing
 
 struct control; // opaque

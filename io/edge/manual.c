@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "io/edge/manual.h"
+
 #include "io/edge/arguments.h"
-#include "io/edge/command.h"
-#include "io/edge/control.h"
+#include "io/edge/settings_reference.h"
 
 // The man pages and the completion of the shell, made from the same tables as the program's own
 // help. docs/ouzel.8, docs/ouzel.yaml.5 and packaging/ouzel.bash are what is printed here; a unit
@@ -51,23 +52,23 @@ static void entry_print(const char *name, const char *arguments, const char *sum
     fputs(".\n", to);
 }
 
-static void commands_print(FILE *to)
+static void commands_print(const struct program *program, FILE *to)
 {
-    for (const struct command *command = commands; command->name; command++)
+    for (const struct command *command = program->commands; command->name; command++)
         entry_print(command->name, command->usage, command->summary, to);
 }
 
-static void orders_print(FILE *to)
+static void orders_print(const struct program *program, FILE *to)
 {
-    for (const struct order *order = orders; order->name; order++)
+    for (const struct order *order = program->orders; order->name; order++)
         entry_print(order->name, order->arguments, order->summary, to);
 }
 
-void help_manual(FILE *to)
+void help_manual(const struct program *program, FILE *to)
 {
     title("ouzel", "8", "a caching DNS forwarder", to);
     fputs(".SH SYNOPSIS\n", to);
-    for (const struct command *command = commands; command->name; command++) {
+    for (const struct command *command = program->commands; command->name; command++) {
         fprintf(to, ".B ouzel %s\n", command->name);
         text_print(command->usage, to);
         fputs("\n.br\n", to);
@@ -84,7 +85,7 @@ void help_manual(FILE *to)
         "sd_notify(3).",
         to);
     fputs(".SH COMMANDS\n", to);
-    commands_print(to);
+    commands_print(program, to);
     fputs(".SH OPTIONS\nOf serve and check; an option wins over the file:\n.PP\n.nf\n", to);
     arguments_print(to);
     fputs(".fi\n", to);
@@ -92,7 +93,7 @@ void help_manual(FILE *to)
               "server listens on 127.0.0.1:5353 and asks the servers in /etc/resolv.conf.",
               to);
     fputs(".SH ORDERS\nOf \\fBouzel ctl\\fR:\n", to);
-    orders_print(to);
+    orders_print(program, to);
     fputs(
         ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read anew. If "
         "anything is wrong the log says what, and all stays as it is.\n"
@@ -139,7 +140,7 @@ void help_manual_settings(FILE *to)
     fputs(".SH \"SEE ALSO\"\n.BR ouzel (8)\n", to);
 }
 
-void help_completion(FILE *to)
+void help_completion(const struct program *program, const char *const *topics, FILE *to)
 {
     fputs("# SPDX-License-Identifier: MIT\n"
           "# Completion for bash, made by `ouzel help completion`; do not change it by hand.\n"
@@ -152,8 +153,8 @@ void help_completion(FILE *to)
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        mapfile -t COMPREPLY < <(compgen -W '",
           to);
-    for (const struct command *command = commands; command->name; command++)
-        fprintf(to, "%s%s", command == commands ? "" : " ", command->name);
+    for (const struct command *command = program->commands; command->name; command++)
+        fprintf(to, "%s%s", command == program->commands ? "" : " ", command->name);
     fputs("' -- \"$word\")\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n    serve | "
           "check)\n"
           "        mapfile -t COMPREPLY < <(compgen -W '",
@@ -162,11 +163,12 @@ void help_completion(FILE *to)
     fputs("' -- \"$word\") ;;\n    ctl)\n        mapfile -t COMPREPLY < <(compgen -W '--control "
           "--json",
           to);
-    for (const struct order *order = orders; order->name; order++)
+    for (const struct order *order = program->orders; order->name; order++)
         fprintf(to, " %s", order->name);
     fputs("' -- \"$word\") ;;\n    help)\n        mapfile -t COMPREPLY < <(compgen -W '", to);
-    for (const struct command *command = commands; command->name; command++)
+    for (const struct command *command = program->commands; command->name; command++)
         fprintf(to, "%s ", command->name);
-    help_topics(to);
+    for (size_t i = 0; topics[i]; i++)
+        fprintf(to, "%s%s", i ? " " : "", topics[i]);
     fputs("' -- \"$word\") ;;\n    esac\n}\ncomplete -F _ouzel ouzel\n", to);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/command.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/settings_print.h"
 #include "tests/fuzz/target.h"
 
 #include <errno.h>
@@ -12,17 +12,6 @@
 // means the same.
 
 static const char file_name[] = "fuzz.yaml";
-
-// main.c is not in the library, so the table of commands is this program's own; and nothing here
-// serves.
-const struct command commands[] = {{0}};
-
-int command_serve(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return STATUS_FAILED;
-}
 
 // YAML has breaks that are no newline, and texts that are no UTF-8: all octets count that may
 // belong to one. What is missing at the end of the file is missed on the line behind its last.
@@ -129,7 +118,7 @@ static void printed_check(const struct settings *settings)
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     assert(to);
-    check_print(settings, to);
+    settings_print(settings, to);
     fclose(to);
     report.count = 0;
     int error = settings_defaults(&again);

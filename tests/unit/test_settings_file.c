@@ -3,6 +3,7 @@
 #include "io/edge/command.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_file.h"
+#include "io/edge/settings_reference.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,17 +14,6 @@
 #include <cmocka.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
-
-// main.c is not in the library, so the table of commands is this program's own; and nothing
-// here serves.
-const struct command commands[] = {{0}};
-
-int command_serve(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return STATUS_FAILED;
-}
 
 // Reads and checks, as `ouzel check` does.
 static int load(struct settings *settings, const char *text, size_t len,
@@ -46,7 +36,7 @@ static char *printed(const struct settings *settings)
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     assert_non_null(to);
-    check_print(settings, to);
+    settings_print(settings, to);
     assert_int_equal(fclose(to), 0);
     return text;
 }
