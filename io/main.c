@@ -6,6 +6,7 @@
 #include "io/edge/command_help.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define SETTINGS_USAGE                                                                      \
     "[--config FILE] [--listen ADDR]... [--upstream ADDR]... [--workers N] [--stats ADDR] " \

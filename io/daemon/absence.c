@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/daemon/daemon_state.h"
+#include "io/daemon/absence.h"
 
+#include "io/daemon/daemon_state.h"
 #include "io/net/udp.h"
 
 // A machine that boots starts this program before it has all its addresses and knows its upstreams.

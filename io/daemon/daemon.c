@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "io/daemon/daemon_state.h"
+#include "io/daemon/daemon.h"
 
+#include "io/daemon/absence.h"
+#include "io/daemon/daemon_snapshot.h"
+#include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
 #include "io/daemon/orders.h"
+#include "io/daemon/predecessor.h"
 #include "io/daemon/privileges.h"
+#include "io/daemon/reload.h"
 #include "io/daemon/sandbox.h"
+#include "io/daemon/signals.h"
+#include "io/daemon/successor.h"
 #include "io/edge/command.h"
 #include "io/edge/resolv_conf.h"
 
@@ -16,22 +23,6 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-// Blocks the signals that end the daemon or mean something to it, here and in every thread started
-// later; they are read from the descriptor returned. -1: it could not be had.
-static int signals_take(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); // a snapshot that may not grow is an error, not the end
-    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
-        return -1;
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
 
 // A signal ends the process within two seconds, whatever hangs: END_MAX_MS for an upgrade that is
 // cut (RESOLVE_MAX_MS), the reader of dnstap (CLOSE_MS) and the last snapshot together, and then
@@ -205,14 +196,6 @@ static void ready_log(const struct log *log, const struct settings *settings,
     log_writef(log, LOG_INFO, "ready", "workers", "%u", engine_worker_count(engine));
 }
 
-int start_fails(const struct daemon *d, const char *why)
-{
-    if (d->before_fd >= 0)
-        upgrade_refuse(d->before_fd, why);
-    log_writef(&d->log, LOG_ERROR, "cannot start", "reason", "%s", why);
-    return STATUS_FAILED;
-}
-
 // All sockets are bound by now.
 static int rights_drop(const struct daemon *d, char why[static PRIVILEGES_WHY_SIZE])
 {
@@ -306,7 +289,7 @@ static int engine_run(struct daemon *d)
     bool served = all_start(d, why); // or there is nothing worth a snapshot
     if (served) {
         ready_log(&d->log, settings_of(d), d->engine);
-    } else if (end_is_asked()) {
+    } else if (signals_ask_for_end()) {
         log_write(&d->log, LOG_INFO, "ending before all has started", NULL);
         status = STATUS_FINE;
     } else {
@@ -386,6 +369,12 @@ static bool is_used(struct daemon *d)
     return __atomic_load_n(&d->readers, __ATOMIC_ACQUIRE) > 0;
 }
 
+static const struct task_kind kinds[TASK_COUNT] = {
+    [TASK_RELOAD] = {"a reload", daemon_reload},
+    [TASK_SNAPSHOT] = {"a snapshot", daemon_snapshot},
+    [TASK_UPGRADE] = {"an upgrade", daemon_upgrade},
+};
+
 int daemon_run(int argc, char **argv)
 {
     struct daemon *d = calloc(1, sizeof *d);
@@ -393,7 +382,7 @@ int daemon_run(int argc, char **argv)
         return STATUS_FAILED;
     *d = (struct daemon){
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
-    tasks_init(&d->tasks);
+    tasks_init(&d->tasks, kinds);
     d->wake_fd = eventfd(0, EFD_CLOEXEC);
     program_find(d);
     int status = STATUS_FAILED;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/daemon_snapshot.h"
+
 #include "io/daemon/daemon_state.h"
+#include "io/daemon/signals.h"
 #include "io/edge/bounded.h"
 #include "io/edge/snapshot_place.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,13 +56,6 @@ static void load_run(void *context)
                                 &load->result, load->why);
 }
 
-bool end_is_asked(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) > 0 || sigismember(&pending, SIGINT) > 0);
-}
-
 // Is it to be left alone? Then it does not touch the cache any more.
 static bool load_ends(void *context)
 {
@@ -69,7 +64,7 @@ static bool load_ends(void *context)
     if (blocks != watch->blocks)
         watch->since_ms = now_ms();
     watch->blocks = blocks;
-    bool ends = end_is_asked() || now_ms() - watch->since_ms >= STALL_MAX_MS;
+    bool ends = signals_ask_for_end() || now_ms() - watch->since_ms >= STALL_MAX_MS;
     if (ends)
         snapshot_gate_close(&watch->load->gate, watch->cache);
     return ends;
@@ -93,7 +88,7 @@ bool snapshot_load(struct daemon *d)
     struct cache *cache = engine_cache(d->engine);
     struct path path = settings_of(d)->cache_snapshot;
     if (*path.text == '\0')
-        return !end_is_asked();
+        return !signals_ask_for_end();
     struct load *load = calloc(1, sizeof *load);
     struct bounded *bounded = NULL;
     if (load) {
@@ -105,7 +100,7 @@ bool snapshot_load(struct daemon *d)
     }
     struct load_watch watch = {.load = load, .cache = cache, .since_ms = now_ms()};
     if (bounded && !bounded_finish(bounded, UINT_MAX, load_ends, &watch)) {
-        if (end_is_asked())
+        if (signals_ask_for_end())
             return false;
         log_writef(&d->log, LOG_WARNING, "starting without the snapshot", "reason",
                    "the snapshot %s is not read: for %d s nothing of it has come", path.text,
@@ -118,7 +113,7 @@ bool snapshot_load(struct daemon *d)
         log_writef(&d->log, LOG_WARNING, "starting without the snapshot", "reason", "%s",
                    "there is no memory or no thread to read it");
     free(load);
-    return !end_is_asked();
+    return !signals_ask_for_end();
 }
 
 // --- while it runs and at the end ----------------------------------------------------------------
@@ -158,7 +153,7 @@ void snapshot_last(struct daemon *d, bool wanted)
     bool idle = !under_way || task_wait(d, TASK_SNAPSHOT, d->end_ms);
     // What was flushed since that one began would come back with it.
     if (idle && wanted && (!under_way || d->flushed) &&
-        daemon_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0)
+        task_begin(d, TASK_SNAPSHOT, NULL, NULL) == 0)
         idle = task_wait(d, TASK_SNAPSHOT, d->end_ms);
     if (idle)
         return;

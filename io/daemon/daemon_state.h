@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "io/daemon/daemon.h"
+#include "io/daemon/tasks.h"
 #include "io/daemon/upgrade.h"
 #include "io/daemon/watch.h"
 #include "io/edge/control.h"
@@ -12,10 +12,10 @@
 #include <limits.h>
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
-// What the files of the daemon have in common: daemon.c (its life), orders.c, tasks.c
-// (those that take long), reload.c (its settings), daemon_snapshot.c and daemon_upgrade.c
-// (one process after another).
+// What the files of the daemon have in common. daemon.c (its life) stands on top of them, orders.c
+// next to it.
 
 #define DAEMON_WHY_SIZE 1024 // for the sentence of any of the daemon's parts
 
@@ -28,16 +28,6 @@ struct generation {
     struct local_files files;
     struct cookie_source cookies; // of server.cookie-secrets, at the start
     struct watch_look system;     // the system's file of upstreams, before it was read
-};
-
-// Which tasks are under way.
-struct tasks {
-    pthread_mutex_t lock;
-    pthread_cond_t idle; // one has become so
-    struct {
-        bool busy;
-        bool again; // to be done once more afterwards
-    } each[TASK_COUNT];
 };
 
 struct daemon {
@@ -107,96 +97,9 @@ static inline bool is_in_charge(const struct daemon *d, FILE *report)
     return !why;
 }
 
-// --- daemon.c and, of each task, its own file
-
-[[nodiscard]] bool daemon_reload(struct daemon *daemon, FILE *report);
-[[nodiscard]] bool daemon_snapshot(struct daemon *daemon, FILE *report);
-[[nodiscard]] bool daemon_upgrade(struct daemon *daemon, FILE *report);
-
-// Why it does not start: to the log, and to the process before. Returns STATUS_FAILED.
-int start_fails(const struct daemon *daemon, const char *why);
-
-// --- absence.c: what the settings name and the machine does not have yet
-
-// Other settings are in force: looks what of it is missing, tells in the log and at /readyz, and
-// has the system's upstreams watched where they are used.
-void absence_begin(struct daemon *daemon);
-
-// Looks again, once a second while anything is missing. For the main thread.
-void absence_look(struct daemon *daemon);
-
-// --- daemon_snapshot.c
-
-// Fills the cache from the last snapshot, before any worker runs. A bad file is told and left
-// alone: the start is empty, and so it is where the file system does not answer. False: a signal
-// asks for the end.
-[[nodiscard]] bool snapshot_load(struct daemon *daemon);
-
-// The last snapshot, where one is wanted, as far as that fits into what is left until `end_ms`. One
-// that is under way is as good: it is some seconds older at most.
-void snapshot_last(struct daemon *daemon, bool wanted);
-
-// Has SIGTERM or SIGINT come, which nobody has read yet?
-[[nodiscard]] bool end_is_asked(void);
-
-// --- tasks.c
-
-void tasks_init(struct tasks *tasks);
-
-// Begins a task whose report is the log's; where one of its kind is under way it is done once more
-// after that, as what it reads may have changed meanwhile.
-void task_want(struct daemon *daemon, enum daemon_task which);
-[[nodiscard]] bool task_is_idle(struct daemon *daemon, enum daemon_task which);
-
-// Waits until none of its kind is under way, up to that moment (now_ms). False: one is.
-[[nodiscard]] bool task_wait(struct daemon *daemon, enum daemon_task which, uint64_t until_ms);
-
-// --- reload.c
-
-// At the start: reads the settings, has the log go by them, and reads the files that they name.
-// Returns the exit status; where that is not STATUS_FINE all has been told.
-[[nodiscard]] int generation_first(struct daemon *daemon);
-
-// Of it and of all before it.
-void generation_free(struct generation *generation);
-
-// What the settings say of the log.
-void log_take(struct daemon *daemon, const struct settings *settings);
-
-// --- daemon_upgrade.c
-
-// Where the program's file is.
-void program_find(struct daemon *daemon);
-
-// Takes what another process hands over, where one does. False: that failed.
-[[nodiscard]] bool before_take(struct daemon *daemon);
-
-// Nothing more of it is of use.
-void before_drop(struct daemon *daemon);
-
-// Waits until the process before gives way.
-[[nodiscard]] bool before_gives_way(struct daemon *daemon);
-
-// Tells it that this one has taken over.
-void before_replaced(struct daemon *daemon);
-
-// It tells what it has counted meanwhile.
-void before_heard(struct daemon *daemon);
-
-// A reload that was asked for while an upgrade was under way: is this one's, or the heir's, who may
-// have read its settings before. For who has the turn.
-void reload_pass(struct daemon *daemon);
-
 // Tells the main thread that there is an heir, or that this is to drain.
-void main_wake(struct daemon *daemon);
-
-// Answers what was asked of this process, while the heir hears what is asked from now on.
-void finish(struct daemon *daemon);
-
-// Has an upgrade that is under way come to its end, one or the other. The end that a signal asked
-// of this process is then asked of the heir, should there be one.
-void upgrade_resolve(struct daemon *daemon);
-
-// Waits, within `end_ms`, for the end of an heir that was asked to end: whoever asked for it may
-// start another process as soon as this one is over, and that one wants the addresses.
-void heir_wait(struct daemon *daemon);
+static inline void main_wake(const struct daemon *d)
+{
+    ssize_t written = write(d->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+    (void)written; // an eventfd takes it
+}

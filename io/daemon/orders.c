@@ -172,11 +172,12 @@ static bool order_log(const struct order_request *r)
 
 static bool task_order(const struct order_request *r, enum daemon_task which)
 {
-    int error = daemon_begin(daemon_of(r), which, r->done, r->waiting);
+    const char *noun = daemon_of(r)->tasks.kinds[which].noun;
+    int error = task_begin(daemon_of(r), which, r->done, r->waiting);
     if (error == -EBUSY)
-        fprintf(r->report, "%s is under way already\n", daemon_task_noun(which));
+        fprintf(r->report, "%s is under way already\n", noun);
     else if (error < 0)
-        fprintf(r->report, "%s cannot be begun: %s\n", daemon_task_noun(which),
+        fprintf(r->report, "%s cannot be begun: %s\n", noun,
                 error == -EAGAIN ? "there is no thread for it" : strerror(-error));
     return error == 0;
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/reload.h"
+#include "io/daemon/absence.h"
 #include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
+#include "io/daemon/predecessor.h"
+#include "io/daemon/successor.h"
 #include "io/edge/arguments.h"
 #include "io/edge/bounded.h"
 #include "io/edge/command.h"
@@ -84,7 +88,7 @@ void generation_free(struct generation *generation)
     }
 }
 
-void log_take(struct daemon *d, const struct settings *settings)
+static void log_take(struct daemon *d, const struct settings *settings)
 {
     log_set(&d->log, settings->log_level, settings->log_format);
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/tasks.h"
+
 #include "io/daemon/daemon_state.h"
 
 #include <errno.h>
@@ -8,15 +10,6 @@
 // One thread for each kind of task, for as long as there is one to do. What a task needs of the
 // daemon it takes under `turn`, for a moment each time; `tasks.lock` is of who is busy alone.
 
-static const struct {
-    const char *noun;
-    bool (*run)(struct daemon *d, FILE *report);
-} kinds[TASK_COUNT] = {
-    [TASK_RELOAD] = {"a reload", daemon_reload},
-    [TASK_SNAPSHOT] = {"a snapshot", daemon_snapshot},
-    [TASK_UPGRADE] = {"an upgrade", daemon_upgrade},
-};
-
 struct task {
     struct daemon *d;
     enum daemon_task which;
@@ -24,7 +17,7 @@ struct task {
     void *context;
 };
 
-void tasks_init(struct tasks *tasks)
+void tasks_init(struct tasks *tasks, const struct task_kind *kinds)
 {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -32,6 +25,7 @@ void tasks_init(struct tasks *tasks)
     pthread_mutex_init(&tasks->lock, NULL);
     pthread_cond_init(&tasks->idle, &attributes);
     pthread_condattr_destroy(&attributes);
+    tasks->kinds = kinds;
 }
 
 // Does it once. The report needs no descriptor.
@@ -40,7 +34,7 @@ static void task_do(struct task *task)
     char *text = NULL;
     size_t len = 0;
     FILE *report = open_memstream(&text, &len);
-    bool good = report && kinds[task->which].run(task->d, report);
+    bool good = report && task->d->tasks.kinds[task->which].run(task->d, report);
     if (!report)
         log_writef(&task->d->log, LOG_ERROR, "not done", "reason", "%s", strerror(errno));
     else if (fclose(report) != 0)
@@ -89,8 +83,8 @@ static int thread_start(struct task *task)
 }
 
 // Where it is busy already, `again` has it done once more afterwards.
-static int task_begin(struct daemon *d, enum daemon_task which, bool again,
-                      void (*done)(void *, bool, char *, size_t), void *context)
+static int begin(struct daemon *d, enum daemon_task which, bool again,
+                 void (*done)(void *, bool, char *, size_t), void *context)
 {
     struct task *task = malloc(sizeof *task);
     if (!task)
@@ -112,27 +106,23 @@ static int task_begin(struct daemon *d, enum daemon_task which, bool again,
 static void not_begun(const struct daemon *d, enum daemon_task which, int error)
 {
     const char *why = error == -EAGAIN ? "there is no thread for it" : strerror(-error);
-    log_write(&d->log, LOG_ERROR, "a task cannot be begun",
-              (struct log_field[]){{"task", kinds[which].noun}, {"reason", why}, {NULL, NULL}});
+    log_write(
+        &d->log, LOG_ERROR, "a task cannot be begun",
+        (struct log_field[]){{"task", d->tasks.kinds[which].noun}, {"reason", why}, {NULL, NULL}});
 }
 
-int daemon_begin(struct daemon *d, enum daemon_task which,
-                 void (*done)(void *context, bool good, char *text, size_t len), void *context)
+int task_begin(struct daemon *d, enum daemon_task which,
+               void (*done)(void *context, bool good, char *text, size_t len), void *context)
 {
-    int error = task_begin(d, which, false, done, context);
+    int error = begin(d, which, false, done, context);
     if (error < 0 && error != -EBUSY)
         not_begun(d, which, error);
     return error;
 }
 
-const char *daemon_task_noun(enum daemon_task which)
-{
-    return kinds[which].noun;
-}
-
 void task_want(struct daemon *d, enum daemon_task which)
 {
-    int error = task_begin(d, which, true, NULL, NULL);
+    int error = begin(d, which, true, NULL, NULL);
     if (error < 0 && error != -EBUSY)
         not_begun(d, which, error);
 }

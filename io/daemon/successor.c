@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "io/daemon/successor.h"
+
 #include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
+#include "io/daemon/predecessor.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,8 +14,6 @@
 #include <unistd.h>
 
 enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50, RESOLVE_MAX_MS = 400 };
-
-// --- the process that is replaced ----------------------------------------------------------------
 
 // Where the program is. As it was called, if that leads there from anywhere: a link may lead to
 // another file by the time of an upgrade.
@@ -74,12 +75,6 @@ static int give_way(struct daemon *d, struct upgrade *upgrade)
     upgrade_end(upgrade);
     (void)engine_resume(d->engine);
     return error;
-}
-
-void main_wake(struct daemon *d)
-{
-    ssize_t written = write(d->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd takes it
 }
 
 // Others see that an upgrade is under way, and which: upgrade_resolve may have to cut it short.
@@ -225,62 +220,4 @@ void finish(struct daemon *d)
             return;
     }
     log_write(&d->log, LOG_WARNING, "ending with connections open", NULL);
-}
-
-// --- the process that takes its place ------------------------------------------------------------
-
-bool before_take(struct daemon *d)
-{
-    d->before_fd = upgrade_find();
-    if (d->before_fd < 0)
-        return true;
-    d->inheritance = calloc(1, sizeof *d->inheritance);
-    if (d->inheritance && upgrade_take(d->before_fd, d->inheritance) == 0)
-        return true;
-    upgrade_refuse(d->before_fd, d->inheritance ? d->inheritance->why : "no memory");
-    return false;
-}
-
-void before_drop(struct daemon *d)
-{
-    if (d->inheritance)
-        inheritance_free(d->inheritance);
-}
-
-void before_replaced(struct daemon *d)
-{
-    upgrade_started(d->before_fd);
-    if (d->control)
-        control_own(d->control);
-    const char *path = d->inheritance->control;
-    // Nobody listens there any more; whatever else may lie there is not ours.
-    if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0 &&
-        file_mark_is_socket_at(&d->inheritance->control_mark, path))
-        (void)unlink(path);
-}
-
-void before_heard(struct daemon *d)
-{
-    struct counters *counted = aligned_alloc(64, sizeof *counted);
-    bool more = counted && upgrade_counted(d->before_fd, counted);
-    if (counted)
-        engine_carry(d->engine, counted);
-    free(counted);
-    if (more)
-        return;
-    close(d->before_fd);
-    d->before_fd = -1;
-}
-
-bool before_gives_way(struct daemon *d)
-{
-    struct counters *counted = aligned_alloc(64, sizeof *counted);
-    bool good = counted;
-    if (good) {
-        upgrade_ready(d->before_fd);
-        good = upgrade_wait(d->before_fd, counted, d->inheritance);
-        engine_carry(d->engine, counted);
-    }
-    free(counted);
-    return good;
 }

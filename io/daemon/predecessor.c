@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "io/daemon/predecessor.h"
+
+#include "io/daemon/daemon_state.h"
+#include "io/edge/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool before_take(struct daemon *d)
+{
+    d->before_fd = upgrade_find();
+    if (d->before_fd < 0)
+        return true;
+    d->inheritance = calloc(1, sizeof *d->inheritance);
+    if (d->inheritance && upgrade_take(d->before_fd, d->inheritance) == 0)
+        return true;
+    upgrade_refuse(d->before_fd, d->inheritance ? d->inheritance->why : "no memory");
+    return false;
+}
+
+void before_drop(struct daemon *d)
+{
+    if (d->inheritance)
+        inheritance_free(d->inheritance);
+}
+
+void before_replaced(struct daemon *d)
+{
+    upgrade_started(d->before_fd);
+    if (d->control)
+        control_own(d->control);
+    const char *path = d->inheritance->control;
+    // Nobody listens there any more; whatever else may lie there is not ours.
+    if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0 &&
+        file_mark_is_socket_at(&d->inheritance->control_mark, path))
+        (void)unlink(path);
+}
+
+void before_heard(struct daemon *d)
+{
+    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    bool more = counted && upgrade_counted(d->before_fd, counted);
+    if (counted)
+        engine_carry(d->engine, counted);
+    free(counted);
+    if (more)
+        return;
+    close(d->before_fd);
+    d->before_fd = -1;
+}
+
+bool before_gives_way(struct daemon *d)
+{
+    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    bool good = counted;
+    if (good) {
+        upgrade_ready(d->before_fd);
+        good = upgrade_wait(d->before_fd, counted, d->inheritance);
+        engine_carry(d->engine, counted);
+    }
+    free(counted);
+    return good;
+}
+
+int start_fails(const struct daemon *d, const char *why)
+{
+    if (d->before_fd >= 0)
+        upgrade_refuse(d->before_fd, why);
+    log_writef(&d->log, LOG_ERROR, "cannot start", "reason", "%s", why);
+    return STATUS_FAILED;
+}

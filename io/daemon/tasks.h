@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+// What the daemon does that may wait for a file, a disk or another process: each has a thread of
+// its own, so that neither the main thread nor that of the control socket waits. There is one of
+// each kind at a time.
+
+struct daemon;
+
+enum daemon_task {
+    TASK_RELOAD,   // reads the settings and all files that they name again, and puts them in force
+    TASK_SNAPSHOT, // writes the answers to the file that cache.snapshot names
+    TASK_UPGRADE,  // has another process of the program, as its file is now, take over with the
+                   // same command line (upgrade.h); this one ends when it has answered everything
+    TASK_COUNT
+};
+
+// What a task is called in a sentence ("a reload"), and what does it: true if it was done, and
+// the report tells of it in lines.
+struct task_kind {
+    const char *noun;
+    bool (*run)(struct daemon *daemon, FILE *report);
+};
+
+// Which tasks are under way.
+struct tasks {
+    const struct task_kind *kinds; // TASK_COUNT of them
+    pthread_mutex_t lock;
+    pthread_cond_t idle; // one has become so
+    struct {
+        bool busy;
+        bool again; // to be done once more afterwards
+    } each[TASK_COUNT];
+};
+
+// The kinds must live as long.
+void tasks_init(struct tasks *tasks, const struct task_kind *kinds);
+
+// Begins one. `done` is called in its thread when it is over: `good` is false where it was not
+// done, and nothing has changed; `text`, from malloc and the callee's to free, tells what was done
+// or why not. 0; or -EBUSY: one of its kind is under way; or another negative errno, which the log
+// tells, as -EAGAIN: there is no thread. `done` is called after 0 alone.
+[[nodiscard]] int task_begin(struct daemon *daemon, enum daemon_task which,
+                             void (*done)(void *context, bool good, char *text, size_t len),
+                             void *context);
+
+// Begins a task whose report is the log's; where one of its kind is under way it is done once more
+// after that, as what it reads may have changed meanwhile.
+void task_want(struct daemon *daemon, enum daemon_task which);
+
+[[nodiscard]] bool task_is_idle(struct daemon *daemon, enum daemon_task which);
+
+// Waits until none of its kind is under way, up to that moment (now_ms). False: one is.
+[[nodiscard]] bool task_wait(struct daemon *daemon, enum daemon_task which, uint64_t until_ms);
