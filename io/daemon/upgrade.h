@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "io/edge/file_mark.h"
-#include "io/engine/engine.h"
+#include "io/engine/engine_succession.h"
 
 // A new program takes the place of a running one (`ouzel ctl upgrade`): the running process starts
 // the new one with its own command line and hands it, over a pair of sockets, what it needs to go

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/learned.h"
 #include "core/serve.h"
 #include "io/engine/estate.h"
 #include "io/engine/tap.h"
@@ -63,19 +62,6 @@ unsigned engine_worker_count(const struct engine *engine);
 [[nodiscard]] int engine_reload(struct engine *engine, const struct settings *settings,
                                 const struct local *local, char why[static ENGINE_WHY_SIZE]);
 
-// What another process needs to take this engine's place. The descriptors stay the engine's, and
-// the estate's owner frees its memory alone (free of `sockets`). 0 or -ENOMEM.
-[[nodiscard]] int engine_estate(const struct engine *engine, struct estate *estate);
-
-// Nobody is heard any more and the cache is not written; what was asked is still answered, and
-// connections that say nothing are closed. engine_resume undoes it, and repairs what another
-// process has left of the cache that was killed while it wrote. False: a worker has ended.
-[[nodiscard]] bool engine_rest(struct engine *engine);
-[[nodiscard]] bool engine_resume(struct engine *engine);
-
-// Has an engine at rest answered everything, and is no client connected?
-[[nodiscard]] bool engine_is_done(const struct engine *engine);
-
 // Has the workers tell of one answer in so many from now on; 0: of none. 0 or -ENOMEM.
 [[nodiscard]] int engine_tap(struct engine *engine, uint32_t every);
 
@@ -86,25 +72,6 @@ bool engine_tapped(struct engine *engine,
                    bool (*take)(void *context, const struct tapped *tapped,
                                 const struct client *client, const uint8_t *reply, size_t len),
                    void *context);
-
-// What a worker has learned of an upstream, for the worker of the same number of another engine.
-struct engine_lesson {
-    uint32_t worker;
-    uint32_t unused;
-    struct learned learned;
-};
-
-// Puts together what all workers have learned: `*lessons`, from malloc, is the caller's to free,
-// NULL where there is no memory or a worker has ended. Returns how many there are. And tells the
-// workers of this engine, which have been started.
-[[nodiscard]] size_t engine_lessons(struct engine *engine, struct engine_lesson **lessons);
-void engine_learn(struct engine *engine, const struct engine_lesson *lessons, size_t count);
-
-// Did it begin with the answers of another engine?
-[[nodiscard]] bool engine_has_cache(const struct engine *engine);
-
-// What was counted by the one before this engine; adds up. One thread at a time.
-void engine_carry(struct engine *engine, const struct counters *counted);
 
 // Adds up what the workers have counted, and what was carried. For any thread.
 void engine_counters(const struct engine *engine, struct counters *sum);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/engine_state.h"
+#include "io/engine/engine_succession.h"
 
+#include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-// The engine's side of an upgrade: what it leaves, its rest while another process takes over, and
-// what that process carries on.
 
 enum { REST_IDLE_US = 1000000 }; // of clients' connections, when another engine takes over
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/worker_state.h"
+#include "io/engine/worker.h"
+
+#include "io/engine/worker_queries.h"
+#include "io/engine/worker_upstream.h"
 
 #include <errno.h>
 #include <pthread.h>

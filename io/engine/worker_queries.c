@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/worker_state.h"
+#include "io/engine/worker_queries.h"
 
 #include <string.h>
 

@@ -86,35 +86,3 @@ static inline uint8_t *worker_out_room(struct worker *w, size_t size)
     assert(room);
     return room;
 }
-
-// --- worker_queries.c --------------------------------------------------------------------------
-
-// A client's datagram, connection or octets have arrived.
-void worker_query_arrived(struct worker *w, const struct ring_event *event);
-void worker_client_connected(struct worker *w, const struct ring_event *event);
-void worker_client_happened(struct worker *w, const struct ring_event *event);
-
-// Answers what has gathered; what other workers have handed over; and the queries of connections
-// that had to wait.
-void worker_batch_run(struct worker *w);
-void worker_handed_do(struct worker *w, struct handover *from);
-void worker_ready_do(struct worker *w);
-
-// Gives back the receive buffers of the round before, whose replies have left.
-void worker_buffers_return(struct worker *w);
-
-// Sends a reply that has waited; its octets are taken in `out`.
-void worker_reply_late(struct worker *w, const struct outgoing *outgoing);
-
-// Hands over what has found no room so far.
-void worker_overflow_flush(struct worker *w);
-
-// --- worker_upstream.c -------------------------------------------------------------------------
-
-// Does all that serve wants done.
-void worker_drain(struct worker *w);
-
-// An upstream's datagram, a send that failed, and anything of a connection to an upstream.
-void worker_reply_arrived(struct worker *w, const struct ring_event *event);
-void worker_send_failed(struct worker *w, const struct ring_event *event);
-void worker_stream_happened(struct worker *w, const struct ring_event *event);

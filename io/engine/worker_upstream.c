@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/worker_state.h"
+#include "io/engine/worker_upstream.h"
+
+#include "io/engine/worker_queries.h"
 
 #include <errno.h>
 
