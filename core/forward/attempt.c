@@ -8,7 +8,6 @@ enum {
     ORPHAN_MAX_US = 4000000,
     ORPHAN_TAILS = 4,
     SHARE_MIN = 16, // attempts that any kind or network may have
-    CUTS_MAX = 2,   // connections that one question may end with
 };
 
 static void queue_remove(struct forward *f, struct attempt *attempt)
@@ -62,7 +61,6 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
         struct stream *stream = &f->streams.streams[attempt->port];
         if (attempt->sent_us > stream->answered_us)
             stream->answered_us = attempt->sent_us;
-        kind_share_flows(forward_share(f, attempt->kind));
         upstream_tcp_worked(upstream);
     }
     end(f, attempt);
@@ -205,7 +203,41 @@ bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us, const stru
     const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
     return f->streams.size > 0 && pending->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
            now_us >= u->tcp_retry_us && !is_held(pending, choice) &&
-           pending->cuts[choice] < CUTS_MAX;
+           pending->cuts[choice] < ATTEMPT_CUTS_MAX;
+}
+
+// The network that it is asked for; NULL: none.
+static const struct share *asker_of(const struct forward *f, const struct attempt *attempt)
+{
+    return attempt->share == SHARE_NONE ? NULL : &f->pending.shares.shares[attempt->share];
+}
+
+static bool asker_stalls(struct forward *f, uint64_t now_us, const struct attempt *attempt)
+{
+    const struct share *asker = asker_of(f, attempt);
+    return asker && stalling_has(&f->stalling, asker->network, asker->family, now_us);
+}
+
+void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
+                     unsigned charges)
+{
+    struct kind_share *share = forward_share(f, attempt->kind);
+    const struct share *asker = asker_of(f, attempt);
+    bool known = kind_share_stalls(share, now_us);
+    if (!known && asker_stalls(f, now_us, attempt))
+        return;
+    kind_share_stall(share, charges, now_us);
+    if (!known && asker)
+        stalling_charge(&f->stalling, asker->network, asker->family, now_us);
+}
+
+// Over which of the connections to its upstream does this go?
+static enum stream_lane lane_of(struct forward *f, uint64_t now_us, const struct attempt *attempt)
+{
+    if (kind_share_stalls(forward_share(f, attempt->kind), now_us) ||
+        asker_stalls(f, now_us, attempt))
+        return STREAM_APART;
+    return pending_has(attempt->pending->suspect, attempt->choice) ? STREAM_SUSPECT : STREAM_SHARED;
 }
 
 bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
@@ -219,9 +251,11 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
         return false;
     attempt->tcp = true;
     uint64_t late_us = upstream_late_us(u);
+    enum stream_lane lane = lane_of(f, now_us, attempt);
     struct stream_wish wish = {
         .upstream = upstream,
-        .apart = kind_share_stalls(forward_share(f, pending->kind), now_us),
+        .lane = lane,
+        .batch = u->tcp_batch[lane],
         .allowance = upstream_tcp_allowance(u, now_us),
         .share = attempt->share,
         .stale_us = late_us > STREAM_STALE_US ? late_us : STREAM_STALE_US,

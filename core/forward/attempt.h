@@ -9,6 +9,8 @@
 // that is held (stream.h); any other one has been, and counts as in flight at its upstream until it
 // ends.
 
+#define ATTEMPT_CUTS_MAX 2 // connections to an upstream that one question may end
+
 // Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there was
 // no source port or attempt to be had.
 [[nodiscard]] bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending,
@@ -32,6 +34,11 @@ static inline bool attempt_is_last_chance(const struct attempt *attempt)
     bool lower = attempt->held ? pending_has(pending->no_case, attempt->choice) : !attempt->spelled;
     return lower && pending_has(pending->out, attempt->choice);
 }
+
+// A connection stalled or ended on this attempt: that is held against its kind, so many charges, or
+// against the network that asked, so that neither stands in the way of others.
+void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
+                     unsigned charges);
 
 // Ends an attempt, whether it was sent or still waits for that, without having learned anything.
 void attempt_drop(struct forward *f, struct attempt *attempt);

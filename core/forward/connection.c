@@ -2,10 +2,12 @@
 #include "core/forward/question.h"
 
 // What becomes of connections to upstreams, and of what is asked on them. A connection that could
-// not be had is held against the upstream. One that was closed or went silent is held against what
-// it was asked: the oldest question on it, as servers take questions in turn. That one is asked
-// again once; the others did not do anything, and are asked again at once, which does not count as
-// one of their sends: otherwise whoever has connections closed would use them up.
+// not be had is held against the upstream. One that went silent is held against the oldest question
+// on it, as servers take questions in turn. One that the server closed is held against the question
+// that was alone on it; where there were several, any of them may be why, as not all servers answer
+// in turn. Those are asked again at once in smaller and smaller batches (stream.h), until the one
+// that is to blame is alone. That does not count as one of their sends: otherwise whoever has
+// connections closed would use them up.
 
 enum {
     CONNECT_US = 2000000,         // for a connection to be established
@@ -52,15 +54,57 @@ static bool limit_note(struct forward *f, uint64_t now_us, const struct stream *
            upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, oldest->kind, now_us);
 }
 
-// Holds the end of a connection against the oldest question on it.
-static void oldest_charge(struct forward *f, uint64_t now_us, const struct attempt *oldest,
-                          enum stream_ending how)
+// Which of the questions on a connection is to blame for its end? NULL: it cannot be told. Without
+// lanes it is the oldest, for want of a way to find out.
+static const struct attempt *blamed_find(const struct forward *f, const struct stream *stream,
+                                         enum stream_ending how)
 {
-    if (!oldest)
+    if (how == STREAM_SPENT || !stream->connected)
+        return NULL;
+    bool told = how == STREAM_STUCK || stream_sent_count(stream) == 1;
+    return told || !stream_has_lanes(&f->streams) ? stream_oldest(stream) : NULL;
+}
+
+// Holds the end of a connection against a question. One that was lost with others before and now
+// with a connection of its own has had the two ends that it may have. Of its kind a close says
+// something where nothing but the question can have been the reason.
+static void blame(struct forward *f, uint64_t now_us, const struct stream *stream,
+                  const struct attempt *attempt, enum stream_ending how)
+{
+    struct pending *pending = attempt->pending;
+    bool alone = how == STREAM_ENDED && stream->replies == 0;
+    if (how == STREAM_STUCK || alone)
+        attempt_stalled(f, now_us, attempt, how == STREAM_STUCK ? KIND_STALLS : 1);
+    if (!pending)
         return;
-    kind_share_stall(forward_share(f, oldest->kind), how == STREAM_STUCK ? KIND_STALLS : 1, now_us);
-    if (oldest->pending)
-        oldest->pending->cuts[oldest->choice]++;
+    bool proven = alone && pending_has(pending->suspect, attempt->choice);
+    pending->cuts[attempt->choice] =
+        proven ? ATTEMPT_CUTS_MAX : (uint8_t)(pending->cuts[attempt->choice] + 1);
+}
+
+// What was sent on a connection that the server has closed is suspect: it is asked again in batches
+// of half as many. A server that closes when it has answered so many does so whatever is asked:
+// where that ends a batch the next one is smaller, too.
+static void suspect(struct forward *f, const struct stream *stream)
+{
+    bool shared = stream->lane == STREAM_SHARED;
+    uint32_t *batch =
+        &f->upstreams[stream->upstream].tcp_batch[shared ? STREAM_SUSPECT : stream->lane];
+    uint32_t half = (shared ? stream_sent_count(stream) : stream->taken) / 2;
+    if (half > 0 && (*batch == 0 || half < *batch))
+        *batch = half;
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (a->pending && a->sent_us != 0)
+            a->pending->suspect |= (uint16_t)(1u << a->choice);
+    }
+}
+
+// A whole batch was answered: the next one may be twice as large.
+static void batch_answered(struct forward *f, const struct stream *stream)
+{
+    uint32_t *batch = &f->upstreams[stream->upstream].tcp_batch[stream->lane];
+    if (stream->batch > 0 && stream->replies >= stream->batch)
+        *batch = *batch < STREAM_IN_FLIGHT ? 2 * *batch : 0;
 }
 
 // Was a send lost through no fault of its question? Then it does not count, but for one of many
@@ -101,12 +145,15 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
     // Another silent connection would cost as long again, while there are others to be asked.
     bool again = ended.connected && !is_there_too(attempt) &&
                  !(ended.stuck && question_has_others(f, now_us, pending, choice));
-    again &= !pending_has(pending->out, choice) || attempt_is_last_chance(attempt);
+    bool last_chance = attempt_is_last_chance(attempt);
+    again &= !pending_has(pending->out, choice) || last_chance;
     bool lost = again && !at_fault && is_lost(f, now_us, attempt, ended.served);
     pending->losses += lost;
     pending->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
     bool asked = again && attempt_ask_stream(f, now_us, pending, choice);
+    if (again && !asked && last_chance && attempt_may_ask_stream(f, now_us, pending, choice))
+        pending->no_case &= (uint16_t) ~(1u << choice); // for want of a connection: still there
     // What is held has waited for a while, and is not to begin anew with each connection.
     if (asked && !pending->attempts->held)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
@@ -119,9 +166,13 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     struct stream *stream = &f->streams.streams[index];
     bool connected = stream->connected;
     bool limit = how == STREAM_ENDED && connected && limit_note(f, now_us, stream);
-    const struct attempt *oldest = stream_oldest(stream);
-    if (how != STREAM_SPENT && connected && !limit)
-        oldest_charge(f, now_us, oldest, how);
+    const struct attempt *blamed = limit ? NULL : blamed_find(f, stream, how);
+    if (blamed)
+        blame(f, now_us, stream, blamed, how);
+    if (how == STREAM_ENDED && connected && !limit)
+        suspect(f, stream);
+    if (how == STREAM_SPENT)
+        batch_answered(f, stream);
     bool served = stream->replies > 0 && how != STREAM_STUCK;
     struct ended ended = {connected, stream->replies > 0, how == STREAM_STUCK};
     struct attempt *list = attempts_take(f, stream);
@@ -137,7 +188,7 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     while (list) {
         struct attempt *attempt = list;
         list = attempt->next_at_port;
-        ask_again(f, now_us, attempt, ended, attempt == oldest);
+        ask_again(f, now_us, attempt, ended, attempt == blamed);
     }
 }
 
@@ -211,7 +262,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
             continue;
         attempt->overdue = true;
         pending->cuts[attempt->choice]++;
-        kind_share_stall(forward_share(f, attempt->kind), KIND_STALLS, now_us);
+        attempt_stalled(f, now_us, attempt, KIND_STALLS);
         if (stream->in_flight >= CROWD)
             attempt_drop(f, attempt);
     }

@@ -4,6 +4,7 @@
 #include "core/forward/budget.h"
 #include "core/forward/outgoing.h"
 #include "core/forward/port.h"
+#include "core/forward/stalling.h"
 #include "core/forward/stream.h"
 #include "core/forward/upstream.h"
 #include "core/settings/counters.h"
@@ -69,7 +70,8 @@ struct forward {
     struct budget loss_budget;  // of sends lost with connections that served nobody
     uint64_t kind_secret;
     struct kind_share shares[KIND_SHARES];
-    uint32_t attempt_count; // of all kinds
+    struct stalling stalling; // networks whose questions end connections
+    uint32_t attempt_count;   // of all kinds
     uint32_t attempt_max;
     uint32_t probe_count; // questions of our own that are under way
     uint32_t revivals;    // times that an upstream came back from the dead

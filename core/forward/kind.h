@@ -97,8 +97,7 @@ static inline bool kind_share_sample(struct kind_share *share, uint64_t now_us)
     return true;
 }
 
-// A connection stalled or was closed, and it was a question of this kind that it was about. Or one
-// of this kind was answered among others.
+// A connection stalled or was closed, and it was a question of this kind that it was about.
 static inline void kind_share_stall(struct kind_share *share, unsigned charges, uint64_t now_us)
 {
     if (now_us - share->stalled_us >= KIND_STALLED_US)
@@ -111,12 +110,6 @@ static inline void kind_share_stall(struct kind_share *share, unsigned charges, 
 static inline bool kind_share_stalls(const struct kind_share *share, uint64_t now_us)
 {
     return share->stalls >= KIND_STALLS && now_us - share->stalled_us < KIND_STALLED_US;
-}
-
-static inline void kind_share_flows(struct kind_share *share)
-{
-    if (share->stalls < KIND_STALLS)
-        share->stalls = 0;
 }
 
 // A few kinds, each once; as many as it takes to say that it is not one of them.

@@ -125,6 +125,7 @@ struct pending {
     uint16_t plain;      // is asked without EDNS, as it did not understand it
     uint16_t no_cookie;  // is asked without a cookie, as it did not understand that
     uint16_t no_case;    // is asked in lower case, as mixed case may be what it fails at
+    uint16_t suspect;    // was asked over a connection that ended with it
     uint16_t truncated;  // wants it over TCP, but has not been asked so yet
     uint16_t objected;   // said so of the cookie in a reply that matches
     uint8_t near_misses; // replies that were nearly right

@@ -269,13 +269,13 @@ static void stale_hasten(struct forward *f, uint64_t now_us, struct pending *pen
         wheel_start(&f->wheel, &pending->stale_timer, now_us);
 }
 
-// When does something that it waits for over TCP have taken too long? UINT64_MAX: nothing.
+// When will something that it waits for over TCP have taken too long? UINT64_MAX: nothing will.
 static uint64_t overdue_us(uint64_t now_us, const struct pending *pending)
 {
     uint64_t due_us = UINT64_MAX;
     for (const struct attempt *a = pending->attempts; a; a = a->next) {
         uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_STREAM_US;
-        if (a->tcp && !a->held && !a->overdue && a_us < due_us)
+        if (a->tcp && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
             due_us = a_us;
     }
     return due_us;
@@ -319,7 +319,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
         next_us = gone_us;
     // There may be a chance in lower case left then.
     uint64_t late_us = overdue_us(now_us, pending);
-    if (late_us > now_us && late_us < next_us)
+    if (late_us < next_us)
         next_us = late_us;
     question_wait_until(f, pending, back && hope_us < next_us ? hope_us : next_us);
     pending->idle = true;

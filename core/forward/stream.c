@@ -5,6 +5,16 @@
 
 // A slot is free, open, or closing. A closing one has no attempts and takes none.
 
+// How many connections each lane has to an upstream, and on how many of them one client network may
+// wait: in the shared lane where they take a few questions each.
+static const struct lane {
+    unsigned connections, network;
+} lanes[STREAM_LANES] = {
+    [STREAM_SHARED] = {STREAM_PER_UPSTREAM, STREAM_NETWORK_MAX},
+    [STREAM_SUSPECT] = {STREAM_SUSPECT_MAX, 1},
+    [STREAM_APART] = {STREAM_APART_MAX, 1},
+};
+
 size_t stream_size(uint16_t size)
 {
     return size * sizeof(struct stream);
@@ -24,22 +34,20 @@ static bool id_taken(const struct stream *stream, uint16_t id)
     return attempt != NULL;
 }
 
-static uint16_t stream_open(struct stream_table *table, uint16_t upstream, bool apart)
+static uint16_t stream_open(struct stream_table *table, const struct stream_wish *wish)
 {
     for (uint16_t i = 0; i < table->size; i++) {
         if (table->streams[i].open)
             continue;
-        table->streams[i] =
-            (struct stream){.upstream = upstream, .open = true, .to_open = true, .apart = apart};
+        table->streams[i] = (struct stream){.upstream = wish->upstream,
+                                            .lane = (uint8_t)wish->lane,
+                                            .batch = wish->batch,
+                                            .open = true,
+                                            .to_open = true};
         table->open_count++;
         return i;
     }
     return STREAM_NONE;
-}
-
-static bool has_allowance(const struct stream *stream, uint32_t allowance)
-{
-    return allowance == 0 || stream->taken < allowance;
 }
 
 static bool is_stale(const struct stream *stream, const struct stream_wish *wish)
@@ -54,19 +62,21 @@ static bool is_better(const struct stream *a, const struct stream *b,
                       const struct stream_wish *wish)
 {
     bool a_stale = is_stale(a, wish), b_stale = is_stale(b, wish);
-    bool a_more = has_allowance(a, wish->allowance), b_more = has_allowance(b, wish->allowance);
+    bool a_more = stream_has_room(a, wish->allowance), b_more = stream_has_room(b, wish->allowance);
     if (a_stale != b_stale)
         return b_stale;
     return a_more != b_more ? a_more : a->in_flight < b->in_flight;
 }
 
-// May another connection be opened, where there are `count` of them and so many apart in all?
+// May another connection be opened, where there are `count` of them and so many in the other lanes
+// than the shared one in all?
 static bool may_open(const struct stream_table *table, unsigned count, unsigned apart_count,
-                     bool apart, bool extra)
+                     enum stream_lane lane, bool extra)
 {
-    if (apart)
-        return count < STREAM_APART_MAX && apart_count < table->size / STREAM_APART_SHARE;
-    return count < STREAM_PER_UPSTREAM + (extra ? STREAM_STALE_EXTRA : 0u);
+    unsigned apart_max = (count == 0 ? 2u : 1u) * table->size / STREAM_APART_SHARE;
+    if (lane != STREAM_SHARED)
+        return count < lanes[lane].connections && apart_count < apart_max;
+    return count < lanes[lane].connections + (extra ? STREAM_STALE_EXTRA : 0u);
 }
 
 // Is anything under way here that was asked for this network?
@@ -93,46 +103,49 @@ static bool is_hogged(const struct stream *stream, uint32_t share)
 }
 
 // The connection to this upstream that is best, or a new one.
-static uint16_t stream_choose(struct stream_table *table, const struct stream_wish *wish,
-                              bool apart)
+static uint16_t stream_choose(struct stream_table *table, const struct stream_wish *wish)
 {
     uint16_t best = STREAM_NONE, own = STREAM_NONE;
     unsigned count = 0, apart_count = 0, own_count = 0;
+    bool shared = wish->lane == STREAM_SHARED, by_network = !shared || wish->allowance > 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
-        apart_count += stream->open && stream->apart;
+        apart_count += stream->open && stream->lane != STREAM_SHARED;
         if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
-            stream->apart != apart)
+            stream->lane != wish->lane)
             continue;
         count++;
         if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
-        if (wish->allowance == 0 || !waits_on(stream, wish->share))
+        if (!by_network || !waits_on(stream, wish->share))
             continue;
         own_count++;
         if (own == STREAM_NONE || is_better(stream, &table->streams[own], wish))
             own = i;
     }
-    if (own_count >= STREAM_NETWORK_MAX)
+    if (own_count >= lanes[wish->lane].network)
         return own;
     const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
     bool stale = chosen && is_stale(chosen, wish);
-    bool busy = !chosen || stale || chosen->in_flight >= STREAM_FULL ||
-                !has_allowance(chosen, wish->allowance);
-    uint16_t fresh = STREAM_NONE;
     // Nobody waits for the places of a network that may keep them.
-    bool extra = stale || (wish->allowance > 0 && chosen && is_hogged(chosen, wish->share));
-    if (busy && may_open(table, count, apart_count, apart, extra))
-        fresh = stream_open(table, wish->upstream, apart);
+    bool hogged = by_network && chosen && is_hogged(chosen, wish->share);
+    bool busy = !chosen || stale || chosen->in_flight >= STREAM_FULL ||
+                !stream_has_room(chosen, wish->allowance) || (hogged && !shared);
+    uint16_t fresh = STREAM_NONE;
+    if (busy && may_open(table, count, apart_count, wish->lane, stale || hogged))
+        fresh = stream_open(table, wish);
     return fresh != STREAM_NONE ? fresh : best;
 }
 
 uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attempt *attempt,
                        const struct stream_wish *wish)
 {
-    // A small table has no room for any apart.
-    bool apart = wish->apart && table->size >= STREAM_APART_SHARE;
-    uint16_t index = stream_choose(table, wish, apart);
+    struct stream_wish in_lane = *wish;
+    if (!stream_has_lanes(table))
+        in_lane.lane = STREAM_SHARED;
+    if (in_lane.lane == STREAM_SHARED)
+        in_lane.batch = 0;
+    uint16_t index = stream_choose(table, &in_lane);
     if (index == STREAM_NONE || table->streams[index].in_flight >= STREAM_IN_FLIGHT)
         return STREAM_NONE;
     struct stream *stream = &table->streams[index];
@@ -142,7 +155,7 @@ uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attem
     if (!stream->attempts)
         stream->silent_since_us = wish->now_us;
     attempt->port = index;
-    attempt->held = !has_allowance(stream, wish->allowance);
+    attempt->held = !stream_has_room(stream, wish->allowance);
     attempt->next_at_port = stream->attempts;
     stream->attempts = attempt;
     stream->in_flight++;
@@ -230,6 +243,14 @@ struct attempt *stream_oldest(const struct stream *stream)
             oldest = a;
     }
     return oldest;
+}
+
+unsigned stream_sent_count(const struct stream *stream)
+{
+    unsigned count = 0;
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port)
+        count += a->sent_us != 0;
+    return count;
 }
 
 bool streams_close_idle(struct stream_table *table, uint64_t idle_us)

@@ -14,23 +14,39 @@
 // question that is not answered is soon full and takes nothing more, so no client network
 // (core/share.h) waits on all that there may be at once: one is left to the others.
 //
-// Some questions stall a connection: the server answers nothing behind them, or closes. Whose kind
-// (kind.h) has done so goes over connections of its own, apart from the others. A connection that
-// has not been heard of for a moment although something is in flight gets nothing more while
-// another one can be had.
+// Some questions stall a connection: the server answers nothing behind them, or closes. Connections
+// to an upstream therefore have lanes. Most questions share one. What was lost with a connection
+// that the server closed is suspect and asked again in a lane of its own: a connection there takes
+// a batch, half of what was lost, and half as many each time that happens again, until a question
+// is alone with what it does. Whose kind (kind.h) or network (stalling.h) has been found out has a
+// third lane. In these two a client network waits on one connection to an upstream, and so for what
+// it has asked itself.
+//
+// A connection that has not been heard of for a moment although something is in flight gets nothing
+// more while another one can be had.
 //
 // A connection is a slot of a table here; io holds the socket under the same number and takes
 // messages for it before it is established.
 
-#define STREAM_PER_UPSTREAM 2       // connections
-#define STREAM_STALE_EXTRA  2       // more, where all are stale
-#define STREAM_NETWORK_MAX  3       // of those, that one network waits on where they take so many
-#define STREAM_APART_MAX    1       // and for what stalls
-#define STREAM_APART_SHARE  4       // of the table one slot in so many
-#define STREAM_STALE_US     100000u // without a word, after which one may be stale
-#define STREAM_FULL         32      // questions in flight, from which on another one is opened
-#define STREAM_IN_FLIGHT    512
-#define STREAM_NONE         UINT16_MAX
+#define STREAM_PER_UPSTREAM 2 // connections that are shared
+#define STREAM_STALE_EXTRA  2 // more, where all are stale
+#define STREAM_NETWORK_MAX  3 // of those, that one network waits on where they take so many
+#define STREAM_SUSPECT_MAX  2 // for what is suspect
+#define STREAM_APART_MAX    2 // for kinds that stall
+#define STREAM_APART_SHARE \
+    4                            // of the table one slot in so many is for either, and as many
+                                 // more for the first one to an upstream
+#define STREAM_STALE_US  100000u // without a word, after which one may be stale
+#define STREAM_FULL      32      // questions in flight, from which on another one is opened
+#define STREAM_IN_FLIGHT 512
+#define STREAM_NONE      UINT16_MAX
+
+enum stream_lane {
+    STREAM_SHARED,
+    STREAM_SUSPECT, // for what was lost with another connection
+    STREAM_APART,   // for kinds that are known to stall
+    STREAM_LANES,
+};
 
 struct stream {
     struct attempt *attempts; // in flight here
@@ -41,13 +57,14 @@ struct stream {
     uint16_t upstream;        // index into plan.upstreams
     uint16_t in_flight;       // attempts here, those that are held among them
     uint16_t held;
+    uint8_t lane;   // enum stream_lane
+    uint32_t batch; // attempts that it takes, whatever the upstream would; 0: any number
     uint32_t taken; // attempts that were attached and not held
     uint32_t replies;
     bool open;    // io has it, or is to open it
     bool to_open; // io has not been told yet
     bool closing; // io is to close it
     bool connected;
-    bool apart;   // for what stalls
     bool doubted; // something sent on it was given up, and nothing has come in since
 };
 
@@ -62,13 +79,14 @@ struct stream_table {
 void stream_init(struct stream_table *table, void *memory, uint16_t size);
 
 // Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
-// are busy or stale, and gives it an ID; to one of those apart where `apart` is set. A connection
-// takes `allowance` of them (0: any number), those beyond are held. Returns the slot, with
-// `to_open` set where io has yet to open it, or STREAM_NONE where none can be had.
+// are busy or stale, and gives it an ID. A connection takes `allowance` of them (0: any number), a
+// new one `batch` at most; those beyond are held. Returns the slot, with `to_open` set where io has
+// yet to open it, or STREAM_NONE where none can be had.
 struct stream_wish {
     uint16_t upstream;
-    bool apart;
+    enum stream_lane lane; // a table that is too small for lanes has but the shared one
     uint32_t allowance;
+    uint32_t batch;
     uint32_t share;    // of the client's network that the question is asked for
     uint64_t stale_us; // without a word, after which one is stale
     uint64_t now_us;
@@ -88,10 +106,26 @@ void stream_heard(struct stream_table *table, uint16_t stream, uint64_t now_us);
 // The oldest of what was sent on it and is not answered; NULL: there is none.
 [[nodiscard]] struct attempt *stream_oldest(const struct stream *stream);
 
+// How many were sent on it and are not answered.
+[[nodiscard]] unsigned stream_sent_count(const struct stream *stream);
+
+// Has the table room for lanes?
+static inline bool stream_has_lanes(const struct stream_table *table)
+{
+    return table->size >= STREAM_APART_SHARE;
+}
+
+// May it take one more?
+static inline bool stream_has_room(const struct stream *stream, uint32_t allowance)
+{
+    return (allowance == 0 || stream->taken < allowance) &&
+           (stream->batch == 0 || stream->taken < stream->batch);
+}
+
 // Has it taken all that it may, and is all of that answered?
 static inline bool stream_is_spent(const struct stream *stream, uint32_t allowance)
 {
-    bool full = stream->held > 0 || (allowance > 0 && stream->taken >= allowance);
+    bool full = stream->held > 0 || !stream_has_room(stream, allowance);
     return full && stream->held == stream->in_flight;
 }
 

@@ -4,6 +4,7 @@
 #include "core/forward/latency.h"
 #include "core/forward/plan.h"
 #include "core/forward/rng.h"
+#include "core/forward/stream.h"
 #include "core/forward/support.h"
 
 // What one worker knows of an upstream, learned from real traffic and probes: how long it takes,
@@ -59,8 +60,9 @@ struct upstream {
     uint64_t trial_us;         // when the next trial may be
 
     struct support support;
-    uint8_t tcp_failures;   // connections in a row that could not be had
-    uint64_t tcp_retry_us;  // when the next one may be tried
+    uint8_t tcp_failures;             // connections in a row that could not be had
+    uint64_t tcp_retry_us;            // when the next one may be tried
+    uint32_t tcp_batch[STREAM_LANES]; // that a connection takes in each lane; 0: any number
     uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
     uint64_t tcp_allowance_until_us;
     uint32_t tcp_cut_replies;   // that the last one had which it closed with more asked

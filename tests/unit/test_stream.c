@@ -33,7 +33,7 @@ static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstre
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = upstream,
                                                .allowance = 0,
-                                               .apart = false,
+                                               .lane = STREAM_SHARED,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = NOW_US});
 }
@@ -237,14 +237,14 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     assert_int_equal(stream_attach(&b.table, &b.rng, &first,
                                    &(struct stream_wish){.upstream = 7,
                                                          .allowance = 0,
-                                                         .apart = false,
+                                                         .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US}),
                      0);
     assert_int_equal(stream_attach(&b.table, &b.rng, &second,
                                    &(struct stream_wish){.upstream = 7,
                                                          .allowance = 0,
-                                                         .apart = false,
+                                                         .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US + 50}),
                      0);
@@ -259,7 +259,7 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     assert_int_equal(stream_attach(&b.table, &b.rng, &first,
                                    &(struct stream_wish){.upstream = 7,
                                                          .allowance = 0,
-                                                         .apart = false,
+                                                         .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US + 200}),
                      0);
@@ -275,7 +275,7 @@ static uint16_t attach_at(struct bench *b, struct attempt *attempt, bool apart, 
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = 7,
                                                .allowance = 0,
-                                               .apart = apart,
+                                               .lane = apart ? STREAM_APART : STREAM_SHARED,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = now_us});
 }
@@ -316,13 +316,54 @@ static void test_what_stalls_goes_apart(void **state)
     end(&b);
 }
 
+static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint32_t share)
+{
+    *attempt = (struct attempt){.port = STREAM_NONE, .share = share};
+    uint16_t stream = stream_attach(&b->table, &b->rng, attempt,
+                                    &(struct stream_wish){.upstream = 7,
+                                                          .lane = STREAM_SUSPECT,
+                                                          .batch = 2,
+                                                          .share = share,
+                                                          .stale_us = STREAM_STALE_US,
+                                                          .now_us = NOW_US});
+    attempt->sent_us = attempt->held ? 0 : NOW_US;
+    return stream;
+}
+
+// What is suspect goes in batches, a network's over one connection.
+static void test_what_is_suspect_goes_in_batches(void **state)
+{
+    (void)state;
+    struct bench b = begin(16);
+    struct attempt attempts[7];
+    assert_int_equal(attach_suspect(&b, &attempts[0], 1), 0);
+    assert_int_equal(attach_suspect(&b, &attempts[1], 1), 0);
+    assert_int_equal(attach_suspect(&b, &attempts[2], 1), 0);
+    assert_true(attempts[2].held);
+    assert_int_equal(stream_sent_count(&b.table.streams[0]), 2);
+    assert_int_equal(attach_suspect(&b, &attempts[3], 2), 1);
+    assert_false(attempts[3].held);
+    // There are no more; a third network goes where there is room.
+    assert_int_equal(attach_suspect(&b, &attempts[4], 3), 1);
+    assert_int_equal(attach_suspect(&b, &attempts[5], 2), 1);
+    assert_true(attempts[5].held);
+    // Others have nothing to do with it.
+    assert_int_equal(attach_at(&b, &attempts[6], false, NOW_US), 2);
+    assert_false(stream_is_spent(&b.table.streams[0], 0));
+    stream_detach(&b.table, &attempts[0]);
+    stream_detach(&b.table, &attempts[1]);
+    assert_true(stream_is_spent(&b.table.streams[0], 0));
+    detach_all(&b, attempts, 7);
+    end(&b);
+}
+
 static uint16_t attach_within(struct bench *b, struct attempt *attempt, uint32_t allowance)
 {
     *attempt = (struct attempt){.port = STREAM_NONE};
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = 7,
                                                .allowance = allowance,
-                                               .apart = false,
+                                               .lane = STREAM_SHARED,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = NOW_US});
 }
@@ -368,7 +409,7 @@ static uint16_t attach_for(struct bench *b, struct attempt *attempt, uint32_t sh
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = 7,
                                                .allowance = 1,
-                                               .apart = false,
+                                               .lane = STREAM_SHARED,
                                                .share = share,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = now_us});
@@ -427,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_silence_is_counted_from_the_last_word),
         cmocka_unit_test(test_stale_connections_are_avoided),
         cmocka_unit_test(test_what_stalls_goes_apart),
+        cmocka_unit_test(test_what_is_suspect_goes_in_batches),
     };
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }
