@@ -3,6 +3,7 @@
 
 #include "core/wire/text.h"
 #include "io/daemon/daemon_state.h"
+#include "io/edge/metrics.h"
 #include "io/edge/report.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ static bool name_take(const struct order_request *r, struct name *name)
 static bool order_stats(const struct order_request *r)
 {
     const struct daemon *d = daemon_of(r);
-    stats_print(d->engine, &d->log, d->started, r->json, r->report);
+    metrics_print(d->engine, &d->log, d->started, r->json, r->report);
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,48 +75,49 @@ static const struct {
     {"allocator-resident", offsetof(struct consumers, resident)},
 };
 
-static unsigned long long value_of(const struct consumers *consumers, size_t row)
+static uint64_t value_of(const struct consumers *consumers, size_t row)
 {
     return *(const uint64_t *)(const void *)((const char *)consumers + rows[row].offset);
 }
 
-void process_stats_print(const struct engine *engine, FILE *to)
+// In the names that Prometheus' own libraries use.
+static void process_tell(const struct prometheus *prometheus, uint64_t resident)
 {
-    struct consumers consumers = consumers_take(engine);
     struct timespec cpu;
     struct rlimit files = {0};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     getrlimit(RLIMIT_NOFILE, &files);
-    fputs("# HELP ouzel_memory_bytes Memory by consumer: the cache's region, tables and buffers of "
-          "the workers, zones and access lists, local names, all that the allocator has given out "
-          "(the tables among it), and what it keeps resident for that.\n"
-          "# TYPE ouzel_memory_bytes gauge\n",
-          to);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        fprintf(to, "ouzel_memory_bytes{consumer=\"%s\"} %llu\n", rows[i].word,
-                value_of(&consumers, i));
-    fprintf(to,
-            "# HELP process_resident_memory_bytes Resident memory, shared memory among it.\n"
-            "# TYPE process_resident_memory_bytes gauge\n"
-            "process_resident_memory_bytes %llu\n"
-            "# HELP process_cpu_seconds_total Processor time of all threads, user and system.\n"
-            "# TYPE process_cpu_seconds_total counter\n"
-            "process_cpu_seconds_total %.6f\n"
-            "# HELP process_open_fds Open file descriptors.\n"
-            "# TYPE process_open_fds gauge\n"
-            "process_open_fds %llu\n"
-            "# HELP process_max_fds How many there may be.\n"
-            "# TYPE process_max_fds gauge\n"
-            "process_max_fds %llu\n",
-            (unsigned long long)resident_octets(), (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9,
-            (unsigned long long)descriptor_count(), (unsigned long long)files.rlim_cur);
+    prometheus_metric(prometheus, "process_resident_memory_bytes", METRIC_GAUGE,
+                      "Resident memory, shared memory among it.");
+    prometheus_number(prometheus, "process_resident_memory_bytes", "", resident);
+    prometheus_metric(prometheus, "process_cpu_seconds_total", METRIC_COUNTER,
+                      "Processor time of all threads, user and system.");
+    prometheus_seconds(prometheus, "process_cpu_seconds_total", "",
+                       (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
+    prometheus_metric(prometheus, "process_open_fds", METRIC_GAUGE, "Open file descriptors.");
+    prometheus_number(prometheus, "process_open_fds", "", descriptor_count());
+    prometheus_metric(prometheus, "process_max_fds", METRIC_GAUGE, "How many there may be.");
+    prometheus_number(prometheus, "process_max_fds", "", files.rlim_cur);
 }
 
-void process_stats_json(const struct engine *engine, FILE *to)
+void process_stats_tell(const struct engine *engine, const struct prometheus *prometheus,
+                        struct json *json)
 {
     struct consumers consumers = consumers_take(engine);
-    fprintf(to, "{\"resident\": %llu", (unsigned long long)resident_octets());
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        fprintf(to, ", \"%s\": %llu", rows[i].word, value_of(&consumers, i));
-    fputc('}', to);
+    uint64_t resident = resident_octets();
+    prometheus_metric(prometheus, "ouzel_memory_bytes", METRIC_GAUGE,
+                      "Memory by consumer: the cache's region, tables and buffers of the workers, "
+                      "zones and access lists, local names, all that the allocator has given out "
+                      "(the tables among it), and what it keeps resident for that.");
+    json_object(json, "ouzel_memory_bytes", &json_line);
+    json_number(json, "resident", resident);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char labels[48];
+        snprintf(labels, sizeof labels, "consumer=\"%s\"", rows[i].word);
+        prometheus_number(prometheus, "ouzel_memory_bytes", labels, value_of(&consumers, i));
+        json_number(json, rows[i].word, value_of(&consumers, i));
+    }
+    json_close(json);
+    if (prometheus_is_on(prometheus))
+        process_tell(prometheus, resident);
 }

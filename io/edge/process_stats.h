@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/edge/json.h"
+#include "io/edge/prometheus.h"
 #include "io/engine/engine.h"
 
-#include <stdio.h>
+// What this process takes of the machine, and its memory by consumer; with JSON the memory alone.
 
-// What this process takes of the machine, in the names that Prometheus' own libraries use, and its
-// memory by consumer.
-
-void process_stats_print(const struct engine *engine, FILE *to);
-
-// The memory alone, as an object of JSON.
-void process_stats_json(const struct engine *engine, FILE *to);
+void process_stats_tell(const struct engine *engine, const struct prometheus *prometheus,
+                        struct json *json);

@@ -7,25 +7,37 @@
 #include "core/wire/text.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
+
+// A report is one walk with two pens, of which one writes: lines for a person, or JSON.
+struct pens {
+    FILE *lines; // NULL: nothing is written
+    struct json json;
+};
+
+static struct pens pens_make(bool json, FILE *to)
+{
+    struct pens pens = {.lines = json ? NULL : to};
+    json_init(&pens.json, json ? to : NULL);
+    return pens;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(const struct pens *pens, const char *format,
+                                                      ...)
+{
+    if (!pens->lines)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(pens->lines, format, arguments);
+    va_end(arguments);
+}
 
 static bool worker_ended(FILE *to)
 {
     fprintf(to, "a worker has ended\n");
     return false;
-}
-
-// A text as JSON has it between quotes: what is printed here has no control characters, but a name
-// may have a backslash.
-static void json_text(const char *text, FILE *to)
-{
-    fputc('"', to);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', to);
-        fputc(*text, to);
-    }
-    fputc('"', to);
 }
 
 // --- upstreams -----------------------------------------------------------------------------------
@@ -105,60 +117,72 @@ static const char *health_word(const struct upstream_state *t)
     return t->all.fails ? "failing" : healths[t->all.health];
 }
 
-static void upstream_print(const struct upstream_state *t, FILE *to)
+static void flags_say(const struct pens *pens, const struct upstream_state *t)
 {
-    char address[ADDRESS_TEXT_MAX], heard[32] = "never";
-    address_format(&t->all.address, address);
-    if (t->all.heard_us > 0)
-        snprintf(heard, sizeof heard, "%.1f s ago", (double)(t->now_us - t->all.heard_us) / 1e6);
-    fprintf(to, "%-28s %-8s %8.2f ms %8.2f ms %5.1f %% %9u %11u  %s%s%s%s\n", address,
-            health_word(t), t->all.fast_us / 1e3, t->all.slow_us / 1e3, t->all.loss_pm / 10.0,
-            t->all.in_flight, t->all.connections, heard, t->all.knows_edns ? "" : ", no EDNS",
-            t->all.keeps_spelling ? "" : ", no 0x20", t->all.knows_cookies ? ", cookies" : "");
+    say(pens, "%s%s%s\n", t->all.knows_edns ? "" : ", no EDNS",
+        t->all.keeps_spelling ? "" : ", no 0x20", t->all.knows_cookies ? ", cookies" : "");
 }
 
-static void upstream_json(const struct upstream_state *t, bool first, FILE *to)
+static void upstream_tell(struct pens *pens, const struct upstream_state *t)
 {
+    struct json *json = &pens->json;
     char address[ADDRESS_TEXT_MAX];
     address_format(&t->all.address, address);
-    fprintf(to,
-            "%s\n  {\"address\": \"%s\", \"health\": \"%s\", \"workers_alive\": %u, "
-            "\"workers_dead\": %u, \"workers_failing\": %u, \"fast_us\": %u, \"slow_us\": %u, "
-            "\"loss_ratio\": %.3f, "
-            "\"in_flight\": %u, \"connections\": %u, \"heard_us_ago\": ",
-            first ? "" : ",", address, health_word(t), t->alive, t->dead, t->failing,
-            t->all.fast_us, t->all.slow_us, t->all.loss_pm / 1e3, t->all.in_flight,
-            t->all.connections);
-    if (t->all.heard_us > 0)
-        fprintf(to, "%" PRIu64, t->now_us - t->all.heard_us);
-    else
-        fputs("null", to);
-    fprintf(to, ", \"edns\": %s, \"spelling\": %s, \"cookies\": %s}",
-            t->all.knows_edns ? "true" : "false", t->all.keeps_spelling ? "true" : "false",
-            t->all.knows_cookies ? "true" : "false");
+    json_object(json, NULL, &json_line);
+    json_string(json, "address", address);
+    json_string(json, "health", health_word(t));
+    say(pens, "%-28s %-8s", address, health_word(t));
+    json_number(json, "workers_alive", t->alive);
+    json_number(json, "workers_dead", t->dead);
+    json_number(json, "workers_failing", t->failing);
+    json_number(json, "fast_us", t->all.fast_us);
+    json_number(json, "slow_us", t->all.slow_us);
+    say(pens, " %8.2f ms %8.2f ms", t->all.fast_us / 1e3, t->all.slow_us / 1e3);
+    json_real(json, "loss_ratio", t->all.loss_pm / 1e3, 3);
+    json_number(json, "in_flight", t->all.in_flight);
+    json_number(json, "connections", t->all.connections);
+    say(pens, " %5.1f %% %9u %11u", t->all.loss_pm / 10.0, t->all.in_flight, t->all.connections);
+    if (t->all.heard_us > 0) {
+        json_number(json, "heard_us_ago", t->now_us - t->all.heard_us);
+        say(pens, "  %.1f s ago", (double)(t->now_us - t->all.heard_us) / 1e6);
+    } else {
+        json_null(json, "heard_us_ago");
+        say(pens, "  never");
+    }
+    json_bool(json, "edns", t->all.knows_edns);
+    json_bool(json, "spelling", t->all.keeps_spelling);
+    json_bool(json, "cookies", t->all.knows_cookies);
+    flags_say(pens, t);
+    json_close(json);
 }
 
-void report_states_json(const struct upstream_state *states, size_t count, FILE *to)
+static void states_tell(struct pens *pens, const char *key, const struct upstream_state *states,
+                        size_t count)
 {
-    fputc('[', to);
+    json_list(&pens->json, key, &json_lines);
+    say(pens, "%-28s %-8s %11s %11s %7s %9s %11s  %s\n", "upstream", "health", "fast", "slow",
+        "loss", "in flight", "connections", "heard");
     for (size_t i = 0; i < count; i++)
-        upstream_json(&states[i], i == 0, to);
-    fputs("\n]\n", to);
+        upstream_tell(pens, &states[i]);
+    json_close(&pens->json);
+}
+
+void report_states_json(const struct upstream_state *states, size_t count, const char *key,
+                        struct json *json)
+{
+    struct pens pens = {.json = *json};
+    states_tell(&pens, key, states, count);
+    *json = pens.json;
 }
 
 bool report_upstreams(struct engine *engine, bool json, FILE *to)
 {
     size_t count;
+    struct pens pens = pens_make(json, to);
     struct upstream_state *states = report_states(engine, &count);
     if (!states)
         return worker_ended(to);
-    if (json)
-        report_states_json(states, count, to);
-    else
-        fprintf(to, "%-28s %-8s %11s %11s %7s %9s %11s  %s\n", "upstream", "health", "fast", "slow",
-                "loss", "in flight", "connections", "heard");
-    for (size_t i = 0; !json && i < count; i++)
-        upstream_print(&states[i], to);
+    states_tell(&pens, NULL, states, count);
     free(states);
     return true;
 }
@@ -271,47 +295,47 @@ static void top_text(unsigned kind, const struct top_entry *entry, char *text, s
     snprintf(text, size, "%s %s", name_text, type);
 }
 
-static void top_print(const struct toplist *list, unsigned kind, bool json, FILE *to)
+// The kinds one below the other, and what is told of each.
+static const struct json_layout kinds_layout = {"", ",\n ", ""};
+static const struct json_layout kind_layout = {"\n  ", ",\n  ", ""};
+
+static void top_tell(struct pens *pens, const struct toplist *list, unsigned kind)
 {
     char text[NAME_TEXT_SIZE + TEXT_TYPE_SIZE + 8];
-    if (json)
-        fprintf(to, "%s\"%s\": [", kind ? ",\n " : "", top_kinds[kind].word);
-    else
-        fprintf(to, "%s%s\n", kind ? "\n" : "", top_kinds[kind].title);
+    json_list(&pens->json, top_kinds[kind].word, &kind_layout);
+    say(pens, "%s%s\n", kind ? "\n" : "", top_kinds[kind].title);
     for (size_t i = 0; i < list->count && list->entries[i].count > 0; i++) {
         double share = (double)list->entries[i].count / (double)(list->total ? list->total : 1);
         top_text(kind, &list->entries[i].entry, text, sizeof text);
-        if (json) {
-            fprintf(to, "%s\n  {\"what\": ", i ? "," : "");
-            json_text(text, to);
-            fprintf(to, ", \"share\": %.4f, \"count\": %" PRIu64 "}", share,
-                    list->entries[i].count);
-        } else {
-            fprintf(to, "  %5.1f %%  %s\n", 100 * share, text);
-        }
+        json_object(&pens->json, NULL, &json_line);
+        json_string(&pens->json, "what", text);
+        json_real(&pens->json, "share", share, 4);
+        json_number(&pens->json, "count", list->entries[i].count);
+        json_close(&pens->json);
+        say(pens, "  %5.1f %%  %s\n", 100 * share, text);
     }
-    if (json)
-        fputc(']', to);
+    json_close(&pens->json);
 }
 
 bool report_top(struct engine *engine, bool json, FILE *to)
 {
+    struct pens pens = pens_make(json, to);
     unsigned workers = engine_worker_count(engine);
     struct topping topping = {calloc(workers * (size_t)TOP_KINDS, sizeof *topping.tops)};
     bool done = topping.tops && engine_do(engine, tops_look, &topping);
-    if (!done)
-        worker_ended(to);
-    else if (json)
-        fputc('{', to);
-    for (unsigned kind = 0; done && kind < TOP_KINDS; kind++) {
+    if (!done) {
+        free(topping.tops);
+        return worker_ended(to);
+    }
+    json_object(&pens.json, NULL, &kinds_layout);
+    for (unsigned kind = 0; kind < TOP_KINDS; kind++) {
         struct toplist list = together_of(&topping, workers, kind);
-        top_print(&list, kind, json, to);
+        top_tell(&pens, &list, kind);
         free(list.entries);
     }
-    if (done && json)
-        fputs("}\n", to);
+    json_close(&pens.json);
     free(topping.tops);
-    return done;
+    return true;
 }
 
 // --- a question ----------------------------------------------------------------------------------
@@ -358,109 +382,113 @@ static uint32_t age_of(const struct serve_kept *kept, uint32_t now_s)
     return now_s > kept->birth_s ? now_s - kept->birth_s : 0;
 }
 
-static void kept_print(const char *what, const struct serve_kept *kept, uint32_t now_s, FILE *to)
+static void kept_say(const struct pens *pens, const char *what, const struct serve_kept *kept,
+                     uint32_t now_s)
 {
-    if (!kept->there)
-        return;
-    fprintf(to, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, text_rcode(kept->rcode),
-            kept->records, kept->len, age_of(kept, now_s));
+    say(pens, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, text_rcode(kept->rcode),
+        kept->records, kept->len, age_of(kept, now_s));
     if (now_s < kept->expiry_s)
-        fprintf(to, "lives for another %u s", kept->expiry_s - now_s);
+        say(pens, "lives for another %u s", kept->expiry_s - now_s);
     else
-        fprintf(to, "over for %u s", now_s - kept->expiry_s);
-    fprintf(to, ", asked for %s%u times%s\n", kept->hits == CACHE_HITS_MAX ? "at least " : "",
-            kept->hits, kept->refreshed ? ", was refreshed ahead" : "");
+        say(pens, "over for %u s", now_s - kept->expiry_s);
+    say(pens, ", asked for %s%u times%s\n", kept->hits == CACHE_HITS_MAX ? "at least " : "",
+        kept->hits, kept->refreshed ? ", was refreshed ahead" : "");
 }
 
-static void zone_print(const struct serve_explanation *e, FILE *to)
+static void kept_tell(struct pens *pens, const char *what, const struct serve_kept *kept,
+                      uint32_t now_s)
+{
+    struct json *json = &pens->json;
+    if (!kept->there) {
+        json_null(json, what);
+        return;
+    }
+    kept_say(pens, what, kept, now_s);
+    json_object(json, what, &json_line);
+    json_string(json, "rcode", text_rcode(kept->rcode));
+    json_number(json, "records", kept->records);
+    json_number(json, "octets", kept->len);
+    json_number(json, "age_s", age_of(kept, now_s));
+    json_signed(json, "ttl_s", (int64_t)kept->expiry_s - (int64_t)now_s);
+    json_number(json, "hits", kept->hits);
+    json_bool(json, "refreshed", kept->refreshed);
+    json_close(json);
+}
+
+static void zone_tell(struct pens *pens, const struct serve_explanation *e)
 {
     char text[NAME_TEXT_SIZE];
     if (!e->zone) {
-        fprintf(to, "zone      none covers the name\n");
+        say(pens, "zone      none covers the name\n");
         return;
     }
     const struct forward_zone *zone = e->zone->settings;
     name_format(&zone->zone, text);
-    fprintf(to, "zone      %s, to", text);
+    json_string(&pens->json, "zone", text);
+    json_bool(&pens->json, "zone_down", e->zone_down);
+    say(pens, "zone      %s, to", text);
     for (size_t i = 0; i < zone->to.count; i++) {
         address_format(&zone->to.items[i], text);
-        fprintf(to, "%s %s", i ? "," : "", text);
+        say(pens, "%s %s", i ? "," : "", text);
     }
-    fprintf(to, "%s\n", e->zone_down ? "; all of them are dead" : "");
+    say(pens, "%s\n", e->zone_down ? "; all of them are dead" : "");
 }
 
-static void question_print(const struct asking *asking, FILE *to)
+// What would come of it now, and for whom.
+static void outcome_tell(struct pens *pens, const struct asking *asking, const char *key)
 {
     const struct serve_explanation *e = &asking->explanation;
-    uint32_t now_s = (uint32_t)(asking->now_us / 1000000);
-    fprintf(to, "now       %s", outcomes[e->outcome].sentence);
+    char name[NAME_TEXT_SIZE];
+    name_format(asking->name, name);
+    json_string(&pens->json, "name", name);
+    json_number(&pens->json, "type", asking->type);
+    json_string(&pens->json, "outcome", outcomes[e->outcome].word);
+    json_number(&pens->json, "worker", e->home);
+    json_string(&pens->json, "key", key);
+    say(pens, "now       %s", outcomes[e->outcome].sentence);
     if (e->outcome == OUTCOME_LOCAL || e->outcome == OUTCOME_BLOCKED)
-        fprintf(to, " (%s)", text_rcode(e->local_rcode));
-    fputc('\n', to);
+        say(pens, " (%s)", text_rcode(e->local_rcode));
+    say(pens, "\n");
     if (asking->client)
-        fprintf(to, "client    %s\n",
-                e->access == ACCESS_ALLOW    ? "may ask"
-                : e->access == ACCESS_REFUSE ? "is refused"
-                                             : "is dropped");
-    zone_print(e, to);
-    kept_print("kept", &e->kept, now_s, to);
-    kept_print("denial", &e->denial, now_s, to);
-    if (!e->kept.there && !e->denial.there)
-        fprintf(to, "kept      nothing\n");
-    if (e->asked_us > 0)
-        fprintf(to, "asked     for %.3f s, %u sends, %u clients wait\n",
-                (double)(asking->now_us - e->asked_us) / 1e6, e->sends, e->waiting);
-    if (e->failed_until_us > 0)
-        fprintf(to, "failed    %s, not asked again for %.1f s\n", text_rcode(e->failed_rcode),
-                (double)(e->failed_until_us - asking->now_us) / 1e6);
-    fprintf(to, "key       %016" PRIx64 ", worker %u\n", e->key.hash, e->home);
+        say(pens, "client    %s\n",
+            e->access == ACCESS_ALLOW    ? "may ask"
+            : e->access == ACCESS_REFUSE ? "is refused"
+                                         : "is dropped");
 }
 
-static void kept_json(const char *what, const struct serve_kept *kept, uint32_t now_s, FILE *to)
-{
-    if (!kept->there) {
-        fprintf(to, ", \"%s\": null", what);
-        return;
-    }
-    fprintf(to,
-            ", \"%s\": {\"rcode\": \"%s\", \"records\": %u, \"octets\": %u, \"age_s\": %u, "
-            "\"ttl_s\": %" PRId64 ", \"hits\": %u, \"refreshed\": %s}",
-            what, text_rcode(kept->rcode), kept->records, kept->len, age_of(kept, now_s),
-            (int64_t)kept->expiry_s - (int64_t)now_s, kept->hits,
-            kept->refreshed ? "true" : "false");
-}
-
-static void question_json(const struct asking *asking, FILE *to)
+static void question_tell(struct pens *pens, const struct asking *asking)
 {
     const struct serve_explanation *e = &asking->explanation;
     uint32_t now_s = (uint32_t)(asking->now_us / 1000000);
-    char text[NAME_TEXT_SIZE];
-    name_format(asking->name, text);
-    fputs("{\"name\": ", to);
-    json_text(text, to);
-    fprintf(to, ", \"type\": %u, \"outcome\": \"%s\", \"worker\": %u, \"key\": \"%016" PRIx64 "\"",
-            asking->type, outcomes[e->outcome].word, e->home, e->key.hash);
-    if (e->zone) {
-        name_format(&e->zone->settings->zone, text);
-        fputs(", \"zone\": ", to);
-        json_text(text, to);
-        fprintf(to, ", \"zone_down\": %s", e->zone_down ? "true" : "false");
-    }
-    kept_json("kept", &e->kept, now_s, to);
-    kept_json("denial", &e->denial, now_s, to);
-    fprintf(to, ", \"waiting\": %u, \"sends\": %u, \"failed\": %s}\n", e->waiting, e->sends,
-            e->failed_until_us > 0 ? "true" : "false");
+    char key[20];
+    snprintf(key, sizeof key, "%016" PRIx64, e->key.hash);
+    json_object(&pens->json, NULL, &json_line);
+    outcome_tell(pens, asking, key);
+    zone_tell(pens, e);
+    kept_tell(pens, "kept", &e->kept, now_s);
+    kept_tell(pens, "denial", &e->denial, now_s);
+    if (!e->kept.there && !e->denial.there)
+        say(pens, "kept      nothing\n");
+    json_number(&pens->json, "waiting", e->waiting);
+    json_number(&pens->json, "sends", e->sends);
+    if (e->asked_us > 0)
+        say(pens, "asked     for %.3f s, %u sends, %u clients wait\n",
+            (double)(asking->now_us - e->asked_us) / 1e6, e->sends, e->waiting);
+    json_bool(&pens->json, "failed", e->failed_until_us > 0);
+    if (e->failed_until_us > 0)
+        say(pens, "failed    %s, not asked again for %.1f s\n", text_rcode(e->failed_rcode),
+            (double)(e->failed_until_us - asking->now_us) / 1e6);
+    say(pens, "key       %s, worker %u\n", key, e->home);
+    json_close(&pens->json);
 }
 
 bool report_question(struct engine *engine, const struct name *name, uint16_t type,
                      const struct address *client, bool json, FILE *to)
 {
+    struct pens pens = pens_make(json, to);
     struct asking asking = {.name = name, .type = type, .client = client};
     if (!engine_do(engine, question_look, &asking))
         return worker_ended(to);
-    if (json)
-        question_json(&asking, to);
-    else
-        question_print(&asking, to);
+    question_tell(&pens, &asking);
     return true;
 }

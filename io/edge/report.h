@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/edge/json.h"
 #include "io/engine/engine.h"
 
 #include <stdio.h>
@@ -21,7 +22,8 @@ struct upstream_state {
 [[nodiscard]] struct upstream_state *report_states(struct engine *engine, size_t *count);
 
 // As a list of JSON.
-void report_states_json(const struct upstream_state *states, size_t count, FILE *to);
+void report_states_json(const struct upstream_state *states, size_t count, const char *key,
+                        struct json *json);
 
 [[nodiscard]] bool report_upstreams(struct engine *engine, bool json, FILE *to);
 

@@ -3,8 +3,6 @@
 #include "io/edge/log.h"
 #include "io/engine/engine.h"
 
-#include <stdio.h>
-
 // The stats address: /metrics in the Prometheus text format, /stats.json, /healthz, /readyz, and a
 // page at / that shows the counters; where `top` is set also /top.json: who asks most, and what
 // for. An HTTP server (libmicrohttpd) in a thread of its own, which only reads what the workers
@@ -30,7 +28,3 @@ void stats_yield(struct stats *stats);
 // Why /readyz says that nobody should come; as long as any of these is on.
 enum stats_unready { STATS_DRAINING, STATS_NO_UPSTREAM, STATS_NO_ADDRESS };
 void stats_unready(struct stats *stats, enum stats_unready why, bool on);
-
-// Writes all metrics, as /metrics or as /stats.json has them; `started` is Unix time.
-void stats_print(struct engine *engine, const struct log *log, int64_t started, bool json,
-                 FILE *to);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+// Writes JSON (RFC 8259): keeps account of what is open, puts the commas, and escapes texts. Every
+// object, list and value has a key where it stands in an object, and NULL elsewhere.
+//
+// One that writes to nothing takes all the same calls: a report is then told with another pen.
+
+#define JSON_DEPTH_MAX 4
+
+// What stands in front of the first thing in an object or a list, between two, and behind the last.
+struct json_layout {
+    const char *first, *next, *last;
+};
+
+extern const struct json_layout json_line;  // all on one line
+extern const struct json_layout json_lines; // each on a line of its own
+
+struct json {
+    FILE *to; // NULL: nothing is written
+    unsigned depth;
+    struct {
+        const struct json_layout *layout;
+        char close;
+        bool begun;
+    } open[JSON_DEPTH_MAX];
+};
+
+// `to` may be NULL. The layouts must live as long as what has them is open.
+void json_init(struct json *json, FILE *to);
+
+void json_object(struct json *json, const char *key, const struct json_layout *layout);
+void json_list(struct json *json, const char *key, const struct json_layout *layout);
+
+// Closes what was opened last. The outermost is followed by the end of the line.
+void json_close(struct json *json);
+
+void json_string(struct json *json, const char *key, const char *text);
+void json_number(struct json *json, const char *key, uint64_t value);
+void json_signed(struct json *json, const char *key, int64_t value);
+void json_real(struct json *json, const char *key, double value, int decimals);
+void json_bool(struct json *json, const char *key, bool value);
+void json_null(struct json *json, const char *key);
+
+// How an octet of a text stands between quotes; returns how many octets that takes.
+#define JSON_ESCAPE_SIZE 8
+size_t json_escape(char c, char escape[static JSON_ESCAPE_SIZE]);

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#include "io/edge/metrics.h"
+
+#include "core/forward/upstream.h"
+#include "io/edge/json.h"
+#include "io/edge/process_stats.h"
+#include "io/edge/prometheus.h"
+#include "io/edge/report.h"
+
+#include <stdlib.h>
+
+// One walk with two pens, of which one writes. Prometheus wants all values of a metric together,
+// and has no name for what belongs to one upstream; so the two differ in what comes last.
+
+struct pens {
+    struct prometheus prometheus;
+    struct json json;
+};
+
+// Everything that is shown: a counter's row and its value, or a gauge that is asked for.
+struct sample {
+    const struct counter_description *description;
+    uint64_t value;
+};
+
+enum extra {
+    EXTRA_ENTRIES,
+    EXTRA_USED,
+    EXTRA_CAPACITY,
+    EXTRA_KERNEL_DROPS,
+    EXTRA_LOG_LOST,
+    EXTRA_WORKERS,
+    EXTRA_STARTED,
+    EXTRA_COUNT
+};
+
+enum { SAMPLE_COUNT = COUNTER_COUNT + EXTRA_COUNT };
+
+static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
+    [EXTRA_ENTRIES] = {"ouzel_cache_entries", "", "Answers in the cache now.", true},
+    [EXTRA_USED] = {"ouzel_cache_used_bytes", "", "Octets of the cache's logs that hold answers.",
+                    true},
+    [EXTRA_CAPACITY] = {"ouzel_cache_capacity_bytes", "", "Octets that the cache's logs can hold.",
+                        true},
+    [EXTRA_KERNEL_DROPS] = {"ouzel_kernel_drops_total", "",
+                            "Datagrams from clients that the kernel dropped, as a socket had no "
+                            "room.",
+                            false},
+    [EXTRA_LOG_LOST] = {"ouzel_log_lost_total", "",
+                        "Lines of the log left out because who reads it was too slow.", false},
+    [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and a ring of its own.",
+                       true},
+    [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
+                       true},
+};
+
+static void samples_take(const struct engine *engine, const struct log *log, int64_t started,
+                         struct sample samples[SAMPLE_COUNT])
+{
+    struct counters counters;
+    struct cache_use use;
+    engine_counters(engine, &counters);
+    engine_cache_use(engine, &use);
+    const uint64_t extra[EXTRA_COUNT] = {
+        [EXTRA_ENTRIES] = use.entries,       [EXTRA_USED] = use.used,
+        [EXTRA_CAPACITY] = use.capacity,     [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
+        [EXTRA_LOG_LOST] = log_lost(log),    [EXTRA_WORKERS] = engine_worker_count(engine),
+        [EXTRA_STARTED] = (uint64_t)started,
+    };
+    for (unsigned i = 0; i < COUNTER_COUNT; i++)
+        samples[i] = (struct sample){&counter_descriptions[i], counters.values[i]};
+    for (unsigned i = 0; i < EXTRA_COUNT; i++)
+        samples[COUNTER_COUNT + i] = (struct sample){&extra_descriptions[i], extra[i]};
+}
+
+static bool same_metric(const struct sample *a, const struct sample *b)
+{
+    return strcmp(a->description->metric, b->description->metric) == 0;
+}
+
+static void build_tell(struct pens *pens)
+{
+    prometheus_metric(&pens->prometheus, "ouzel_build_info", METRIC_GAUGE,
+                      "What this process was built from.");
+    prometheus_number(&pens->prometheus, "ouzel_build_info", "version=\"" OUZEL_VERSION "\"", 1);
+    json_object(&pens->json, "ouzel_build_info", &json_line);
+    json_number(&pens->json, OUZEL_VERSION, 1);
+    json_close(&pens->json);
+}
+
+// The value of a row's one label.
+#define LABEL_SIZE 64
+static void label_value(const char *labels, char value[static LABEL_SIZE])
+{
+    const char *begin = strchr(labels, '"') + 1;
+    snprintf(value, LABEL_SIZE, "%.*s", (int)strcspn(begin, "\""), begin);
+}
+
+// In JSON a metric with a label becomes an object with a member for each of the label's values.
+static void samples_tell(struct pens *pens, const struct sample *samples)
+{
+    for (unsigned i = 0; i < SAMPLE_COUNT; i++) {
+        const struct counter_description *row = samples[i].description;
+        bool first = i == 0 || !same_metric(&samples[i], &samples[i - 1]);
+        bool last = i + 1 == SAMPLE_COUNT || !same_metric(&samples[i], &samples[i + 1]);
+        char value[LABEL_SIZE];
+        if (first)
+            prometheus_metric(&pens->prometheus, row->metric,
+                              row->gauge ? METRIC_GAUGE : METRIC_COUNTER, row->help);
+        prometheus_number(&pens->prometheus, row->metric, row->labels, samples[i].value);
+        if (*row->labels == '\0') {
+            json_number(&pens->json, row->metric, samples[i].value);
+            continue;
+        }
+        label_value(row->labels, value);
+        if (first)
+            json_object(&pens->json, row->metric, &json_line);
+        json_number(&pens->json, value, samples[i].value);
+        if (last)
+            json_close(&pens->json);
+    }
+}
+
+// --- times ---------------------------------------------------------------------------------------
+
+static const struct {
+    const char *metric, *labels, *word, *help;
+} timings[TIMING_COUNT] = {
+    [TIMING_AT_ONCE] = {"ouzel_answer_seconds", "source=\"memory\"", "memory",
+                        "How long queries that were answered have waited, from when a worker saw "
+                        "them: of what was answered at once, of what came from upstream, and of "
+                        "what is over."},
+    [TIMING_UPSTREAM] = {"ouzel_answer_seconds", "source=\"upstream\"", "upstream", ""},
+    [TIMING_STALE] = {"ouzel_answer_seconds", "source=\"stale\"", "stale", ""},
+    [TIMING_REPLY] = {"ouzel_upstream_reply_seconds", "", "all",
+                      "How long upstreams took to reply to datagrams."},
+};
+
+static void histogram_json(struct json *json, const char *word, const struct histogram *h)
+{
+    json_object(json, word, &json_line);
+    json_number(json, "count", histogram_count(h));
+    json_real(json, "sum", (double)h->sum_us / 1e6, 6);
+    json_real(json, "p50", (double)histogram_share_us(h, 0.5) / 1e6, 6);
+    json_real(json, "p90", (double)histogram_share_us(h, 0.9) / 1e6, 6);
+    json_real(json, "p99", (double)histogram_share_us(h, 0.99) / 1e6, 6);
+    json_real(json, "p999", (double)histogram_share_us(h, 0.999) / 1e6, 6);
+    json_close(json);
+}
+
+static void timings_tell(struct pens *pens, const struct engine *engine)
+{
+    struct histogram sums[TIMING_COUNT];
+    engine_timings(engine, sums);
+    for (unsigned i = 0; i < TIMING_COUNT; i++) {
+        const char *metric = timings[i].metric;
+        bool first = i == 0 || strcmp(metric, timings[i - 1].metric) != 0;
+        bool last = i + 1 == TIMING_COUNT || strcmp(metric, timings[i + 1].metric) != 0;
+        if (first) {
+            prometheus_metric(&pens->prometheus, metric, METRIC_HISTOGRAM, timings[i].help);
+            json_object(&pens->json, metric, &json_line);
+        }
+        prometheus_histogram(&pens->prometheus, metric, timings[i].labels, &sums[i]);
+        histogram_json(&pens->json, timings[i].word, &sums[i]);
+        if (last)
+            json_close(&pens->json);
+    }
+}
+
+// --- upstreams -----------------------------------------------------------------------------------
+
+// A gauge of each upstream. `part` is a second label with its value and a comma, or empty.
+struct upstream_row {
+    const char *metric, *part, *help;
+    double (*value)(const struct upstream_state *state);
+};
+
+static double is_up(const struct upstream_state *s)
+{
+    return s->all.health != UPSTREAM_DEAD;
+}
+
+static double is_failing(const struct upstream_state *s)
+{
+    return s->all.fails;
+}
+
+static double fast_s(const struct upstream_state *s)
+{
+    return s->all.fast_us / 1e6;
+}
+
+static double slow_s(const struct upstream_state *s)
+{
+    return s->all.slow_us / 1e6;
+}
+
+static double loss_ratio(const struct upstream_state *s)
+{
+    return s->all.loss_pm / 1e3;
+}
+
+static double in_flight(const struct upstream_state *s)
+{
+    return s->all.in_flight;
+}
+
+static const struct upstream_row upstream_rows[] = {
+    {"ouzel_upstream_up", "", "0 where an upstream is taken for dead.", is_up},
+    {"ouzel_upstream_failing", "", "1 where it replies with failures where others have answers.",
+     is_failing},
+    {"ouzel_upstream_latency_seconds", "mode=\"fast\",",
+     "How long it takes for what it knows (the middle), and for nearly all.", fast_s},
+    {"ouzel_upstream_latency_seconds", "mode=\"slow\",", "", slow_s},
+    {"ouzel_upstream_loss_ratio", "", "The share of datagrams to it that get no reply, smoothed.",
+     loss_ratio},
+    {"ouzel_upstream_in_flight", "", "Sends whose reply may still come.", in_flight},
+};
+
+static void upstreams_prometheus(const struct prometheus *prometheus, struct engine *engine)
+{
+    size_t count;
+    struct upstream_state *states = report_states(engine, &count);
+    for (size_t r = 0; states && r < sizeof upstream_rows / sizeof *upstream_rows; r++) {
+        const struct upstream_row *row = &upstream_rows[r];
+        if (*row->help)
+            prometheus_metric(prometheus, row->metric, METRIC_GAUGE, row->help);
+        for (size_t i = 0; i < count; i++) {
+            char address[ADDRESS_TEXT_MAX], labels[ADDRESS_TEXT_MAX + 64];
+            address_format(&states[i].all.address, address);
+            snprintf(labels, sizeof labels, "%supstream=\"%s\"", row->part, address);
+            prometheus_real(prometheus, row->metric, labels, row->value(&states[i]));
+        }
+    }
+    free(states);
+}
+
+// What `ouzel ctl upstreams --json` tells.
+static void upstreams_json(struct json *json, struct engine *engine)
+{
+    size_t count;
+    struct upstream_state *states = report_states(engine, &count);
+    report_states_json(states, count, "upstreams", json);
+    free(states);
+}
+
+// --- all -----------------------------------------------------------------------------------------
+
+void metrics_print(struct engine *engine, const struct log *log, int64_t started, bool json,
+                   FILE *to)
+{
+    struct sample samples[SAMPLE_COUNT];
+    struct pens pens = {.prometheus = {json ? NULL : to}};
+    json_init(&pens.json, json ? to : NULL);
+    samples_take(engine, log, started, samples);
+    json_object(&pens.json, NULL, &json_lines);
+    if (json)
+        build_tell(&pens);
+    samples_tell(&pens, samples);
+    if (!json)
+        build_tell(&pens);
+    timings_tell(&pens, engine);
+    if (!json)
+        upstreams_prometheus(&pens.prometheus, engine);
+    process_stats_tell(engine, &pens.prometheus, &pens.json);
+    if (json)
+        upstreams_json(&pens.json, engine);
+    json_close(&pens.json);
+}
