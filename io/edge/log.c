@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/log.h"
 
+#include "io/edge/json.h"
 #include "io/edge/log_queue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -37,18 +39,10 @@ static void put_text(struct line *line, const char *text)
 // Between double quotes, as JSON and logfmt both read it.
 static void put_quoted(struct line *line, const char *text)
 {
+    char escape[JSON_ESCAPE_SIZE];
     put_text(line, "\"");
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        char escape[8];
-        if (c == '"' || c == '\\')
-            snprintf(escape, sizeof escape, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-        else
-            snprintf(escape, sizeof escape, "%c", c);
-        put_text(line, escape);
-    }
+    for (; *text; text++)
+        put(line, escape, json_escape(*text, escape));
     put_text(line, "\"");
 }
 
@@ -77,20 +71,6 @@ void log_set(struct log *log, uint32_t level, uint32_t format)
     __atomic_store_n(&log->format, format, __ATOMIC_RELAXED);
 }
 
-// The line that says how many were lost before it.
-static size_t lost_line(const void *context, uint64_t lost, char *text, size_t size)
-{
-    const struct log *log = context;
-    uint32_t format = __atomic_load_n(&log->format, __ATOMIC_RELAXED);
-    int len = snprintf(text, size,
-                       format == LOG_JSON
-                           ? "{\"level\":\"warning\",\"msg\":\"lines of the log were lost\","
-                             "\"lines\":\"%llu\"}\n"
-                           : "level=warning msg=\"lines of the log were lost\" lines=%llu\n",
-                       (unsigned long long)lost);
-    return (size_t)len;
-}
-
 // Without a queue nobody waits for a reader that has stopped, for more than a moment: where there
 // is room to be had, it is for so much at least. What is lost then is nobody's to hear.
 static void octets_out(const char *octets, size_t len)
@@ -106,6 +86,38 @@ static void octets_out(const char *octets, size_t len)
     }
 }
 
+void log_text(const char *text)
+{
+    octets_out(text, strlen(text));
+}
+
+static void line_make(struct line *line, uint32_t format, enum log_level level, const char *message,
+                      const struct log_field *fields)
+{
+    line->len = 0;
+    put_field(line, format, "level", level_names[level]);
+    put_field(line, format, "msg", message);
+    for (; fields && fields->key; fields++)
+        put_field(line, format, fields->key, fields->value);
+    if (format == LOG_JSON)
+        put_text(line, "}");
+    line->text[line->len++] = '\n';
+}
+
+// The line that says how many were lost before it.
+static size_t lost_line(const void *context, uint64_t lost, char *text, size_t size)
+{
+    const struct log *log = context;
+    struct line line;
+    char lines[24];
+    snprintf(lines, sizeof lines, "%llu", (unsigned long long)lost);
+    line_make(&line, __atomic_load_n(&log->format, __ATOMIC_RELAXED), LOG_WARNING,
+              "lines of the log were lost", (struct log_field[]){{"lines", lines}, {NULL, NULL}});
+    assert(line.len <= size);
+    memcpy(text, line.text, line.len);
+    return line.len;
+}
+
 static void line_out(const struct log *log, const struct line *line)
 {
     struct log_queue *queue = __atomic_load_n(&log->queue, __ATOMIC_ACQUIRE);
@@ -116,23 +128,11 @@ static void line_out(const struct log *log, const struct line *line)
     octets_out(line->text, line->len);
 }
 
-void log_text(const char *text)
-{
-    octets_out(text, strlen(text));
-}
-
 static void write_out(const struct log *log, enum log_level level, const char *message,
                       const struct log_field *fields)
 {
-    uint32_t format = __atomic_load_n(&log->format, __ATOMIC_RELAXED);
-    struct line line = {.len = 0};
-    put_field(&line, format, "level", level_names[level]);
-    put_field(&line, format, "msg", message);
-    for (; fields && fields->key; fields++)
-        put_field(&line, format, fields->key, fields->value);
-    if (format == LOG_JSON)
-        put_text(&line, "}");
-    line.text[line.len++] = '\n';
+    struct line line;
+    line_make(&line, __atomic_load_n(&log->format, __ATOMIC_RELAXED), level, message, fields);
     line_out(log, &line);
 }
 
