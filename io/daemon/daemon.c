@@ -20,7 +20,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -123,9 +122,7 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
 // Something has changed: is it that there is an heir?
 static bool heir_is_there(struct daemon *d)
 {
-    uint64_t count;
-    ssize_t taken = read(d->wake_fd, &count, sizeof count);
-    (void)taken; // poll has seen it
+    wake_take(d->wake_fd);
     return heir_of(d) != NULL;
 }
 
@@ -383,7 +380,7 @@ int daemon_run(int argc, char **argv)
     *d = (struct daemon){
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
     tasks_init(&d->tasks, kinds);
-    d->wake_fd = eventfd(0, EFD_CLOEXEC);
+    d->wake_fd = wake_open();
     program_find(d);
     int status = STATUS_FAILED;
     if (d->wake_fd >= 0 && before_take(d))

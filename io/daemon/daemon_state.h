@@ -8,11 +8,13 @@
 #include "io/edge/log.h"
 #include "io/edge/query_log.h"
 #include "io/edge/stats.h"
+#include "io/engine/superseded.h"
+#include "io/net/clock.h"
+#include "io/net/wake.h"
 
 #include <limits.h>
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 // What the files of the daemon have in common. daemon.c (its life) stands on top of them, orders.c
 // next to it.
@@ -22,8 +24,7 @@
 // Settings, with what was read from the files that they name. Those that others have taken the
 // place of live on for a while (serve_reload).
 struct generation {
-    struct generation *before;
-    time_t since; // when it took the place of that
+    struct superseded superseded; // by the clock that never goes back
     struct settings settings;
     struct local_files files;
     struct cookie_source cookies; // of server.cookie-secrets, at the start
@@ -56,7 +57,7 @@ struct daemon {
     bool flushed;              // something, since the last snapshot was begun
     bool reload_later;         // one was asked for while that was under way
     bool draining;             // it is to end when nobody asks any more
-    int wake_fd;               // an eventfd, written when one of these two has changed
+    int wake_fd;               // written (io/net/wake.h) when one of these two has changed
     int before_fd;             // to the process that this one takes over from; -1: none
     struct inheritance *inheritance;
 };
@@ -76,14 +77,6 @@ static inline struct upgrade *heir_of(const struct daemon *d)
     return __atomic_load_n(&d->heir, __ATOMIC_ACQUIRE);
 }
 
-// Milliseconds of the clock that never goes back.
-static inline uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Another process may have taken over or be about to, and this one may be at its end: then nothing
 // is changed here any more. For who has the turn.
 static inline bool is_in_charge(const struct daemon *d, FILE *report)
@@ -100,6 +93,5 @@ static inline bool is_in_charge(const struct daemon *d, FILE *report)
 // Tells the main thread that there is an heir, or that this is to drain.
 static inline void main_wake(const struct daemon *d)
 {
-    ssize_t written = write(d->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd takes it
+    wake_send(d->wake_fd);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "io/daemon/notify.h"
 
+#include "io/net/clock.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 // Nobody to hear it is no failure of ours.
@@ -45,11 +46,9 @@ void notify_heir(int pid)
 
 void notify_reloading(void)
 {
-    struct timespec now;
     char text[96];
-    clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
-             (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000);
+             (unsigned long long)clock_us(CLOCK_MONOTONIC));
     say(text);
 }
 

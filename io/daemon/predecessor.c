@@ -3,6 +3,7 @@
 
 #include "io/daemon/daemon_state.h"
 #include "io/edge/command.h"
+#include "io/engine/aligned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ void before_replaced(struct daemon *d)
 
 void before_heard(struct daemon *d)
 {
-    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    struct counters *counted = aligned_take(sizeof *counted);
     bool more = counted && upgrade_counted(d->before_fd, counted);
     if (counted)
         engine_carry(d->engine, counted);
@@ -52,7 +53,7 @@ void before_heard(struct daemon *d)
 
 bool before_gives_way(struct daemon *d)
 {
-    struct counters *counted = aligned_alloc(64, sizeof *counted);
+    struct counters *counted = aligned_take(sizeof *counted);
     bool good = counted;
     if (good) {
         upgrade_ready(d->before_fd);

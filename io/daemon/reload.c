@@ -16,13 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static time_t now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
 static void bad_line_log(void *context, const char *path, uint32_t line, const char *why)
 {
     char number[16];
@@ -77,10 +70,15 @@ static int generation_files(const struct log *log, struct generation *generation
     return error;
 }
 
+static struct generation *generation_of(struct superseded *superseded)
+{
+    return (struct generation *)(void *)superseded;
+}
+
 void generation_free(struct generation *generation)
 {
     while (generation) {
-        struct generation *before = generation->before;
+        struct generation *before = generation_of(generation->superseded.before);
         local_files_free(&generation->files);
         settings_free(&generation->settings);
         free(generation);
@@ -91,17 +89,6 @@ void generation_free(struct generation *generation)
 static void log_take(struct daemon *d, const struct settings *settings)
 {
     log_set(&d->log, settings->log_level, settings->log_format);
-}
-
-// Gives up those that others took the place of so long ago that nothing goes by them any more.
-static void generations_prune(struct generation *generation)
-{
-    while (generation && now_s() - generation->since <= (time_t)(SERVE_RELOAD_REST_US / 1000000))
-        generation = generation->before;
-    if (!generation)
-        return;
-    generation_free(generation->before);
-    generation->before = NULL;
 }
 
 struct telling {
@@ -335,9 +322,9 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
         partly_tell(d, why, report);
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
     log_take(d, &next->settings);
-    generations_prune(before);
-    next->since = now_s();
-    next->before = before;
+    uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+    generation_free(generation_of(superseded_cut(&before->superseded, now_us)));
+    supersede(&next->superseded, &before->superseded, now_us);
     d->generation = next;
     absence_begin(d);
     log_writef(&d->log, LOG_INFO, "reloaded", "changed", "%zu", telling.count);

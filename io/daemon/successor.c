@@ -4,6 +4,7 @@
 #include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
 #include "io/daemon/predecessor.h"
+#include "io/engine/aligned.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -146,7 +147,7 @@ static bool may_leave(FILE *report)
 
 bool daemon_upgrade(struct daemon *d, FILE *report)
 {
-    struct upgrade *upgrade = aligned_alloc(64, sizeof *upgrade);
+    struct upgrade *upgrade = aligned_take(sizeof *upgrade);
     if (!upgrade) {
         fprintf(report, "not upgraded: no memory\n");
         return false;

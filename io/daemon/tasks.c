@@ -137,8 +137,7 @@ bool task_is_idle(struct daemon *d, enum daemon_task which)
 
 bool task_wait(struct daemon *d, enum daemon_task which, uint64_t until_ms)
 {
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    struct timespec until = clock_moment(until_ms);
     pthread_mutex_lock(&d->tasks.lock);
     while (d->tasks.each[which].busy &&
            pthread_cond_timedwait(&d->tasks.idle, &d->tasks.lock, &until) == 0)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/daemon/upgrade.h"
 
+#include "io/engine/aligned.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -180,7 +182,7 @@ static uint64_t *word_of(struct histogram *histogram, unsigned index)
 static int counters_send(struct upgrade *u, const struct engine *engine)
 {
     struct lines *lines = calloc(1, sizeof *lines);
-    struct counters *now = aligned_alloc(64, sizeof *now);
+    struct counters *now = aligned_take(sizeof *now);
     int error = lines && now ? 0 : -ENOMEM;
     if (error == 0) {
         lines->fd = u->fd;

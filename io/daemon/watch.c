@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "io/daemon/watch.h"
 
+#include "io/net/wake.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,8 +37,7 @@ static void compare(struct watch *watch, const struct watch_look *now)
 {
     pthread_mutex_lock(&watch->lock);
     if (watch->on && memcmp(now, &watch->known, sizeof *now) != 0) {
-        ssize_t written = write(watch->fd, &(uint64_t){1}, sizeof(uint64_t));
-        (void)written; // an eventfd takes it
+        wake_send(watch->fd);
         watch->known = *now;
     }
     pthread_mutex_unlock(&watch->lock);
@@ -76,7 +76,7 @@ struct watch *watch_open(const char *path)
     watch->path = path;
     pthread_mutex_init(&watch->lock, NULL);
     pthread_cond_init(&watch->turned_on, NULL);
-    watch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    watch->fd = wake_open();
     if (watch->fd >= 0 && pthread_create(&thread, NULL, thread_main, watch) == 0) {
         pthread_detach(thread);
         return watch;
@@ -104,7 +104,5 @@ int watch_fd(const struct watch *watch)
 
 void watch_seen(const struct watch *watch)
 {
-    uint64_t count;
-    ssize_t taken = read(watch->fd, &count, sizeof count);
-    (void)taken;
+    wake_take(watch->fd);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/bounded.h"
 
+#include "io/net/clock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { LOOK_EVERY_MS = 50 }; // at what may say to stop
 
@@ -74,15 +75,12 @@ struct bounded *bounded_start(void (*run)(void *context), void (*drop)(void *con
 bool bounded_finish(struct bounded *b, unsigned limit_ms, bool (*stop)(void *context),
                     void *context)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t begun_ms = now_ms();
     pthread_mutex_lock(&b->lock);
     for (unsigned waited = 0; !b->returned && waited < limit_ms; waited += LOOK_EVERY_MS) {
         if (stop && stop(context))
             break;
-        until.tv_nsec += LOOK_EVERY_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = clock_moment(begun_ms + waited + LOOK_EVERY_MS);
         while (!b->returned && pthread_cond_timedwait(&b->done, &b->lock, &until) == 0)
             continue;
     }

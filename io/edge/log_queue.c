@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/log_queue.h"
 
+#include "io/net/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PIECE_SIZE = 4096, LINE_SIZE = 512 };
@@ -141,11 +142,7 @@ uint64_t log_queue_lost(const struct log_queue *q)
 
 bool log_queue_flush(struct log_queue *q, unsigned limit_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(limit_ms % 1000) * 1000000;
-    until.tv_sec += limit_ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = clock_moment(now_ms() + limit_ms);
     pthread_mutex_lock(&q->lock);
     while (q->head != q->tail && pthread_cond_timedwait(&q->changed, &q->lock, &until) == 0)
         continue;

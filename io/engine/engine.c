@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_state.h"
 
+#include "io/engine/aligned.h"
 #include "io/engine/cookie_source.h"
 #include "io/engine/worker.h"
+#include "io/net/clock.h"
+#include "io/net/wake.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -25,13 +26,6 @@ enum {
         5 + RING_CLOSES_MAX, // its ring, its eventfds, what they need for a moment
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
-
-static uint64_t clock_us(clockid_t which)
-{
-    struct timespec time;
-    clock_gettime(which, &time);
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
 
 static uint64_t engine_now_us(const void *clock)
 {
@@ -173,26 +167,20 @@ static int region_take(struct engine *engine, struct estate *estate,
     return error;
 }
 
+static struct rules *rules_of(struct superseded *superseded)
+{
+    return (struct rules *)(void *)superseded;
+}
+
 static void rules_free(struct rules *rules)
 {
     while (rules) {
-        struct rules *before = rules->before;
+        struct rules *before = rules_of(rules->superseded.before);
         free(rules->access_memory);
         free(rules->plan_memory);
         free(rules);
         rules = before;
     }
-}
-
-// Gives up those that others took the place of so long ago that nothing goes by them any more.
-static void rules_prune(struct rules *rules, uint64_t now_us)
-{
-    while (rules && now_us - rules->made_us <= SERVE_RELOAD_REST_US)
-        rules = rules->before;
-    if (!rules)
-        return;
-    rules_free(rules->before);
-    rules->before = NULL;
 }
 
 // NULL: `why` says what does not fit.
@@ -233,8 +221,8 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
     engine->workers = calloc(count, sizeof *engine->workers);
-    engine->counters = aligned_alloc(64, count * sizeof *engine->counters);
-    engine->handovers = aligned_alloc(64, count * count * sizeof *engine->handovers);
+    engine->counters = aligned_take(count * sizeof *engine->counters);
+    engine->handovers = aligned_take(count * count * sizeof *engine->handovers);
     engine->directions = calloc(2 * count * count, sizeof *engine->directions);
     engine->ring_fds = calloc(count, sizeof *engine->ring_fds);
     if (!engine->workers || !engine->counters || !engine->handovers || !engine->directions ||
@@ -371,9 +359,11 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->clock.offset_us =
         estate ? estate->clock_offset_us : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
     engine->region_fd = -1;
-    engine->failure_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    engine->failure_fd = wake_open();
 
-    int error = listening_init(&engine->listening, engine->worker_count, &engine->steering);
+    int error = engine->failure_fd < 0 ? -errno : 0;
+    if (error == 0)
+        error = listening_init(&engine->listening, engine->worker_count, &engine->steering);
     if (error == 0)
         error = steering_take(engine, why);
     if (error == 0)
@@ -582,9 +572,8 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     engine->settings = settings;
     engine->local = local;
     octets_note(engine);
-    rules_prune(engine->rules, now_us);
-    rules->made_us = now_us;
-    rules->before = engine->rules;
+    rules_free(rules_of(superseded_cut(&engine->rules->superseded, now_us)));
+    supersede(&rules->superseded, &engine->rules->superseded, now_us);
     engine->rules = rules;
     return change_do(&change, why);
 }

@@ -4,6 +4,7 @@
 #include "core/policy/access.h"
 #include "io/engine/engine.h"
 #include "io/engine/listening.h"
+#include "io/engine/superseded.h"
 
 #include <pthread.h>
 
@@ -18,8 +19,7 @@ struct engine_clock {
 
 // What is made of the settings, as one immutable whole that all workers read.
 struct rules {
-    struct rules *before;
-    uint64_t made_us;
+    struct superseded superseded; // by the engine's clock
     struct plan plan;
     void *plan_memory;
     struct access_list access;

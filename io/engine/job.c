@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/job.h"
 
+#include "io/net/wake.h"
+
 #include <errno.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 int job_open(struct job *job)
 {
-    *job = (struct job){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    *job = (struct job){.fd = wake_open()};
     sem_init(&job->done, 0, 0);
     return job->fd < 0 ? -errno : 0;
 }
@@ -26,8 +27,7 @@ void job_begin(struct job *job,
     job->run = run;
     job->context = context;
     __atomic_store_n(&job->there, true, __ATOMIC_RELEASE);
-    ssize_t written = write(job->fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd takes it
+    wake_send(job->fd);
 }
 
 bool job_wait(struct job *job)
@@ -43,9 +43,7 @@ bool job_wait(struct job *job)
 
 void job_woken(struct job *job)
 {
-    uint64_t count;
-    ssize_t taken = read(job->fd, &count, sizeof count);
-    (void)taken; // that it is there is seen elsewhere
+    wake_take(job->fd);
 }
 
 bool job_do(struct job *job, struct serve *serve, uint64_t now_us, uint32_t worker)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/engine/aligned.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,9 +33,9 @@ static inline uint8_t *send_buffer_room(const struct send_buffer *buffer, size_t
 static inline void *send_buffer_take(struct send_buffer *buffer, size_t len)
 {
     uint8_t *bytes = buffer->bytes + buffer->taken;
-    size_t aligned = (len + 63) & ~(size_t)63;
-    assert(aligned <= buffer->size - buffer->taken);
-    buffer->taken += aligned;
+    size_t size = aligned(len);
+    assert(size <= buffer->size - buffer->taken);
+    buffer->taken += size;
     return bytes;
 }
 

@@ -3,19 +3,14 @@
 
 #include "io/engine/worker_queries.h"
 #include "io/engine/worker_upstream.h"
+#include "io/net/wake.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-static size_t aligned(size_t size)
-{
-    return (size + 63) & ~(size_t)63;
-}
 
 static void job_watch(struct worker *w)
 {
@@ -148,10 +143,8 @@ static void *thread_main(void *argument)
         ring_end(w->ring);
     }
     job_end(&w->job);
-    if (w->result < 0) {
-        ssize_t written = write(w->config.failure_fd, &(uint64_t){1}, sizeof(uint64_t));
-        (void)written; // an eventfd takes it
-    }
+    if (w->result < 0)
+        wake_send(w->config.failure_fd);
     return NULL;
 }
 
@@ -211,9 +204,9 @@ static int clients_prepare(struct worker *w)
 static int memory_take(struct worker *w)
 {
     w->serve_size = aligned(serve_size(&w->serve_config));
-    w->serve = aligned_alloc(64, w->serve_size);
+    w->serve = aligned_take(w->serve_size);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
-    w->stream_out = aligned_alloc(64, aligned(SERVE_STREAM_ROOM));
+    w->stream_out = aligned_take(SERVE_STREAM_ROOM);
     if (!w->serve || !w->wakes || !w->stream_out)
         return -ENOMEM;
     int error = overflow_open(&w->overflow);
@@ -223,7 +216,7 @@ static int memory_take(struct worker *w)
     w->room = aligned(serve_reply_room(w->serve));
     w->out.size = aligned(OUT_BATCHES * (SERVE_BATCH_MAX * (SERVE_REPLY_ROOM_MAX + ADDRESS_ROOM) +
                                          SERVE_STREAM_ROOM));
-    w->out.bytes = aligned_alloc(64, w->out.size);
+    w->out.bytes = aligned_take(w->out.size);
     return w->out.bytes ? 0 : -ENOMEM;
 }
 
@@ -239,7 +232,7 @@ static void query_size(struct worker *w)
 int worker_open(struct worker **out, const struct worker_config *config,
                 char why[static WORKER_WHY_SIZE])
 {
-    struct worker *w = aligned_alloc(64, aligned(sizeof *w));
+    struct worker *w = aligned_take(sizeof *w);
     if (!w) {
         snprintf(why, WORKER_WHY_SIZE, "no memory for a worker");
         return -ENOMEM;
@@ -251,7 +244,7 @@ int worker_open(struct worker **out, const struct worker_config *config,
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++)
         w->upstream[i].fd = -1;
     listeners_init(&w->listeners, NULL, QUERY_GROUP);
-    w->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    w->stop_fd = wake_open();
     int error = job_open(&w->job);
     if (error == 0)
         error = w->stop_fd < 0 ? -errno : memory_take(w);
@@ -328,8 +321,7 @@ int worker_stop(struct worker *w)
 {
     if (!w->running)
         return 0;
-    ssize_t written = write(w->stop_fd, &(uint64_t){1}, sizeof(uint64_t));
-    (void)written; // an eventfd takes it
+    wake_send(w->stop_fd);
     pthread_join(w->thread, NULL);
     w->running = false;
     return w->result;

@@ -18,7 +18,7 @@ struct worker_config {
     const struct serve_config *serve; // copied; worker, counters and seed are this worker's
     uint64_t (*now_us)(const void *clock);
     const void *clock;
-    int failure_fd; // an eventfd, written when the thread ends by a failure
+    int failure_fd; // told (io/net/wake.h) when the thread ends by a failure
     unsigned worker_count;
     const struct steering *steering;
     struct handover *const *from; // from[i]: what worker i hands to this one; NULL for itself
