@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/forward.h"
+#include "core/forward/state.h"
 
 // The forwarder's hands: sending a question to an upstream, from a port or on a connection, and
-// each way in which that can end. forward.c decides which of them it is to be.
+// each way in which that can end. schedule.h decides which of them it is
+// to be.
 //
 // An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0), nor has one
 // that is held (stream.h); any other one has been, and counts as in flight at its upstream until it

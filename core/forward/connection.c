@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/question.h"
+#include "core/forward/connection.h"
 
 // What becomes of connections to upstreams, and of what is asked on them. A connection that could
 // not be had is held against the upstream. One that went silent is held against the oldest question
@@ -158,10 +158,10 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
     if (asked && !pending->attempts->held)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     else if (!pending->attempts)
-        question_go_on(f, now_us, pending);
+        schedule_go_on(f, now_us, pending);
 }
 
-void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
+void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
 {
     struct stream *stream = &f->streams.streams[index];
     bool connected = stream->connected;
@@ -192,15 +192,10 @@ void forward_stream_end(struct forward *f, uint64_t now_us, uint16_t index, enum
     }
 }
 
-void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t index)
+void connection_connected(struct forward *f, uint64_t now_us, uint16_t index)
 {
     stream_connected(&f->streams, index, now_us);
     upstream_tcp_worked(&f->upstreams[f->streams.streams[index].upstream]);
-}
-
-void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t index)
-{
-    forward_stream_end(f, now_us, index, STREAM_ENDED);
 }
 
 // Does anything wait here but what the connection waits for? That alone may take its time.
@@ -224,16 +219,16 @@ static bool is_silent(const struct stream *stream, uint64_t now_us)
     return silent_us >= SILENT_MAX_US || (silent_us >= SILENT_US && has_victims(stream));
 }
 
-void forward_stream_look(struct forward *f, uint64_t now_us, uint16_t index)
+void connection_look(struct forward *f, uint64_t now_us, uint16_t index)
 {
     const struct stream *stream = &f->streams.streams[index];
     uint32_t allowance = upstream_tcp_allowance(&f->upstreams[stream->upstream], now_us);
     if (!stream->open || stream->closing)
         return;
     if (is_silent(stream, now_us))
-        forward_stream_end(f, now_us, index, STREAM_STUCK);
+        connection_end(f, now_us, index, STREAM_STUCK);
     else if (stream_is_spent(stream, allowance))
-        forward_stream_end(f, now_us, index, STREAM_SPENT);
+        connection_end(f, now_us, index, STREAM_SPENT);
 }
 
 // Is it this attempt that its connection waits for, or was it passed over?
@@ -255,7 +250,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
         uint16_t index = attempt->port;
         const struct stream *stream = &f->streams.streams[index];
         if (is_silent(stream, now_us)) {
-            forward_stream_end(f, now_us, index, STREAM_STUCK);
+            connection_end(f, now_us, index, STREAM_STUCK);
             return;
         }
         if (!stream->connected || !is_at_fault(stream, attempt))
@@ -271,7 +266,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
 void connections_due(struct forward *f, uint64_t now_us)
 {
     for (uint16_t i = 0; i < f->streams.size && f->streams.open_count > 0; i++)
-        forward_stream_look(f, now_us, i);
+        connection_look(f, now_us, i);
     if (streams_close_idle(&f->streams, now_us - f->config.stream_idle_us))
         wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }

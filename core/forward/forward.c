@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/forward.h"
 
-#include "core/forward/question.h"
+#include "core/forward/probe.h"
+#include "core/forward/reply.h"
+#include "core/forward/schedule.h"
 
 #include <assert.h>
 
@@ -72,6 +74,48 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
     forward_settings_take(&f->config, settings);
 }
 
+void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    schedule_start(f, now_us, pending);
+}
+
+void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+{
+    probe_start(f, now_us, zone);
+}
+
+void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    question_fail(f, now_us, pending);
+}
+
+bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+{
+    upstreams_age(zone, f->upstreams, now_us);
+    return upstream_all_dead(zone, f->upstreams);
+}
+
+void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
+{
+    reply_datagram(f, now_us, port, in, len);
+}
+
+void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
+                          size_t len)
+{
+    reply_message(f, now_us, stream, in, len);
+}
+
+void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t stream)
+{
+    connection_connected(f, now_us, stream);
+}
+
+void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream)
+{
+    connection_end(f, now_us, stream, STREAM_ENDED);
+}
+
 // An attempt at this port of which the network has not said yet that nobody is there; NULL: none.
 static struct attempt *reachable_find(const struct port *port)
 {
@@ -100,9 +144,9 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
         if (!pending || pending->end != PENDING_WAITS)
             continue;
         if (believed)
-            question_go_elsewhere(f, now_us, pending);
+            schedule_go_elsewhere(f, now_us, pending);
         else
-            question_hasten(f, now_us, pending);
+            schedule_hasten(f, now_us, pending);
     }
 }
 
@@ -145,6 +189,19 @@ static void ports_due(struct forward *f, uint64_t now_us)
 {
     if (ports_retire_old(&f->ports, now_us))
         wheel_start(&f->wheel, &f->ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
+}
+
+static void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    if (pending->probe) {
+        probe_due(f, now_us, pending);
+        return;
+    }
+    if (schedule_expire(f, now_us, pending))
+        return;
+    connections_stalled(f, now_us, pending);
+    if (pending->end == PENDING_WAITS)
+        schedule_due(f, now_us, pending);
 }
 
 void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/answer.h"
-#include "core/forward/budget.h"
-#include "core/forward/outgoing.h"
-#include "core/forward/port.h"
-#include "core/forward/stalling.h"
-#include "core/forward/stream.h"
-#include "core/forward/upstream.h"
-#include "core/settings/counters.h"
+#include "core/forward/state.h"
 
 // Gets questions answered by upstreams: whom to ask, when to ask again and over what, which reply
 // counts, and when to give up. It knows neither clients' messages nor the cache: serve puts a
@@ -27,70 +20,6 @@
 //
 // One per worker, part of its struct serve, whose contract it shares (core/serve.h).
 
-#define FORWARD_DEADLINE_US     4900000u // so that clients who wait for 5 s hear of it
-#define FORWARD_HOUSEKEEPING_US 1000000u // between two looks for what has grown old
-
-struct forward_config {
-    const struct plan *plan;
-    struct counters *counters;
-    const struct answer_limits *limits;
-    uint32_t pending_max; // questions, a power of two
-    uint16_t ports_max;
-    uint16_t streams_max;
-    uint64_t stream_idle_us; // after which a connection is closed
-    uint64_t key_seed;       // of the keys' hash
-    bool spelling;           // names go out in random spelling (0x20)
-    bool cookies;            // RFC 7873
-};
-
-enum forward_timer {
-    TIMER_QUESTION, // struct pending
-    TIMER_STALE,    // struct pending, serve's
-    TIMER_REFRESH,  // struct refresh, serve's
-    TIMER_ORPHAN,   // struct attempt
-    TIMER_PORTS,
-    TIMER_STREAMS,
-};
-
-struct forward {
-    struct forward_config config;
-    struct rng rng;
-    struct wheel wheel;
-    struct pending_table pending;
-    struct port_table ports;
-    struct stream_table streams;
-    struct timer ports_timer;   // runs while ports are open
-    struct timer streams_timer; // runs while connections are open
-    struct attempt *to_send;
-    struct attempt **to_send_end;
-    struct pending *ended; // by next_ended
-    struct pending **ended_end;
-    struct budget budget;       // of resends
-    struct budget trial_budget; // of trials beside other sends
-    struct budget loss_budget;  // of sends lost with connections that served nobody
-    uint64_t kind_secret;
-    struct kind_share shares[KIND_SHARES];
-    struct stalling stalling; // networks whose questions end connections
-    uint32_t attempt_count;   // of all kinds
-    uint32_t attempt_max;
-    uint32_t probe_count; // questions of our own that are under way
-    uint32_t revivals;    // times that an upstream came back from the dead
-    bool answer_taken;    // by a question that has ended and is not done with
-    struct answer answer;
-    struct upstream upstreams[PLAN_UPSTREAMS_MAX];
-    uint8_t answer_value[ANSWER_SIZE_MAX];
-};
-
-static inline struct kind_share *forward_share(struct forward *f, uint32_t kind)
-{
-    return &f->shares[kind % KIND_SHARES];
-}
-
-static inline void forward_count(struct forward *f, enum counter which)
-{
-    counter_add(f->config.counters, which, 1);
-}
-
 [[nodiscard]] size_t forward_size(const struct forward_config *config); // of its tables
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,
                   const uint8_t seed[static 32], uint64_t now_us);
@@ -105,11 +34,7 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
 
-// Where an upstream of this zone is silent and may be dead, or is dead and may be back, and is due
-// for a trial, it is asked for the zone's own SOA, which every server of the zone knows: what
-// clients ask may be silent by itself. Where none of the zone's is there, over TCP too. Nobody
-// waits for the answer and its failure is not remembered. Probes find room whatever the table
-// holds.
+// Looks whether the zone's upstreams are there, where they are due for that (probe.h).
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
 // Gives a question up before its time; it ends as failed.

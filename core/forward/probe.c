@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/question.h"
+#include "core/forward/probe.h"
 
 // Questions of our own: for the SOA of a zone, to see whether an upstream is there. A probe is sent
 // to whom it is about and to nobody else, once, and is over when its reply has come or its time has
@@ -74,7 +74,7 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
         question_finish(f, now_us, probe, PENDING_FAILED);
 }
 
-void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
 {
     probe_over(f, now_us, zone, false);
     if (upstream_all_dead(zone, f->upstreams))

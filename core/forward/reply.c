@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/question.h"
+#include "core/forward/reply.h"
 
 #include <assert.h>
 
@@ -34,7 +34,7 @@ static void streams_only(struct forward *f, uint64_t now_us, struct pending *pen
     if (asked)
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     if (!asked || question_has_others(f, now_us, pending, first))
-        question_go_on(f, now_us, pending);
+        schedule_go_on(f, now_us, pending);
 }
 
 static void near_miss(struct forward *f, uint64_t now_us, struct pending *pending)
@@ -57,7 +57,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
     if (!pending->stream_only)
         streams_only(f, now_us, pending, last ? -1 : choice);
     else if (!pending->attempts)
-        question_go_on(f, now_us, pending);
+        schedule_go_on(f, now_us, pending);
 }
 
 // A question that has an attempt at this port and has had too many near misses there; NULL: none.
@@ -233,7 +233,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct pending *pendin
     bool may = tcp ? attempt_may_ask_stream(f, now_us, pending, choice)
                    : pending->sends[choice] < UPSTREAM_SENDS_MAX;
     if (!may || (out && asked->spelled)) {
-        question_upstream_out(f, now_us, pending, choice);
+        schedule_upstream_out(f, now_us, pending, choice);
         return;
     }
     pending->follows = true;
@@ -245,7 +245,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct pending *pendin
     if (sent)
         question_wait_until(f, pending, now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
     else
-        question_put_off(f, now_us, pending);
+        schedule_put_off(f, now_us, pending);
 }
 
 // What to do with a reply that is what it seems to be.
@@ -296,12 +296,12 @@ static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pend
 {
     if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || pending->stream_only)
         return false;
-    int better = question_better(f, now_us, pending, choice);
+    int better = schedule_better(f, now_us, pending, choice);
     if (better < 0)
         return false;
     if (word == WORD_TRUNCATED)
         pending->truncated |= (uint16_t)(1u << choice);
-    question_ask(f, now_us, pending, better);
+    schedule_ask(f, now_us, pending, better);
     return true;
 }
 
@@ -368,8 +368,8 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pe
     pending->no_case |= (uint16_t)((unsigned)no_case << choice);
     pending->out |= (uint16_t)(1u << choice);
     // Over TCP others may take seconds, where they are not there: it is asked at once.
-    if (!asked->tcp || !question_lower_case(f, now_us, pending, choice))
-        question_upstream_out(f, now_us, pending, choice);
+    if (!asked->tcp || !schedule_lower_case(f, now_us, pending, choice))
+        schedule_upstream_out(f, now_us, pending, choice);
 }
 
 // The query was not understood as it was: it goes out again without what may be the reason.
@@ -445,10 +445,11 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
         orphan_reply(f, now_us, attempt, in);
     }
     if (f->revivals != revivals)
-        questions_wake(f, now_us, upstream);
+        schedule_wake(f, now_us, upstream);
 }
 
-void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
+void reply_datagram(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,
+                    size_t len)
 {
     if (len < MESSAGE_HEADER_LEN) {
         forward_count(f, COUNTER_replies_garbage);
@@ -462,8 +463,8 @@ void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint
         unasked(f, now_us, port, id);
 }
 
-void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
-                          size_t len)
+void reply_message(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
+                   size_t len)
 {
     if (len < MESSAGE_HEADER_LEN) {
         forward_count(f, COUNTER_replies_garbage);
@@ -475,5 +476,5 @@ void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, c
         attempt_reply(f, now_us, attempt, in, len);
     else
         forward_count(f, COUNTER_replies_late);
-    forward_stream_look(f, now_us, stream);
+    connection_look(f, now_us, stream);
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/answer.h"
+#include "core/forward/budget.h"
+#include "core/forward/outgoing.h"
+#include "core/forward/port.h"
+#include "core/forward/stalling.h"
+#include "core/forward/stream.h"
+#include "core/forward/upstream.h"
+#include "core/settings/counters.h"
+
+// The state of the forwarder, which its files share. forward.h is its face.
+
+#define FORWARD_DEADLINE_US     4900000u // so that clients who wait for 5 s hear of it
+#define FORWARD_HOUSEKEEPING_US 1000000u // between two looks for what has grown old
+
+struct forward_config {
+    const struct plan *plan;
+    struct counters *counters;
+    const struct answer_limits *limits;
+    uint32_t pending_max; // questions, a power of two
+    uint16_t ports_max;
+    uint16_t streams_max;
+    uint64_t stream_idle_us; // after which a connection is closed
+    uint64_t key_seed;       // of the keys' hash
+    bool spelling;           // names go out in random spelling (0x20)
+    bool cookies;            // RFC 7873
+};
+
+enum forward_timer {
+    TIMER_QUESTION, // struct pending
+    TIMER_STALE,    // struct pending, serve's
+    TIMER_REFRESH,  // struct refresh, serve's
+    TIMER_ORPHAN,   // struct attempt
+    TIMER_PORTS,
+    TIMER_STREAMS,
+};
+
+struct forward {
+    struct forward_config config;
+    struct rng rng;
+    struct wheel wheel;
+    struct pending_table pending;
+    struct port_table ports;
+    struct stream_table streams;
+    struct timer ports_timer;   // runs while ports are open
+    struct timer streams_timer; // runs while connections are open
+    struct attempt *to_send;
+    struct attempt **to_send_end;
+    struct pending *ended; // by next_ended
+    struct pending **ended_end;
+    struct budget budget;       // of resends
+    struct budget trial_budget; // of trials beside other sends
+    struct budget loss_budget;  // of sends lost with connections that served nobody
+    uint64_t kind_secret;
+    struct kind_share shares[KIND_SHARES];
+    struct stalling stalling; // networks whose questions end connections
+    uint32_t attempt_count;   // of all kinds
+    uint32_t attempt_max;
+    uint32_t probe_count; // questions of our own that are under way
+    uint32_t revivals;    // times that an upstream came back from the dead
+    bool answer_taken;    // by a question that has ended and is not done with
+    struct answer answer;
+    struct upstream upstreams[PLAN_UPSTREAMS_MAX];
+    uint8_t answer_value[ANSWER_SIZE_MAX];
+};
+
+static inline struct kind_share *forward_share(struct forward *f, uint32_t kind)
+{
+    return &f->shares[kind % KIND_SHARES];
+}
+
+static inline void forward_count(struct forward *f, enum counter which)
+{
+    counter_add(f->config.counters, which, 1);
+}
