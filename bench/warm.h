@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/policy/cookie.h"
-#include "core/serve.h"
+#include "core/serve/control.h"
 
 // A worker's state whose cache holds the answers to `name_count` questions, without a socket: what
 // the benchmarks of the hit path run on. Each question is "n<i>.bench.example A" with EDNS, each

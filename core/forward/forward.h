@@ -18,7 +18,7 @@
 //   near miss three replies that are nearly right: somebody guesses; from then on only TCP counts
 //   deadline  4.9 s after the start it has failed
 //
-// One per worker, part of its struct serve, whose contract it shares (core/serve.h).
+// One per worker, part of its struct serve, whose contract it shares (core/serve/serve.h).
 
 [[nodiscard]] size_t forward_size(const struct forward_config *config); // of its tables
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/daemon/orders.h"
 
+#include "core/serve/control.h"
 #include "core/wire/text.h"
 #include "io/daemon/daemon_state.h"
 #include "io/edge/metrics.h"

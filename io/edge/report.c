@@ -3,7 +3,9 @@
 
 #include "core/forward/upstream.h"
 #include "core/policy/access.h"
-#include "core/serve.h"
+#include "core/serve/control.h"
+#include "core/serve/explain.h"
+#include "core/serve/top.h"
 #include "core/wire/text.h"
 
 #include <inttypes.h>

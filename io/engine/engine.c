@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_state.h"
 
+#include "core/serve/control.h"
 #include "io/engine/aligned.h"
 #include "io/engine/cookie_source.h"
 #include "io/engine/worker.h"

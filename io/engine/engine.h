@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/serve.h"
+#include "core/serve/control.h"
 #include "io/engine/estate.h"
 #include "io/engine/tap.h"
 

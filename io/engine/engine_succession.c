@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_succession.h"
 
+#include "core/serve/control.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 

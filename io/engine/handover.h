@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/serve.h"
+#include "core/serve/serve.h"
 
 // A bounded ring by which one worker hands to one other: queries to the home of their questions,
 // and answers to clients whose TCP connections the other one holds. Exactly one thread puts and

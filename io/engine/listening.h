@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/serve.h"
+#include "core/serve/control.h"
 #include "core/settings/settings.h"
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/serve.h"
+#include "core/serve/serve.h"
 #include "io/engine/handover.h"
 #include "io/engine/job.h"
 #include "io/engine/listener.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/cookie.h"
-#include "core/serve.h"
+#include "core/serve/serve.h"
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
 
 // An input is a script of what happens to a worker: queries, replies over datagrams and
-// connections, time that passes or leaps, bad news. The driver keeps the contract of core/serve.h
-// whatever the script says, and checks what is cheap to check. The simulator (tests/sim) knows what
-// the answers should be; here the octets are worse.
+// connections, time that passes or leaps, bad news. The driver keeps the contract of
+// core/serve/serve.h whatever the script says, and checks what is cheap to check. The simulator
+// (tests/sim) knows what the answers should be; here the octets are worse.
 
 enum {
     PENDING = 4,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/serve.h"
+#include "core/serve/control.h"
 #include "io/edge/settings_file.h"
 #include "tests/scenario/telling.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The simulator's own copy of core/serve.c, so that it can look where nobody else can.
-#include "core/serve.c"
+// The simulator looks into a worker's state, where nobody else outside of core/serve does.
+#include "core/serve/state.h"
 
 #include "tests/sim/sim.h"
 
@@ -22,8 +22,7 @@ const struct pending *inside_told(const struct serve *serve)
 
 uint32_t inside_slot(const struct serve *serve, const struct pending *pending)
 {
-    const uint8_t *tables = (const uint8_t *)serve + aligned(sizeof *serve);
-    return (uint32_t)(pending - (const struct pending *)tables);
+    return (uint32_t)(pending - (const struct pending *)serve_tables(serve));
 }
 
 bool inside_fails(const struct serve *serve, uint64_t hash)

@@ -3,7 +3,7 @@
 #include "core/forward/failure.h"
 #include "core/forward/forward.h"
 #include "core/forward/refresh.h"
-#include "core/serve.h"
+#include "core/serve/serve.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/strict.h"
 
@@ -20,7 +20,7 @@
 //   truth      what a server says to a question
 //   judge      holds every answer against all that servers have said
 //   memory     what the cache must and must not hold
-//   worker     drives a worker by the contract of core/serve.h
+//   worker     drives a worker by the contract of core/serve/serve.h
 //   asking     what workers ask of upstreams: whether they may, and how each question ends
 //   budget     how much they ask
 //   inside     a look into a worker, to see which questions it has and whether its tables are sound
@@ -648,7 +648,7 @@ void world_reply(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
 void world_unreachable(struct sim *sim, unsigned worker, uint16_t port);
 bool world_busy(const struct sim *sim); // somebody waits or will ask
 
-// worker.c: the driver of one worker, as core/serve.h asks for it.
+// worker.c: the driver of one worker, as core/serve/serve.h asks for it.
 void worker_start(struct sim *sim, unsigned worker);
 const char *worker_check(struct sim *sim, unsigned worker); // NULL, or what is not sound
 void worker_inbox(struct sim *sim, unsigned worker);
@@ -683,7 +683,7 @@ void budget_sent(struct sim *sim, const struct sent *sent, struct asking *asking
 // bench.c: returns how many figures were missed.
 unsigned bench_run(struct sim *sim);
 
-// inside.c: what cannot be seen from outside of core/serve.c.
+// inside.c: what cannot be seen from outside of core/serve.
 const struct forward *inside_forward(const struct serve *serve);
 const struct pending *inside_told(const struct serve *serve); // those that have something to tell
 bool inside_fails(const struct serve *serve, uint64_t hash);  // a failure is in the table

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve_state.h"
+#include "core/serve/refresh.h"
+
+#include "core/serve/answer.h"
 
 // Popular answers: how they are told, at home and by other workers, and how they are asked for
 // before they expire.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve_state.h"
+#include "core/serve/identity.h"
 
 #include <assert.h>
 

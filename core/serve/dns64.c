@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "core/serve/dns64.h"
+
 #include "core/policy/dns64.h"
 #include "core/policy/rebind.h"
-#include "core/serve_state.h"
+#include "core/serve/answer.h"
 
 #include <assert.h>
 

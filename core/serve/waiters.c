@@ -1,12 +1,49 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve_state.h"
+#include "core/serve/waiters.h"
 
-// What is to be done: sends to upstreams, and replies to clients that have waited.
+#include "core/policy/dns64.h"
+#include "core/serve/dns64.h"
+#include "core/serve/identity.h"
+#include "core/serve/stale.h"
+#include "core/serve/top.h"
 
-// A connection that was to be made is there.
-void serve_stream_connected(struct serve *s, uint64_t now_us, uint16_t stream)
+void serve_tell(struct serve *s, struct pending *pending)
 {
-    forward_stream_connected(&s->forward, now_us, stream);
+    if (pending->told)
+        return;
+    pending->told = true;
+    *s->told_end = pending;
+    s->told_end = &pending->next_told;
+}
+
+// Has a client that waits for long be given something else: what is over, or addresses made by
+// DNS64.
+void serve_patience_start(struct serve *s, uint64_t now_us, const struct lookup *lookup,
+                          struct pending *pending)
+{
+    const struct key *key = &lookup->key;
+    if (lookup->stale)
+        wheel_start(&s->forward.wheel, &pending->stale_timer, now_us + s->stale_after_us);
+    else if (key_type(key) == TYPE_AAAA && dns64_serves(s->config.settings, key_flags(key)))
+        wheel_start(&s->forward.wheel, &pending->stale_timer, now_us + SERVE_DNS64_AFTER_US);
+}
+
+// Its clients have waited long enough: they get what is over, if that is still there, and the
+// question goes on without them.
+void serve_stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
+{
+    uint8_t value[MESSAGE_HEADER_LEN];
+    struct cache_hit hit;
+    struct key room;
+    const struct key *key = serve_client_key(pending, &room);
+    if (!serve_recall_stale(s, now_us, key, value, sizeof value, &hit)) {
+        if (serve_dns64_is_due(s, now_us, pending))
+            forward_abandon(&s->forward, now_us, pending);
+        return;
+    }
+    pending->stale_due = true;
+    pending->tell_stale = true;
+    serve_tell(s, pending);
 }
 
 // Writes the reply to a waiter; false: it gets none.
@@ -62,8 +99,7 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct pending *
     return outgoing->len > 0;
 }
 
-// Tells the next waiter of those questions that have something to tell; false: all know.
-static bool told_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
+bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
     struct forward *f = &s->forward;
     while (s->told) {
@@ -83,17 +119,5 @@ static bool told_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoi
         f->answer_taken &= pending->end != PENDING_ANSWERED;
         pending_free(&f->pending, pending);
     }
-    return false;
-}
-
-bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
-{
-    const struct forward *f = &s->forward;
-    if (forward_drain(&s->forward, now_us, outgoing) || told_drain(s, now_us, outgoing))
-        return true;
-    counter_set(s->config.counters, COUNTER_pending, f->pending.count);
-    counter_set(s->config.counters, COUNTER_waiters, f->pending.waiter_count);
-    counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
-    counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
     return false;
 }

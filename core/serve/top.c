@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve_state.h"
+#include "core/serve/top.h"
+
+#include "core/serve/state.h"
 
 // Who asks most, what is asked for most, and what fails most. To count costs as much as an answer
 // from memory, so it is done a thousand times a second at most: a query of a batch is counted for

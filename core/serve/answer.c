@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "core/serve_state.h"
+#include "core/serve/answer.h"
 
-// Copies what is kept under a key, dead or alive.
 bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
                   struct cache_hit *hit)
 {
@@ -22,31 +21,6 @@ bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *
     struct key denial;
     key_make_denial(&denial, key);
     return serve_recall(s, &denial, out, size, hit);
-}
-
-bool serve_is_stale(const struct serve *s, uint32_t now_s, const struct cache_hit *hit)
-{
-    return now_s - hit->expiry_s < s->stale_max_s;
-}
-
-// Copies what is over but may be given for want of better (RFC 8767): an answer to the question or
-// a denial of its name. Both may be there, as the denial came with a question of another type; then
-// what came last is nearer to the truth.
-bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key *key, uint8_t *out,
-                        size_t size, struct cache_hit *hit)
-{
-    uint32_t now_s = (uint32_t)(now_us / 1000000);
-    uint8_t none[MESSAGE_HEADER_LEN];
-    struct cache_hit own;
-    bool has_own = serve_recall(s, key, none, sizeof none, &own) && serve_is_stale(s, now_s, &own);
-    bool denied = serve_recall_denial(s, key, out, size, hit) && serve_is_stale(s, now_s, hit);
-    if (denied && (!has_own || own.birth_s < hit->birth_s))
-        return true;
-    if (!has_own || !serve_recall(s, key, out, size, hit))
-        return false;
-    // It may lead to what has been blocked since.
-    return !s->config.local || hit->value_len > size ||
-           !local_blocks_chain(s->config.local, key, out, hit->value_len);
 }
 
 // Of an answer to the question and a denial of its name only what came last stays, so that it does

@@ -6,7 +6,6 @@
 #include "core/policy/access.h"
 #include "core/policy/local.h"
 #include "core/settings/counters.h"
-#include "core/top.h"
 
 // The verbs: all that a worker's loop, the simulator, the fuzzers and the benchmarks call.
 //
@@ -86,26 +85,6 @@ struct serve; // opaque
 [[nodiscard]] size_t serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items,
                                    size_t count, uint8_t *out, size_t out_size);
 
-// From now on these are the local names; NULL: none. The ones before are not looked at any more.
-void serve_local(struct serve *serve, const struct local *local);
-
-// From now on these are the settings. The plan must begin with the upstreams of the one before, in
-// their order. Questions that wait go on as they were begun: what was in force before must live on
-// for SERVE_RELOAD_REST_US. What cannot change while a worker runs (options.def) is not looked at.
-#define SERVE_RELOAD_REST_US 10000000u
-struct serve_update {
-    const struct settings *settings;
-    const struct plan *plan;
-    const struct access_list *access;
-    const struct local *local;           // NULL: none
-    const struct cookie_source *cookies; // NULL: none
-};
-void serve_reload(struct serve *serve, uint64_t now_us, const struct serve_update *update);
-
-// From now on somebody else writes this worker's shards (false), or it does so again: answers go to
-// those who wait and are not kept, and nothing is refreshed. Looking up goes on.
-void serve_keeps(struct serve *serve, bool keeps);
-
 // The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
 void serve_handover_failed(struct serve *serve);
 
@@ -133,98 +112,6 @@ void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
 // There is no socket to be had, for want of descriptors or memory, whatever the number: what was to
 // leave from there is put off.
 void serve_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t port);
-
-// Drops what this worker's shards keep of one name (all types and variants), of a name and all
-// below it, or everything; of names as well whose CNAMEs lead there. A piece at a time, of up to
-// `budget` buckets of the index, so that the worker goes on answering in between: call it again,
-// with the same `flush`, until it returns false. Then nothing is left of what was there at the
-// first call.
-enum flush_what { FLUSH_NAME, FLUSH_SUBTREE, FLUSH_ALL };
-struct serve_flush {
-    enum flush_what what;
-    struct name name;
-    struct cache_sweep sweep; // starts as zero, as the next; `removed` counts
-    uint32_t shards_done;
-};
-[[nodiscard]] bool serve_flush(struct serve *serve, struct serve_flush *flush, size_t budget);
-
-// What this worker knows of an upstream.
-struct serve_upstream {
-    struct address address;
-    uint8_t health;       // enum upstream_health
-    bool fails;           // replies with failures where others have answers
-    bool in_use;          // a zone names it
-    bool knows_edns;      // or is not known not to
-    bool keeps_spelling;  // of names (0x20); the same
-    bool knows_cookies;   // has given one
-    uint16_t loss_pm;     // sends that got no reply, smoothed, in thousandths
-    uint32_t in_flight;   // sends whose reply may still come
-    uint32_t fast_us;     // the middle of what it answers from its own memory; 0: not known
-    uint32_t slow_us;     // by which nearly all of its answers have come
-    uint64_t heard_us;    // when its last reply came; 0: never
-    uint32_t connections; // over TCP
-};
-// Fills in one for each upstream of the plan, in its order, and returns how many (up to
-// PLAN_UPSTREAMS_MAX).
-[[nodiscard]] size_t serve_upstreams(const struct serve *serve, uint64_t now_us,
-                                     struct serve_upstream *upstreams);
-
-// What this worker has learned of the upstreams of its plan, for the one that takes its place in
-// another process (core/forward/learned.h): fills in up to `max` and returns how many. And the
-// other one's side: takes what concerns its own upstreams to which nothing was sent yet.
-struct learned;
-[[nodiscard]] size_t serve_learned(const struct serve *serve, struct learned *learned, size_t max);
-void serve_learn(struct serve *serve, uint64_t now_us, const struct learned *learned, size_t count);
-
-// What this worker has seen most of in the last minutes. A question's key is that of struct key
-// without flags; a client's a struct address without a port, cut to its network (/32 or /56).
-enum serve_top_kind { TOP_QUESTIONS, TOP_CLIENTS, TOP_FAILURES, TOP_KINDS };
-[[nodiscard]] const struct top *serve_top(struct serve *serve, uint64_t now_us,
-                                          enum serve_top_kind kind);
-
-// What this worker knows of a question, and what it would do with it now. What is kept and what is
-// under way is known at its home alone: where `home` is another worker, ask that one.
-struct serve_kept {
-    bool there;
-    uint8_t rcode;
-    uint8_t hits; // up to CACHE_HITS_MAX
-    bool refreshed;
-    uint32_t birth_s, expiry_s; // Unix time
-    uint32_t len;               // octets of the message
-    uint16_t records;           // in its answer section
-};
-
-enum serve_outcome {
-    OUTCOME_REFUSED,  // by the access lists, or as no zone covers the name
-    OUTCOME_DROPPED,  // by the access lists
-    OUTCOME_LOCAL,    // from records, hosts files or special names
-    OUTCOME_BLOCKED,  // by a block list
-    OUTCOME_MEMORY,   // from what is kept
-    OUTCOME_DENIED,   // from what is kept of the name: that it does not exist
-    OUTCOME_FAILURE,  // it failed a moment ago
-    OUTCOME_STALE,    // from what is over, as no upstream is alive
-    OUTCOME_JOIN,     // waits with others for what is under way
-    OUTCOME_UPSTREAM, // is asked upstream
-};
-
-struct serve_explanation {
-    uint32_t home;
-    uint8_t outcome; // enum serve_outcome
-    uint8_t access;  // enum access_verdict, where a client was named
-    struct key key;
-    const struct plan_zone *zone; // NULL: none covers the name
-    bool zone_down;               // all of its upstreams are dead
-    struct serve_kept kept, denial;
-    uint16_t local_rcode;  // where it is answered here
-    uint32_t waiting;      // clients, for what is under way
-    uint64_t asked_us;     // when that began; 0: nothing is
-    uint8_t sends;         // of it so far
-    uint16_t failed_rcode; // of a failure that is remembered
-    uint64_t failed_until_us;
-};
-// `client` may be NULL.
-void serve_explain(struct serve *serve, uint64_t now_us, const struct name *name, uint16_t type,
-                   const struct address *client, struct serve_explanation *explanation);
 
 // Does all that is due.
 void serve_expire(struct serve *serve, uint64_t now_us);

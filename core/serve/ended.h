@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/serve/state.h"
+
+// What becomes of questions that have ended.
+
+// Takes the questions that have ended: what was answered is kept, what failed is remembered, and
+// the clients that wait are told with the next draining.
+void serve_ended_take(struct serve *s, uint64_t now_us);

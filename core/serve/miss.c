@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "core/serve/miss.h"
+
+#include "core/serve/ended.h"
+#include "core/serve/reply.h"
+#include "core/serve/stale.h"
+#include "core/serve/top.h"
+#include "core/serve/waiters.h"
+
+#include <assert.h>
+
+enum {
+    REFRESH_EARNS = BUDGET_SEND / 4, // by each question: a quarter of a refresh
+    SPARE_MAX = SERVE_BATCH_MAX,     // places of the pending table that a batch may take at once
+    SPARE_SHARE = 4,                 // or one part in so many of a small one
+};
+
+static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone)
+{
+    forward_probe(&s->forward, now_us, zone);
+    serve_ended_take(s, now_us);
+}
+
+// Makes room in the table of questions: one that nobody waits for is given up, or else the one that
+// has waited longest. A few places
+// are kept free, as those of questions that have ended come back only with the next draining.
+static void room_make(struct serve *s, uint64_t now_us)
+{
+    struct pending_table *table = &s->forward.pending;
+    uint32_t spare = table->size / SPARE_SHARE < SPARE_MAX ? table->size / SPARE_SHARE : SPARE_MAX;
+    if (table->open_count == 0 || table->open_count + spare < table->size)
+        return;
+    struct pending *pending = pending_to_abandon(table);
+    pending->abandoned = true;
+    serve_count(s, COUNTER_pending_abandoned);
+    forward_abandon(&s->forward, now_us, pending);
+    serve_ended_take(s, now_us);
+}
+
+// Answers what failed a moment ago with that, or with what is over; false: it did not.
+static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                            const struct plan_zone *zone, uint8_t **out)
+{
+    const struct failure *failure =
+        failure_find(&s->failures, lookup->key.hash, s->forward.revivals, now_us);
+    if (!failure)
+        return false;
+    serve_count(s, COUNTER_failures_remembered);
+    serve_top_failed(s, now_us, &lookup->key);
+    probe(s, now_us, zone);
+    if (serve_answered_stale(s, now_us, lookup, out))
+        return true;
+    int ede = failure->network ? EDE_NO_REACHABLE : EDE_CACHED_ERROR;
+    size_t len =
+        reply_empty(*out, &lookup->query, failure->rcode, 0, true, s->limits.udp_payload_max, ede);
+    serve_lookup_answered(s, lookup, out, len, COUNTER_answers_failure);
+    return true;
+}
+
+// A question that nobody has asked yet; NULL: it is not to be asked, and the item is done.
+static struct pending *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                      uint8_t **out)
+{
+    struct serve_item *item = lookup->item;
+    const struct key *key = &lookup->key;
+    struct forward *f = &s->forward;
+    const struct plan_zone *zone = plan_find(s->config.plan, key_name(key), key_name_len(key));
+    if (!zone) {
+        serve_answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
+        return NULL;
+    }
+    if (answered_failed(s, now_us, lookup, zone, out))
+        return NULL;
+    // Asked before anything is taken or given up, so that a failure leaves all as it was.
+    if (!f->pending.free || !f->pending.free_waiters) {
+        serve_drop(s, item, COUNTER_drops_pending_full);
+        return NULL;
+    }
+    room_make(s, now_us);
+    struct pending *pending = pending_add(&f->pending, key);
+    assert(pending);
+    pending->zone = zone;
+    return pending;
+}
+
+// Where what is over is better than waiting: in an outage that is known, or when the question has
+// waited long enough.
+static bool stale_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
+{
+    return pending->stale_due || forward_is_down(&s->forward, now_us, pending->zone);
+}
+
+// Attaches the query to its question, which is asked upstream if it is new.
+static void question_join(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+{
+    struct serve_item *item = lookup->item;
+    struct forward *f = &s->forward;
+    struct pending *pending = pending_find(&f->pending, &lookup->key);
+    bool fresh = !pending;
+    bool share_left = pending_share_left(&f->pending, pending, &item->client.from);
+    if (fresh && share_left)
+        pending = question_begin(s, now_us, lookup, out);
+    if (!pending && !share_left)
+        serve_drop(s, item, COUNTER_drops_client_share);
+    if (!pending)
+        return;
+    pending->has_stale |= lookup->stale;
+    struct waiter *waiter = NULL;
+    if (!stale_is_due(s, now_us, pending) || !serve_answered_stale(s, now_us, lookup, out)) {
+        if (share_left)
+            waiter = waiter_add(&f->pending, pending, &item->client.from);
+        item->verdict = SERVE_WAITING;
+        if (waiter)
+            waiter_fill(waiter, &item->client, &lookup->query, now_us);
+        else
+            serve_drop(s, item,
+                       share_left ? COUNTER_drops_waiters_full : COUNTER_drops_client_share);
+    } else if (!fresh) {
+        probe(s, now_us, pending->zone);
+    }
+    pending->stale_timer.kind = TIMER_STALE;
+    if (waiter && !timer_running(&pending->stale_timer))
+        serve_patience_start(s, now_us, lookup, pending);
+    if (fresh) {
+        budget_give(&s->refresh_budget, REFRESH_EARNS);
+        forward_start(f, now_us, pending);
+        serve_ended_take(s, now_us);
+    }
+}
+
+void serve_miss(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
+{
+    struct serve_item *item = lookup->item;
+    if (!(lookup->query.flags & HEADER_RD)) {
+        // Not asked to find it, and it is not at hand.
+        serve_answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
+        return;
+    }
+    if (lookup->hits_only) {
+        if (!serve_answered_stale(s, now_us, lookup, out))
+            serve_denied(s, item, &lookup->query, out, false);
+        return;
+    }
+    uint32_t shard = cache_shard_of(s->config.cache, lookup->key.hash);
+    item->owner = (uint16_t)(shard % s->config.worker_count);
+    if (item->owner != s->config.worker) {
+        item->verdict = SERVE_ELSEWHERE;
+        serve_count(s, COUNTER_handed_over);
+        return;
+    }
+    question_join(s, now_us, lookup, out);
+}

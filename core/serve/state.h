@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/failure.h"
+#include "core/forward/forward.h"
+#include "core/forward/refresh.h"
+#include "core/policy/error_loop.h"
+#include "core/policy/guard.h"
+#include "core/serve/serve.h"
+#include "core/serve/top.h"
+
+// The state of a worker, which the files of this directory share. No other file looks inside.
+
+struct lookup {
+    struct serve_item *item;
+    struct query query;
+    struct key key;
+    struct cache_seek seek;
+    struct reply_options options;
+    bool stale;     // there is an answer that is over, but not for too long
+    bool hits_only; // the client is above its quota
+};
+
+struct serve {
+    struct serve_config config;
+    struct answer_limits limits;
+    size_t reply_room;
+    uint32_t stale_max_s;
+    uint64_t stale_after_us;
+    uint32_t turn;   // for answers with several addresses
+    bool keeps_none; // somebody else writes the cache
+    struct failure_table failures;
+    struct refresh_table refreshes;
+    struct budget refresh_budget;
+    struct local_memo local_memo;
+    struct guard guard;
+    struct error_loop error_loop;
+    struct top tops[TOP_KINDS];
+    uint32_t top_turn;
+    uint64_t top_weight;  // lookups since the last that was counted for them
+    uint64_t top_next_us; // when the next one is counted
+    struct pending *told; // by next_told
+    struct pending **told_end;
+    struct lookup lookups[SERVE_BATCH_MAX];
+    struct forward forward;
+};
+
+// Where its tables stand, right behind it; the forwarder's come first.
+static inline size_t serve_aligned(size_t size)
+{
+    return (size + 63) & ~(size_t)63;
+}
+
+static inline const void *serve_tables(const struct serve *s)
+{
+    return (const uint8_t *)s + serve_aligned(sizeof *s);
+}
+
+// The part of the settings that every answer is made with.
+void serve_limits_take(struct serve *s, const struct settings *settings);
+
+struct guard_config serve_guard_config(const struct serve_config *config);
+
+// Octets for a reply to this client while it is made.
+static inline size_t serve_room_for(const struct serve *s, const struct client *client)
+{
+    return client->tcp ? SERVE_STREAM_ROOM : s->reply_room;
+}
+
+static inline void serve_count(struct serve *s, enum counter which)
+{
+    counter_add(s->config.counters, which, 1);
+}
