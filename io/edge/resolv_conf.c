@@ -2,9 +2,10 @@
 #include "io/edge/resolv_conf.h"
 #include "io/edge/regular_file.h"
 #include "io/edge/scope.h"
-#include "io/edge/settings_file.h"
+#include "io/edge/settings_lists.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_diff.h"
 
-#include "io/edge/settings_file.h"
+#include "io/edge/settings_lists.h"
 
 #include <stdio.h>
 
