@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "io/edge/snapshot.h"
 #include "core/answer.h"
+#include "io/edge/snapshot_read.h"
+#include "io/edge/snapshot_write.h"
 #include "io/engine/engine.h"
 
 #include <pthread.h>

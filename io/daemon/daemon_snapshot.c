@@ -5,6 +5,8 @@
 #include "io/daemon/signals.h"
 #include "io/edge/bounded.h"
 #include "io/edge/snapshot_place.h"
+#include "io/edge/snapshot_read.h"
+#include "io/edge/snapshot_write.h"
 
 #include <errno.h>
 #include <limits.h>

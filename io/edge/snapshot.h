@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "cache/cache.h"
-
-#include <pthread.h>
-#include <stdbool.h>
+#include <stdint.h>
 
 // The cache's answers in a file, so that a restart begins with what was known before. What is
 // written are keys, values and times, not the region: a snapshot fits any size of cache, any number
@@ -37,39 +34,3 @@ struct snapshot_result {
     uint64_t unfit;   // left out: no whole answers (writing), no room for them (reading)
     uint32_t begun_s; // when the file was begun
 };
-
-// Writes what the cache holds to `path`: into a file beside it (`path`.new, which a crash may have
-// left and which is then begun again) that takes its place when all of it is on the disk. So
-// whatever happens there is the old file or the new one. Neither file is written over where it is
-// not a snapshot of ours (snapshot_place.h), which is looked at again right before the new file
-// takes the old one's name. For any thread but a worker: it takes no
-// lock, stops nobody and rests several times in a millisecond, but it waits for the disk. The
-// caller ignores or blocks SIGXFSZ. Returns 0, or a negative errno and `why` is a sentence: -EBUSY
-// if another process is writing there, -EEXIST if what is there is not ours.
-[[nodiscard]] int snapshot_write(const struct cache *cache, const char *path, uint32_t now_s,
-                                 struct snapshot_result *result,
-                                 char why[static SNAPSHOT_WHY_SIZE]);
-
-// How far a reading is, and how another thread ends it.
-struct snapshot_gate {
-    pthread_mutex_t lock; // held while something is stored in the cache
-    bool closed;          // nothing is stored any more
-    bool stored;          // something may have been
-    uint64_t blocks;      // read so far; atomic
-};
-
-void snapshot_gate_init(struct snapshot_gate *gate);
-
-// Has snapshot_read in another thread, which may never return, store nothing from now on; what it
-// has stored is taken out again. The cache is the caller's when this returns.
-void snapshot_gate_close(struct snapshot_gate *gate, struct cache *cache);
-
-// Stores what `path` holds in the cache, which is empty and used by nobody yet; `cache->stale_s` is
-// set. `gate`: NULL where nobody may want it to end before. Everything is checked first, so all
-// that is still alive is taken or nothing. Returns 0; -ENOENT if there is no such file; or another
-// negative errno, `why` is a sentence and the cache is still empty: -EBADMSG for a file that is
-// damaged or none of ours, -EEXIST for what would not be written over (a link, a file of another
-// user), -ECANCELED where the gate was closed.
-[[nodiscard]] int snapshot_read(struct cache *cache, const char *path, uint32_t now_s,
-                                struct snapshot_gate *gate, struct snapshot_result *result,
-                                char why[static SNAPSHOT_WHY_SIZE]);

@@ -3,7 +3,8 @@
 #include <xxhash.h>
 
 #include "core/answer.h"
-#include "io/edge/snapshot.h"
+#include "io/edge/snapshot_read.h"
+#include "io/edge/snapshot_write.h"
 
 #include <errno.h>
 #include <stdio.h>

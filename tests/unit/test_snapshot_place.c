@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/snapshot_place.h"
+#include "io/edge/snapshot_read.h"
+#include "io/edge/snapshot_write.h"
 
 #include <errno.h>
 #include <fcntl.h>
