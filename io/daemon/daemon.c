@@ -12,6 +12,7 @@
 #include "io/daemon/sandbox.h"
 #include "io/daemon/signals.h"
 #include "io/daemon/successor.h"
+#include "io/daemon/upgrade_old.h"
 #include "io/edge/command.h"
 #include "io/edge/resolv_conf.h"
 

@@ -2,6 +2,7 @@
 #include "io/daemon/predecessor.h"
 
 #include "io/daemon/daemon_state.h"
+#include "io/daemon/upgrade_new.h"
 #include "io/edge/command.h"
 #include "io/engine/aligned.h"
 

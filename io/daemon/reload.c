@@ -5,6 +5,7 @@
 #include "io/daemon/notify.h"
 #include "io/daemon/predecessor.h"
 #include "io/daemon/successor.h"
+#include "io/daemon/upgrade_new.h"
 #include "io/edge/arguments.h"
 #include "io/edge/bounded.h"
 #include "io/edge/command.h"

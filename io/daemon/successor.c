@@ -4,6 +4,7 @@
 #include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
 #include "io/daemon/predecessor.h"
+#include "io/daemon/upgrade_old.h"
 #include "io/engine/aligned.h"
 
 #include <errno.h>

@@ -19,6 +19,8 @@
 //   ends
 
 #define UPGRADE_WHY_SIZE 900
+#define UPGRADE_VARIABLE "OUZEL_UPGRADE_FD" // of the environment
+#define UPGRADE_READY_S  60                 // the new one may have long lists to read
 
 // What beside the engine's estate is handed over; descriptors are -1 where there is none.
 struct inheritance {
@@ -34,49 +36,9 @@ struct inheritance {
     char why[UPGRADE_WHY_SIZE];
 };
 
-// --- the old one's side. Each is 0, or a negative errno and a sentence in `why`.
-
-struct upgrade {
-    int fd;
-    int pid;
-    bool refused;         // the other one has said why it cannot start, and ends
-    struct counters told; // what the other one knows to be counted
-    char why[UPGRADE_WHY_SIZE];
-};
-
-// `program`: the path of what is to be started, with the command line `argv`. Where a step fails,
-// upgrade_end ends the other process, which has changed nothing yet.
-[[nodiscard]] int upgrade_begin(struct upgrade *upgrade, const char *program, char **argv);
-[[nodiscard]] int upgrade_give(struct upgrade *upgrade, const struct inheritance *inheritance);
-[[nodiscard]] int upgrade_go(struct upgrade *upgrade, struct engine *engine);
-[[nodiscard]] int upgrade_wait_started(struct upgrade *upgrade);
-void upgrade_last(struct upgrade *upgrade, const struct engine *engine);
-void upgrade_end(struct upgrade *upgrade);
-
-// Waits for the other process to end by itself; false: it has not within that time.
-bool upgrade_wait_ended(struct upgrade *upgrade, unsigned limit_ms);
-
-// From another thread, once upgrade_begin is done: whoever waits for the other process gets an
-// error at once, unless that has started.
-void upgrade_cut(const struct upgrade *upgrade);
-
-// --- the new one's side.
-
-// The descriptor it was started with; -1: it was started in no such way.
-[[nodiscard]] int upgrade_find(void);
-
-// Takes what is handed over. 0, or a negative errno and inheritance->why.
-[[nodiscard]] int upgrade_take(int fd, struct inheritance *inheritance);
+// Closes and frees what nobody has taken of it.
 void inheritance_free(struct inheritance *inheritance);
 
-// It could start; or it cannot, for this reason.
-void upgrade_ready(int fd);
-void upgrade_refuse(int fd, const char *why);
-
-// Waits until the old one has given way, and takes what it has counted and learned. False: it has
-// not.
-[[nodiscard]] bool upgrade_wait(int fd, struct counters *counted, struct inheritance *inheritance);
-void upgrade_started(int fd);
-
-// Something has come: what was counted since. False: that was the last, or there is none.
-[[nodiscard]] bool upgrade_counted(int fd, struct counters *counted);
+// Writes a sentence, and returns the error for the caller to return.
+__attribute__((format(printf, 3, 4))) int upgrade_fails(char why[static UPGRADE_WHY_SIZE],
+                                                        int error, const char *format, ...);
