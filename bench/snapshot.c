@@ -3,6 +3,7 @@
 #include "io/edge/snapshot_read.h"
 #include "io/edge/snapshot_write.h"
 #include "io/engine/engine.h"
+#include "io/engine/engine_region.h"
 
 #include <pthread.h>
 #include <sched.h>

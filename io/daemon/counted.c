@@ -2,6 +2,7 @@
 #include "io/daemon/counted.h"
 
 #include "io/engine/aligned.h"
+#include "io/engine/engine_figures.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -15,6 +15,8 @@
 #include "io/daemon/upgrade_old.h"
 #include "io/edge/command.h"
 #include "io/edge/resolv_conf.h"
+#include "io/engine/engine_do.h"
+#include "io/engine/engine_figures.h"
 
 #include <errno.h>
 #include <poll.h>

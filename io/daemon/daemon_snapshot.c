@@ -7,6 +7,7 @@
 #include "io/edge/snapshot_place.h"
 #include "io/edge/snapshot_read.h"
 #include "io/edge/snapshot_write.h"
+#include "io/engine/engine_region.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -6,6 +6,7 @@
 #include "io/daemon/daemon_state.h"
 #include "io/edge/metrics.h"
 #include "io/edge/report.h"
+#include "io/engine/engine_do.h"
 
 #include <errno.h>
 #include <stdlib.h>

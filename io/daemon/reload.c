@@ -13,6 +13,7 @@
 #include "io/edge/resolv_conf.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
+#include "io/engine/engine_rules.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "io/edge/process_stats.h"
 #include "io/edge/prometheus.h"
 #include "io/edge/report.h"
+#include "io/engine/engine_figures.h"
 
 #include <stdlib.h>
 

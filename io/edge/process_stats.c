@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/process_stats.h"
 
+#include "io/engine/engine_figures.h"
+
 #include <dirent.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 
 #include "core/wire/text.h"
 #include "io/edge/dnstap.h"
+#include "io/engine/engine_tap.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/report.h"
 
+#include "io/engine/engine_do.h"
+
 #include "core/forward/upstream.h"
 #include "core/policy/access.h"
 #include "core/serve/control.h"

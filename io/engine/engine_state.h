@@ -5,17 +5,24 @@
 #include "io/engine/engine.h"
 #include "io/engine/listening.h"
 #include "io/engine/superseded.h"
+#include "io/net/clock.h"
 
 #include <pthread.h>
 
-// What the files of the engine share: engine.c (its life, reloads and figures) and
-// engine_succession.c (another engine takes its place).
+// What the files of the engine share: engine.c (its life), engine_region.c, engine_rules.c,
+// engine_do.c, engine_tap.c, engine_figures.c and engine_succession.c (another engine takes its
+// place).
 
 // Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
 // machine sleeps: answers grow old meanwhile.
 struct engine_clock {
     uint64_t offset_us;
 };
+
+static inline uint64_t engine_now_us(const void *clock)
+{
+    return ((const struct engine_clock *)clock)->offset_us + clock_us(CLOCK_BOOTTIME);
+}
 
 // What is made of the settings, as one immutable whole that all workers read.
 struct rules {

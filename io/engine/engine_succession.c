@@ -2,6 +2,8 @@
 #include "io/engine/engine_succession.h"
 
 #include "core/serve/control.h"
+#include "io/engine/engine_do.h"
+#include "io/engine/engine_figures.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine.h"
 
+#include "io/engine/engine_region.h"
+
 #include "cache/layout.h"
 
 #include <setjmp.h>

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/engine.h"
+
+// What the engine counts and takes. For any thread.
+
+// Adds up what the workers have counted, and what was carried. For any thread.
+void engine_counters(const struct engine *engine, struct counters *sum);
+void engine_timings(const struct engine *engine, struct histogram sums[static TIMING_COUNT]);
+
+// What is taken, in octets: the cache's region; of all workers the tables of fixed size (questions,
+// ports, quotas) and the buffers; zones and access lists; and local names.
+struct engine_memory {
+    uint64_t cache, tables, buffers, rules, local;
+};
+void engine_memory(const struct engine *engine, struct engine_memory *memory);
+
+// Datagrams that the kernel dropped before a worker saw them, for want of room in its socket.
+uint64_t engine_kernel_drops(const struct engine *engine);
+void engine_cache_use(const struct engine *engine, struct cache_use *use);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/engine_region.h"
+
+#include "io/engine/engine_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void region_stale_set(struct engine *engine, const struct settings *settings)
+{
+    __atomic_store_n(&engine->cache.stale_s, (uint32_t)(settings->cache_stale_max_age / 1000),
+                     __ATOMIC_RELAXED);
+}
+
+uint32_t engine_shard_count(uint64_t cache_size, unsigned worker_count)
+{
+    uint32_t count = worker_count;
+    while (count <= CACHE_SHARDS_MAX && cache_size > cache_size_max(count))
+        count += worker_count;
+    return count <= CACHE_SHARDS_MAX ? count : 0;
+}
+
+// Its size, in shards; 0: `why` says why there can be no cache of that size.
+static uint32_t shards_decide(const struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    size_t size = engine->settings->cache_size;
+    uint32_t count = engine_shard_count(size, engine->worker_count);
+    if (count == 0) {
+        uint32_t most = CACHE_SHARDS_MAX / engine->worker_count * engine->worker_count;
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "cache.size is too large for %u workers: give at most %zu octets",
+                 engine->worker_count, cache_size_max(most));
+        return 0;
+    }
+    if (size < cache_size_min(count)) {
+        snprintf(why, ENGINE_WHY_SIZE,
+                 "cache.size is too small for %u workers: give at least %zu octets",
+                 engine->worker_count, cache_size_min(count));
+        return 0;
+    }
+    return count;
+}
+
+static int region_map(struct engine *engine, int fd, size_t size)
+{
+    void *region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (region == MAP_FAILED)
+        return -errno;
+    (void)madvise(region, size, MADV_HUGEPAGE);
+    engine->region = region;
+    engine->region_size = size;
+    engine->region_fd = fd;
+    return 0;
+}
+
+// The other engine's cache, where it is what the settings ask for.
+static bool region_inherit(struct engine *engine, struct estate *estate, uint32_t shard_count)
+{
+    size_t size = engine->settings->cache_size;
+    struct stat stat;
+    if (!estate || estate->region_fd < 0 || fstat(estate->region_fd, &stat) != 0 ||
+        (uint64_t)stat.st_size != size || region_map(engine, estate->region_fd, size) != 0)
+        return false;
+    if (cache_open(&engine->cache, engine->region, size) == 0 &&
+        engine->cache.shard_count == shard_count) {
+        estate->region_fd = -1;
+        engine->has_cache = true;
+        region_stale_set(engine, engine->settings);
+        return true;
+    }
+    munmap(engine->region, size);
+    engine->region = NULL;
+    engine->region_fd = -1;
+    return false;
+}
+
+int region_take(struct engine *engine, struct estate *estate, char why[static ENGINE_WHY_SIZE])
+{
+    uint64_t seed;
+    size_t size = engine->settings->cache_size;
+    uint32_t shard_count = shards_decide(engine, why);
+    if (shard_count == 0)
+        return -EINVAL;
+    if (region_inherit(engine, estate, shard_count))
+        return 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return -EIO;
+    // A memfd: another process can take it over by its descriptor. The pages come as they are used.
+    int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);
+    int error = fd < 0 || ftruncate(fd, (off_t)size) != 0 ? -errno : region_map(engine, fd, size);
+    if (error < 0) {
+        if (fd >= 0)
+            close(fd);
+        snprintf(why, ENGINE_WHY_SIZE, "cannot take %zu octets for the cache: %s", size,
+                 strerror(-error));
+        return error;
+    }
+    error = cache_format(&engine->cache, engine->region, size, shard_count, seed);
+    region_stale_set(engine, engine->settings);
+    if (error == 0 && estate)
+        engine->has_cache = estate_copy(&engine->cache, estate->region_fd, engine_now_s(engine));
+    return error;
+}
+
+void engine_leave_region(struct engine *engine)
+{
+    engine->region = NULL; // the mapping stays
+}
+
+struct cache *engine_cache(struct engine *engine)
+{
+    return &engine->cache;
+}
+
+uint32_t engine_now_s(const struct engine *engine)
+{
+    return (uint32_t)(engine_now_us(&engine->clock) / 1000000);
+}
+
+void region_drop(struct engine *engine)
+{
+    if (engine->region)
+        munmap(engine->region, engine->region_size);
+    if (engine->region_fd >= 0)
+        close(engine->region_fd);
+}
