@@ -5,7 +5,7 @@
 
 // DNS64 (RFC 6147): a name that has IPv4 addresses alone gets IPv6 addresses made of them, which
 // lead through a translator (NAT64). This makes the addresses and the answer; when the second
-// question is asked is decided in core/serve/dns64.c.
+// question is asked is decided in policy.c.
 
 #define DNS64_TTL_MAX_S 600 // of what is made, where the SOA of the first answer is gone (5.1.7)
 

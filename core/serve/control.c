@@ -14,7 +14,7 @@
 void serve_local(struct serve *s, const struct local *local)
 {
     s->config.local = local;
-    memset(&s->local_memo, 0, sizeof s->local_memo);
+    policy_local(&s->policy, local);
 }
 
 void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *update)
@@ -23,13 +23,13 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     s->config.plan = update->plan;
     s->config.access = update->access;
     s->config.cookies = update->cookies;
-    serve_local(s, update->local);
+    s->config.local = update->local;
     serve_limits_take(s, update->settings);
     forward_reload(&s->forward, now_us, update->plan, update->settings);
     // What failed with the upstreams of before may be had from those of now.
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
-    struct guard_config guard = serve_guard_config(&s->config);
-    guard_reload(&s->guard, &guard);
+    struct policy_config policy = serve_policy_config(s, &s->config);
+    policy_reload(&s->policy, &policy);
 }
 
 void serve_keeps(struct serve *s, bool keeps)

@@ -2,15 +2,14 @@
 #include "core/serve/dns64.h"
 
 #include "core/policy/dns64.h"
-#include "core/policy/rebind.h"
 #include "core/serve/answer.h"
 
 #include <assert.h>
 
 #define DNS64_TIME_MIN_US 1000000u // for a second question, however late it is
 
-// What becomes of an upstream's answer before it is kept and given to anybody: aliases that lead to
-// blocked names, protection against rebinding, and DNS64.
+// policy_after says what becomes of an upstream's answer before it is cached and given; this
+// carries it out.
 //
 // DNS64 makes a second question of the first: where an AAAA question ends without an address, or
 // has waited long for one (RFC 6147 5.1.3), its waiters move to an A question with KEY_DNS64 in its
@@ -18,55 +17,6 @@
 // kept, stands in the cache under the second one's key. When that ends it takes the first one's
 // key, with an answer that is made of what was heard, or with that of the first where nothing can
 // be made; and all goes on as if it had been one question.
-
-// Puts what a blocked name is answered with in the place of an answer whose alias leads to one. It
-// is kept as long as a client keeps it, so that it is not asked for each time.
-static bool block_filter(struct serve *s, const struct pending *pending)
-{
-    const struct local *local = s->config.local;
-    const struct key *key = &pending->key;
-    struct answer *answer = &s->forward.answer;
-    uint8_t message[UPSTREAM_QUERY_MAX], reply[MESSAGE_UDP_MIN];
-    if (!local || answer->truncated || !local_blocks_chain(local, key, answer->value, answer->len))
-        return false;
-    struct query query = {.message = message,
-                          .type = key_type(key),
-                          .class = key_class(key),
-                          .name_len = key_name_len(key)};
-    uint8_t *end = message + MESSAGE_HEADER_LEN + key_name_len(key);
-    memcpy(message + MESSAGE_HEADER_LEN, key_name(key), key_name_len(key));
-    store_be16(end, key_type(key));
-    store_be16(end + 2, key_class(key));
-    size_t len = local_block_answer(local, &query, &s->limits, reply);
-    enum reply_verdict verdict = answer_take(answer, reply, len, key, &s->limits);
-    assert(verdict == REPLY_GOOD); // we have written it
-    if (answer->lifetime_s == 0)   // REFUSED
-        answer->lifetime_s = LOCAL_BLOCKED_TTL_S;
-    answer_withhold(answer);
-    serve_count(s, COUNTER_blocked_aliases);
-    return true;
-}
-
-// Empties an answer with an address of the inside; where one stands in the additional section
-// alone, that is left out. A forward zone other than the root is there to have such names.
-static bool rebind_filter(struct serve *s, const struct pending *pending)
-{
-    const struct key *key = &pending->key;
-    struct answer *answer = &s->forward.answer;
-    enum rebind_place place = REBIND_NOWHERE;
-    if (pending->zone->settings->zone.len == 1 && !answer->truncated)
-        place = rebind_finds(s->config.settings, answer);
-    if (place == REBIND_NOWHERE ||
-        rebind_allowed(s->config.settings, key_name(key), key_name_len(key)))
-        return false;
-    if (place == REBIND_ADDITIONAL) {
-        answer_leave_out_additional(answer);
-        return false;
-    }
-    answer_empty(answer);
-    serve_count(s, COUNTER_rebinds);
-    return true;
-}
 
 static void second_key(struct key *second, const struct key *first)
 {
@@ -221,54 +171,40 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
     return true;
 }
 
-// Is a second question to be asked? Not for whoever validates, nor where the name does not exist;
-// where a server has failed at AAAA, or says nothing to it, it may yet know A (RFC 6147 5.1.2,
-// 5.1.3).
-static bool dns64_applies(struct serve *s, uint64_t now_us, const struct pending *pending)
-{
-    if (key_type(&pending->key) != TYPE_AAAA ||
-        !dns64_serves(s->config.settings, key_flags(&pending->key)) || pending->told ||
-        pending->abandoned)
-        return false;
-    if (pending->end == PENDING_ANSWERED)
-        return dns64_is_wanted(s->config.settings, &s->forward.answer);
-    if (pending->has_stale)
-        return false;
-    // Given up before its time it was for this.
-    return pending->heard_rcode || (!pending->unreachable && now_us < pending->deadline_us);
-}
-
 bool serve_dns64_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
 {
     return pending->end == PENDING_WAITS && pending->waiters &&
-           !(key_flags(&pending->key) & KEY_DNS64) && dns64_applies(s, now_us, pending);
+           !(key_flags(&pending->key) & KEY_DNS64) &&
+           policy_wants_dns64(&s->policy, now_us, pending, &s->forward.answer);
 }
 
 // Ends the second question as the first.
-static void dns64_end(struct serve *s, uint64_t now_us, struct pending *pending, bool blocked,
-                      bool emptied)
+static void dns64_end(struct serve *s, uint64_t now_us, struct pending *pending,
+                      enum policy_outcome outcome)
 {
-    if (pending->end == PENDING_ANSWERED && !blocked && !emptied)
+    if (pending->end == PENDING_ANSWERED && outcome == POLICY_KEEP)
         dns64_answer(s, now_us, pending, 0);
-    if (emptied && dns64_take_back(s, now_us, pending))
+    if (outcome == POLICY_EMPTIED && dns64_take_back(s, now_us, pending))
         answer_withhold(&s->forward.answer);
     dns64_forget(s, pending);
 }
 
 bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending)
 {
-    const struct settings *settings = s->config.settings;
-    bool answered = pending->end == PENDING_ANSWERED;
     bool second = key_flags(&pending->key) & KEY_DNS64;
     if (second)
         key_change(&pending->key, TYPE_AAAA, key_flags(&pending->key) & (KEY_DO | KEY_CD));
-    bool blocked = answered && block_filter(s, pending);
-    bool emptied = answered && !blocked && settings->filter_rebind && rebind_filter(s, pending);
+    enum policy_outcome outcome =
+        policy_after(&s->policy, now_us, pending, &s->forward.answer, second);
+    if (outcome == POLICY_REPLACED)
+        serve_count(s, COUNTER_blocked_aliases);
+    else if (outcome == POLICY_EMPTIED)
+        serve_count(s, COUNTER_rebinds);
     if (second)
-        dns64_end(s, now_us, pending, blocked, emptied);
-    if (second || blocked || emptied || !dns64_applies(s, now_us, pending))
+        dns64_end(s, now_us, pending, outcome);
+    if (outcome != POLICY_DNS64_WANT)
         return false;
-    if (!answered)
+    if (pending->end != PENDING_ANSWERED)
         return dns64_ask(s, now_us, pending);
     dns64_save(s, now_us, pending);
     if (!dns64_recall(s, now_us, pending))

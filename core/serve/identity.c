@@ -56,9 +56,6 @@ size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *ou
     static_assert(sizeof version <= OWN_RECORD_DATA_MAX);
     const struct settings *settings = s->config.settings;
     const struct short_text *identity = &settings->server_identity;
-    if (query->class != CLASS_CH || query->rcode != RCODE_REFUSED ||
-        (query->type != TYPE_TXT && query->type != TYPE_ANY))
-        return 0;
     bool of_version = IS_ASKED(query, "\7version\4bind") || IS_ASKED(query, "\7version\6server");
     bool of_identity = IS_ASKED(query, "\2id\6server") || IS_ASKED(query, "\10hostname\4bind");
     if (of_version && settings->server_version)
@@ -74,16 +71,8 @@ size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out)
     static const uint8_t data[] = "\7RFC8482";
     struct own_record record = {
         .data = data, .ttl = ANY_TTL_S, .type = TYPE_HINFO, .data_len = sizeof data};
-    switch ((enum any_answer)s->config.settings->server_any) {
-    case ANY_HINFO:
+    if (s->config.settings->server_any == ANY_HINFO)
         return reply_own(out, query, &record, s->limits.udp_payload_max);
-    case ANY_TCP:
-        if (query->tcp)
-            return 0;
-        return reply_empty(out, query, RCODE_NOERROR, HEADER_TC, true, s->limits.udp_payload_max,
-                           EDE_NONE);
-    case ANY_FORWARD:
-        break;
-    }
-    return 0;
+    return reply_empty(out, query, RCODE_NOERROR, HEADER_TC, true, s->limits.udp_payload_max,
+                       EDE_NONE);
 }

@@ -36,8 +36,9 @@ static inline void serve_limited_answered(struct serve *s, struct serve_item *it
                                           const struct query *query, uint64_t question,
                                           uint8_t **out, size_t len, enum counter source)
 {
-    if (s->guard.limits_answers)
-        len = guard_answer(&s->guard, &item->client.from, query, question, *out, len, &source);
+    if (s->policy.guard.limits_answers)
+        len =
+            guard_answer(&s->policy.guard, &item->client.from, query, question, *out, len, &source);
     serve_answered(s, item, out, len, source);
 }
 

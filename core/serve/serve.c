@@ -43,9 +43,9 @@ static uint32_t failures_of(const struct serve_config *config)
 size_t serve_size(const struct serve_config *config)
 {
     struct forward_config forward = forward_config_of(config);
-    struct guard_config guard = serve_guard_config(config);
+    struct policy_config policy = serve_policy_config(NULL, config);
     return serve_aligned(sizeof(struct serve)) + serve_aligned(forward_size(&forward)) +
-           serve_aligned(failure_size(failures_of(config))) + guard_size(&guard) +
+           serve_aligned(failure_size(failures_of(config))) + policy_size(&policy) +
            serve_aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
 }
 
@@ -69,11 +69,10 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     tables += serve_aligned(failure_size(failures_of(config)));
     refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
     tables += serve_aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
-    struct guard_config guard = serve_guard_config(config);
-    guard_init(&s->guard, tables, &guard);
+    struct policy_config policy = serve_policy_config(s, config);
     uint64_t loop_seed[2];
     rng_bytes(&s->forward.rng, (uint8_t *)loop_seed, sizeof loop_seed);
-    error_loop_init(&s->error_loop, loop_seed);
+    policy_init(&s->policy, tables, &policy, loop_seed);
     budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
     s->told_end = &s->told;
     return s;
@@ -103,7 +102,7 @@ size_t serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items,
     struct lookup *lookup = s->lookups;
     uint64_t seed = cache->seed;
 
-    guard_time(&s->guard, now_us);
+    guard_time(&s->policy.guard, now_us);
     for (struct serve_item *item = items; item < items + item_count; item++) {
         if (!serve_admit(s, item, lookup, &out))
             continue;

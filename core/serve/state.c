@@ -3,11 +3,15 @@
 
 #include <assert.h>
 
-struct guard_config serve_guard_config(const struct serve_config *config)
+struct policy_config serve_policy_config(const struct serve *s, const struct serve_config *config)
 {
-    return (struct guard_config){
+    return (struct policy_config){
         .settings = config->settings,
+        .access = config->access,
+        .local = config->local,
         .cookies = config->cookies,
+        .cache = config->cache,
+        .limits = &s->limits,
         .counters = config->counters,
         .workers = config->worker_count,
         .seed = config->seed,

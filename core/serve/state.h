@@ -3,8 +3,7 @@
 #include "core/forward/failure.h"
 #include "core/forward/forward.h"
 #include "core/forward/refresh.h"
-#include "core/policy/error_loop.h"
-#include "core/policy/guard.h"
+#include "core/policy/policy.h"
 #include "core/serve/serve.h"
 #include "core/serve/top.h"
 
@@ -31,9 +30,7 @@ struct serve {
     struct failure_table failures;
     struct refresh_table refreshes;
     struct budget refresh_budget;
-    struct local_memo local_memo;
-    struct guard guard;
-    struct error_loop error_loop;
+    struct policy policy;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
     uint64_t top_weight;  // lookups since the last that was counted for them
@@ -58,7 +55,7 @@ static inline const void *serve_tables(const struct serve *s)
 // The part of the settings that every answer is made with.
 void serve_limits_take(struct serve *s, const struct settings *settings);
 
-struct guard_config serve_guard_config(const struct serve_config *config);
+struct policy_config serve_policy_config(const struct serve *s, const struct serve_config *config);
 
 // Octets for a reply to this client while it is made.
 static inline size_t serve_room_for(const struct serve *s, const struct client *client)

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/forward/pending.h"
+#include "core/policy/access.h"
+#include "core/policy/error_loop.h"
+#include "core/policy/guard.h"
+#include "core/policy/local.h"
+
+// The rules in their order: what is decided about a query before memory is looked at, and about an
+// upstream's answer before it is cached and given. This says which rule decides; each rule is a
+// module of its own in this directory, and serve carries the verdict out.
+//
+// Before, of the message (policy_before):
+//   access list: drop          no reply, not even read
+//   source port 0, cut         no reply: nothing can be sent there, or it is longer than any query
+//   no header, a response      no reply, or two servers talk for ever
+//   cookie                     proves the client; a malformed one is an error
+//   quota                      from memory only, or nothing at all
+//   unreadable, again          no reply: an error loop
+//   access list: refuse        REFUSED
+//   error                      the query's own; class CH is about this server (identity)
+// and of the name, once its key is made (policy_before_name):
+//   local records, special names, block lists
+//   block lists                that have come since its answer was cached, and block an alias
+//   ANY                        a small answer
+//
+// After (policy_after):
+//   block lists                an alias leads to a blocked name
+//   rebind                     an address of the inside under a name of the outside
+//   DNS64                      no IPv6 address: made of IPv4 ones
+//
+// One struct policy belongs to one worker.
+
+struct policy_config {
+    const struct settings *settings;
+    const struct access_list *access;
+    const struct local *local;           // NULL: no name is answered here
+    const struct cookie_source *cookies; // NULL: clients are given none
+    const struct cache *cache;
+    const struct answer_limits *limits;
+    struct counters *counters;
+    uint32_t workers;
+    const uint8_t *seed; // 32 octets that nobody knows
+};
+
+struct policy {
+    struct policy_config config;
+    struct local_memo local_memo;
+    struct guard guard;
+    struct error_loop error_loop;
+};
+
+// Octets for its tables, which have to be 64-octet aligned.
+[[nodiscard]] size_t policy_size(const struct policy_config *config);
+void policy_init(struct policy *policy, void *memory, const struct policy_config *config,
+                 const uint64_t loop_seed[2]);
+
+// Other settings are in force; what cannot change while a worker runs is not looked at.
+void policy_reload(struct policy *policy, const struct policy_config *config);
+
+// Only the local names are others.
+void policy_local(struct policy *policy, const struct local *local);
+
+enum policy_verdict {
+    POLICY_LOOK_UP,   // no rule decides
+    POLICY_HITS_ONLY, // the same, but only from memory
+    POLICY_UNUSUAL,   // no plain query of a client that may ask: policy_before_unusual decides
+    // No reply. The first three are not DNS, or are not to be heard.
+    POLICY_DROP_ACCESS,
+    POLICY_DROP_SHORT,
+    POLICY_DROP_RESPONSE,
+    POLICY_DROP_CUT,
+    POLICY_DROP_SOURCE,
+    POLICY_DROP_ERROR_LOOP,
+    POLICY_DROP_HINT, // a popularity hint about nothing that can be looked up
+    // Replies without a lookup.
+    POLICY_FLOOD,    // far above the quota: what guard_deny writes
+    POLICY_REFUSED,  // by the access lists
+    POLICY_ERROR,    // query->rcode
+    POLICY_IDENTITY, // about this server, if it tells that of itself; else as POLICY_ERROR
+    // Of the name.
+    POLICY_LOCAL,         // from records, hosts files and special names; written
+    POLICY_BLOCKED,       // by a block list; written
+    POLICY_BLOCKED_ALIAS, // the cached answer has an alias that leads to a blocked name; written
+    POLICY_ANY,           // for all types
+};
+
+// A message as it arrived.
+struct policy_message {
+    const struct client *client;
+    const uint8_t *bytes;
+    size_t len;
+    bool handed_over; // another worker has counted and admitted it
+    bool cut;         // there was more of it than is here
+};
+
+// What is decided about it, with what has been found on the way. Small, as the next: both are
+// returned for each query.
+struct policy_reading {
+    enum policy_verdict verdict;
+    uint8_t access; // enum access_verdict
+    uint8_t query;  // enum query_verdict
+};
+
+static inline enum policy_verdict policy_before_quota(struct policy *policy,
+                                                      const struct client *client,
+                                                      const struct query *query)
+{
+    switch (guard_query(&policy->guard, &client->from, query)) {
+    case QUOTA_FLOOD:
+        return POLICY_FLOOD;
+    case QUOTA_HITS_ONLY:
+        return POLICY_HITS_ONLY;
+    default:
+        return POLICY_LOOK_UP;
+    }
+}
+
+// Reads a message and says which rule decides about it.
+static inline struct policy_reading policy_before(struct policy *policy,
+                                                  const struct policy_message *message,
+                                                  struct query *query)
+{
+    const struct client *client = message->client;
+    enum access_verdict access = ACCESS_ALLOW;
+    if (!message->handed_over)
+        access = access_check(policy->config.access, &client->from);
+    if (access == ACCESS_DROP)
+        return (struct policy_reading){.verdict = POLICY_DROP_ACCESS};
+    if (client->from.port == 0 || message->cut)
+        return (struct policy_reading){.verdict =
+                                           message->cut ? POLICY_DROP_CUT : POLICY_DROP_SOURCE};
+    enum query_verdict verdict = query_read(query, message->bytes, message->len);
+    query->tcp = client->tcp;
+    query->proven = client->tcp;
+    if (verdict != QUERY_GOOD || access != ACCESS_ALLOW || query->asks)
+        return (struct policy_reading){POLICY_UNUSUAL, (uint8_t)access, (uint8_t)verdict};
+    if (policy->guard.limits_queries && !message->handed_over)
+        return (struct policy_reading){.verdict = policy_before_quota(policy, client, query)};
+    return (struct policy_reading){.verdict = POLICY_LOOK_UP};
+}
+
+// Decides about what is POLICY_UNUSUAL. A reply may have to carry a cookie, for which `options`
+// must live as long as the query. `hint`: another worker has answered it, and it only tells that
+// the answer is popular.
+[[nodiscard]] enum policy_verdict policy_before_unusual(struct policy *policy,
+                                                        const struct policy_message *message,
+                                                        bool hint, struct policy_reading reading,
+                                                        struct query *query,
+                                                        struct reply_options *options);
+
+// What a rule says of a name.
+struct policy_decision {
+    enum policy_verdict verdict;
+    uint32_t len; // of the reply that was written
+};
+
+// The same of the names that are not known to be nobody's here; for policy_before_name alone.
+[[nodiscard]] struct policy_decision policy_before_local(struct policy *policy, uint64_t now_us,
+                                                         const struct query *query,
+                                                         const struct key *key, uint8_t *out,
+                                                         size_t room, uint32_t turn);
+[[nodiscard]] enum policy_verdict policy_before_any(const struct policy *policy,
+                                                    const struct query *query);
+
+// Says which rule decides about a name, whatever memory or an upstream would say. Its reply is
+// written to `out`, of `room` octets; addresses take turns by `turn` as in struct answer_giving.
+static inline struct policy_decision policy_before_name(struct policy *policy, uint64_t now_us,
+                                                        const struct query *query,
+                                                        const struct key *key, uint8_t *out,
+                                                        size_t room, uint32_t turn)
+{
+    if (policy->config.local && !local_memo_holds(&policy->local_memo, key->hash)) {
+        struct policy_decision decision =
+            policy_before_local(policy, now_us, query, key, out, room, turn);
+        if (decision.verdict != POLICY_LOOK_UP)
+            return decision;
+    }
+    if (query->type == TYPE_ANY)
+        return (struct policy_decision){policy_before_any(policy, query), 0};
+    return (struct policy_decision){POLICY_LOOK_UP, 0};
+}
+
+enum policy_outcome {
+    POLICY_KEEP,       // the answer, or the failure, as it is
+    POLICY_REPLACED,   // it has been replaced by what a blocked name is answered with
+    POLICY_EMPTIED,    // it has no records any more
+    POLICY_DNS64_WANT, // its A records are to be asked for
+};
+
+// Says what becomes of a question that has ended, whose answer this is if its end is
+// PENDING_ANSWERED, and changes the answer accordingly. `second`: it was the A question that DNS64
+// has asked, with the key of the first one again.
+[[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
+                                               const struct pending *pending, struct answer *answer,
+                                               bool second);
+
+// Would DNS64 have the A records of an AAAA question asked for, if it ended now without an answer?
+[[nodiscard]] bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
+                                      const struct pending *pending, const struct answer *answer);
