@@ -270,25 +270,6 @@ int base64_read(struct word word, uint8_t *out, size_t size)
     return (int)count;
 }
 
-bool scan_base64(struct scan *s, const char *what)
-{
-    char joined[TEXT_DATA_MAX];
-    uint8_t octets[TEXT_DATA_MAX];
-    size_t len = 0;
-    for (struct word word = scan_word(s); word.len > 0; word = scan_word(s)) {
-        if (word.len > sizeof joined - len)
-            return scan_fail(s, "the %s is too long", what);
-        memcpy(joined + len, word.text, word.len);
-        len += word.len;
-    }
-    int count = base64_read((struct word){joined, len}, octets, sizeof octets);
-    if (count < 0)
-        return scan_fail(s, "the %s is base64, which %s is not", what,
-                         len ? shown_of((struct word){joined, len}).text : "nothing");
-    write_bytes(&s->data, octets, (size_t)count);
-    return true;
-}
-
 static bool ip_read(struct word word, uint8_t *out, uint8_t family, size_t len)
 {
     struct prefix prefix;

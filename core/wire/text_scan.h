@@ -49,7 +49,6 @@ bool scan_number(struct scan *s, unsigned octets, const char *what);
 bool scan_name(struct scan *s, const char *what);
 bool scan_string(struct scan *s, const char *what);
 bool scan_hex(struct scan *s, size_t least, const char *what);
-bool scan_base64(struct scan *s, const char *what);
 
 // Decodes base64 (RFC 4648 4); -1: it is none, or longer than `size`.
 [[nodiscard]] int base64_read(struct word word, uint8_t *out, size_t size);
