@@ -36,8 +36,9 @@ struct sending {
 static void send_back(struct ring *ring, const struct ring_event *event, struct sending *sending)
 {
     struct datagram datagram;
-    uint8_t *buffer = ring_buffer(ring, 0, ring_event_buffer(event));
-    sending->buffers[sending->count++] = ring_event_buffer(event);
+    uint16_t index = ring_buffer_take(ring, 0, event);
+    uint8_t *buffer = ring_buffer(ring, 0, index);
+    sending->buffers[sending->count++] = index;
     if (!ring_datagram(ring, event, 0, false, &datagram) || datagram.len < 3)
         return;
     buffer[datagram.bytes - buffer + 2] |= 0x80; // QR

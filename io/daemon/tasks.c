@@ -3,6 +3,7 @@
 
 #include "io/daemon/daemon_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static bool task_is_wanted(const struct task *task)
 {
     struct tasks *tasks = &task->d->tasks;
     pthread_mutex_lock(&tasks->lock);
+    assert(tasks->each[task->which].busy);
     bool again = tasks->each[task->which].again && !is_ending(task->d);
     tasks->each[task->which].again = false;
     if (!again) {

@@ -3,6 +3,7 @@
 
 #include "io/net/clock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -97,6 +98,7 @@ struct log_queue *log_queue_open(int fd)
 
 static size_t room_of(const struct log_queue *q)
 {
+    assert(q->tail <= q->head && q->head - q->tail <= LOG_QUEUE_SIZE);
     return LOG_QUEUE_SIZE - (size_t)(q->head - q->tail);
 }
 
@@ -110,6 +112,7 @@ bool log_queue_has_room(struct log_queue *q, size_t len)
 
 static void octets_put(struct log_queue *q, const char *octets, size_t len)
 {
+    assert(len <= room_of(q));
     size_t place = q->head % LOG_QUEUE_SIZE;
     size_t first = len < LOG_QUEUE_SIZE - place ? len : LOG_QUEUE_SIZE - place;
     memcpy(q->bytes + place, octets, first);

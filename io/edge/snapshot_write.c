@@ -4,6 +4,7 @@
 #include "io/edge/snapshot_form.h"
 #include "io/edge/snapshot_place.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -116,6 +117,7 @@ static int entry_write(struct writing *w)
         if (error < 0)
             return error;
     }
+    assert(sizeof entry.header + octets <= sizeof block->entries - block->header.len);
     uint8_t *to = block->entries + block->header.len;
     memcpy(to, &entry.header, sizeof entry.header);
     memcpy(to + sizeof entry.header, copy->bytes, octets);

@@ -127,6 +127,7 @@ void clients_free(struct clients *c)
 static void held_set(struct clients *c, struct connection *connection, size_t held)
 {
     uint64_t *of_share = &c->shares.shares[connection->share].octets;
+    assert(connection->held <= *of_share && connection->held <= c->held);
     *of_share += held - connection->held;
     c->held += held - connection->held;
     connection->held = (uint32_t)held;
@@ -151,7 +152,7 @@ static bool may_hold(const struct clients *c, uint32_t slot, size_t len)
 static void slot_close(struct clients *c, uint32_t slot)
 {
     struct connection *connection = &c->connections[slot];
-    assert(connection->open);
+    assert(connection->open && c->open_count > 0);
     held_set(c, connection, 0);
     share_give(&c->shares, connection->share);
     connection->open = false;
@@ -227,7 +228,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
     }
     uint32_t slot = c->free[--c->free_count];
     struct connection *connection = &c->connections[slot];
-    assert(!connection->open);
+    assert(!connection->open && c->open_count < c->config.count);
     *connection = (struct connection){
         .from = from,
         .used_us = now_us,
@@ -247,6 +248,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
 void clients_event(struct clients *c, const struct ring_event *event, uint64_t now_us)
 {
     uint32_t slot = op_slot(event->tag);
+    assert(slot < c->slot_count);
     struct connection *connection = &c->connections[slot];
     enum stream_state state = streams_event(c->streams, event);
     if (state == STREAM_OLD)
@@ -270,6 +272,7 @@ bool clients_ready(struct clients *c, uint32_t *slot)
 {
     while (c->ready_count > 0) {
         *slot = c->ready[--c->ready_count];
+        assert(c->connections[*slot].ready);
         c->connections[*slot].ready = false;
         if (c->connections[*slot].open)
             return true;
@@ -291,6 +294,7 @@ void clients_receive(struct clients *c)
 {
     for (unsigned i = 0; i < c->arrived_count; i++) {
         uint32_t slot = c->arrived[i];
+        assert(c->connections[slot].arrived);
         c->connections[slot].arrived = false;
         if (c->connections[slot].open && !c->connections[slot].stopped)
             streams_receive(c->streams, slot);
@@ -309,6 +313,7 @@ static void close_if_over(struct clients *c, uint32_t slot)
 bool clients_query(struct clients *c, uint32_t slot, struct client *client, const uint8_t **bytes,
                    size_t *len)
 {
+    assert(slot < c->slot_count);
     struct connection *connection = &c->connections[slot];
     streams_message_done(c->streams, slot);
     if (!connection->open)
@@ -326,6 +331,7 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
         streams_message_done(c->streams, slot);
         return false;
     }
+    assert(connection->waiting < CLIENTS_WAITING_MAX);
     connection->waiting++;
     connection->used_us = c->now_us;
     held_count(c, slot);

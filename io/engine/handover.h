@@ -2,6 +2,8 @@
 #pragma once
 #include "core/serve/serve.h"
 
+#include <assert.h>
+
 // A bounded ring by which one worker hands to one other: queries to the home of their questions,
 // and answers to clients whose TCP connections the other one holds. Exactly one thread puts and
 // exactly one takes; neither waits for the other (Lamport 1983). They lie one behind the other,
@@ -35,6 +37,7 @@ struct handed {
 
 static inline void handover_init(struct handover *ring, uint8_t *bytes, uint32_t size)
 {
+    assert(bytes && size > 0 && (size & (size - 1)) == 0);
     *ring = (struct handover){.bytes = bytes, .size = size};
 }
 
@@ -51,6 +54,7 @@ static inline struct handed *handed_at(const struct handover *ring, uint32_t cou
 // Room in the ring for so many octets, to be filled and then shown; NULL when it is full.
 static inline struct handed *handover_room(struct handover *ring, uint16_t len)
 {
+    assert(len > 0); // nothing marks the rest of the ring
     uint32_t put = __atomic_load_n(&ring->put, __ATOMIC_RELAXED);
     uint32_t room = ring->size - (put - __atomic_load_n(&ring->taken, __ATOMIC_ACQUIRE));
     uint32_t to_end = ring->size - (put & (ring->size - 1));
@@ -112,6 +116,7 @@ static inline const struct handed *handover_next(const struct handover *ring,
         cursor->at += to_end;
     const struct handed *handed = handed_at(ring, cursor->at);
     cursor->at += handed_size(handed->len);
+    assert(cursor->end - cursor->at < ring->size); // or it was not shown as a whole
     return handed;
 }
 

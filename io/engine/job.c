@@ -3,6 +3,7 @@
 
 #include "io/net/wake.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ void job_begin(struct job *job,
                bool (*run)(struct serve *serve, uint64_t now_us, uint32_t worker, void *context),
                void *context)
 {
+    assert(!job_is_there(job) || __atomic_load_n(&job->ended, __ATOMIC_ACQUIRE));
     job->run = run;
     job->context = context;
     __atomic_store_n(&job->there, true, __ATOMIC_RELEASE);

@@ -114,6 +114,7 @@ int listeners_put(struct listeners *l, unsigned slot, const struct address *addr
                   const int fds[LISTENER_SOCKETS])
 {
     struct listener *listener = &l->slots[slot];
+    assert(slot < LISTENERS_MAX && !listener->hears);
     listener->address = *address;
     listener->tcp_fd = fds[SOCKET_ACCEPTS];
     listener->send_fd = fds[SOCKET_SENDS];
@@ -125,6 +126,7 @@ int listeners_put(struct listeners *l, unsigned slot, const struct address *addr
 
 static void receive(struct listeners *l, unsigned slot)
 {
+    assert(slot < LISTENERS_MAX && l->slots[slot].hears);
     if (l->slots[slot].receiving)
         return;
     l->slots[slot].receiving = true;
@@ -133,6 +135,7 @@ static void receive(struct listeners *l, unsigned slot)
 
 static void accept_on(struct listeners *l, unsigned slot)
 {
+    assert(slot < LISTENERS_MAX && l->slots[slot].hears);
     if (l->slots[slot].accepting)
         return;
     l->slots[slot].accepting = true;
@@ -178,7 +181,7 @@ void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
 
 void listeners_receive_ended(struct listeners *l, unsigned slot)
 {
-    assert(l->slots[slot].receiving);
+    assert(slot < LISTENERS_MAX && l->slots[slot].receiving);
     l->slots[slot].receiving = false;
     if (l->slots[slot].hears)
         receive(l, slot);
@@ -187,7 +190,7 @@ void listeners_receive_ended(struct listeners *l, unsigned slot)
 void listeners_accept_ended(struct listeners *l, unsigned slot, int result, uint64_t now_us)
 {
     struct listener *listener = &l->slots[slot];
-    assert(listener->accepting);
+    assert(slot < LISTENERS_MAX && listener->accepting);
     listener->accepting = false;
     if (!listener->hears)
         return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/listening.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,7 @@ int listening_plan(struct listening *l, const struct address_list *addresses, ui
                    struct listening_sockets *inherited, size_t count,
                    char why[static LISTENING_WHY_SIZE])
 {
+    assert(!listening_changes(l)); // the change before was done or undone
     memset(l->put, 0, l->worker_count * sizeof *l->put);
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
         if (l->slots[i].state == LISTENING_USED && !listed(addresses, &l->slots[i].sockets.address))
@@ -189,6 +191,7 @@ void listening_regret(struct listening *l)
 int listening_put(struct listening *l, unsigned worker, struct listeners *listeners)
 {
     int result = 0;
+    assert(worker < l->worker_count);
     l->put[worker] = true;
     for (unsigned i = 0; i < LISTENERS_MAX; i++) {
         const struct listening_sockets *sockets = &l->slots[i].sockets;

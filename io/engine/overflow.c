@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/overflow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static bool may_add(const struct overflow *o, const struct client *client, size_
 bool overflow_add(struct overflow *o, enum handed_kind kind, const struct client *client,
                   const uint8_t *bytes, size_t len)
 {
+    assert(len > 0 && len <= UINT16_MAX);
     if (!may_add(o, client, len))
         return false;
     struct overflow_item *item = malloc(sizeof *item + len);
@@ -69,6 +71,8 @@ bool overflow_add(struct overflow *o, enum handed_kind kind, const struct client
 
 static void item_free(struct overflow *o, struct overflow_item *item)
 {
+    assert(o->count > 0 && o->octets >= item->len &&
+           o->shares.shares[item->share].octets >= item->len);
     o->shares.shares[item->share].octets -= item->len;
     share_give(&o->shares, item->share);
     o->octets -= item->len;

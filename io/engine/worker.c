@@ -35,6 +35,7 @@ static bool event_do(struct worker *w, const struct ring_event *event)
         worker_send_failed(w, event);
         return true;
     case OP_WAKE:
+        assert(op_slot(event->tag) < w->config.worker_count);
         w->wakes[op_slot(event->tag)] = true; // tried again below
         return true;
     case OP_STOP:
@@ -107,6 +108,7 @@ static int loop(struct worker *w)
         int count = ring_wait(w->ring, wait_us(w), w->events, EVENT_MAX);
         if (count < 0)
             return count;
+        assert(w->batch_count == 0); // its octets lie in buffers that are given back here
         send_buffer_empty(&w->out);
         worker_buffers_return(w);
         w->now_us = w->config.now_us(w->config.clock);

@@ -10,7 +10,7 @@
 static bool hand_to(struct worker *w, uint16_t other, enum handed_kind kind,
                     const struct client *client, const uint8_t *bytes, size_t len)
 {
-    assert(other < w->config.worker_count && w->config.to[other]);
+    assert(other < w->config.worker_count && w->config.to[other] && len <= UINT16_MAX);
     bool put = handover_put(w->config.to[other], kind, client, bytes, (uint16_t)len);
     w->wakes[other] |= put;
     return put;
@@ -64,6 +64,7 @@ static void stream_reply_send(struct worker *w, const struct client *client, con
 static inline void datagram_send(struct worker *w, const struct client *client, const void *bytes,
                                  size_t len, const struct sockaddr *to)
 {
+    assert(client->listener < LISTENERS_MAX);
     uint64_t tag = op_pack(OP_ANSWER, client->listener, 0);
     unsigned sender = listener_sender(client->listener);
     assert(send_buffer_holds(&w->out, bytes, len));
@@ -216,6 +217,7 @@ void worker_buffers_return(struct worker *w)
 // Puts a datagram in the batch. One whose sender cannot be told is left out.
 static inline void query_take(struct worker *w, const struct ring_event *event, uint32_t listener)
 {
+    assert(w->batch_count < SERVE_BATCH_MAX);
     bool wildcard = w->listeners.slots[listener].wildcard;
     struct datagram datagram;
     struct serve_item *item = &w->batch[w->batch_count];
@@ -243,8 +245,8 @@ void worker_query_arrived(struct worker *w, const struct ring_event *event)
     uint32_t listener = op_slot(event->tag);
     assert(listener < LISTENERS_MAX && w->lent_count < EVENT_MAX);
     if (ring_event_has_buffer(event)) {
+        w->lent[w->lent_count++] = ring_buffer_take(w->ring, QUERY_GROUP, event);
         query_take(w, event, listener);
-        w->lent[w->lent_count++] = ring_event_buffer(event);
     }
     if (w->batch_count == SERVE_BATCH_MAX)
         worker_batch_run(w);
@@ -263,6 +265,7 @@ void worker_client_connected(struct worker *w, const struct ring_event *event)
         [CLIENTS_GONE] = COUNTER_tcp_gone,
     };
     uint32_t listener = op_slot(event->tag);
+    assert(listener < LISTENERS_MAX);
     if (event->result >= 0) {
         enum clients_verdict verdict =
             clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
@@ -314,6 +317,7 @@ static void handed_take(struct worker *w, const struct handed *handed)
     } else if (handed->client.tcp) {
         stream_query_run(w, &item);
     } else {
+        assert(w->batch_count < SERVE_BATCH_MAX);
         w->batch_from[w->batch_count] = NULL;
         w->batch[w->batch_count++] = item;
     }

@@ -31,7 +31,7 @@ static void socket_open(struct worker *w, const struct outgoing *outgoing)
 {
     struct upstream_socket *socket = &w->upstream[outgoing->port];
     bool bound;
-    assert(socket->fd < 0);
+    assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd < 0);
     socket->generation++;
     socket->fd = udp_connect(outgoing->upstream, outgoing->number, &bound);
     if (socket->fd >= 0) {
@@ -49,6 +49,7 @@ static void socket_open(struct worker *w, const struct outgoing *outgoing)
 static void socket_close(struct worker *w, uint16_t port)
 {
     struct upstream_socket *socket = &w->upstream[port];
+    assert(port < WORKER_UPSTREAM_PORTS);
     if (socket->fd < 0)
         return;
     // The armed receive holds the socket: it ends first, then the descriptor is the last holder.
@@ -60,7 +61,8 @@ static void socket_close(struct worker *w, uint16_t port)
 static void socket_send(struct worker *w, const struct outgoing *outgoing)
 {
     const struct upstream_socket *socket = &w->upstream[outgoing->port];
-    assert(socket->fd >= 0 && send_buffer_holds(&w->out, outgoing->bytes, outgoing->len));
+    assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd >= 0);
+    assert(send_buffer_holds(&w->out, outgoing->bytes, outgoing->len));
     ring_send(w->ring, socket->fd, outgoing->bytes, outgoing->len,
               op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
 }
@@ -119,11 +121,11 @@ void worker_reply_arrived(struct worker *w, const struct ring_event *event)
     uint16_t port = (uint16_t)op_slot(event->tag);
     bool current = socket_is_current(w, event);
     if (ring_event_has_buffer(event)) {
+        uint16_t buffer = ring_buffer_take(w->ring, REPLY_GROUP, event);
         if (current && event->result >= 0)
-            serve_reply(w->serve, w->now_us, port,
-                        ring_buffer(w->ring, REPLY_GROUP, ring_event_buffer(event)),
+            serve_reply(w->serve, w->now_us, port, ring_buffer(w->ring, REPLY_GROUP, buffer),
                         (size_t)event->result);
-        ring_buffer_return(w->ring, REPLY_GROUP, ring_event_buffer(event));
+        ring_buffer_return(w->ring, REPLY_GROUP, buffer);
     } else if (current && event->result < 0 && event->result != -ENOBUFS &&
                event->result != -ECANCELED) {
         serve_unreachable(w->serve, w->now_us, port);

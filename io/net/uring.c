@@ -45,6 +45,7 @@ struct group {
     size_t size;
     unsigned count;
     unsigned returned; // given back but not yet shown to the kernel
+    bool *lent;        // of each buffer: it is not the kernel's
 };
 
 struct ring {
@@ -52,6 +53,7 @@ struct ring {
     struct group groups[RING_GROUPS];
     struct msghdr plain_form; // of ring_receive_from: room for an address, none for options
     struct msghdr local_form; // room for the option that tells the local address as well
+    unsigned files;           // places of registered files
     unsigned closes;          // queued: descriptors that are still taken although they are given up
 };
 
@@ -84,6 +86,7 @@ int ring_open(struct ring **out, unsigned entries, unsigned files)
         ring_close(ring);
         return error;
     }
+    ring->files = files;
     ring->plain_form.msg_namelen = NAME_ROOM;
     ring->local_form.msg_namelen = NAME_ROOM;
     ring->local_form.msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
@@ -121,6 +124,7 @@ void ring_close(struct ring *ring)
             munmap(group->bytes, group->bytes_len);
         if (group->entries)
             munmap(group->entries, group->entries_len);
+        free(group->lent);
     }
     free(ring);
 }
@@ -150,13 +154,16 @@ static void *pages(size_t len)
 int ring_buffers(struct ring *ring, unsigned index, unsigned count, size_t size)
 {
     struct group *group = &ring->groups[index];
+    assert(index < RING_GROUPS && !group->bytes && count > 0 && (count & (count - 1)) == 0 &&
+           size > 0 && size % 64 == 0);
     group->count = count;
     group->size = size;
     group->bytes_len = count * size;
     group->entries_len = count * sizeof(struct io_uring_buf);
     group->bytes = pages(group->bytes_len);
     group->entries = pages(group->entries_len);
-    if (!group->bytes || !group->entries)
+    group->lent = malloc(count * sizeof *group->lent);
+    if (!group->bytes || !group->entries || !group->lent)
         return -ENOMEM;
     struct io_uring_buf_reg registration = {
         .ring_addr = (uintptr_t)group->entries,
@@ -167,14 +174,27 @@ int ring_buffers(struct ring *ring, unsigned index, unsigned count, size_t size)
     if (error < 0)
         return error;
     io_uring_buf_ring_init(group->entries);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        group->lent[i] = true;
         ring_buffer_return(ring, index, (uint16_t)i);
+    }
     return 0;
 }
 
-uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer)
+uint16_t ring_buffer_take(struct ring *ring, unsigned index, const struct ring_event *event)
 {
-    return ring->groups[group].bytes + buffer * ring->groups[group].size;
+    struct group *group = &ring->groups[index];
+    uint16_t buffer = ring_event_buffer(event);
+    assert(index < RING_GROUPS && buffer < group->count && !group->lent[buffer]);
+    group->lent[buffer] = true;
+    return buffer;
+}
+
+uint8_t *ring_buffer(const struct ring *ring, unsigned index, uint16_t buffer)
+{
+    const struct group *group = &ring->groups[index];
+    assert(index < RING_GROUPS && buffer < group->count && group->lent[buffer]);
+    return group->bytes + buffer * group->size;
 }
 
 void ring_buffer_return(struct ring *ring, unsigned index, uint16_t buffer)
@@ -182,6 +202,8 @@ void ring_buffer_return(struct ring *ring, unsigned index, uint16_t buffer)
     struct group *group = &ring->groups[index];
     io_uring_buf_ring_add(group->entries, ring_buffer(ring, index, buffer), (unsigned)group->size,
                           buffer, io_uring_buf_ring_mask(group->count), (int)group->returned++);
+    assert(group->returned <= group->count);
+    group->lent[buffer] = false;
 }
 
 static void buffers_publish(struct ring *ring)
@@ -196,6 +218,7 @@ static void buffers_publish(struct ring *ring)
 
 int ring_file(struct ring *ring, unsigned place, int fd)
 {
+    assert(place < ring->files);
     int error = ring_submit(ring);
     if (error < 0)
         return error;
@@ -236,6 +259,7 @@ static inline struct io_uring_sqe *request(struct ring *ring, uint64_t tag)
 
 void ring_receive_from(struct ring *ring, unsigned place, unsigned group, bool local, uint64_t tag)
 {
+    assert(place < ring->files && group < RING_GROUPS);
     struct io_uring_sqe *sqe = request(ring, tag);
     struct msghdr *form = local ? &ring->local_form : &ring->plain_form;
     io_uring_prep_recvmsg_multishot(sqe, (int)place, form, 0);
@@ -275,6 +299,7 @@ bool ring_datagram(struct ring *ring, const struct ring_event *event, unsigned g
 
 void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
 {
+    assert(fd >= 0 && group < RING_GROUPS);
     struct io_uring_sqe *sqe = request(ring, tag);
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -283,6 +308,7 @@ void ring_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
 
 void ring_stream_receive(struct ring *ring, int fd, unsigned group, uint64_t tag)
 {
+    assert(fd >= 0 && group < RING_GROUPS);
     struct io_uring_sqe *sqe = request(ring, tag);
     io_uring_prep_recv(sqe, fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -298,6 +324,7 @@ void ring_cancel(struct ring *ring, uint64_t tag, uint64_t own_tag)
 
 void ring_close_fd(struct ring *ring, int fd, uint64_t tag)
 {
+    assert(fd >= 0);
     struct io_uring_sqe *sqe = request(ring, tag);
     io_uring_prep_close(sqe, fd);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -309,6 +336,7 @@ void ring_close_fd(struct ring *ring, int fd, uint64_t tag)
 void ring_send_to(struct ring *ring, unsigned place, const void *bytes, size_t len,
                   const struct sockaddr *to, uint64_t tag)
 {
+    assert(place < ring->files && len > 0);
     // An address on a plain send is cheaper than a sendmsg (6.0).
     *request(ring, tag) = (struct io_uring_sqe){
         .opcode = IORING_OP_SEND,
@@ -354,6 +382,7 @@ void ring_send_from(struct ring *ring, unsigned place, const void *bytes, size_t
                     const struct sockaddr *to, const uint8_t local[16], void *room, uint64_t tag)
 {
     struct send_form *form = room;
+    assert(place < ring->files && len > 0 && (uintptr_t)room % _Alignof(struct send_form) == 0);
     memset(form, 0, sizeof *form);
     form->octets = (struct iovec){(void *)(uintptr_t)bytes, len};
     form->message = (struct msghdr){
@@ -372,6 +401,7 @@ void ring_send_from(struct ring *ring, unsigned place, const void *bytes, size_t
 
 void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag)
 {
+    assert(fd >= 0 && len > 0);
     struct io_uring_sqe *sqe = request(ring, tag);
     io_uring_prep_send(sqe, fd, bytes, len, MSG_DONTWAIT);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -379,17 +409,20 @@ void ring_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_
 
 void ring_accept(struct ring *ring, int fd, uint64_t tag)
 {
+    assert(fd >= 0);
     io_uring_prep_multishot_accept(request(ring, tag), fd, NULL, NULL, SOCK_CLOEXEC);
 }
 
 void ring_connect(struct ring *ring, int fd, const struct sockaddr *to, unsigned to_len,
                   uint64_t tag)
 {
+    assert(fd >= 0);
     io_uring_prep_connect(request(ring, tag), fd, to, to_len);
 }
 
 void ring_stream_send(struct ring *ring, int fd, const void *bytes, size_t len, uint64_t tag)
 {
+    assert(fd >= 0 && len > 0); // nothing sent would look like an end
     io_uring_prep_send(request(ring, tag), fd, bytes, len, MSG_NOSIGNAL);
 }
 

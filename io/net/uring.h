@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,7 @@ static inline bool ring_event_has_buffer(const struct ring_event *event)
 
 static inline uint16_t ring_event_buffer(const struct ring_event *event)
 {
+    assert(ring_event_has_buffer(event));
     return (uint16_t)(event->flags >> 16); // IORING_CQE_BUFFER_SHIFT
 }
 
@@ -53,8 +55,10 @@ int ring_fd(const struct ring *ring);
 // Registers `count` buffers (a power of two) of `size` octets (a multiple of 64) as group `group`.
 [[nodiscard]] int ring_buffers(struct ring *ring, unsigned group, unsigned count, size_t size);
 
-// The octets of a buffer, and giving it back. Buffers reach the kernel with the next submission:
-// what that sends must not refer to them.
+// Takes the buffer of an event that has one, which is lent from then on: its octets are the
+// caller's until it is given back. Buffers reach the kernel with the next submission: what that
+// sends must not refer to them.
+uint16_t ring_buffer_take(struct ring *ring, unsigned group, const struct ring_event *event);
 [[nodiscard]] uint8_t *ring_buffer(const struct ring *ring, unsigned group, uint16_t buffer);
 void ring_buffer_return(struct ring *ring, unsigned group, uint16_t buffer);
 

@@ -68,6 +68,7 @@ static void octets_free(struct octets *octets)
 
 static size_t octets_left(const struct octets *octets)
 {
+    assert(octets->done <= octets->len && octets->len <= octets->size);
     return octets->len - octets->done;
 }
 
@@ -128,6 +129,15 @@ void streams_free(struct streams *streams)
     free(streams);
 }
 
+// The connection of a slot. What is under way on it is counted.
+static struct stream_socket *socket_of(struct streams *streams, uint32_t slot)
+{
+    assert(slot < streams->config.count);
+    struct stream_socket *socket = &streams->sockets[slot];
+    assert(socket->requests >= socket->sending + socket->receiving);
+    return socket;
+}
+
 static uint64_t tag_of(const struct streams *streams, uint32_t slot, enum op_kind kind)
 {
     return op_pack(kind, slot, streams->sockets[slot].under_way);
@@ -135,7 +145,7 @@ static uint64_t tag_of(const struct streams *streams, uint32_t slot, enum op_kin
 
 static void connect_begin(struct streams *streams, uint32_t slot, int fd)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     assert(socket->requests == 0 && !socket->lent);
     socket->fd = fd;
     socket->under_way = socket->generation;
@@ -150,10 +160,11 @@ static void connect_begin(struct streams *streams, uint32_t slot, int fd)
 // Where a closed slot's last event has come and nobody reads its last message, its use is over.
 static void slot_settle(struct streams *streams, uint32_t slot)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     bool closed = socket->state == SLOT_CLOSING || socket->state == SLOT_REOPENING;
     if (!closed || socket->requests > 0 || socket->lent)
         return;
+    assert(!socket->sending && !socket->receiving);
     octets_free(&socket->flight);
     octets_free(&socket->in);
     if (socket->state == SLOT_REOPENING) {
@@ -168,7 +179,7 @@ static void slot_settle(struct streams *streams, uint32_t slot)
 
 int streams_connect(struct streams *streams, uint32_t slot, const struct address *address)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     assert(socket->state == SLOT_FREE || socket->state == SLOT_CLOSING);
     int fd = tcp_socket(address);
     if (fd < 0)
@@ -186,7 +197,7 @@ int streams_connect(struct streams *streams, uint32_t slot, const struct address
 
 void streams_adopt(struct streams *streams, uint32_t slot, int fd)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     assert(socket->state == SLOT_FREE && socket->requests == 0 && !socket->lent);
     socket->under_way = ++socket->generation;
     socket->fd = fd;
@@ -209,7 +220,7 @@ bool streams_is_open(const struct streams *streams, uint32_t slot, uint32_t gene
 
 void streams_receive(struct streams *streams, uint32_t slot)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     if (socket->state != SLOT_OPEN || socket->receiving || socket->ended)
         return;
     socket->receiving = true;
@@ -220,7 +231,7 @@ void streams_receive(struct streams *streams, uint32_t slot)
 
 static void send_on(struct streams *streams, uint32_t slot)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     if (socket->state != SLOT_OPEN || socket->sending)
         return;
     if (octets_left(&socket->flight) == 0) {
@@ -249,7 +260,7 @@ static bool is_writable(const struct stream_socket *socket)
 
 bool streams_send(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     if (!is_writable(socket) || !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
         return false;
     send_on(streams, slot);
@@ -258,7 +269,7 @@ bool streams_send(struct streams *streams, uint32_t slot, const void *bytes, siz
 
 bool streams_send_message(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     uint8_t head[FRAME_HEAD_LEN];
     assert(len <= UINT16_MAX);
     store_be16(head, (uint16_t)len);
@@ -284,9 +295,10 @@ size_t streams_gathered(const struct streams *streams, uint32_t slot)
 // Ends what is under way, and closes the descriptor behind it. Shut down, a send ends as well.
 static void socket_close(struct streams *streams, uint32_t slot)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     struct ring *ring = streams->config.ring;
     uint64_t tag = op_pack(OP_CANCEL, slot, 0);
+    assert(socket->fd >= 0 && (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN));
     shutdown(socket->fd, SHUT_RDWR);
     if (socket->state == SLOT_CONNECTING)
         ring_cancel(ring, tag_of(streams, slot, streams->config.connect), tag);
@@ -299,7 +311,7 @@ static void socket_close(struct streams *streams, uint32_t slot)
 
 void streams_disconnect(struct streams *streams, uint32_t slot)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     if (!is_writable(socket))
         return;
     if (socket->state == SLOT_REOPENING)
@@ -314,7 +326,7 @@ void streams_disconnect(struct streams *streams, uint32_t slot)
 static enum stream_state received(struct streams *streams, uint32_t slot,
                                   const struct ring_event *event)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     socket->ended |= event->result == 0;
     if (event->result == 0)
         return STREAM_ENDS;
@@ -333,11 +345,11 @@ static enum stream_state received(struct streams *streams, uint32_t slot,
 static enum stream_state sent(struct streams *streams, uint32_t slot,
                               const struct ring_event *event)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     if (event->result <= 0)
         return STREAM_BROKEN;
+    assert((size_t)event->result <= octets_left(&socket->flight));
     socket->flight.done += (size_t)event->result;
-    assert(socket->flight.done <= socket->flight.len);
     send_on(streams, slot);
     return STREAM_GOES_ON;
 }
@@ -356,8 +368,10 @@ static enum stream_state connected(struct streams *streams, uint32_t slot,
 static enum stream_state event_take(struct streams *streams, uint32_t slot,
                                     const struct ring_event *event)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     enum op_kind kind = op_kind(event->tag);
+    assert(kind == streams->config.connect || kind == streams->config.receive ||
+           kind == streams->config.send);
     assert(op_generation(event->tag) == op_generation(tag_of(streams, slot, kind)));
     assert(socket->requests > 0 && socket->state != SLOT_FREE);
     socket->requests--;
@@ -380,9 +394,13 @@ enum stream_state streams_event(struct streams *streams, const struct ring_event
 {
     uint32_t slot = op_slot(event->tag);
     assert(slot < streams->config.count);
+    bool has_buffer = ring_event_has_buffer(event);
+    uint16_t buffer = 0;
+    if (has_buffer)
+        buffer = ring_buffer_take(streams->config.ring, streams->config.group, event);
     enum stream_state state = event_take(streams, slot, event);
-    if (ring_event_has_buffer(event))
-        ring_buffer_return(streams->config.ring, streams->config.group, ring_event_buffer(event));
+    if (has_buffer)
+        ring_buffer_return(streams->config.ring, streams->config.group, buffer);
     return state;
 }
 
@@ -394,7 +412,7 @@ void streams_message_done(struct streams *streams, uint32_t slot)
 
 bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **message, size_t *len)
 {
-    struct stream_socket *socket = &streams->sockets[slot];
+    struct stream_socket *socket = socket_of(streams, slot);
     struct octets *in = &socket->in;
     streams_message_done(streams, slot);
     if (socket->state != SLOT_OPEN)
@@ -404,6 +422,7 @@ bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **mes
         return false;
     }
     size_t taken = frame_next(in->bytes + in->done, octets_left(in), message, len);
+    assert(taken <= octets_left(in));
     in->done += taken;
     socket->lent = taken > 0;
     return taken > 0;
