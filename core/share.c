@@ -39,11 +39,11 @@ void share_init(struct share_table *table, void *memory, uint32_t count, const u
     }
 }
 
-static uint64_t network_of(const struct address *client)
+struct network share_network_of(const struct address *client)
 {
     uint8_t octets[8] = {0};
     memcpy(octets, client->ip, client->family == ADDRESS_IPV4 ? 4 : IPV6_NETWORK_OCTETS);
-    return load_be64(octets);
+    return (struct network){load_be64(octets), client->family};
 }
 
 static uint32_t *chain_of(const struct share_table *table, uint64_t network, uint8_t family)
@@ -55,7 +55,7 @@ static uint32_t *chain_of(const struct share_table *table, uint64_t network, uin
 
 uint32_t share_find(const struct share_table *table, const struct address *client)
 {
-    uint64_t network = network_of(client);
+    uint64_t network = share_network_of(client).octets;
     uint32_t at = *chain_of(table, network, client->family);
     while (at != SHARE_NONE &&
            (table->shares[at].network != network || table->shares[at].family != client->family))
@@ -77,7 +77,8 @@ uint32_t share_take(struct share_table *table, const struct address *client)
         assert(at != SHARE_NONE);
         struct share *share = &table->shares[at];
         table->free = share->next;
-        *share = (struct share){.network = network_of(client), .family = client->family};
+        *share =
+            (struct share){.network = share_network_of(client).octets, .family = client->family};
         uint32_t *chain = chain_of(table, share->network, share->family);
         share->next = *chain;
         *chain = at;

@@ -12,6 +12,19 @@
 
 #define SHARE_NONE UINT32_MAX
 
+// A network as a value. All zeros: nobody's.
+struct network {
+    uint64_t octets; // the first eight of its addresses, but for the host's part
+    uint8_t family;  // enum address_family
+};
+
+[[nodiscard]] struct network share_network_of(const struct address *client);
+
+static inline bool network_equal(const struct network *a, const struct network *b)
+{
+    return a->octets == b->octets && a->family == b->family;
+}
+
 struct share {
     uint64_t network;
     uint64_t octets; // the owner's to use; 0 at first
@@ -20,6 +33,11 @@ struct share {
     uint32_t next;   // of the same chain, or free
     uint8_t family;
 };
+
+static inline struct network share_network(const struct share *share)
+{
+    return (struct network){share->network, share->family};
+}
 
 struct share_table {
     struct share *shares;

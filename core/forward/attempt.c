@@ -37,6 +37,23 @@ static void end(struct forward *f, struct attempt *attempt)
     attempt_free(&f->pending, attempt);
 }
 
+// Its reply may still come where it went over a connection.
+static void give_up(struct forward *f, struct attempt *attempt)
+{
+    if (attempt->tcp && attempt->sent_us != 0 && attempt->port != STREAM_NONE)
+        f->streams.streams[attempt->port].unanswered++;
+    end(f, attempt);
+}
+
+// What stalled a connection was only slow.
+static void forgive(struct forward *f, struct pending *pending)
+{
+    if (!pending || !pending->is_charged)
+        return;
+    stalling_forgive(&f->stalling, &pending->charged);
+    pending->is_charged = false;
+}
+
 void attempt_drop(struct forward *f, struct attempt *attempt)
 {
     if (attempt->queued)
@@ -44,7 +61,7 @@ void attempt_drop(struct forward *f, struct attempt *attempt)
     else if (attempt->sent_us != 0)
         upstream_forgotten(&f->upstreams[attempt->upstream]);
     wheel_stop(&f->wheel, &attempt->timer);
-    end(f, attempt);
+    give_up(f, attempt);
 }
 
 void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt)
@@ -59,9 +76,11 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
     wheel_stop(&f->wheel, &attempt->timer);
     if (attempt->tcp) {
         struct stream *stream = &f->streams.streams[attempt->port];
+        upstream->tcp_any_order |= stream_oldest(stream) != attempt;
         if (attempt->sent_us > stream->answered_us)
             stream->answered_us = attempt->sent_us;
         upstream_tcp_worked(upstream);
+        forgive(f, attempt->pending);
     }
     end(f, attempt);
 }
@@ -74,7 +93,8 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, 
     }
     uint64_t wait_us = ORPHAN_TAILS * (uint64_t)upstream_late_us(&f->upstreams[attempt->upstream]);
     wait_us = wait_us > ORPHAN_MIN_US ? wait_us : ORPHAN_MIN_US;
-    wait_us = wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
+    // On a connection it may be what the others there wait for.
+    wait_us = !attempt->tcp && wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
     attempt->needed = answered;
     attempt_orphan(&f->pending, attempt);
     attempt->timer.kind = TIMER_ORPHAN;
@@ -98,7 +118,7 @@ void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *atte
             upstream_overdue(upstream, attempt->kind, attempt->sent_us, now_us);
         upstream_forgotten(upstream);
     }
-    end(f, attempt);
+    give_up(f, attempt);
 }
 
 // Where attempts run short, how many may each kind and each client network have? Whoever asks for a
@@ -111,21 +131,30 @@ static uint32_t share_max(const struct forward *f)
 }
 
 // Who waits for this question and has not had their network's share of attempts? Any of them will
-// do, or one who has would stand in the way of others who want to know the same. NULL: nobody.
-static const struct waiter *asker_find(const struct forward *f, const struct pending *pending,
-                                       uint32_t max)
+// do, or one who has would stand in the way of others who want to know the same; but first somebody
+// whose network is not known for what stalls connections. NULL: nobody.
+static const struct waiter *asker_find(struct forward *f, uint64_t now_us,
+                                       const struct pending *pending, uint32_t max)
 {
-    const struct waiter *waiter = pending->waiters;
-    while (waiter && f->pending.shares.shares[waiter->share].apart >= max)
-        waiter = waiter->next;
-    return waiter;
+    const struct waiter *found = NULL;
+    for (const struct waiter *w = pending->waiters; w; w = w->next) {
+        const struct share *share = &f->pending.shares.shares[w->share];
+        struct network network = share_network(share);
+        if (share->apart >= max)
+            continue;
+        if (!stalling_has(&f->stalling, &network, now_us))
+            return w;
+        found = found ? found : w;
+    }
+    return found;
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
-static struct attempt *attempt_take(struct forward *f, struct pending *pending, int choice)
+static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct pending *pending,
+                                    int choice)
 {
     uint32_t max = share_max(f);
-    const struct waiter *asker = asker_find(f, pending, max);
+    const struct waiter *asker = asker_find(f, now_us, pending, max);
     struct attempt *attempt = NULL;
     // What nobody waits for can wait itself until there is enough for all. What follows a reply
     // takes the place of what that was to.
@@ -143,6 +172,8 @@ static struct attempt *attempt_take(struct forward *f, struct pending *pending, 
     }
     if (asker)
         attempt_charge(&f->pending, attempt, asker->share);
+    attempt->network =
+        asker ? share_network(&f->pending.shares.shares[asker->share]) : pending->network;
     attempt->kind = pending->kind;
     attempt->choice = (uint8_t)choice;
     forward_share(f, pending->kind)->attempts++;
@@ -174,7 +205,7 @@ static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *at
 
 bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
 {
-    struct attempt *attempt = attempt_take(f, pending, choice);
+    struct attempt *attempt = attempt_take(f, now_us, pending, choice);
     uint16_t upstream = pending->zone->upstreams[choice];
     if (!attempt)
         return false;
@@ -206,38 +237,53 @@ bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us, const stru
            pending->cuts[choice] < ATTEMPT_CUTS_MAX;
 }
 
-// The network that it is asked for; NULL: none.
-static const struct share *asker_of(const struct forward *f, const struct attempt *attempt)
-{
-    return attempt->share == SHARE_NONE ? NULL : &f->pending.shares.shares[attempt->share];
-}
-
-static bool asker_stalls(struct forward *f, uint64_t now_us, const struct attempt *attempt)
-{
-    const struct share *asker = asker_of(f, attempt);
-    return asker && stalling_has(&f->stalling, asker->network, asker->family, now_us);
-}
-
-void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
-                     unsigned charges)
+void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt, bool closed)
 {
     struct kind_share *share = forward_share(f, attempt->kind);
-    const struct share *asker = asker_of(f, attempt);
-    bool known = kind_share_stalls(share, now_us);
-    if (!known && asker_stalls(f, now_us, attempt))
+    struct pending *pending = attempt->pending;
+    if (stalling_has(&f->stalling, &attempt->network, now_us))
         return;
-    kind_share_stall(share, charges, now_us);
-    if (!known && asker)
-        stalling_charge(&f->stalling, asker->network, asker->family, now_us);
+    bool known = kind_share_stalls(share, now_us);
+    kind_share_stall(share, closed ? 1 : KIND_STALLS, now_us);
+    if (known || (pending && pending->is_charged))
+        return;
+    stalling_charge(&f->stalling, &attempt->network, now_us);
+    if (pending && !closed) {
+        pending->charged = attempt->network;
+        pending->is_charged = true;
+    }
 }
 
-// Over which of the connections to its upstream does this go?
-static enum stream_lane lane_of(struct forward *f, uint64_t now_us, const struct attempt *attempt)
+bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
-    if (kind_share_stalls(forward_share(f, attempt->kind), now_us) ||
-        asker_stalls(f, now_us, attempt))
+    if (!pending->waiters)
+        return stalling_has(&f->stalling, &pending->network, now_us);
+    for (const struct waiter *w = pending->waiters; w; w = w->next) {
+        struct network network = share_network(&f->pending.shares.shares[w->share]);
+        if (!stalling_has(&f->stalling, &network, now_us))
+            return false;
+    }
+    return true;
+}
+
+// Over which of the connections to its upstream does this go? Probes are the server's own.
+static enum stream_lane lane_of(struct forward *f, uint64_t now_us, struct pending *pending,
+                                int choice)
+{
+    bool probe = pending->kind == KIND_PROBE;
+    bool kind = !probe && kind_share_stalls(forward_share(f, pending->kind), now_us);
+    pending->apart = !probe && !kind && attempt_networks_stall(f, now_us, pending);
+    if (kind || pending->apart)
         return STREAM_APART;
-    return pending_has(attempt->pending->suspect, attempt->choice) ? STREAM_SUSPECT : STREAM_SHARED;
+    return pending_has(pending->suspect, choice) ? STREAM_SUSPECT : STREAM_SHARED;
+}
+
+unsigned attempt_batch_part(const struct forward *f, const struct network *network)
+{
+    struct siphash hash = siphash_begin(f->kind_secret, ~f->kind_secret);
+    siphash_word(&hash, network->octets);
+    return (unsigned)(siphash_end(&hash, network->family, sizeof network->octets + 1) %
+                      STREAM_BATCHES);
 }
 
 bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
@@ -246,18 +292,18 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
     const struct upstream *u = &f->upstreams[upstream];
     if (!attempt_may_ask_stream(f, now_us, pending, choice))
         return false;
-    struct attempt *attempt = attempt_take(f, pending, choice);
+    struct attempt *attempt = attempt_take(f, now_us, pending, choice);
     if (!attempt)
         return false;
     attempt->tcp = true;
     uint64_t late_us = upstream_late_us(u);
-    enum stream_lane lane = lane_of(f, now_us, attempt);
+    enum stream_lane lane = lane_of(f, now_us, pending, choice);
+    unsigned part = attempt_batch_part(f, &attempt->network);
     struct stream_wish wish = {
         .upstream = upstream,
         .lane = lane,
-        .batch = u->tcp_batch[lane],
-        .allowance = upstream_tcp_allowance(u, now_us),
-        .share = attempt->share,
+        .batch = u->tcp_batches[lane][part],
+        .part = (uint8_t)part,
         .stale_us = late_us > STREAM_STALE_US ? late_us : STREAM_STALE_US,
         .now_us = now_us,
     };

@@ -36,10 +36,18 @@ static inline bool attempt_is_last_chance(const struct attempt *attempt)
     return lower && pending_has(pending->out, attempt->choice);
 }
 
-// A connection stalled or ended on this attempt: that is held against its kind, so many charges, or
-// against the network that asked, so that neither stands in the way of others.
+// A connection stalled on this attempt, or was closed: that is held against its kind and the
+// network that asked, so that they do not stand in the way of others. Where it was only slow its
+// network is forgiven once it is answered.
 void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
-                     unsigned charges);
+                     bool closed);
+
+// Are all networks that ask this known for what stalls connections?
+[[nodiscard]] bool attempt_networks_stall(struct forward *f, uint64_t now_us,
+                                          const struct pending *pending);
+
+// Which of an upstream's batches are this network's?
+[[nodiscard]] unsigned attempt_batch_part(const struct forward *f, const struct network *network);
 
 // Ends an attempt, whether it was sent or still waits for that, without having learned anything.
 void attempt_drop(struct forward *f, struct attempt *attempt);

@@ -13,7 +13,6 @@ enum {
     CONNECT_US = 2000000,         // for a connection to be established
     SILENT_US = 1000000,          // without a word, after which a connection is given up
     SILENT_MAX_US = 4000000,      // the same where nothing else waits
-    CUT_US = 1000000,             // since its last reply, after which its end tells of no limit
     CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
     LOSSES_MAX = 64,              // sends of a question that others' connections may cost
     LOSSES_FEW = 2,               // the same where another upstream may know
@@ -39,21 +38,6 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
     return list;
 }
 
-// Where the other side closes a connection just after a reply, and leaves questions of several
-// kinds unanswered, it has a limit. Where it does so after a rest, or leaves one, the two have just
-// met. True: it has one, or so it seems for the second time.
-static bool limit_note(struct forward *f, uint64_t now_us, const struct stream *stream)
-{
-    struct kinds lost = {0};
-    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (a->sent_us != 0)
-            kinds_add(&lost, a->kind);
-    }
-    const struct attempt *oldest = stream_oldest(stream);
-    return oldest && stream->replies > 0 && lost.count > 1 && now_us - stream->heard_us < CUT_US &&
-           upstream_tcp_cut(&f->upstreams[stream->upstream], stream->replies, oldest->kind, now_us);
-}
-
 // Which of the questions on a connection is to blame for its end? NULL: it cannot be told. Without
 // lanes it is the oldest, for want of a way to find out.
 static const struct attempt *blamed_find(const struct forward *f, const struct stream *stream,
@@ -61,7 +45,8 @@ static const struct attempt *blamed_find(const struct forward *f, const struct s
 {
     if (how == STREAM_SPENT || !stream->connected)
         return NULL;
-    bool told = how == STREAM_STUCK || stream_sent_count(stream) == 1;
+    // What was given up may be why, too.
+    bool told = stream->unanswered == 0 && (how == STREAM_STUCK || stream_sent_count(stream) == 1);
     return told || !stream_has_lanes(&f->streams) ? stream_oldest(stream) : NULL;
 }
 
@@ -74,8 +59,9 @@ static void blame(struct forward *f, uint64_t now_us, const struct stream *strea
     struct pending *pending = attempt->pending;
     bool alone = how == STREAM_ENDED && stream->replies == 0;
     if (how == STREAM_STUCK || alone)
-        attempt_stalled(f, now_us, attempt, how == STREAM_STUCK ? KIND_STALLS : 1);
-    if (!pending)
+        attempt_stalled(f, now_us, attempt, how == STREAM_ENDED);
+    // What is overdue has been counted already.
+    if (!pending || (how == STREAM_STUCK && attempt->overdue))
         return;
     bool proven = alone && pending_has(pending->suspect, attempt->choice);
     pending->cuts[attempt->choice] =
@@ -87,14 +73,17 @@ static void blame(struct forward *f, uint64_t now_us, const struct stream *strea
 // where that ends a batch the next one is smaller, too.
 static void suspect(struct forward *f, const struct stream *stream)
 {
+    struct upstream *u = &f->upstreams[stream->upstream];
     bool shared = stream->lane == STREAM_SHARED;
-    uint32_t *batch =
-        &f->upstreams[stream->upstream].tcp_batch[shared ? STREAM_SUSPECT : stream->lane];
-    uint32_t half = (shared ? stream_sent_count(stream) : stream->taken) / 2;
-    if (half > 0 && (*batch == 0 || half < *batch))
-        *batch = half;
+    enum stream_lane lane = shared ? STREAM_SUSPECT : stream->lane;
+    uint32_t half = (stream->batch == 0 ? stream_sent_count(stream) : stream->taken) / 2;
     for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (a->pending && a->sent_us != 0)
+        if (a->sent_us == 0)
+            continue;
+        uint16_t *batch = &u->tcp_batches[lane][attempt_batch_part(f, &a->network)];
+        if (half > 0 && (*batch == 0 || half < *batch))
+            *batch = (uint16_t)half;
+        if (a->pending)
             a->pending->suspect |= (uint16_t)(1u << a->choice);
     }
 }
@@ -102,9 +91,9 @@ static void suspect(struct forward *f, const struct stream *stream)
 // A whole batch was answered: the next one may be twice as large.
 static void batch_answered(struct forward *f, const struct stream *stream)
 {
-    uint32_t *batch = &f->upstreams[stream->upstream].tcp_batch[stream->lane];
+    uint16_t *batch = &f->upstreams[stream->upstream].tcp_batches[stream->lane][stream->part];
     if (stream->batch > 0 && stream->replies >= stream->batch)
-        *batch = *batch < STREAM_IN_FLIGHT ? 2 * *batch : 0;
+        *batch = *batch < STREAM_IN_FLIGHT / 2 ? (uint16_t)(2 * *batch) : 0;
 }
 
 // Was a send lost through no fault of its question? Then it does not count, but for one of many
@@ -165,11 +154,10 @@ void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum str
 {
     struct stream *stream = &f->streams.streams[index];
     bool connected = stream->connected;
-    bool limit = how == STREAM_ENDED && connected && limit_note(f, now_us, stream);
-    const struct attempt *blamed = limit ? NULL : blamed_find(f, stream, how);
+    const struct attempt *blamed = blamed_find(f, stream, how);
     if (blamed)
         blame(f, now_us, stream, blamed, how);
-    if (how == STREAM_ENDED && connected && !limit)
+    if (how == STREAM_ENDED && connected)
         suspect(f, stream);
     if (how == STREAM_SPENT)
         batch_answered(f, stream);
@@ -209,25 +197,26 @@ static bool has_victims(const struct stream *stream)
     return false;
 }
 
-static bool is_silent(const struct stream *stream, uint64_t now_us)
+static bool is_silent(const struct forward *f, const struct stream *stream, uint64_t now_us)
 {
     uint64_t silent_us = now_us - stream->silent_since_us;
     if (!stream->connected)
         return silent_us >= CONNECT_US;
     if (!stream->attempts)
         return false;
-    return silent_us >= SILENT_MAX_US || (silent_us >= SILENT_US && has_victims(stream));
+    // Where the server does not answer in turn nothing stands in the way of anything else.
+    bool in_turn = !f->upstreams[stream->upstream].tcp_any_order;
+    return silent_us >= SILENT_MAX_US || (silent_us >= SILENT_US && in_turn && has_victims(stream));
 }
 
 void connection_look(struct forward *f, uint64_t now_us, uint16_t index)
 {
     const struct stream *stream = &f->streams.streams[index];
-    uint32_t allowance = upstream_tcp_allowance(&f->upstreams[stream->upstream], now_us);
     if (!stream->open || stream->closing)
         return;
-    if (is_silent(stream, now_us))
+    if (is_silent(f, stream, now_us))
         connection_end(f, now_us, index, STREAM_STUCK);
-    else if (stream_is_spent(stream, allowance))
+    else if (stream_is_spent(stream))
         connection_end(f, now_us, index, STREAM_SPENT);
 }
 
@@ -237,8 +226,8 @@ static bool is_at_fault(const struct stream *stream, const struct attempt *attem
     return stream_oldest(stream) == attempt || attempt->sent_us < stream->answered_us;
 }
 
-// A question over TCP has waited long enough: it is held against its kind, and where connections
-// are crowded it leaves. Or its connection has, and ends.
+// A question over TCP has waited long enough: it is asked elsewhere as well, and where connections
+// are crowded it leaves. Or its connection has, and ends. Nobody is blamed while others are served.
 void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     struct attempt *next;
@@ -249,7 +238,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
             continue;
         uint16_t index = attempt->port;
         const struct stream *stream = &f->streams.streams[index];
-        if (is_silent(stream, now_us)) {
+        if (is_silent(f, stream, now_us)) {
             connection_end(f, now_us, index, STREAM_STUCK);
             return;
         }
@@ -257,7 +246,6 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
             continue;
         attempt->overdue = true;
         pending->cuts[attempt->choice]++;
-        attempt_stalled(f, now_us, attempt, KIND_STALLS);
         if (stream->in_flight >= CROWD)
             attempt_drop(f, attempt);
     }

@@ -79,6 +79,11 @@ void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
     schedule_start(f, now_us, pending);
 }
 
+void forward_joined(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    schedule_joined(f, now_us, pending);
+}
+
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
 {
     probe_start(f, now_us, zone);
@@ -204,6 +209,16 @@ static void question_due(struct forward *f, uint64_t now_us, struct pending *pen
         schedule_due(f, now_us, pending);
 }
 
+// With it gone its connection may be spent.
+static void orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    uint16_t index = attempt->port;
+    bool look = attempt->tcp && index != STREAM_NONE;
+    attempt_orphan_due(f, now_us, attempt);
+    if (look)
+        connection_look(f, now_us, index);
+}
+
 void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
 {
     switch (timer->kind) {
@@ -211,7 +226,7 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
         question_due(f, now_us, timer_owner(timer));
         break;
     case TIMER_ORPHAN:
-        attempt_orphan_due(f, now_us, (struct attempt *)timer);
+        orphan_due(f, now_us, (struct attempt *)timer);
         break;
     case TIMER_PORTS:
         ports_due(f, now_us);

@@ -34,6 +34,9 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
 
+// A client has joined those that wait for a question that is being asked.
+void forward_joined(struct forward *f, uint64_t now_us, struct pending *pending);
+
 // Looks whether the zone's upstreams are there, where they are due for that (probe.h).
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 

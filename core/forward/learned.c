@@ -2,7 +2,7 @@
 #include "core/forward/learned.h"
 
 _Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 128 &&
-                   sizeof(struct learned) == 432,
+                   sizeof(struct learned) == 424,
                "or another LEARNED_FORM");
 
 void learned_take(struct learned *l, const struct upstream *u, const struct address *address)
@@ -23,8 +23,6 @@ void learned_take(struct learned *l, const struct upstream *u, const struct addr
     l->support = u->support;
     support_forget_kinds(&l->support);
     l->tcp_retry_us = u->tcp_retry_us;
-    l->tcp_allowance_until_us = u->tcp_allowance_until_us;
-    l->tcp_allowance = u->tcp_allowance;
     l->tcp_failures = u->tcp_failures;
     l->cookie_server_len = u->cookie_server_len;
     memcpy(l->cookie, u->cookie, sizeof l->cookie);
@@ -67,8 +65,6 @@ bool learned_give(const struct learned *l, struct upstream *u, uint64_t now_us)
     u->latency = l->latency;
     u->support = l->support;
     u->tcp_retry_us = l->tcp_retry_us;
-    u->tcp_allowance_until_us = l->tcp_allowance_until_us;
-    u->tcp_allowance = l->tcp_allowance;
     u->tcp_failures = l->tcp_failures;
     u->cookie_server_len = l->cookie_server_len;
     memcpy(u->cookie, l->cookie, sizeof u->cookie);

@@ -9,7 +9,7 @@
 // questions: each worker tells those apart by a secret of its own.
 
 // Raise it with each change of the structure or of what a field means: another form is not taken.
-#define LEARNED_FORM 3u
+#define LEARNED_FORM 4u
 
 struct learned {
     uint32_t form;
@@ -26,13 +26,11 @@ struct learned {
     struct latency latency;
     struct support support;
     uint64_t tcp_retry_us;
-    uint64_t tcp_allowance_until_us;
-    uint32_t tcp_allowance;
     uint8_t tcp_failures;
     uint8_t cookie_server_len;
     uint8_t cookie[8];
     uint8_t cookie_server[32];
-    uint16_t unused; // 0
+    uint8_t unused[6]; // 0
     uint64_t cookie_us;
 };
 

@@ -177,6 +177,8 @@ struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
     waiter->next = NULL;
     if (pending->open && pending->waiter_count == 0)
         unwaited_remove(table, pending);
+    if (pending->network.family == ADDRESS_NONE)
+        pending->network = share_network_of(client);
     *pending->waiters_end = waiter;
     pending->waiters_end = &waiter->next;
     pending->waiter_count++;
@@ -202,6 +204,8 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
 
 void waiters_move(struct pending_table *table, struct pending *to, struct pending *from)
 {
+    if (to->network.family == ADDRESS_NONE)
+        to->network = from->network;
     if (!from->waiters)
         return;
     if (to->open && to->waiter_count == 0)

@@ -56,6 +56,7 @@ struct attempt {
     uint64_t sent_us; // 0: not sent yet
     uint32_t kind;    // of its question (kind.h)
     uint32_t share;   // of a client's network that waits for it, SHARE_NONE: nobody's, or an orphan
+    struct network network; // that it is asked for, also as an orphan
     uint16_t id;
     uint16_t port;     // source port, or connection where `tcp`
     uint16_t upstream; // index into plan.upstreams
@@ -96,6 +97,8 @@ struct pending {
     struct waiter **waiters_end;
     struct attempt *attempts; // latest first
     const struct plan_zone *zone;
+    struct network network; // that it was first asked for
+    struct network charged; // for a connection that stalled, where `is_charged`
     uint64_t started_us;
     uint64_t deadline_us;
     uint64_t first_sent_us; // where `sent`
@@ -119,6 +122,8 @@ struct pending {
     bool stream_only; // goes over TCP from now on
     bool follows;     // is sent again for what was replied to the attempt that has just ended
     bool idle;        // waits for an upstream to come back
+    bool is_charged;  // to be forgiven when it is answered
+    bool apart;       // is asked apart over TCP for nothing but the networks that ask
     // A bit for each of the zone's upstreams.
     uint16_t out;        // has nothing more to say to this question
     uint16_t failed;     // said SERVFAIL, REFUSED or the like

@@ -22,6 +22,8 @@ void question_fail(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     if (!pending->heard_rcode)
         pending->rcode = RCODE_SERVFAIL;
+    // What was asked apart for those who asked has not failed for others.
+    pending->unasked |= pending->apart && !pending->heard_rcode;
     question_finish(f, now_us, pending, PENDING_FAILED);
 }
 

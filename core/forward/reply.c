@@ -472,9 +472,11 @@ void reply_message(struct forward *f, uint64_t now_us, uint16_t stream, const ui
     }
     stream_heard(&f->streams, stream, now_us);
     struct attempt *attempt = stream_find(&f->streams, stream, load_be16(in));
-    if (attempt)
+    if (attempt) {
         attempt_reply(f, now_us, attempt, in, len);
-    else
+    } else {
+        stream_late(&f->streams, stream);
         forward_count(f, COUNTER_replies_late);
+    }
     connection_look(f, now_us, stream);
 }

@@ -181,6 +181,13 @@ static bool is_expected(const struct pending *pending)
     return a != NULL;
 }
 
+// What waits for its turn on a connection has not been asked over TCP yet.
+static void held_note(struct pending *pending)
+{
+    for (const struct attempt *a = pending->attempts; a; a = a->next)
+        pending->truncated |= (uint16_t)((unsigned)a->held << a->choice);
+}
+
 // Has an upstream had time to fail at it? Not where there was no port or connection to be had for
 // so long, which others may have taken.
 static bool has_been_asked(const struct forward *f, uint64_t now_us, const struct pending *pending)
@@ -596,6 +603,7 @@ bool schedule_expire(struct forward *f, uint64_t now_us, struct pending *pending
     if (now_us < pending->deadline_us)
         return false;
     pending->unreachable = nobody_there(f, pending->zone) && !is_awaited(pending);
+    held_note(pending);
     pending->unasked = !has_been_asked(f, now_us, pending);
     question_fail(f, now_us, pending);
     return true;
@@ -618,6 +626,28 @@ void schedule_due(struct forward *f, uint64_t now_us, struct pending *pending)
     if (pending->truncated)
         schedule_put_off(f, now_us, pending);
     else if (!lower_case_next(f, now_us, pending))
+        schedule_go_on(f, now_us, pending);
+}
+
+void schedule_joined(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    struct attempt *next;
+    if (!pending->apart || attempt_networks_stall(f, now_us, pending))
+        return;
+    pending->apart = false;
+    pending->suspect = 0;
+    memset(pending->cuts, 0, sizeof pending->cuts);
+    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+        next = attempt->next;
+        if (!attempt->tcp || f->streams.streams[attempt->port].lane != STREAM_APART)
+            continue;
+        pending->truncated |= (uint16_t)(1u << attempt->choice);
+        attempt_drop(f, attempt);
+    }
+    memset(pending->tcp_sends, 0, sizeof pending->tcp_sends);
+    for (const struct attempt *a = pending->attempts; a; a = a->next)
+        pending->tcp_sends[a->choice] += a->tcp && !a->held;
+    if (!truncated_next(f, now_us, pending) && !pending->attempts)
         schedule_go_on(f, now_us, pending);
 }
 

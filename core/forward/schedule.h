@@ -46,6 +46,10 @@ void schedule_ask(struct forward *f, uint64_t now_us, struct pending *pending, i
 [[nodiscard]] bool schedule_lower_case(struct forward *f, uint64_t now_us, struct pending *pending,
                                        int choice);
 
+// A client has joined those that wait. Where it was asked apart for those alone, and the new one's
+// network is not known for what stalls connections, it is asked again like any other.
+void schedule_joined(struct forward *f, uint64_t now_us, struct pending *pending);
+
 // An upstream is back from the dead. Who waits for that, or for what was sent to one that is
 // silent, need not wait any longer.
 void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "core/share.h"
 
 // Which client networks have asked lately what connections to upstreams stall or end on? What does
 // that is held against its kind (kind.h), but there are few places for kinds: whoever has ever new
 // ones is known by where they ask from, and from then on no more kinds are charged for them. A kind
 // that is known is not held against a network: one of many clients in which a domain is popular is
-// not to suffer for it. Networks are those of core/share.h, each known by the whole of it.
+// not to suffer for it; nor is a question that was only slow, once it is answered. Networks are
+// those of core/share.h, each known by the whole of it. What is asked for nobody, such as
+// refreshes, is one network.
 
 #define STALLING_NETWORKS 16u
 #define STALLING_CHARGES  8         // with which a network is asked apart over TCP
@@ -16,29 +16,28 @@
 
 struct stalling {
     struct stalling_network {
-        uint64_t network;
+        struct network network;
         uint64_t charged_us; // when it was charged last
-        uint8_t family;      // 0: the place is free
-        uint8_t charges;
+        uint8_t charges;     // 0: the place is free
     } networks[STALLING_NETWORKS];
 };
 
-static inline struct stalling_network *stalling_find(struct stalling *stalling, uint64_t network,
-                                                     uint8_t family)
+static inline struct stalling_network *stalling_find(struct stalling *stalling,
+                                                     const struct network *network)
 {
     for (unsigned i = 0; i < STALLING_NETWORKS; i++) {
         struct stalling_network *n = &stalling->networks[i];
-        if (n->family == family && n->network == network)
+        if (n->charges > 0 && network_equal(&n->network, network))
             return n;
     }
     return NULL;
 }
 
 // Of those that are there already the one that was charged first makes room.
-static inline void stalling_charge(struct stalling *stalling, uint64_t network, uint8_t family,
+static inline void stalling_charge(struct stalling *stalling, const struct network *network,
                                    uint64_t now_us)
 {
-    struct stalling_network *n = stalling_find(stalling, network, family);
+    struct stalling_network *n = stalling_find(stalling, network);
     struct stalling_network *oldest = &stalling->networks[0];
     for (unsigned i = 1; i < STALLING_NETWORKS; i++) {
         if (stalling->networks[i].charged_us < oldest->charged_us)
@@ -46,15 +45,23 @@ static inline void stalling_charge(struct stalling *stalling, uint64_t network, 
     }
     if (!n || now_us - n->charged_us >= STALLING_US) {
         n = n ? n : oldest;
-        *n = (struct stalling_network){.network = network, .family = family};
+        *n = (struct stalling_network){.network = *network};
     }
     n->charges += n->charges < STALLING_CHARGES;
     n->charged_us = now_us;
 }
 
-static inline bool stalling_has(struct stalling *stalling, uint64_t network, uint8_t family,
+// One of its charges was for something that is answered now.
+static inline void stalling_forgive(struct stalling *stalling, const struct network *network)
+{
+    struct stalling_network *n = stalling_find(stalling, network);
+    if (n && --n->charges == 0)
+        n->charged_us = 0;
+}
+
+static inline bool stalling_has(struct stalling *stalling, const struct network *network,
                                 uint64_t now_us)
 {
-    const struct stalling_network *n = stalling_find(stalling, network, family);
+    const struct stalling_network *n = stalling_find(stalling, network);
     return n && n->charges >= STALLING_CHARGES && now_us - n->charged_us < STALLING_US;
 }

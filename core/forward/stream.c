@@ -5,16 +5,6 @@
 
 // A slot is free, open, or closing. A closing one has no attempts and takes none.
 
-// How many connections each lane has to an upstream, and on how many of them one client network may
-// wait: in the shared lane where they take a few questions each.
-static const struct lane {
-    unsigned connections, network;
-} lanes[STREAM_LANES] = {
-    [STREAM_SHARED] = {STREAM_PER_UPSTREAM, STREAM_NETWORK_MAX},
-    [STREAM_SUSPECT] = {STREAM_SUSPECT_MAX, 1},
-    [STREAM_APART] = {STREAM_APART_MAX, 1},
-};
-
 size_t stream_size(uint16_t size)
 {
     return size * sizeof(struct stream);
@@ -34,20 +24,40 @@ static bool id_taken(const struct stream *stream, uint16_t id)
     return attempt != NULL;
 }
 
+// A free slot. Where there is none, the connection that has had nothing to do for longest is
+// closed, so that there is one in a moment.
+static uint16_t free_find(struct stream_table *table)
+{
+    struct stream *idle = NULL;
+    if (table->open_count < table->size) {
+        uint16_t i = 0;
+        while (table->streams[i].open)
+            i++;
+        return i;
+    }
+    for (uint16_t i = 0; i < table->size && table->closing_count == 0; i++) {
+        struct stream *stream = &table->streams[i];
+        if (!stream->attempts && stream->connected && (!idle || stream->used_us < idle->used_us))
+            idle = stream;
+    }
+    if (idle)
+        stream_close(table, (uint16_t)(idle - table->streams));
+    return STREAM_NONE;
+}
+
 static uint16_t stream_open(struct stream_table *table, const struct stream_wish *wish)
 {
-    for (uint16_t i = 0; i < table->size; i++) {
-        if (table->streams[i].open)
-            continue;
-        table->streams[i] = (struct stream){.upstream = wish->upstream,
+    uint16_t index = free_find(table);
+    if (index == STREAM_NONE)
+        return STREAM_NONE;
+    table->streams[index] = (struct stream){.upstream = wish->upstream,
                                             .lane = (uint8_t)wish->lane,
+                                            .part = wish->part,
                                             .batch = wish->batch,
                                             .open = true,
                                             .to_open = true};
-        table->open_count++;
-        return i;
-    }
-    return STREAM_NONE;
+    table->open_count++;
+    return index;
 }
 
 static bool is_stale(const struct stream *stream, const struct stream_wish *wish)
@@ -62,79 +72,102 @@ static bool is_better(const struct stream *a, const struct stream *b,
                       const struct stream_wish *wish)
 {
     bool a_stale = is_stale(a, wish), b_stale = is_stale(b, wish);
-    bool a_more = stream_has_room(a, wish->allowance), b_more = stream_has_room(b, wish->allowance);
+    bool a_more = stream_has_room(a), b_more = stream_has_room(b);
     if (a_stale != b_stale)
         return b_stale;
     return a_more != b_more ? a_more : a->in_flight < b->in_flight;
 }
 
-// May another connection be opened, where there are `count` of them and so many in the other lanes
-// than the shared one in all?
-static bool may_open(const struct stream_table *table, unsigned count, unsigned apart_count,
-                     enum stream_lane lane, bool extra)
+// The connection, unless it has just been closed to make room.
+static uint16_t not_closing(const struct stream_table *table, uint16_t index)
 {
-    unsigned apart_max = (count == 0 ? 2u : 1u) * table->size / STREAM_APART_SHARE;
-    if (lane != STREAM_SHARED)
-        return count < lanes[lane].connections && apart_count < apart_max;
-    return count < lanes[lane].connections + (extra ? STREAM_STALE_EXTRA : 0u);
+    return index != STREAM_NONE && !table->streams[index].closing ? index : STREAM_NONE;
 }
 
-// Is anything under way here that was asked for this network?
-static bool waits_on(const struct stream *stream, uint32_t share)
+// How many connections a lane has to an upstream: the smaller the batches, the more.
+static unsigned connections_max(const struct stream_wish *wish)
+{
+    if (wish->lane != STREAM_SUSPECT || wish->batch == 0)
+        return STREAM_LANE_MIN;
+    unsigned count = STREAM_SUSPECT_ALL / wish->batch;
+    count = count < STREAM_SUSPECT_MAX ? count : STREAM_SUSPECT_MAX;
+    return count > STREAM_LANE_MIN ? count : STREAM_LANE_MIN;
+}
+
+// Is anything here that was asked for the attempt's network?
+static bool waits_on(const struct stream *stream, const struct attempt *attempt)
 {
     const struct attempt *a = stream->attempts;
-    while (a && (a->held || a->share != share))
+    while (a && !network_equal(&a->network, &attempt->network))
         a = a->next_at_port;
     return a != NULL;
 }
 
-// Is all that is under way here asked for one network, and not for this one?
-static bool is_hogged(const struct stream *stream, uint32_t share)
+// The shared connection to this upstream that is best, or a new one.
+static uint16_t shared_choose(struct stream_table *table, const struct stream_wish *wish)
 {
-    uint32_t one = share;
-    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (a->held)
-            continue;
-        if (a->share == share || (one != share && a->share != one))
-            return false;
-        one = a->share;
-    }
-    return one != share;
-}
-
-// The connection to this upstream that is best, or a new one.
-static uint16_t stream_choose(struct stream_table *table, const struct stream_wish *wish)
-{
-    uint16_t best = STREAM_NONE, own = STREAM_NONE;
-    unsigned count = 0, apart_count = 0, own_count = 0;
-    bool shared = wish->lane == STREAM_SHARED, by_network = !shared || wish->allowance > 0;
+    uint16_t best = STREAM_NONE;
+    unsigned count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
-        apart_count += stream->open && stream->lane != STREAM_SHARED;
+        if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
+            stream->lane != STREAM_SHARED)
+            continue;
+        count++;
+        if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
+            best = i;
+    }
+    const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
+    bool stale = chosen && is_stale(chosen, wish);
+    uint16_t fresh = STREAM_NONE;
+    if ((!chosen || stale || chosen->in_flight >= STREAM_FULL) &&
+        count < STREAM_PER_UPSTREAM + (stale ? STREAM_STALE_EXTRA : 0u))
+        fresh = stream_open(table, wish);
+    return fresh != STREAM_NONE ? fresh : not_closing(table, best);
+}
+
+// The same in another lane. A network that waits on half of the connections that there may be waits
+// there; whoever does not gets one of their own as long as there is one.
+static uint16_t lane_choose(struct stream_table *table, const struct attempt *attempt,
+                            const struct stream_wish *wish)
+{
+    uint16_t best = STREAM_NONE, own = STREAM_NONE;
+    unsigned count = 0, own_count = 0, all_count = 0;
+    for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
+        const struct stream *stream = &table->streams[i];
+        all_count += stream->open && stream->lane != STREAM_SHARED;
         if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
             stream->lane != wish->lane)
             continue;
         count++;
         if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
-        if (!by_network || !waits_on(stream, wish->share))
+        if (!waits_on(stream, attempt))
             continue;
         own_count++;
         if (own == STREAM_NONE || is_better(stream, &table->streams[own], wish))
             own = i;
     }
-    if (own_count >= lanes[wish->lane].network)
+    unsigned max = connections_max(wish);
+    unsigned all_max = (count == 0 ? 2u : 1u) * table->size / STREAM_APART_SHARE;
+    const struct stream *mine = own == STREAM_NONE ? NULL : &table->streams[own];
+    bool mine_serves = mine && !is_stale(mine, wish) && stream_has_room(mine);
+    if (mine_serves || own_count >= max / 2)
         return own;
-    const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
-    bool stale = chosen && is_stale(chosen, wish);
-    // Nobody waits for the places of a network that may keep them.
-    bool hogged = by_network && chosen && is_hogged(chosen, wish->share);
-    bool busy = !chosen || stale || chosen->in_flight >= STREAM_FULL ||
-                !stream_has_room(chosen, wish->allowance) || (hogged && !shared);
-    uint16_t fresh = STREAM_NONE;
-    if (busy && may_open(table, count, apart_count, wish->lane, stale || hogged))
-        fresh = stream_open(table, wish);
-    return fresh != STREAM_NONE ? fresh : best;
+    const struct stream *idle = best == STREAM_NONE ? NULL : &table->streams[best];
+    if (idle && !idle->attempts && stream_has_room(idle) && !idle->doubted)
+        return best;
+    uint16_t fresh = count < max && all_count < all_max ? stream_open(table, wish) : STREAM_NONE;
+    if (fresh != STREAM_NONE)
+        return fresh;
+    return own != STREAM_NONE ? own : not_closing(table, best);
+}
+
+static uint16_t stream_choose(struct stream_table *table, const struct attempt *attempt,
+                              const struct stream_wish *wish)
+{
+    return wish->lane == STREAM_SHARED ? shared_choose(table, wish)
+                                       : lane_choose(table, attempt, wish);
 }
 
 uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attempt *attempt,
@@ -145,7 +178,7 @@ uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attem
         in_lane.lane = STREAM_SHARED;
     if (in_lane.lane == STREAM_SHARED)
         in_lane.batch = 0;
-    uint16_t index = stream_choose(table, &in_lane);
+    uint16_t index = stream_choose(table, attempt, &in_lane);
     if (index == STREAM_NONE || table->streams[index].in_flight >= STREAM_IN_FLIGHT)
         return STREAM_NONE;
     struct stream *stream = &table->streams[index];
@@ -155,7 +188,7 @@ uint16_t stream_attach(struct stream_table *table, struct rng *rng, struct attem
     if (!stream->attempts)
         stream->silent_since_us = wish->now_us;
     attempt->port = index;
-    attempt->held = !stream_has_room(stream, wish->allowance);
+    attempt->held = !stream_has_room(stream);
     attempt->next_at_port = stream->attempts;
     stream->attempts = attempt;
     stream->in_flight++;
@@ -235,6 +268,12 @@ void stream_heard(struct stream_table *table, uint16_t index, uint64_t now_us)
     stream->replies++;
 }
 
+void stream_late(struct stream_table *table, uint16_t index)
+{
+    struct stream *stream = &table->streams[index];
+    stream->unanswered -= stream->unanswered > 0;
+}
+
 struct attempt *stream_oldest(const struct stream *stream)
 {
     struct attempt *oldest = NULL;
@@ -258,7 +297,8 @@ bool streams_close_idle(struct stream_table *table, uint64_t idle_us)
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         struct stream *stream = &table->streams[i];
         if (stream->open && !stream->closing && !stream->attempts &&
-            (stream->used_us < idle_us || (stream->doubted && stream->connected)))
+            (stream->used_us < idle_us ||
+             ((stream->doubted || stream->lane != STREAM_SHARED) && stream->connected)))
             stream_close(table, i);
     }
     return table->open_count > 0;

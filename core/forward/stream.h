@@ -8,19 +8,15 @@
 // on them and answered in any order, told apart by their IDs. One that nothing is asked of for a
 // while is closed.
 //
-// Some servers close a connection when they have answered so many questions on it, and what was
-// pipelined behind those is lost. Where that was seen a connection is given no more than that: what
-// is attached beyond it is held, and leaves with the next connection. There a connection with one
-// question that is not answered is soon full and takes nothing more, so no client network
-// (core/share.h) waits on all that there may be at once: one is left to the others.
-//
-// Some questions stall a connection: the server answers nothing behind them, or closes. Connections
-// to an upstream therefore have lanes. Most questions share one. What was lost with a connection
-// that the server closed is suspect and asked again in a lane of its own: a connection there takes
-// a batch, half of what was lost, and half as many each time that happens again, until a question
-// is alone with what it does. Whose kind (kind.h) or network (stalling.h) has been found out has a
-// third lane. In these two a client network waits on one connection to an upstream, and so for what
-// it has asked itself.
+// Some questions stall a connection: the server answers nothing behind them, or closes. Others
+// close when they have answered so many. Connections to an upstream therefore have lanes. Most
+// questions share one. What was lost with a connection that the server closed is suspect and asked
+// again in a lane of its own: a connection there takes a batch, half of what was lost, and half as
+// many each time that happens again, until a question is alone with what it does, or the server
+// answers a whole batch. Smaller batches have more connections. What was found out to stall, by its
+// kind (kind.h) or by the networks that ask (stalling.h), has a third lane. In these two lanes no
+// client network waits on all connections that there may be, and each has batches of its own, so it
+// waits for what it has asked itself.
 //
 // A connection that has not been heard of for a moment although something is in flight gets nothing
 // more while another one can be had.
@@ -28,14 +24,15 @@
 // A connection is a slot of a table here; io holds the socket under the same number and takes
 // messages for it before it is established.
 
-#define STREAM_PER_UPSTREAM 2 // connections that are shared
-#define STREAM_STALE_EXTRA  2 // more, where all are stale
-#define STREAM_NETWORK_MAX  3 // of those, that one network waits on where they take so many
-#define STREAM_SUSPECT_MAX  2 // for what is suspect
-#define STREAM_APART_MAX    2 // for kinds that stall
+#define STREAM_PER_UPSTREAM 2  // connections that are shared
+#define STREAM_STALE_EXTRA  2  // more, where all are stale
+#define STREAM_LANE_MIN     2  // connections of each other lane, of which a network may have half
+#define STREAM_SUSPECT_MAX  8  // for what is suspect, where batches are small
+#define STREAM_SUSPECT_ALL  16 // questions on all of them, from which on there are more than two
 #define STREAM_APART_SHARE \
-    4                            // of the table one slot in so many is for either, and as many
-                                 // more for the first one to an upstream
+    4                       // of the table one slot in so many is for other lanes than the shared
+                            // one, and as many more for the first one to an upstream
+#define STREAM_BATCHES   32 // batches of each lane, among which networks are spread by a hash
 #define STREAM_STALE_US  100000u // without a word, after which one may be stale
 #define STREAM_FULL      32      // questions in flight, from which on another one is opened
 #define STREAM_IN_FLIGHT 512
@@ -44,7 +41,7 @@
 enum stream_lane {
     STREAM_SHARED,
     STREAM_SUSPECT, // for what was lost with another connection
-    STREAM_APART,   // for kinds that are known to stall
+    STREAM_APART,   // for what is known to stall
     STREAM_LANES,
 };
 
@@ -58,12 +55,14 @@ struct stream {
     uint16_t in_flight;       // attempts here, those that are held among them
     uint16_t held;
     uint8_t lane;   // enum stream_lane
+    uint8_t part;   // of the networks whose batch it is
     uint32_t batch; // attempts that it takes, whatever the upstream would; 0: any number
     uint32_t taken; // attempts that were attached and not held
     uint32_t replies;
-    bool open;    // io has it, or is to open it
-    bool to_open; // io has not been told yet
-    bool closing; // io is to close it
+    uint32_t unanswered; // sent here and given up while its reply may still come
+    bool open;           // io has it, or is to open it
+    bool to_open;        // io has not been told yet
+    bool closing;        // io is to close it
     bool connected;
     bool doubted; // something sent on it was given up, and nothing has come in since
 };
@@ -79,15 +78,14 @@ struct stream_table {
 void stream_init(struct stream_table *table, void *memory, uint16_t size);
 
 // Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
-// are busy or stale, and gives it an ID. A connection takes `allowance` of them (0: any number), a
-// new one `batch` at most; those beyond are held. Returns the slot, with `to_open` set where io has
-// yet to open it, or STREAM_NONE where none can be had.
+// are busy or stale, and gives it an ID. A new one of another lane than the shared one takes
+// `batch` attempts (0: any number); those beyond are held. Returns the slot, with `to_open` set
+// where io has yet to open it, or STREAM_NONE where none can be had.
 struct stream_wish {
     uint16_t upstream;
     enum stream_lane lane; // a table that is too small for lanes has but the shared one
-    uint32_t allowance;
+    uint8_t part;          // of the networks, among STREAM_BATCHES
     uint32_t batch;
-    uint32_t share;    // of the client's network that the question is asked for
     uint64_t stale_us; // without a word, after which one is stale
     uint64_t now_us;
 };
@@ -103,6 +101,9 @@ void stream_detach(struct stream_table *table, struct attempt *attempt);
 void stream_connected(struct stream_table *table, uint16_t stream, uint64_t now_us);
 void stream_heard(struct stream_table *table, uint16_t stream, uint64_t now_us);
 
+// What came was asked by nobody who still waits for it: most likely a reply to what was given up.
+void stream_late(struct stream_table *table, uint16_t stream);
+
 // The oldest of what was sent on it and is not answered; NULL: there is none.
 [[nodiscard]] struct attempt *stream_oldest(const struct stream *stream);
 
@@ -116,17 +117,15 @@ static inline bool stream_has_lanes(const struct stream_table *table)
 }
 
 // May it take one more?
-static inline bool stream_has_room(const struct stream *stream, uint32_t allowance)
+static inline bool stream_has_room(const struct stream *stream)
 {
-    return (allowance == 0 || stream->taken < allowance) &&
-           (stream->batch == 0 || stream->taken < stream->batch);
+    return stream->batch == 0 || stream->taken < stream->batch;
 }
 
 // Has it taken all that it may, and is all of that answered?
-static inline bool stream_is_spent(const struct stream *stream, uint32_t allowance)
+static inline bool stream_is_spent(const struct stream *stream)
 {
-    bool full = stream->held > 0 || !stream_has_room(stream, allowance);
-    return full && stream->held == stream->in_flight;
+    return !stream_has_room(stream) && stream->held == stream->in_flight;
 }
 
 // io's connection is gone: the slot is free. Its attempts must be detached.
@@ -138,6 +137,6 @@ void stream_close(struct stream_table *table, uint16_t stream);
 // The next slot whose connection is to be closed, free from now on; STREAM_NONE: there is none.
 [[nodiscard]] uint16_t stream_take_closing(struct stream_table *table);
 
-// Closes those that have nothing in flight and were last used before then, or are doubted. Returns
-// whether any is open still.
+// Closes those that have nothing in flight and were last used before then, or are doubted or of
+// another lane than the shared one. Returns whether any is open still.
 bool streams_close_idle(struct stream_table *table, uint64_t idle_us);

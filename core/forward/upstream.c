@@ -25,8 +25,6 @@ enum {
     BAND_US = 500,               // how much worse is still as good
     TCP_RETRY_MIN_US = 500000,   // after a connection that could not be had, doubling
     TCP_RETRY_DOUBLINGS = 6,     // up to 32 s
-    TCP_CUT_GAP_US = 10000000,   // between two early ends, from which on they are unrelated
-    TCP_CUT_US = 600000000,      // for which it is remembered that connections are closed early
 };
 
 void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
@@ -184,25 +182,6 @@ void upstream_tcp_worked(struct upstream *u)
 {
     u->tcp_failures = 0;
     u->tcp_retry_us = 0;
-}
-
-bool upstream_tcp_cut(struct upstream *u, uint32_t replies, uint32_t kind, uint64_t now_us)
-{
-    if (u->tcp_cut_replies != replies || now_us - u->tcp_cut_us >= TCP_CUT_GAP_US)
-        u->tcp_cut_kinds.count = 0;
-    u->tcp_cut_replies = replies;
-    u->tcp_cut_us = now_us;
-    kinds_add(&u->tcp_cut_kinds, kind);
-    if (kinds_several(&u->tcp_cut_kinds)) {
-        u->tcp_allowance = replies;
-        u->tcp_allowance_until_us = now_us + TCP_CUT_US;
-    }
-    return u->tcp_cut_kinds.count > 1;
-}
-
-uint32_t upstream_tcp_allowance(const struct upstream *u, uint64_t now_us)
-{
-    return now_us < u->tcp_allowance_until_us ? u->tcp_allowance : 0;
 }
 
 static uint32_t within(uint64_t value, uint32_t least)

@@ -60,14 +60,11 @@ struct upstream {
     uint64_t trial_us;         // when the next trial may be
 
     struct support support;
-    uint8_t tcp_failures;             // connections in a row that could not be had
-    uint64_t tcp_retry_us;            // when the next one may be tried
-    uint32_t tcp_batch[STREAM_LANES]; // that a connection takes in each lane; 0: any number
-    uint32_t tcp_allowance; // questions that it answers on one before it closes it; 0: any number
-    uint64_t tcp_allowance_until_us;
-    uint32_t tcp_cut_replies;   // that the last one had which it closed with more asked
-    uint64_t tcp_cut_us;        // when it did
-    struct kinds tcp_cut_kinds; // what came next on those that it closed after as many
+    bool tcp_any_order;    // it has answered what was asked later before what was asked first
+    uint8_t tcp_failures;  // connections in a row that could not be had
+    uint64_t tcp_retry_us; // when the next one may be tried
+    // How many questions a connection takes in each lane, for each part of the networks; 0: any.
+    uint16_t tcp_batches[STREAM_LANES][STREAM_BATCHES];
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];
@@ -117,14 +114,6 @@ bool upstream_unreachable(struct upstream *upstream, uint64_t sent_us, uint64_t 
 // A connection could not be had; the next one may be tried later and later. Or one gave a reply.
 void upstream_tcp_failed(struct upstream *upstream, uint64_t now_us);
 void upstream_tcp_worked(struct upstream *upstream);
-
-// It closed one after so many replies, with more asked, the oldest of this kind. Where that is the
-// same number again within seconds, and not for the same kind, which it may close for, it seems to
-// be a limit: true. With three kinds it is one.
-bool upstream_tcp_cut(struct upstream *upstream, uint32_t replies, uint32_t kind, uint64_t now_us);
-
-// How many one is given by now; 0: any number.
-[[nodiscard]] uint32_t upstream_tcp_allowance(const struct upstream *upstream, uint64_t now_us);
 
 // How long to wait for a reply before the question is sent again: for one of the fast mode, or for
 // any, which is when a resend needs no luck to be right.

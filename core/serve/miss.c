@@ -118,6 +118,8 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     } else if (!fresh) {
         probe(s, now_us, pending->zone);
     }
+    if (waiter && !fresh)
+        forward_joined(f, now_us, pending);
     pending->stale_timer.kind = TIMER_STALE;
     if (waiter && !timer_running(&pending->stale_timer))
         serve_patience_start(s, now_us, lookup, pending);

@@ -244,13 +244,20 @@ static void asked_do(struct stage *stage, const struct span *when, unsigned upst
     }
 }
 
-// "closes its connections", or "closes on slow.example" whenever that is asked on one.
+// "closes its connections", "closes on slow.example" whenever that is asked on one, or "closes
+// after 2 answers" on each.
 static void closes_do(struct stage *stage, unsigned upstream, struct phrase *phrase)
 {
     if (phrase_take(phrase, "on")) {
         stage->upstreams[upstream].closes = true;
         stage->upstreams[upstream].closes_on =
             name_of(stage->script, phrase_need(stage->script, phrase, "the names' zone"));
+        return;
+    }
+    if (phrase_take(phrase, "after")) {
+        stage->upstreams[upstream].closes_after =
+            (unsigned)script_number(stage->script, phrase_need(stage->script, phrase, "a number"));
+        phrase_expect(stage->script, phrase, "answers");
         return;
     }
     phrase_expect(stage->script, phrase, "its connections");

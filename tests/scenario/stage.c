@@ -192,6 +192,7 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
         script_fail(stage->script, "serve connects in slot %u, which is open", outgoing->port);
     slot->upstream = upstream_at(stage, outgoing->upstream);
     slot->open = true;
+    slot->answers = 0;
     slot->generation++;
     trace(stage, stage_event(stage, EVENT_CONNECT, slot->upstream, 0));
     if (!stage->upstreams[slot->upstream].drops_tcp)
@@ -423,7 +424,12 @@ static void plot_do(struct stage *stage, const struct plot *plot)
     if (!slots[port].open || slots[port].generation != plot->route.generation)
         return;
     if (plot->kind == PLOT_REPLY && plot->route.tcp) {
+        const struct upstream_side *upstream = &stage->upstreams[slots[port].upstream];
         serve_stream_reply(serve, stage->now_us, port, plot->bytes, plot->len);
+        if (slots[port].open && ++slots[port].answers == upstream->closes_after)
+            stage_plot(
+                stage,
+                &(struct plot){.at_us = stage->now_us, .kind = PLOT_HANG_UP, .route = plot->route});
     } else if (plot->kind == PLOT_REPLY) {
         serve_reply(serve, stage->now_us, port, plot->bytes, plot->len);
     } else if (plot->kind == PLOT_UNREACHABLE) {

@@ -93,6 +93,7 @@ struct upstream_side {
     bool drops_tcp;         // says nothing to who wants to connect
     struct name closes_on;  // closes a connection on which it is asked for this or below
     bool closes;            // there is such a name
+    unsigned closes_after;  // so many answers on a connection closes it; 0: does not
     bool seems_unreachable; // somebody says so, and it is not
     uint64_t unreachable_after_us;
 };
@@ -106,6 +107,7 @@ struct slot {
     bool open;
     bool failed; // it was to be opened, and could not be
     unsigned upstream;
+    unsigned answers; // that have come over a connection
     uint16_t number;
     uint32_t generation;
 };

@@ -197,7 +197,7 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
         if (!asking->probe && !pending->unasked)
             fails(sim, node, q, pending);
         else if (!asking->probe && !pending->truncated && !pending->stream_only &&
-                 was_silent(sim, node, slot))
+                 !pending->apart && was_silent(sim, node, slot))
             sim_fail(sim, "%s is not remembered, though a server was silent to it",
                      sim_question_text(sim, asking->question));
     }

@@ -25,9 +25,6 @@ static struct upstream known(void)
     upstream_sent(&u, false, NOW_US);
     upstream_lost(&u, true);
     upstream_tcp_failed(&u, NOW_US);
-    assert_false(upstream_tcp_cut(&u, 7, 1, NOW_US));
-    assert_true(upstream_tcp_cut(&u, 7, 2, NOW_US));
-    assert_true(upstream_tcp_cut(&u, 7, 3, NOW_US));
     for (uint32_t kind = 1; kind <= KINDS_SEVERAL; kind++)
         support_edns_failed(&u.support, kind, NOW_US);
     support_forget_kinds(&u.support);
@@ -56,15 +53,10 @@ static void test_all_comes_over(void **state)
     // Nothing else was set in it, so all else is equal.
     to.trial_us = from.trial_us;
     to.trials = from.trials;
-    // Kinds are known by a secret of each worker's.
-    to.tcp_cut_replies = from.tcp_cut_replies;
-    to.tcp_cut_us = from.tcp_cut_us;
-    to.tcp_cut_kinds = from.tcp_cut_kinds;
     assert_memory_equal(&to, &from, sizeof to);
     assert_int_equal(upstream_early_us(&to), upstream_early_us(&from));
     assert_int_equal(upstream_cookie_len(&to, NOW_US), 16);
     assert_false(support_edns(&to.support, NOW_US));
-    assert_int_equal(upstream_tcp_allowance(&to, NOW_US), 7);
 }
 
 static void test_dead_one_stays_dead(void **state)

@@ -510,7 +510,7 @@ static void test_batch_of_64_gets_each_its_own_verdict(void **state)
 }
 
 // What is on its way, and which connections there are.
-struct network {
+struct soak {
     struct sent flying[256];
     size_t count;
     bool connected[8];
@@ -518,7 +518,7 @@ struct network {
 };
 
 // A reply that is not read is lost: that is what a network does.
-static void network_take(struct table *t, struct network *net)
+static void network_take(struct table *t, struct soak *net)
 {
     for (size_t i = 0; i < t->sent_count; i++) {
         const struct sent *sent = &t->sent[i];
@@ -534,7 +534,7 @@ static void network_take(struct table *t, struct network *net)
 }
 
 // The questions are few, so that they are joined, and the TTLs short, so that they come again.
-static void network_reply(struct table *t, struct network *net, const struct sent *sent)
+static void network_reply(struct table *t, struct soak *net, const struct sent *sent)
 {
     static const char *const replies[] = {
         "8180 " COUNTS1 "%s" A("00000002"),
@@ -562,7 +562,7 @@ static void network_reply(struct table *t, struct network *net, const struct sen
     }
 }
 
-static void soak_network(struct table *t, struct network *net)
+static void soak_network(struct table *t, struct soak *net)
 {
     drain(t);
     network_take(t, net);
@@ -598,7 +598,7 @@ static void soak(uint64_t seed)
                                            .streams_max = (uint16_t)(1 + seed % 8),
                                            .no_stale = seed % 4 == 0,
                                            .fastest = seed % 2});
-    struct network *net = calloc(1, sizeof *net);
+    struct soak *net = calloc(1, sizeof *net);
     assert_non_null(net);
     net->seed = seed;
     for (unsigned step = 0; step < 3000; step++) {

@@ -3,12 +3,24 @@
 
 #include "tests/unit/packet.h"
 
-enum { NOW_US = 1000000000, FAMILY = 4 };
+enum { NOW_US = 1000000000 };
 
-static void charge(struct stalling *stalling, uint64_t network, unsigned charges, uint64_t now_us)
+static struct network network_at(uint64_t octets)
 {
+    return (struct network){octets, ADDRESS_IPV4};
+}
+
+static void charge(struct stalling *stalling, uint64_t octets, unsigned charges, uint64_t now_us)
+{
+    struct network network = network_at(octets);
     for (unsigned i = 0; i < charges; i++)
-        stalling_charge(stalling, network, FAMILY, now_us);
+        stalling_charge(stalling, &network, now_us);
+}
+
+static bool has(struct stalling *stalling, uint64_t octets, uint64_t now_us)
+{
+    struct network network = network_at(octets);
+    return stalling_has(stalling, &network, now_us);
 }
 
 static void test_it_takes_several_charges_and_ends(void **state)
@@ -16,24 +28,46 @@ static void test_it_takes_several_charges_and_ends(void **state)
     (void)state;
     struct stalling stalling = {0};
     charge(&stalling, 7, STALLING_CHARGES - 1, NOW_US);
-    assert_false(stalling_has(&stalling, 7, FAMILY, NOW_US));
+    assert_false(has(&stalling, 7, NOW_US));
     charge(&stalling, 7, 1, NOW_US + 1);
-    assert_true(stalling_has(&stalling, 7, FAMILY, NOW_US + 1));
-    assert_true(stalling_has(&stalling, 7, FAMILY, NOW_US + STALLING_US));
-    assert_false(stalling_has(&stalling, 7, FAMILY, NOW_US + 1 + STALLING_US));
+    assert_true(has(&stalling, 7, NOW_US + 1));
+    assert_true(has(&stalling, 7, NOW_US + STALLING_US));
+    assert_false(has(&stalling, 7, NOW_US + 1 + STALLING_US));
     charge(&stalling, 7, 1, NOW_US + 1 + STALLING_US);
-    assert_false(stalling_has(&stalling, 7, FAMILY, NOW_US + 1 + STALLING_US));
+    assert_false(has(&stalling, 7, NOW_US + 1 + STALLING_US));
 }
 
-// An IPv4 address and an IPv6 network of the same octets are two.
+static void test_what_was_only_slow_is_forgiven(void **state)
+{
+    (void)state;
+    struct stalling stalling = {0};
+    struct network network = network_at(7);
+    stalling_forgive(&stalling, &network); // of one that is not there nothing comes
+    charge(&stalling, 7, STALLING_CHARGES, NOW_US);
+    stalling_forgive(&stalling, &network);
+    assert_false(has(&stalling, 7, NOW_US));
+    charge(&stalling, 7, 1, NOW_US);
+    assert_true(has(&stalling, 7, NOW_US));
+    for (unsigned i = 0; i < 2 * STALLING_CHARGES; i++)
+        stalling_forgive(&stalling, &network);
+    charge(&stalling, 7, STALLING_CHARGES - 1, NOW_US);
+    assert_false(has(&stalling, 7, NOW_US));
+}
+
+// An IPv4 address and an IPv6 network of the same octets are two, and nobody is one as well.
 static void test_networks_are_told_apart(void **state)
 {
     (void)state;
     struct stalling stalling = {0};
+    struct network other = {7, ADDRESS_IPV6}, nobody = {0};
     charge(&stalling, 7, STALLING_CHARGES, NOW_US);
-    assert_false(stalling_has(&stalling, 8, FAMILY, NOW_US));
-    assert_false(stalling_has(&stalling, 7, FAMILY + 2, NOW_US));
-    assert_false(stalling_has(&stalling, 0, 0, NOW_US));
+    assert_false(has(&stalling, 8, NOW_US));
+    assert_false(stalling_has(&stalling, &other, NOW_US));
+    assert_false(stalling_has(&stalling, &nobody, NOW_US));
+    for (unsigned i = 0; i < STALLING_CHARGES; i++)
+        stalling_charge(&stalling, &nobody, NOW_US);
+    assert_true(stalling_has(&stalling, &nobody, NOW_US));
+    assert_true(has(&stalling, 7, NOW_US));
 }
 
 static void test_the_oldest_makes_room(void **state)
@@ -43,15 +77,16 @@ static void test_the_oldest_makes_room(void **state)
     for (uint64_t i = 0; i <= STALLING_NETWORKS; i++)
         charge(&stalling, 100 + i, STALLING_CHARGES, NOW_US + i);
     uint64_t now_us = NOW_US + STALLING_NETWORKS;
-    assert_false(stalling_has(&stalling, 100, FAMILY, now_us));
+    assert_false(has(&stalling, 100, now_us));
     for (uint64_t i = 1; i <= STALLING_NETWORKS; i++)
-        assert_true(stalling_has(&stalling, 100 + i, FAMILY, now_us));
+        assert_true(has(&stalling, 100 + i, now_us));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_takes_several_charges_and_ends),
+        cmocka_unit_test(test_what_was_only_slow_is_forgiven),
         cmocka_unit_test(test_networks_are_told_apart),
         cmocka_unit_test(test_the_oldest_makes_room),
     };

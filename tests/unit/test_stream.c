@@ -32,7 +32,6 @@ static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstre
     *attempt = (struct attempt){.port = STREAM_NONE};
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = upstream,
-                                               .allowance = 0,
                                                .lane = STREAM_SHARED,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = NOW_US});
@@ -236,14 +235,12 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     first = second = (struct attempt){.port = STREAM_NONE};
     assert_int_equal(stream_attach(&b.table, &b.rng, &first,
                                    &(struct stream_wish){.upstream = 7,
-                                                         .allowance = 0,
                                                          .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US}),
                      0);
     assert_int_equal(stream_attach(&b.table, &b.rng, &second,
                                    &(struct stream_wish){.upstream = 7,
-                                                         .allowance = 0,
                                                          .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US + 50}),
@@ -258,7 +255,6 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     stream_detach(&b.table, &second);
     assert_int_equal(stream_attach(&b.table, &b.rng, &first,
                                    &(struct stream_wish){.upstream = 7,
-                                                         .allowance = 0,
                                                          .lane = STREAM_SHARED,
                                                          .stale_us = STREAM_STALE_US,
                                                          .now_us = NOW_US + 200}),
@@ -274,7 +270,6 @@ static uint16_t attach_at(struct bench *b, struct attempt *attempt, bool apart, 
     *attempt = (struct attempt){.port = STREAM_NONE};
     return stream_attach(&b->table, &b->rng, attempt,
                          &(struct stream_wish){.upstream = 7,
-                                               .allowance = 0,
                                                .lane = apart ? STREAM_APART : STREAM_SHARED,
                                                .stale_us = STREAM_STALE_US,
                                                .now_us = now_us});
@@ -316,138 +311,87 @@ static void test_what_stalls_goes_apart(void **state)
     end(&b);
 }
 
-static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint32_t share)
+static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t network,
+                               uint32_t batch)
 {
-    *attempt = (struct attempt){.port = STREAM_NONE, .share = share};
+    *attempt = (struct attempt){.port = STREAM_NONE, .network = {network, ADDRESS_IPV4}};
     uint16_t stream = stream_attach(&b->table, &b->rng, attempt,
                                     &(struct stream_wish){.upstream = 7,
                                                           .lane = STREAM_SUSPECT,
-                                                          .batch = 2,
-                                                          .share = share,
+                                                          .batch = batch,
                                                           .stale_us = STREAM_STALE_US,
                                                           .now_us = NOW_US});
     attempt->sent_us = attempt->held ? 0 : NOW_US;
     return stream;
 }
 
-// What is suspect goes in batches, a network's over one connection.
+// What is suspect goes in batches. The smaller they are, the more connections there are; a network
+// waits on half of them at most, and what is beyond is held.
 static void test_what_is_suspect_goes_in_batches(void **state)
 {
     (void)state;
-    struct bench b = begin(16);
-    struct attempt attempts[7];
-    assert_int_equal(attach_suspect(&b, &attempts[0], 1), 0);
-    assert_int_equal(attach_suspect(&b, &attempts[1], 1), 0);
-    assert_int_equal(attach_suspect(&b, &attempts[2], 1), 0);
-    assert_true(attempts[2].held);
-    assert_int_equal(stream_sent_count(&b.table.streams[0]), 2);
-    assert_int_equal(attach_suspect(&b, &attempts[3], 2), 1);
-    assert_false(attempts[3].held);
-    // There are no more; a third network goes where there is room.
-    assert_int_equal(attach_suspect(&b, &attempts[4], 3), 1);
-    assert_int_equal(attach_suspect(&b, &attempts[5], 2), 1);
-    assert_true(attempts[5].held);
+    enum { NETWORK = STREAM_SUSPECT_MAX / 2, BATCH = 2, COUNT = NETWORK * BATCH };
+    struct bench b = begin(32);
+    struct attempt first[COUNT + 2], second[COUNT + 1], third, other;
+    for (uint16_t i = 0; i < COUNT; i++)
+        assert_int_equal(attach_suspect(&b, &first[i], 1, BATCH), i / BATCH);
+    for (uint16_t i = COUNT; i < COUNT + 2; i++) {
+        assert_in_range(attach_suspect(&b, &first[i], 1, BATCH), 0, NETWORK - 1);
+        assert_true(first[i].held);
+    }
+    for (uint16_t i = 0; i < COUNT; i++)
+        assert_int_equal(attach_suspect(&b, &second[i], 2, BATCH), NETWORK + i / BATCH);
+    // There are no more for a third one: it waits where least does.
+    (void)attach_suspect(&b, &third, 3, BATCH);
+    assert_true(third.held);
     // Others have nothing to do with it.
-    assert_int_equal(attach_at(&b, &attempts[6], false, NOW_US), 2);
-    assert_false(stream_is_spent(&b.table.streams[0], 0));
-    stream_detach(&b.table, &attempts[0]);
-    stream_detach(&b.table, &attempts[1]);
-    assert_true(stream_is_spent(&b.table.streams[0], 0));
-    detach_all(&b, attempts, 7);
+    assert_int_equal(attach_at(&b, &other, false, NOW_US), 2 * NETWORK);
+    assert_int_equal(stream_sent_count(&b.table.streams[0]), BATCH);
+    assert_false(stream_is_spent(&b.table.streams[0]));
+    for (unsigned i = 0; i < BATCH; i++)
+        stream_detach(&b.table, &first[i]);
+    assert_true(stream_is_spent(&b.table.streams[0]));
     end(&b);
 }
 
-static uint16_t attach_within(struct bench *b, struct attempt *attempt, uint32_t allowance)
-{
-    *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt,
-                         &(struct stream_wish){.upstream = 7,
-                                               .allowance = allowance,
-                                               .lane = STREAM_SHARED,
-                                               .stale_us = STREAM_STALE_US,
-                                               .now_us = NOW_US});
-}
-
-static void test_what_is_beyond_the_allowance_is_held(void **state)
+// Large batches have two connections, one of them for others than whoever waits on the first.
+static void test_large_batches_have_two_connections(void **state)
 {
     (void)state;
-    enum { ALLOWANCE = 3, COUNT = 10 };
-    static const uint16_t where[COUNT] = {0, 0, 0, 1, 1, 1, 0, 1, 0, 1};
-    struct bench b = begin(2);
-    struct attempt attempts[COUNT];
-    for (unsigned i = 0; i < COUNT; i++) {
-        assert_int_equal(attach_within(&b, &attempts[i], ALLOWANCE), where[i]);
-        assert_int_equal(attempts[i].held, i >= 2 * ALLOWANCE);
-        assert_false(stream_is_spent(&b.table.streams[where[i]], ALLOWANCE));
+    struct bench b = begin(32);
+    struct attempt attempts[40], other;
+    for (unsigned i = 0; i < COUNT_OF(attempts); i++) {
+        assert_int_equal(attach_suspect(&b, &attempts[i], 1, 32), 0);
+        assert_int_equal(attempts[i].held, i >= 32);
     }
-    const struct stream *stream = &b.table.streams[0];
-    assert_int_equal(stream->in_flight, 5);
-    assert_int_equal(stream->held, 2);
-    assert_int_equal(stream->taken, ALLOWANCE);
-    // It is spent when all that it took is answered, whether or not something waits, and whether or
-    // not it is known any more how much it takes.
-    for (unsigned i = 0; i < ALLOWANCE; i++) {
-        assert_false(stream_is_spent(stream, ALLOWANCE));
+    assert_int_equal(attach_suspect(&b, &other, 2, 32), 1);
+    assert_false(other.held);
+    end(&b);
+}
+
+// Where all are taken, the one that has had nothing to do for longest is closed.
+static void test_a_full_table_closes_what_is_idle(void **state)
+{
+    (void)state;
+    struct bench b = begin(4);
+    struct attempt attempts[4], next;
+    for (uint16_t i = 0; i < 4; i++) {
+        attempts[i] = (struct attempt){.port = STREAM_NONE};
+        assert_int_equal(attach(&b, &attempts[i], i), i);
+        stream_connected(&b.table, i, NOW_US + i);
+    }
+    next = (struct attempt){.port = STREAM_NONE};
+    assert_int_equal(attach(&b, &next, 9), STREAM_NONE);
+    assert_int_equal(b.table.closing_count, 0);
+    for (uint16_t i = 1; i < 3; i++) {
+        attempts[i].sent_us = NOW_US;
+        stream_heard(&b.table, i, NOW_US + 100 - i);
         stream_detach(&b.table, &attempts[i]);
     }
-    assert_true(stream_is_spent(stream, ALLOWANCE));
-    assert_true(stream_is_spent(stream, 0));
-    stream_detach(&b.table, &attempts[6]);
-    stream_detach(&b.table, &attempts[8]);
-    assert_false(attempts[6].held);
-    assert_int_equal(stream->held, 0);
-    assert_true(stream_is_spent(stream, ALLOWANCE));
-    assert_false(stream_is_spent(stream, ALLOWANCE + 1));
-    assert_false(stream_is_spent(stream, 0));
-    end(&b);
-}
-
-static uint16_t attach_for(struct bench *b, struct attempt *attempt, uint32_t share,
-                           uint64_t now_us)
-{
-    *attempt = (struct attempt){.port = STREAM_NONE, .share = share};
-    return stream_attach(&b->table, &b->rng, attempt,
-                         &(struct stream_wish){.upstream = 7,
-                                               .allowance = 1,
-                                               .lane = STREAM_SHARED,
-                                               .share = share,
-                                               .stale_us = STREAM_STALE_US,
-                                               .now_us = now_us});
-}
-
-// Where connections take so many, one of those that there may be is left to other networks.
-static void test_a_network_does_not_wait_on_all_connections(void **state)
-{
-    (void)state;
-    enum { SIZE = 8, COUNT = 6, MOST = STREAM_PER_UPSTREAM + STREAM_STALE_EXTRA };
-    struct bench b = begin(SIZE);
-    struct attempt hog[COUNT], others[2];
-    uint64_t stale_us = NOW_US + STREAM_STALE_US;
-    for (unsigned i = 0; i < COUNT; i++) {
-        uint16_t index = attach_for(&b, &hog[i], 1, i < 2 ? NOW_US : stale_us);
-        assert_in_range(index, 0, STREAM_NETWORK_MAX - 1);
-        assert_int_equal(hog[i].held, i >= STREAM_NETWORK_MAX);
-    }
-    assert_int_equal(attach_for(&b, &others[0], 2, stale_us), STREAM_NETWORK_MAX);
-    assert_false(others[0].held);
-    // There is no other one for a third.
-    assert_int_equal(attach_for(&b, &others[1], 3, stale_us), STREAM_NETWORK_MAX);
-    assert_true(others[1].held);
-    assert_int_equal(b.table.open_count, MOST);
-    end(&b);
-}
-
-// Whoever has nothing under way need not wait until those are stale that one other network fills.
-static void test_what_one_network_fills_is_not_waited_for(void **state)
-{
-    (void)state;
-    struct bench b = begin(8);
-    struct attempt hog[3], other;
-    for (unsigned i = 0; i < 3; i++)
-        assert_in_range(attach_for(&b, &hog[i], 1, NOW_US), 0, STREAM_PER_UPSTREAM - 1);
-    assert_true(hog[2].held);
-    assert_int_equal(attach_for(&b, &other, 2, NOW_US), STREAM_PER_UPSTREAM);
-    assert_false(other.held);
+    assert_int_equal(attach(&b, &next, 9), STREAM_NONE);
+    assert_int_equal(attach(&b, &next, 9), STREAM_NONE); // one is enough
+    assert_int_equal(stream_take_closing(&b.table), 2);
+    assert_int_equal(attach(&b, &next, 9), 2);
     end(&b);
 }
 
@@ -458,9 +402,8 @@ int main(void)
         cmocka_unit_test(test_attempts_are_found_by_their_ids),
         cmocka_unit_test(test_ids_come_from_the_whole_range),
         cmocka_unit_test(test_busy_connection_gets_one_companion_and_no_more),
-        cmocka_unit_test(test_what_is_beyond_the_allowance_is_held),
-        cmocka_unit_test(test_a_network_does_not_wait_on_all_connections),
-        cmocka_unit_test(test_what_one_network_fills_is_not_waited_for),
+        cmocka_unit_test(test_large_batches_have_two_connections),
+        cmocka_unit_test(test_a_full_table_closes_what_is_idle),
         cmocka_unit_test(test_full_table_leaves_the_busy_ones_to_go_on),
         cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
         cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),

@@ -351,31 +351,6 @@ static void test_connections_that_fail_are_tried_ever_later(void **state)
     assert_true(u.tcp_retry_us == NOW_US + 500 * MS);
 }
 
-// For ten minutes.
-static void test_connections_that_are_cut_get_no_more_than_they_answer(void **state)
-{
-    (void)state;
-    struct upstream u = alive(1000);
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
-    assert_false(upstream_tcp_cut(&u, 20, 1, NOW_US));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
-    // It may close for what it is asked: then that says nothing of the others.
-    assert_false(upstream_tcp_cut(&u, 20, 1, NOW_US));
-    assert_true(upstream_tcp_cut(&u, 20, 2, NOW_US));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US), 0);
-    // Nor do ends that lie far apart, as when it is started anew.
-    assert_false(upstream_tcp_cut(&u, 20, 3, NOW_US + 10 * S));
-    assert_true(upstream_tcp_cut(&u, 20, 2, NOW_US + 10 * S));
-    assert_true(upstream_tcp_cut(&u, 20, 1, NOW_US + 10 * S));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 10 * S), 20);
-    assert_false(upstream_tcp_cut(&u, 7, 1, NOW_US + 10 * S));
-    assert_true(upstream_tcp_cut(&u, 7, 2, NOW_US + 10 * S));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 10 * S), 20);
-    assert_true(upstream_tcp_cut(&u, 7, 3, NOW_US + 10 * S));
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 609 * S), 7);
-    assert_int_equal(upstream_tcp_allowance(&u, NOW_US + 610 * S), 0);
-}
-
 // --- the choice --------------------------------------------------------------------------------
 
 struct choice_row {
@@ -726,7 +701,6 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_loss_is_smoothed),
     cmocka_unit_test(test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard),
     cmocka_unit_test(test_connections_that_fail_are_tried_ever_later),
-    cmocka_unit_test(test_connections_that_are_cut_get_no_more_than_they_answer),
     cmocka_unit_test(test_trials_are_paced_by_the_silence),
     cmocka_unit_test(test_a_minute_of_silence_costs_few_trials),
     cmocka_unit_test(test_trials_go_to_whoever_waited_longest),
