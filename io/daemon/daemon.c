@@ -122,11 +122,11 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
     return next_ms > now ? (int)(next_ms - now) : 0;
 }
 
-// Something has changed: is it that there is an heir?
-static bool heir_is_there(struct daemon *d)
+// Something has changed: is it that there is a successor?
+static bool successor_is_there(struct daemon *d)
 {
     wake_take(d->wake_fd);
-    return heir_of(d) != NULL;
+    return successor_of(d) != NULL;
 }
 
 // Waits until the daemon is to end and does meanwhile what is due; returns the exit status that the
@@ -137,7 +137,7 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
         {.fd = d->signal_fd, .events = POLLIN},
         {.fd = engine_failure_fd(d->engine), .events = POLLIN},
         {.fd = d->wake_fd, .events = POLLIN},
-        {.fd = d->before_fd, .events = POLLIN},
+        {.fd = d->predecessor_fd, .events = POLLIN},
         {.fd = d->watch ? watch_fd(d->watch) : -1, .events = POLLIN},
     };
     for (;;) {
@@ -152,8 +152,8 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
             continue;
         if (fds[1].revents)
             return STATUS_FAILED;
-        if (fds[2].revents && heir_is_there(d)) {
-            finish(d);
+        if (fds[2].revents && successor_is_there(d)) {
+            successor_finish(d);
             return STATUS_FINE;
         }
         if (fds[2].revents && d->draining && calendar->drain_ms == 0)
@@ -165,8 +165,8 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
             task_want(d, TASK_RELOAD);
         }
         if (fds[3].revents) {
-            before_heard(d);
-            fds[3].fd = d->before_fd;
+            predecessor_heard(d);
+            fds[3].fd = d->predecessor_fd;
         }
         struct signalfd_siginfo info;
         if (!fds[0].revents || read(d->signal_fd, &info, sizeof info) != sizeof info)
@@ -243,7 +243,7 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         snprintf(why, DAEMON_WHY_SIZE, "a signal asks for the end");
         return false;
     }
-    if (d->before_fd >= 0 && !before_gives_way(d)) {
+    if (d->predecessor_fd >= 0 && !predecessor_gives_way(d)) {
         snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
         return false;
     }
@@ -258,9 +258,9 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         (d->stats && !stats_start(d->stats, d->engine, &d->log, why)) ||
         (d->control && !control_start(d->control, orders, d, why)))
         return false;
-    if (d->before_fd >= 0) {
+    if (d->predecessor_fd >= 0) {
         engine_learn(d->engine, d->inheritance->lessons, d->inheritance->lesson_count);
-        before_replaced(d);
+        predecessor_replaced(d);
     }
     return true;
 }
@@ -277,12 +277,12 @@ static void servers_close(struct daemon *d)
 static int engine_run(struct daemon *d)
 {
     char why[DAEMON_WHY_SIZE];
-    struct estate *estate = d->before_fd >= 0 ? &d->inheritance->estate : NULL;
+    struct estate *estate = d->predecessor_fd >= 0 ? &d->inheritance->estate : NULL;
     d->engine = engine_open(settings_of(d), d->generation->files.local, &d->generation->cookies,
                             estate, why);
-    before_drop(d);
+    predecessor_drop(d);
     if (!d->engine)
-        return start_fails(d, why);
+        return predecessor_start_fails(d, why);
     int status = STATUS_FAILED;
     // Who gives orders as soon as that is possible waits for his turn.
     pthread_mutex_lock(&d->turn);
@@ -293,7 +293,7 @@ static int engine_run(struct daemon *d)
         log_write(&d->log, LOG_INFO, "ending before all has started", NULL);
         status = STATUS_FINE;
     } else {
-        start_fails(d, why);
+        predecessor_start_fails(d, why);
     }
     struct calendar calendar = calendar_make(settings_of(d));
     pthread_mutex_unlock(&d->turn);
@@ -303,8 +303,8 @@ static int engine_run(struct daemon *d)
     }
     __atomic_store_n(&d->ending, true, __ATOMIC_RELAXED);
     d->end_ms = now_ms() + END_MAX_MS;
-    upgrade_resolve(d);
-    if (served && !heir_of(d))
+    successor_resolve(d);
+    if (served && !successor_of(d))
         notify_stopping();
     servers_close(d); // they use the engine, so they end first
     int error = engine_stop(d->engine);
@@ -312,9 +312,9 @@ static int engine_run(struct daemon *d)
     if (error < 0)
         log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
     snapshot_last(d, served && error == 0);
-    if (heir_of(d))
-        upgrade_last(d->heir, d->engine);
-    heir_wait(d);
+    if (successor_of(d))
+        upgrade_last(d->successor, d->engine);
+    successor_wait(d);
     // Tasks that have not ended may use it to the end of the process.
     if (task_is_idle(d, TASK_RELOAD) && task_is_idle(d, TASK_UPGRADE))
         engine_close(d->engine);
@@ -341,8 +341,8 @@ static int serve(struct daemon *d)
     char why[DAEMON_WHY_SIZE];
     d->signal_fd = signals_take();
     if (d->signal_fd < 0)
-        return start_fails(d, "signals cannot be taken");
-    int status = servers_open(d, why) ? engine_run(d) : start_fails(d, why);
+        return predecessor_start_fails(d, "signals cannot be taken");
+    int status = servers_open(d, why) ? engine_run(d) : predecessor_start_fails(d, why);
     servers_close(d);
     close(d->signal_fd);
     return status;
@@ -351,9 +351,9 @@ static int serve(struct daemon *d)
 static void daemon_free(struct daemon *d)
 {
     generation_free(d->generation);
-    before_drop(d);
+    predecessor_drop(d);
     free(d->inheritance);
-    free(d->heir);
+    free(d->successor);
     if (d->wake_fd >= 0)
         close(d->wake_fd);
     free(d);
@@ -384,9 +384,9 @@ int daemon_run(int argc, char **argv)
         .argc = argc, .argv = argv, .turn = PTHREAD_MUTEX_INITIALIZER, .started = time(NULL)};
     tasks_init(&d->tasks, kinds);
     d->wake_fd = wake_open();
-    program_find(d);
+    successor_program(d);
     int status = STATUS_FAILED;
-    if (d->wake_fd >= 0 && before_take(d))
+    if (d->wake_fd >= 0 && predecessor_receive(d))
         status = generation_first(d);
     if (status == STATUS_FINE)
         status = serve(d);

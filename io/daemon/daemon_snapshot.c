@@ -131,7 +131,7 @@ bool daemon_snapshot(struct daemon *d, FILE *report)
     struct path path = settings_of(d)->cache_snapshot;
     struct cache cache = *engine_cache(d->engine);
     uint32_t now_s = engine_now_s(d->engine);
-    bool charged = !heir_of(d);
+    bool charged = !successor_of(d);
     d->flushed = false;
     pthread_mutex_unlock(&d->turn);
     if (!charged || *path.text == '\0') {
@@ -151,7 +151,7 @@ bool daemon_snapshot(struct daemon *d, FILE *report)
 
 void snapshot_last(struct daemon *d, bool wanted)
 {
-    wanted = wanted && !heir_of(d) && *settings_of(d)->cache_snapshot.text;
+    wanted = wanted && !successor_of(d) && *settings_of(d)->cache_snapshot.text;
     bool under_way = !task_is_idle(d, TASK_SNAPSHOT);
     bool idle = !under_way || task_wait(d, TASK_SNAPSHOT, d->end_ms);
     // What was flushed since that one began would come back with it.

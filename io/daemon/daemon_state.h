@@ -53,12 +53,12 @@ struct daemon {
     time_t started; // Unix time
     char program[PATH_MAX];
     struct upgrade *upgrading; // the process that is to take over, while that is under way
-    struct upgrade *heir;      // the process that has taken over from this one; atomic
+    struct upgrade *successor; // the process that has taken over from this one; atomic
     bool flushed;              // something, since the last snapshot was begun
     bool reload_later;         // one was asked for while that was under way
     bool draining;             // it is to end when nobody asks any more
     int wake_fd;               // written (io/net/wake.h) when one of these two has changed
-    int before_fd;             // to the process that this one takes over from; -1: none
+    int predecessor_fd;        // to the process that this one takes over from; -1: none
     struct inheritance *inheritance;
 };
 
@@ -72,25 +72,25 @@ static inline bool is_ending(const struct daemon *d)
     return __atomic_load_n(&d->ending, __ATOMIC_RELAXED);
 }
 
-static inline struct upgrade *heir_of(const struct daemon *d)
+static inline struct upgrade *successor_of(const struct daemon *d)
 {
-    return __atomic_load_n(&d->heir, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&d->successor, __ATOMIC_ACQUIRE);
 }
 
 // Another process may have taken over or be about to, and this one may be at its end: then nothing
 // is changed here any more. For who has the turn.
 static inline bool is_in_charge(const struct daemon *d, FILE *report)
 {
-    const char *why = heir_of(d)     ? "another process has taken over"
-                      : d->upgrading ? "an upgrade is under way"
-                      : is_ending(d) ? "this process is ending"
-                                     : NULL;
+    const char *why = successor_of(d) ? "another process has taken over"
+                      : d->upgrading  ? "an upgrade is under way"
+                      : is_ending(d)  ? "this process is ending"
+                                      : NULL;
     if (why)
         fprintf(report, "%s\n", why);
     return !why;
 }
 
-// Tells the main thread that there is an heir, or that this is to drain.
+// Tells the main thread that there is a successor, or that this is to drain.
 static inline void main_wake(const struct daemon *d)
 {
     wake_send(d->wake_fd);

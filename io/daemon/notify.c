@@ -37,7 +37,7 @@ void notify_ready(void)
     say("READY=1\nSTATUS=answering");
 }
 
-void notify_heir(int pid)
+void notify_successor(int pid)
 {
     char text[64];
     snprintf(text, sizeof text, "MAINPID=%d\nREADY=1\nSTATUS=answering", pid);

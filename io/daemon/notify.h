@@ -11,7 +11,7 @@ void notify_stopping(void);
 void notify_alive(void); // for the watchdog
 
 // Another process is the daemon from now on, and is ready.
-void notify_heir(int pid);
+void notify_successor(int pid);
 
 // How often the watchdog wants to hear of it, in microseconds; 0: there is none.
 [[nodiscard]] uint64_t notify_watchdog_us(void);

@@ -9,27 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool before_take(struct daemon *d)
+bool predecessor_receive(struct daemon *d)
 {
-    d->before_fd = upgrade_find();
-    if (d->before_fd < 0)
+    d->predecessor_fd = upgrade_find();
+    if (d->predecessor_fd < 0)
         return true;
     d->inheritance = calloc(1, sizeof *d->inheritance);
-    if (d->inheritance && upgrade_take(d->before_fd, d->inheritance) == 0)
+    if (d->inheritance && upgrade_take(d->predecessor_fd, d->inheritance) == 0)
         return true;
-    upgrade_refuse(d->before_fd, d->inheritance ? d->inheritance->why : "no memory");
+    upgrade_refuse(d->predecessor_fd, d->inheritance ? d->inheritance->why : "no memory");
     return false;
 }
 
-void before_drop(struct daemon *d)
+void predecessor_drop(struct daemon *d)
 {
     if (d->inheritance)
         inheritance_free(d->inheritance);
 }
 
-void before_replaced(struct daemon *d)
+void predecessor_replaced(struct daemon *d)
 {
-    upgrade_started(d->before_fd);
+    upgrade_started(d->predecessor_fd);
     if (d->control)
         control_own(d->control);
     const char *path = d->inheritance->control;
@@ -39,36 +39,36 @@ void before_replaced(struct daemon *d)
         (void)unlink(path);
 }
 
-void before_heard(struct daemon *d)
+void predecessor_heard(struct daemon *d)
 {
     struct counters *counted = aligned_take(sizeof *counted);
-    bool more = counted && upgrade_counted(d->before_fd, counted);
+    bool more = counted && upgrade_counted(d->predecessor_fd, counted);
     if (counted)
         engine_carry(d->engine, counted);
     free(counted);
     if (more)
         return;
-    close(d->before_fd);
-    d->before_fd = -1;
+    close(d->predecessor_fd);
+    d->predecessor_fd = -1;
 }
 
-bool before_gives_way(struct daemon *d)
+bool predecessor_gives_way(struct daemon *d)
 {
     struct counters *counted = aligned_take(sizeof *counted);
     bool good = counted;
     if (good) {
-        upgrade_ready(d->before_fd);
-        good = upgrade_wait(d->before_fd, counted, d->inheritance);
+        upgrade_ready(d->predecessor_fd);
+        good = upgrade_wait(d->predecessor_fd, counted, d->inheritance);
         engine_carry(d->engine, counted);
     }
     free(counted);
     return good;
 }
 
-int start_fails(const struct daemon *d, const char *why)
+int predecessor_start_fails(const struct daemon *d, const char *why)
 {
-    if (d->before_fd >= 0)
-        upgrade_refuse(d->before_fd, why);
+    if (d->predecessor_fd >= 0)
+        upgrade_refuse(d->predecessor_fd, why);
     log_writef(&d->log, LOG_ERROR, "cannot start", "reason", "%s", why);
     return STATUS_FAILED;
 }

@@ -250,11 +250,11 @@ int generation_first(struct daemon *d)
     if (r)
         d->generation = reading_take(r, why);
     if (*why)
-        (void)start_fails(d, why);
+        (void)predecessor_start_fails(d, why);
     else
         log_text(r->faults); // or warnings
-    if (!*why && !d->generation && d->before_fd >= 0)
-        upgrade_refuse(d->before_fd, r->faults);
+    if (!*why && !d->generation && d->predecessor_fd >= 0)
+        upgrade_refuse(d->predecessor_fd, r->faults);
     int status = d->generation                     ? STATUS_FINE
                  : r && r->status != STATUS_FAILED ? STATUS_USAGE
                                                    : STATUS_FAILED;
@@ -341,8 +341,8 @@ static void reload_put_off(struct daemon *d, FILE *report)
         d->reload_later = true;
         log_write(&d->log, LOG_INFO, "the reload is done after the upgrade", NULL);
         fprintf(report, "the reload is done after it\n");
-    } else if (heir_of(d)) {
-        reload_pass(d);
+    } else if (successor_of(d)) {
+        successor_reload(d);
     }
 }
 

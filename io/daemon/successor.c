@@ -19,7 +19,7 @@ enum { FINISH_MAX_MS = 10000, FINISH_STEP_MS = 50, RESOLVE_MAX_MS = 400 };
 
 // Where the program is. As it was called, if that leads there from anywhere: a link may lead to
 // another file by the time of an upgrade.
-void program_find(struct daemon *d)
+void successor_program(struct daemon *d)
 {
     FILE *called = fopen("/proc/self/cmdline", "r");
     char *end = called ? fgets(d->program, sizeof d->program, called) : NULL;
@@ -79,7 +79,7 @@ static int give_way(struct daemon *d, struct upgrade *upgrade)
     return error;
 }
 
-// Others see that an upgrade is under way, and which: upgrade_resolve may have to cut it short.
+// Others see that an upgrade is under way, and which: successor_resolve may have to cut it short.
 static void upgrading_set(struct daemon *d, struct upgrade *upgrade)
 {
     pthread_mutex_lock(&d->turn);
@@ -100,14 +100,14 @@ static int upgrade_try(struct daemon *d, struct upgrade *upgrade)
     return give_way(d, upgrade);
 }
 
-void reload_pass(struct daemon *d)
+void successor_reload(struct daemon *d)
 {
-    if (!heir_of(d)) {
+    if (!successor_of(d)) {
         task_want(d, TASK_RELOAD);
         return;
     }
-    log_writef(&d->log, LOG_INFO, "the reload is passed on", "pid", "%d", d->heir->pid);
-    (void)kill(d->heir->pid, SIGHUP);
+    log_writef(&d->log, LOG_INFO, "the reload is passed on", "pid", "%d", d->successor->pid);
+    (void)kill(d->successor->pid, SIGHUP);
 }
 
 static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
@@ -116,15 +116,15 @@ static bool upgrade_do(struct daemon *d, struct upgrade *upgrade, FILE *report)
     pthread_mutex_lock(&d->turn);
     d->upgrading = NULL;
     if (error == 0)
-        __atomic_store_n(&d->heir, upgrade, __ATOMIC_RELEASE);
+        __atomic_store_n(&d->successor, upgrade, __ATOMIC_RELEASE);
     if (d->reload_later)
-        reload_pass(d);
+        successor_reload(d);
     d->reload_later = false;
     pthread_mutex_unlock(&d->turn);
     if (error == 0) {
         log_writef(&d->log, LOG_INFO, "another process has taken over", "pid", "%d", upgrade->pid);
         fprintf(report, "process %d has taken over\n", upgrade->pid);
-        notify_heir(upgrade->pid);
+        notify_successor(upgrade->pid);
         main_wake(d);
         return true;
     }
@@ -166,7 +166,7 @@ bool daemon_upgrade(struct daemon *d, FILE *report)
     return done;
 }
 
-void upgrade_resolve(struct daemon *d)
+void successor_resolve(struct daemon *d)
 {
     pthread_mutex_lock(&d->turn);
     if (d->upgrading)
@@ -174,15 +174,15 @@ void upgrade_resolve(struct daemon *d)
     pthread_mutex_unlock(&d->turn);
     uint64_t until_ms = now_ms() + RESOLVE_MAX_MS;
     (void)task_wait(d, TASK_UPGRADE, until_ms < d->end_ms ? until_ms : d->end_ms);
-    if (heir_of(d) && d->end_signal)
-        (void)kill(d->heir->pid, d->end_signal);
+    if (successor_of(d) && d->end_signal)
+        (void)kill(d->successor->pid, d->end_signal);
 }
 
-void heir_wait(struct daemon *d)
+void successor_wait(struct daemon *d)
 {
     uint64_t now = now_ms();
-    if (heir_of(d) && d->end_signal && now < d->end_ms)
-        (void)upgrade_wait_ended(d->heir, (unsigned)(d->end_ms - now));
+    if (successor_of(d) && d->end_signal && now < d->end_ms)
+        (void)upgrade_wait_ended(d->successor, (unsigned)(d->end_ms - now));
 }
 
 // What is asked of this process is asked of the one in its place. True: it is the end.
@@ -192,18 +192,18 @@ static bool signal_pass(struct daemon *d)
     if (read(d->signal_fd, &info, sizeof info) != sizeof info)
         return false;
     if (info.ssi_signo != SIGHUP) {
-        d->end_signal = (int)info.ssi_signo; // upgrade_resolve passes it on
+        d->end_signal = (int)info.ssi_signo; // successor_resolve passes it on
         return true;
     }
-    reload_pass(d);
+    successor_reload(d);
     return false;
 }
 
-void finish(struct daemon *d)
+void successor_finish(struct daemon *d)
 {
     struct pollfd fds[] = {
         {.fd = d->signal_fd, .events = POLLIN},
-        {.fd = d->before_fd, .events = POLLIN}, // it may still be at it as well
+        {.fd = d->predecessor_fd, .events = POLLIN}, // it may still be at it as well
     };
     if (d->stats)
         stats_yield(d->stats);
@@ -213,12 +213,12 @@ void finish(struct daemon *d)
     for (unsigned i = 0; i < FINISH_MAX_MS / FINISH_STEP_MS; i++) {
         int ready = poll(fds, 2, FINISH_STEP_MS);
         if (ready > 0 && fds[1].revents) {
-            before_heard(d);
-            fds[1].fd = d->before_fd;
+            predecessor_heard(d);
+            fds[1].fd = d->predecessor_fd;
         }
         if (ready > 0 && fds[0].revents && signal_pass(d))
             return;
-        if (i > 2 && d->before_fd < 0 && engine_is_done(d->engine))
+        if (i > 2 && d->predecessor_fd < 0 && engine_is_done(d->engine))
             return;
     }
     log_write(&d->log, LOG_WARNING, "ending with connections open", NULL);

@@ -9,8 +9,8 @@
 // when the program is replaced: its sockets, with what waits in them, and the cache's memory. And
 // what it has counted, so that no total goes back.
 //
-// The heir uses the sockets and the memory while the one before still answers what it was asked;
-// that one hears nobody and writes nothing from engine_rest on.
+// The successor uses the sockets and the memory while the one before still answers what it was
+// asked; that one hears nobody and writes nothing from engine_rest on.
 
 struct estate {
     unsigned worker_count;
@@ -21,7 +21,7 @@ struct estate {
     size_t count;
 };
 
-// For the heir's side: empty, of so many workers; closes and frees all that nobody has taken.
+// For the successor's side: empty, of so many workers; closes and frees all that nobody has taken.
 void estate_init(struct estate *estate, unsigned worker_count);
 void estate_free(struct estate *estate);
 
