@@ -2,6 +2,7 @@
 #include "io/daemon/tasks.h"
 
 #include "io/daemon/daemon_state.h"
+#include "io/edge/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,12 +21,8 @@ struct task {
 
 void tasks_init(struct tasks *tasks, const struct task_kind *kinds)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&tasks->lock, NULL);
-    pthread_cond_init(&tasks->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&tasks->idle);
     tasks->kinds = kinds;
 }
 
@@ -73,17 +70,6 @@ static void *task_main(void *argument)
     return NULL;
 }
 
-static int thread_start(struct task *task)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &attributes, task_main, task);
-    pthread_attr_destroy(&attributes);
-    return -error;
-}
-
 // Where it is busy already, `again` has it done once more afterwards.
 static int begin(struct daemon *d, enum daemon_task which, bool again,
                  void (*done)(void *, bool, char *, size_t), void *context)
@@ -94,7 +80,7 @@ static int begin(struct daemon *d, enum daemon_task which, bool again,
     *task = (struct task){d, which, done, context};
     pthread_mutex_lock(&d->tasks.lock);
     bool busy = d->tasks.each[which].busy;
-    int error = busy ? -EBUSY : thread_start(task);
+    int error = busy ? -EBUSY : thread_start_detached(task_main, task);
     if (error == 0)
         d->tasks.each[which].busy = true;
     else if (busy && again)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/bounded.h"
 
+#include "io/edge/thread.h"
 #include "io/net/clock.h"
 
 #include <pthread.h>
@@ -40,33 +41,18 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-static bool thread_start(struct bounded *b)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int error = pthread_create(&thread, &attributes, thread_main, b);
-    pthread_attr_destroy(&attributes);
-    return error == 0;
-}
-
 struct bounded *bounded_start(void (*run)(void *context), void (*drop)(void *context),
                               void *context)
 {
     struct bounded *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->done, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&b->done);
     b->run = run;
     b->drop = drop;
     b->context = context;
-    if (thread_start(b))
+    if (thread_start_detached(thread_main, b) == 0)
         return b;
     bounded_free(b);
     return NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/log_queue.h"
 
+#include "io/edge/thread.h"
 #include "io/net/clock.h"
 
 #include <assert.h>
@@ -84,11 +85,7 @@ struct log_queue *log_queue_open(int fd)
         return NULL;
     memset(q, 0, offsetof(struct log_queue, bytes));
     q->fd = fd;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&q->changed);
     pthread_mutex_init(&q->lock, NULL);
     if (pthread_create(&q->thread, NULL, thread_main, q) == 0)
         return q;
