@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "bench/warm.h"
 
+#include "core/settings/parse.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "core/settings/settings.h"
+#include "core/settings/check.h"
+
+#include "core/settings/format.h"
 
 #include <stdio.h>
 

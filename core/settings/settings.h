@@ -3,8 +3,9 @@
 #include "core/address.h"
 #include "core/wire/name.h"
 
-// The settings in force, and the table of options they are made from (options.def). Here text
-// becomes values and values become text; files, memory and the command line are io's (io/edge).
+// The settings in force, and the table of options they are made from (options.def). Text becomes
+// values in parse.h and values become text in format.h; what several of them show together is for
+// check.h. Files, memory and the command line are io's (io/edge).
 //
 // Lists are a pointer and a count that io grows and frees; core only reads them. A struct settings
 // may be moved by assignment, but its lists have one owner.
@@ -167,11 +168,6 @@ union settings_value {
     } text; // a path, a record or a name of a list
 };
 
-// Gives every setting its default, except that lists are left empty: io appends what the rows'
-// `fallback` names (settings_defaults in io/edge/settings_file.h does both).
-void settings_init(struct settings *settings);
-void forward_zone_init(struct forward_zone *zone);
-
 // The row of that section and key, NULL: there is none.
 [[nodiscard]] const struct settings_option *settings_find(const char *section, const char *key,
                                                           size_t key_len);
@@ -181,64 +177,19 @@ void forward_zone_init(struct forward_zone *zone);
 // Are its items texts (struct text_list)?
 [[nodiscard]] bool settings_is_texts(const struct settings_option *option);
 
-// Reads one value (of a list: one item) from `len` octets. False: `why` says what is wrong with it
-// and what would be right, without the key: `"8K" is too small: give a size from 1M to 1024G, ...`.
-[[nodiscard]] bool settings_parse(const struct settings_option *option, const char *text,
-                                  size_t len, union settings_value *value,
-                                  char why[static SETTINGS_WHY_SIZE]);
-
 // Puts the value of an option that is no list in its place.
 void settings_store(const struct settings_option *option, void *base,
                     const union settings_value *value);
 
+// Where its value lies.
+[[nodiscard]] static inline const void *settings_field(const struct settings_option *option,
+                                                       const void *base)
+{
+    return (const uint8_t *)base + option->offset;
+}
+
 // The number of values: of a list its items, else 1.
 [[nodiscard]] size_t settings_count(const struct settings_option *option, const void *base);
 
-// Writes value number `index` in the form that settings_parse reads; returns the length.
-size_t settings_format(const struct settings_option *option, const void *base, size_t index,
-                       char text[static SETTINGS_TEXT_SIZE]);
-
-// True if the list has room for this item and does not hold it already; else `why` says what is
-// the matter.
-[[nodiscard]] bool settings_accepts(const struct settings_option *option, const void *base,
-                                    const union settings_value *value,
-                                    char why[static SETTINGS_WHY_SIZE]);
-
-// What one value may be, as in `a whole number from 512 to 4096`; returns the length.
-size_t settings_expected(const struct settings_option *option,
-                         char text[static SETTINGS_TEXT_SIZE]);
-
-// The next word of a text with spaces between words; `*at` moves behind it. NULL: no more.
-[[nodiscard]] const char *settings_next_word(const char **at, size_t *len);
-
 [[nodiscard]] struct settings_origin *settings_origin(const struct settings_option *option,
                                                       void *base);
-
-// Checks what no single value can show: bounds that cross, zones and prefixes given twice, an
-// upstream that is this server. Calls `tell` for each problem, with the place to look at and a
-// sentence that begins with the option's name.
-void settings_check(const struct settings *settings,
-                    void (*tell)(void *context, struct settings_origin at, const char *why),
-                    void *context);
-
-// Tells in the same way what may be meant and most likely is not: upstreams at ports of encrypted
-// DNS, names that no zone is for, a server for the whole world without limits.
-void settings_warn(const struct settings *settings,
-                   void (*tell)(void *context, const struct settings *settings,
-                                struct settings_origin at, const char *why),
-                   void *context);
-
-// Writes text between double quotes, control characters as \xNN, cut short where it is long.
-#define SETTINGS_QUOTE_SIZE 96
-void settings_quote(char quoted[static SETTINGS_QUOTE_SIZE], const char *text, size_t len);
-
-// Finds the candidate that a misspelled word was probably meant to be.
-struct nearest {
-    const char *text;
-    size_t len;
-    size_t distance;  // of the best; only nearer ones are taken
-    const char *best; // NULL: nothing is near
-};
-
-[[nodiscard]] struct nearest nearest_to(const char *text, size_t len);
-void nearest_offer(struct nearest *nearest, const char *candidate);

@@ -2,6 +2,7 @@
 #include "io/daemon/orders.h"
 
 #include "core/serve/control.h"
+#include "core/settings/parse.h"
 #include "core/wire/text.h"
 #include "io/daemon/daemon_state.h"
 #include "io/edge/metrics.h"

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/arguments.h"
+
+#include "core/settings/check.h"
+#include "core/settings/format.h"
+#include "core/settings/suggest.h"
 #include "io/edge/cookie_file.h"
 #include "io/edge/regular_file.h"
 #include "io/edge/resolv_conf.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/settings/check.h"
 #include "core/settings/settings.h"
 
 #include <stdio.h>

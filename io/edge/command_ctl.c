@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/command_ctl.h"
 
+#include "core/settings/format.h"
 #include "core/settings/settings.h"
+#include "core/settings/suggest.h"
 
 #include <errno.h>
 #include <stdlib.h>

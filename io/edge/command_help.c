@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/command_help.h"
 
+#include "core/settings/format.h"
+#include "core/settings/suggest.h"
 #include "io/edge/arguments.h"
 #include "io/edge/command_ctl.h"
 #include "io/edge/manual.h"

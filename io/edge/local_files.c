@@ -2,6 +2,8 @@
 #include "io/edge/local_files.h"
 
 #include "core/policy/hosts.h"
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 #include "io/edge/regular_file.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/policy/local.h"
+#include "core/settings/format.h"
 
 // Reads what is answered locally: the records of the settings, hosts files and block lists. The
 // files are read piece by piece and never held whole.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/resolv_conf.h"
+
+#include "core/settings/parse.h"
 #include "io/edge/regular_file.h"
 #include "io/edge/scope.h"
 #include "io/edge/settings_lists.h"

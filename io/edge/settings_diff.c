@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_diff.h"
 
+#include "core/settings/format.h"
 #include "io/edge/settings_lists.h"
 
 #include <stdio.h>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_file.h"
 
+#include "core/settings/check.h"
+#include "core/settings/format.h"
+#include "core/settings/suggest.h"
 #include "io/edge/regular_file.h"
 #include "io/edge/resolv_conf.h"
 #include "io/edge/yaml_reader.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/settings/check.h"
 #include "io/edge/settings_lists.h"
 #include "io/edge/settings_report.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_lists.h"
 
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 #include "io/edge/scope.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_print.h"
 
+#include "core/settings/format.h"
 #include "io/edge/resolv_conf.h"
 
 #include <ctype.h>

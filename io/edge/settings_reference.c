@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/settings_reference.h"
 
+#include "core/settings/format.h"
+
 // docs/reference.md and docs/ouzel.yaml.sample are what is printed here, octet for octet; a unit
 // test compares them.
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/edge/yaml_reader.h"
 
+#include "core/settings/format.h"
 #include "core/settings/settings.h"
 
 #include <errno.h>

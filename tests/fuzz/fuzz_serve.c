@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/cookie.h"
 #include "core/serve/serve.h"
+#include "core/settings/parse.h"
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 #include "io/edge/settings_diff.h"
 #include "io/edge/settings_file.h"
 #include "io/edge/settings_print.h"

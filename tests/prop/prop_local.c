@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/local.h"
+#include "core/settings/parse.h"
 
 #include <assert.h>
 #include <stdio.h>

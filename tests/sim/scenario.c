@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/settings/parse.h"
 #include "tests/sim/sim.h"
 
 #include <assert.h>

@@ -2,6 +2,8 @@
 #pragma once
 #include "core/policy/hosts.h"
 #include "core/policy/local.h"
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 

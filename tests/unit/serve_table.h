@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/serve/control.h"
+#include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/access.h"
+#include "core/settings/format.h"
 
 #include "tests/unit/packet.h"
 

@@ -2,6 +2,7 @@
 #include "core/policy/dns64.h"
 #include "core/policy/nat64.h"
 #include "core/policy/rebind.h"
+#include "core/settings/parse.h"
 
 #include "tests/unit/answer_table.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/policy/guard.h"
+#include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "core/settings/parse.h"
 #include "tests/unit/local_table.h"
 
 #define ASK       "1234 0100 0001 0000 0000 0000 "

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/plan.h"
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "core/settings/check.h"
+#include "core/settings/format.h"
+#include "core/settings/parse.h"
 #include "core/settings/settings.h"
+#include "core/settings/suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
