@@ -11,7 +11,7 @@ struct policy_config serve_policy_config(const struct serve *s, const struct ser
         .local = config->local,
         .cookies = config->cookies,
         .cache = config->cache,
-        .limits = &s->limits,
+        .limits = s ? &s->limits : NULL,
         .counters = config->counters,
         .workers = config->worker_count,
         .seed = config->seed,

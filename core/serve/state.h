@@ -55,6 +55,7 @@ static inline const void *serve_tables(const struct serve *s)
 // The part of the settings that every answer is made with.
 void serve_limits_take(struct serve *s, const struct settings *settings);
 
+// What policy is told; without a serve (NULL) as far as its size depends on it.
 struct policy_config serve_policy_config(const struct serve *s, const struct serve_config *config);
 
 // Octets for a reply to this client while it is made.
