@@ -28,10 +28,11 @@ static void settings_make(struct warm *w, const struct warm_limits *limits)
     w->allowed = (struct prefix){.family = ADDRESS_IPV4}; // 0.0.0.0/0
     w->settings.access_allow =
         limits->allow.count > 0 ? limits->allow : (struct prefix_list){&w->allowed, 1};
-    w->upstream = (struct address){.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4};
+    w->upstream =
+        (struct endpoint){.address = {.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4}};
     forward_zone_init(&w->zone);
     w->zone.zone = (struct name){.len = 1};
-    w->zone.to = (struct address_list){&w->upstream, 1};
+    w->zone.to = (struct endpoint_list){&w->upstream, 1};
     w->settings.forward = (struct forward_zone_list){&w->zone, 1};
 }
 

@@ -28,7 +28,7 @@ struct warm {
     struct settings settings;
     struct prefix allowed;
     struct forward_zone zone;
-    struct address upstream;
+    struct endpoint upstream;
     struct plan plan;
     struct access_list access;
     struct cookie_source cookies;

@@ -25,5 +25,5 @@ struct outgoing {
     uint8_t source;       // enum counter: the one that it was counted under
     uint16_t port;
     uint16_t number;
-    const struct address *upstream;
+    const struct endpoint *upstream;
 };

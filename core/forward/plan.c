@@ -22,16 +22,16 @@ size_t plan_size(const struct settings *settings)
     return count * sizeof(struct plan_zone) + table_places(count) * sizeof(uint32_t);
 }
 
-// Returns the index of an upstream's address, added if it is new; -1 when there are too many.
-static int upstream_index(struct plan *plan, const struct address *address)
+// Returns the index of an upstream, added if it is new; -1 when there are too many.
+static int upstream_index(struct plan *plan, const struct endpoint *endpoint)
 {
     for (size_t i = 0; i < plan->upstream_count; i++) {
-        if (address_equal(&plan->upstreams[i], address))
+        if (endpoint_equal(&plan->upstreams[i], endpoint))
             return (int)i;
     }
     if (plan->upstream_count == PLAN_UPSTREAMS_MAX)
         return -1;
-    plan->upstreams[plan->upstream_count] = *address;
+    plan->upstreams[plan->upstream_count] = *endpoint;
     return (int)plan->upstream_count++;
 }
 

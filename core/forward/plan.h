@@ -4,9 +4,9 @@
 #include "core/wire/suffix.h"
 
 // Where questions go: the zones of the settings, each with its upstreams, as one immutable table
-// that all workers read. An address that several zones name is one upstream.
+// that all workers read. An endpoint that several zones name is one upstream.
 
-#define PLAN_UPSTREAMS_MAX      256 // different addresses
+#define PLAN_UPSTREAMS_MAX      256 // different endpoints
 #define PLAN_ZONE_UPSTREAMS_MAX 16  // of one zone
 
 struct plan_zone {
@@ -21,7 +21,7 @@ struct plan {
     uint32_t table_mask;
     struct suffix_seed seed;
     size_t zone_count;
-    struct address upstreams[PLAN_UPSTREAMS_MAX];
+    struct endpoint upstreams[PLAN_UPSTREAMS_MAX];
     size_t upstream_count;
 };
 

@@ -54,7 +54,7 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
     for (size_t i = 0; i < plan->upstream_count; i++) {
         const struct upstream *u = &s->forward.upstreams[i];
         upstreams[i] = (struct serve_upstream){
-            .address = plan->upstreams[i],
+            .address = plan->upstreams[i].address,
             .health = u->over_tcp ? UPSTREAM_ALIVE : u->health,
             .fails = upstream_fails_all(u),
             .knows_edns = support_edns(&u->support, now_us),
@@ -78,7 +78,7 @@ size_t serve_learned(const struct serve *s, struct learned *learned, size_t max)
     const struct plan *plan = s->config.plan;
     size_t count = plan->upstream_count < max ? plan->upstream_count : max;
     for (size_t i = 0; i < count; i++)
-        learned_take(&learned[i], &s->forward.upstreams[i], &plan->upstreams[i]);
+        learned_take(&learned[i], &s->forward.upstreams[i], &plan->upstreams[i].address);
     return count;
 }
 
@@ -88,7 +88,7 @@ void serve_learn(struct serve *s, uint64_t now_us, const struct learned *learned
     for (size_t i = 0; i < plan->upstream_count; i++) {
         struct upstream *u = &s->forward.upstreams[i];
         for (size_t j = 0; j < count && u->health == UPSTREAM_UNKNOWN && u->in_flight == 0; j++) {
-            if (address_equal(&learned[j].address, &plan->upstreams[i]) &&
+            if (address_equal(&learned[j].address, &plan->upstreams[i].address) &&
                 learned_give(&learned[j], u, now_us))
                 break;
         }

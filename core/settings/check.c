@@ -145,9 +145,9 @@ static void check_loops(const struct check *check)
         for (size_t j = 0; j < zone->to.count; j++) {
             char text[ADDRESS_TEXT_MAX];
             char why[SETTINGS_WHY_SIZE];
-            if (!listens_on(&check->settings->server_listen, &zone->to.items[j]))
+            if (!listens_on(&check->settings->server_listen, &zone->to.items[j].address))
                 continue;
-            address_format(&zone->to.items[j], text);
+            address_format(&zone->to.items[j].address, text);
             snprintf(why, sizeof why,
                      "forward.to: %s is this server itself (server.listen): queries would go round "
                      "in a circle",
@@ -207,7 +207,7 @@ static void warn_ports(const struct warn *warn)
     for (size_t i = 0; i < zones->count; i++) {
         const struct forward_zone *zone = &zones->items[i];
         for (size_t j = 0; j < 2 * zone->to.count; j++) {
-            const struct address *to = &zone->to.items[j / 2];
+            const struct address *to = &zone->to.items[j / 2].address;
             char text[ADDRESS_TEXT_MAX];
             char why[SETTINGS_WHY_SIZE];
             if (to->port != encrypted[j % 2].port)

@@ -162,8 +162,9 @@ size_t settings_format(const struct settings_option *option, const void *base, s
         return put_text(text, value->len > 0 ? value->text : "off");
     }
     case KIND_ADDRESS_LIST:
-    case KIND_UPSTREAM_LIST:
         return address_format(&((const struct address_list *)field)->items[index], text);
+    case KIND_UPSTREAM_LIST:
+        return endpoint_format(&((const struct endpoint_list *)field)->items[index], false, text);
     case KIND_PREFIX_LIST:
         return prefix_format(&((const struct prefix_list *)field)->items[index], text);
     case KIND_PREFIX:

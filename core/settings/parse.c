@@ -144,43 +144,28 @@ static bool is_nobodys(const struct address *address)
     return address->family == ADDRESS_IPV4 ? address->ip[0] >= 224 : address->ip[0] == 0xff;
 }
 
-static bool starts_with(const char *text, size_t len, const char *start)
-{
-    size_t start_len = text_len(start);
-    return len >= start_len && memcmp(text, start, start_len) == 0;
-}
-
-static enum verdict parse_upstream(const struct settings_option *option, const char *text,
-                                   size_t len, struct address *address,
+static enum verdict parse_upstream(const char *text, size_t len, struct endpoint *endpoint,
                                    char why[static SETTINGS_WHY_SIZE])
 {
-    static const char *const later[] = {"tcp://", "tls://"};
     char quoted[SETTINGS_QUOTE_SIZE];
+    enum endpoint_verdict fault = endpoint_parse(endpoint, text, len);
+    if (fault == ENDPOINT_NO_ADDRESS)
+        return VERDICT_INVALID;
     settings_quote(quoted, text, len);
-    for (size_t i = 0; i < COUNT_OF(later); i++) {
-        if (!starts_with(text, len, later[i]))
-            continue;
-        snprintf(why, SETTINGS_WHY_SIZE,
-                 "%s asks for %s: this version forwards over UDP only; leave out %s", quoted,
-                 i == 0 ? "TCP" : "TLS", later[i]);
-        return VERDICT_TOLD;
-    }
-    if (starts_with(text, len, "udp://")) {
-        text += 6;
-        len -= 6;
-    }
-    if (len > 0 && memchr(text, '#', len)) {
-        snprintf(why, SETTINGS_WHY_SIZE,
-                 "%s names a server for TLS: this version forwards over UDP only; leave out # and "
-                 "the name",
+    if (fault != ENDPOINT_GOOD)
+        snprintf(why, SETTINGS_WHY_SIZE, "%s %s", quoted, endpoint_fault(fault));
+    else if (endpoint->transport != TRANSPORT_UDP)
+        snprintf(
+            why, SETTINGS_WHY_SIZE,
+            "%s asks for %s: this version asks upstreams over UDP, and over TCP for what is too "
+            "long; leave out %s and all that stands behind the address",
+            quoted, transport_traits[endpoint->transport].title,
+            transport_traits[endpoint->transport].scheme);
+    else if (is_nobodys(&endpoint->address))
+        snprintf(why, SETTINGS_WHY_SIZE, "%s is no server's address: give the one it answers on",
                  quoted);
-        return VERDICT_TOLD;
-    }
-    enum verdict verdict = parse_address(option, text, len, address);
-    if (verdict != VERDICT_FINE || !is_nobodys(address))
-        return verdict;
-    snprintf(why, SETTINGS_WHY_SIZE, "%s is no server's address: give the one it answers on",
-             quoted);
+    else
+        return VERDICT_FINE;
     return VERDICT_TOLD;
 }
 
@@ -303,7 +288,7 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
     case KIND_ADDRESS_LIST:
         return parse_address(option, text, len, &value->address);
     case KIND_UPSTREAM_LIST:
-        return parse_upstream(option, text, len, &value->address, why);
+        return parse_upstream(text, len, &value->endpoint, why);
     case KIND_PREFIX_LIST:
         return parse_prefix(text, len, &value->prefix, why);
     case KIND_PATH:
@@ -368,6 +353,13 @@ static bool list_holds(const struct settings_option *option, const void *base,
                 return true;
         return false;
     }
+    if (option->kind == KIND_UPSTREAM_LIST) {
+        const struct endpoint_list *list = settings_field(option, base);
+        for (size_t i = 0; i < list->count; i++)
+            if (endpoint_equal(&list->items[i], &value->endpoint))
+                return true;
+        return false;
+    }
     const struct address_list *list = settings_field(option, base);
     for (size_t i = 0; i < list->count; i++)
         if (address_equal(&list->items[i], &value->address))
@@ -378,7 +370,7 @@ static bool list_holds(const struct settings_option *option, const void *base,
 bool settings_accepts(const struct settings_option *option, const void *base,
                       const union settings_value *value, char why[static SETTINGS_WHY_SIZE])
 {
-    char text[SETTINGS_QUOTE_SIZE];
+    char text[ENDPOINT_TEXT_MAX];
     if (settings_count(option, base) >= option->max) {
         snprintf(why, SETTINGS_WHY_SIZE, "the list is too long: give %llu at most",
                  (unsigned long long)option->max);
@@ -390,6 +382,8 @@ bool settings_accepts(const struct settings_option *option, const void *base,
         prefix_format(&value->prefix, text);
     else if (settings_is_texts(option))
         settings_quote(text, value->text.bytes, value->text.len);
+    else if (option->kind == KIND_UPSTREAM_LIST)
+        endpoint_format(&value->endpoint, false, text);
     else
         address_format(&value->address, text);
     snprintf(why, SETTINGS_WHY_SIZE, "%s is in the list twice: give it once", text);

@@ -86,6 +86,8 @@ size_t settings_count(const struct settings_option *option, const void *base)
     const void *field = settings_field(option, base);
     if (option->kind == KIND_PREFIX_LIST)
         return ((const struct prefix_list *)field)->count;
+    if (option->kind == KIND_UPSTREAM_LIST)
+        return ((const struct endpoint_list *)field)->count;
     if (settings_is_texts(option))
         return ((const struct text_list *)field)->count;
     return settings_is_list(option) ? ((const struct address_list *)field)->count : 1;

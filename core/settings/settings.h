@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/address.h"
+#include "core/endpoint.h"
 #include "core/wire/name.h"
 
 // The settings in force, and the table of options they are made from (options.def). Text becomes
@@ -15,6 +16,11 @@
 
 struct address_list {
     struct address *items;
+    size_t count;
+};
+
+struct endpoint_list {
+    struct endpoint *items;
     size_t count;
 };
 
@@ -82,7 +88,7 @@ enum settings_kind {
 #define KIND_TYPE_NAME          struct name
 #define KIND_TYPE_ADDRESS       struct address
 #define KIND_TYPE_ADDRESS_LIST  struct address_list
-#define KIND_TYPE_UPSTREAM_LIST struct address_list
+#define KIND_TYPE_UPSTREAM_LIST struct endpoint_list
 #define KIND_TYPE_PREFIX_LIST   struct prefix_list
 #define KIND_TYPE_PATH          struct path
 #define KIND_TYPE_PATH_LIST     struct text_list
@@ -159,6 +165,7 @@ union settings_value {
     uint32_t word;
     struct name name;
     struct address address;
+    struct endpoint endpoint;
     struct prefix prefix;
     struct path path;
     struct short_text short_text;

@@ -432,7 +432,7 @@ static void zone_tell(struct pens *pens, const struct serve_explanation *e)
     json_bool(&pens->json, "zone_down", e->zone_down);
     say(pens, "zone      %s, to", text);
     for (size_t i = 0; i < zone->to.count; i++) {
-        address_format(&zone->to.items[i], text);
+        endpoint_format(&zone->to.items[i], false, text);
         say(pens, "%s %s", i ? "," : "", text);
     }
     say(pens, "%s\n", e->zone_down ? "; all of them are dead" : "");

@@ -16,7 +16,7 @@
 
 static const char blanks[] = " \t\r\n";
 
-static bool read_server(const char *line, struct address *address)
+static bool read_server(const char *line, struct endpoint *endpoint)
 {
     const struct settings_option *to = settings_find("forward", "to", 2);
     union settings_value value;
@@ -31,14 +31,14 @@ static bool read_server(const char *line, struct address *address)
     }
     if (scope == SCOPE_UNKNOWN || !settings_parse(to, start, len, &value, why))
         return false;
-    *address = value.address;
+    *endpoint = value.endpoint;
     return true;
 }
 
-static bool holds(const struct address_list *list, const struct address *address)
+static bool holds(const struct endpoint_list *list, const struct endpoint *endpoint)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (address_equal(&list->items[i], address))
+        if (endpoint_equal(&list->items[i], endpoint))
             return true;
     return false;
 }
@@ -53,7 +53,7 @@ static const char *after_keyword(const char *line)
     return line + len;
 }
 
-int resolv_conf_read(const char *path, struct address_list *list, size_t *skipped)
+int resolv_conf_read(const char *path, struct endpoint_list *list, size_t *skipped)
 {
     char *line = NULL;
     size_t line_size = 0;
@@ -70,16 +70,16 @@ int resolv_conf_read(const char *path, struct address_list *list, size_t *skippe
         return error;
     }
     while (!error && getline(&line, &line_size, file) >= 0) {
-        struct address address;
+        struct endpoint endpoint;
         const char *rest = after_keyword(line);
         if (!rest)
             continue;
-        if (read == RESOLV_CONF_SERVERS_MAX || !read_server(rest, &address) ||
-            holds(list, &address)) {
+        if (read == RESOLV_CONF_SERVERS_MAX || !read_server(rest, &endpoint) ||
+            holds(list, &endpoint)) {
             ++*skipped;
             continue;
         }
-        error = address_list_append(list, &address);
+        error = endpoint_list_append(list, &endpoint);
         read++;
     }
     // getline ends with -1 and ferror for a directory, with -1 alone where memory is short.

@@ -9,8 +9,8 @@
 #define RESOLV_CONF_PATH        "/etc/resolv.conf"
 #define RESOLV_CONF_SERVERS_MAX 8
 
-// Appends the addresses of the file's `nameserver` lines, with port 53, to a list that is freed as
+// Appends the servers of the file's `nameserver` lines, with port 53, to a list that is freed as
 // all lists of the settings are. Other lines mean nothing here. Lines that cannot be used, repeat
 // an address or come after the eighth are counted in `skipped`. 0; -ENOMEM; or why the file
 // cannot be read. The list holds what was read so far in each case.
-[[nodiscard]] int resolv_conf_read(const char *path, struct address_list *list, size_t *skipped);
+[[nodiscard]] int resolv_conf_read(const char *path, struct endpoint_list *list, size_t *skipped);

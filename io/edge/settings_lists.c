@@ -29,6 +29,16 @@ int address_list_append(struct address_list *list, const struct address *address
     return 0;
 }
 
+int endpoint_list_append(struct endpoint_list *list, const struct endpoint *endpoint)
+{
+    struct endpoint *items = grow(list->items, list->count, sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    items[list->count++] = *endpoint;
+    return 0;
+}
+
 static int prefix_list_append(struct prefix_list *list, const struct prefix *prefix)
 {
     struct prefix *items = grow(list->items, list->count, sizeof *items);
@@ -97,6 +107,8 @@ int settings_add(const struct settings_option *option, void *base, const char *t
         error = prefix_list_append(field, &value.prefix);
     else if (settings_is_texts(option))
         error = text_list_append(field, value.text.bytes, value.text.len);
+    else if (option->kind == KIND_UPSTREAM_LIST)
+        error = endpoint_list_append(field, &value.endpoint);
     else
         error = address_list_append(field, &value.address);
     if (error)
@@ -117,6 +129,10 @@ void settings_clear(const struct settings_option *option, void *base)
             free(list->items[--list->count].text);
         free(list->items);
         *list = (struct text_list){0};
+    } else if (option->kind == KIND_UPSTREAM_LIST) {
+        struct endpoint_list *list = field;
+        free(list->items);
+        *list = (struct endpoint_list){0};
     } else if (settings_is_list(option)) {
         struct address_list *list = field;
         free(list->items);

@@ -21,6 +21,7 @@ void settings_clear(const struct settings_option *option, void *base);
 
 // 0 or -ENOMEM; the list is as it was then.
 [[nodiscard]] int address_list_append(struct address_list *list, const struct address *address);
+[[nodiscard]] int endpoint_list_append(struct endpoint_list *list, const struct endpoint *endpoint);
 
 // Adds an entry with every option at its default; NULL: no memory.
 [[nodiscard]] struct forward_zone *forward_zone_append(struct forward_zone_list *list);

@@ -33,7 +33,7 @@ static void socket_open(struct worker *w, const struct outgoing *outgoing)
     bool bound;
     assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd < 0);
     socket->generation++;
-    socket->fd = udp_connect(outgoing->upstream, outgoing->number, &bound);
+    socket->fd = udp_connect(&outgoing->upstream->address, outgoing->number, &bound);
     if (socket->fd >= 0) {
         socket_receive(w, outgoing->port);
         return;
@@ -91,7 +91,7 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
         socket_close(w, outgoing->port);
         break;
     case OUTGOING_CONNECT:
-        if (streams_connect(w->streams, outgoing->port, outgoing->upstream) < 0)
+        if (streams_connect(w->streams, outgoing->port, &outgoing->upstream->address) < 0)
             serve_stream_closed(w->serve, w->now_us, outgoing->port);
         break;
     case OUTGOING_MESSAGE:

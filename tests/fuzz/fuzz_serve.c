@@ -80,7 +80,7 @@ struct world {
 static struct world world;
 static struct settings settings;
 static struct forward_zone zones[2];
-static struct address addresses[3];
+static struct endpoint endpoints[3];
 static struct prefix prefixes[4];
 static struct plan plan;
 static struct access_list access_list;
@@ -91,14 +91,14 @@ static void settings_make(void)
 {
     settings_init(&settings);
     for (unsigned i = 0; i < 3; i++)
-        addresses[i] =
+        endpoints[i].address =
             (struct address){.ip = {192, 0, 2, (uint8_t)i}, .family = ADDRESS_IPV4, .port = 53};
     forward_zone_init(&zones[0]);
     forward_zone_init(&zones[1]);
     assert(name_parse(&zones[1].zone, "b.", 2));
     zones[0].zone = (struct name){.len = 1};
-    zones[0].to = (struct address_list){.items = addresses, .count = 2};
-    zones[1].to = (struct address_list){.items = addresses + 1, .count = 2};
+    zones[0].to = (struct endpoint_list){.items = endpoints, .count = 2};
+    zones[1].to = (struct endpoint_list){.items = endpoints + 1, .count = 2};
     settings.forward = (struct forward_zone_list){.items = zones, .count = 2};
     prefixes[0] = (struct prefix){.family = ADDRESS_IPV4};
     prefixes[1] = (struct prefix){.ip = {10, 1}, .length = 16, .family = ADDRESS_IPV4};

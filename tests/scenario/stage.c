@@ -161,7 +161,7 @@ static void open_do(struct stage *stage, unsigned worker, const struct outgoing 
     struct slot *slot = &stage->ports[worker][outgoing->port];
     if (slot->open || slot->failed || outgoing->number < FIRST_PORT)
         script_fail(stage->script, "serve opens port %u wrongly", outgoing->port);
-    slot->upstream = upstream_at(stage, outgoing->upstream);
+    slot->upstream = upstream_at(stage, &outgoing->upstream->address);
     slot->number = outgoing->number;
     slot->generation++;
     if (stage->ports_taken > 0) {
@@ -190,7 +190,7 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
     struct slot *slot = &stage->streams[worker][outgoing->port];
     if (slot->open)
         script_fail(stage->script, "serve connects in slot %u, which is open", outgoing->port);
-    slot->upstream = upstream_at(stage, outgoing->upstream);
+    slot->upstream = upstream_at(stage, &outgoing->upstream->address);
     slot->open = true;
     slot->answers = 0;
     slot->generation++;
@@ -220,7 +220,7 @@ static void query_do(struct stage *stage, unsigned worker, const struct outgoing
     bool tcp = outgoing->kind == OUTGOING_MESSAGE;
     const struct slot *slot =
         tcp ? &stage->streams[worker][outgoing->port] : &stage->ports[worker][outgoing->port];
-    unsigned upstream = upstream_at(stage, outgoing->upstream);
+    unsigned upstream = upstream_at(stage, &outgoing->upstream->address);
     if (!slot->open || slot->upstream != upstream)
         script_fail(stage->script, "serve sends through slot %u, which is not open to there",
                     outgoing->port);

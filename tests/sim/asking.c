@@ -354,7 +354,7 @@ void asking_open(struct sim *sim, unsigned worker, const struct outgoing *out)
 {
     struct node *node = &sim->nodes[worker];
     struct slot *slot = &node->slots[out->port];
-    int server = server_of(sim, out->upstream);
+    int server = server_of(sim, &out->upstream->address);
     sim->tally.opens++;
     if (slot->state != SLOT_FREE || out->number < 1024 || server < 0) {
         sim_fail(sim, "worker %u opens port %u wrongly: number %u, server %d, state %u", worker,
@@ -399,7 +399,7 @@ void asking_close(struct sim *sim, unsigned worker, uint16_t port)
 void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out)
 {
     struct node *node = &sim->nodes[worker];
-    int server = server_of(sim, out->upstream);
+    int server = server_of(sim, &out->upstream->address);
     sim->tally.connects++;
     if (server < 0 || node->wires[out->port].open) {
         sim_fail(sim, "worker %u opens connection %u wrongly, to server %d", worker, out->port,
@@ -536,7 +536,7 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
 {
     const struct node *node = &sim->nodes[worker];
     const struct qname *qname = question_qname(sim, asking->question);
-    int server = server_of(sim, out->upstream);
+    int server = server_of(sim, &out->upstream->address);
     if (tcp && (!node->wires[out->port].open || node->wires[out->port].server != server))
         return "its connection is not open, or leads elsewhere";
     if (!tcp && node->slots[out->port].state != SLOT_OPEN)
@@ -572,7 +572,7 @@ static uint32_t sent_add(struct sim *sim, unsigned worker, const struct outgoing
         .port = out->port,
         .id = id,
         .worker = (uint8_t)worker,
-        .server = (uint8_t)server_of(sim, out->upstream),
+        .server = (uint8_t)server_of(sim, &out->upstream->address),
         .tcp = tcp,
         .probe = sim->askings[asking].probe,
     };
@@ -636,7 +636,7 @@ void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
         return;
     }
     struct asking *asking = &sim->askings[number - 1];
-    int server = server_of(sim, out->upstream);
+    int server = server_of(sim, &out->upstream->address);
     why = server < 0 ? "nobody knows that upstream" : NULL;
     if (!why)
         why = query_check(sim, worker, server, &m, asking->question, plain);

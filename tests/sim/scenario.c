@@ -233,8 +233,8 @@ static void zones_draw(struct sim *sim)
         if (s->must_answer && wanted == SERVERS_MAX)
             forward->strategy = FORWARD_FASTEST;
         for (unsigned i = 0; i < wanted; i++)
-            sim->forward_to[z][i] = sim->servers[zone->servers[i]].address;
-        forward->to = (struct address_list){.items = sim->forward_to[z], .count = wanted};
+            sim->forward_to[z][i].address = sim->servers[zone->servers[i]].address;
+        forward->to = (struct endpoint_list){.items = sim->forward_to[z], .count = wanted};
     }
 }
 

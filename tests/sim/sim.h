@@ -427,7 +427,7 @@ struct sim {
     struct scenario scenario;
     struct settings settings;
     struct forward_zone forward[ZONES_MAX];
-    struct address forward_to[ZONES_MAX][SERVERS_MAX];
+    struct endpoint forward_to[ZONES_MAX][SERVERS_MAX];
     struct prefix prefixes[4];
     struct plan plan;
     struct access_list access;

@@ -124,7 +124,7 @@ static void upstreams_find(struct sim *sim)
     for (unsigned i = 0; i < sim->scenario.servers; i++) {
         sim->servers[i].upstream = -1;
         for (size_t u = 0; u < sim->plan.upstream_count; u++) {
-            if (address_equal(&sim->plan.upstreams[u], &sim->servers[i].address))
+            if (address_equal(&sim->plan.upstreams[u].address, &sim->servers[i].address))
                 sim->servers[i].upstream = (int)u;
         }
     }

@@ -20,7 +20,7 @@ struct sent {
     enum outgoing_kind kind;
     uint16_t port;
     uint16_t number;
-    struct address upstream;
+    struct endpoint upstream;
     struct client client;
     struct packet packet;
 };
@@ -28,7 +28,7 @@ struct sent {
 struct table {
     struct settings settings;
     struct forward_zone zones[1];
-    struct address upstreams[3];
+    struct endpoint upstreams[3];
     struct prefix allow[1], refuse[1], drop[1];
     struct plan plan;
     struct access_list access;
@@ -92,9 +92,9 @@ static inline void settings_make(struct table *t, const struct setup *setup)
     assert_true(name_parse(&t->zones[0].zone, zone, strlen(zone)));
     t->zones[0].strategy = setup->fastest ? FORWARD_FASTEST : FORWARD_ORDERED;
     for (uint8_t i = 0; i < COUNT_OF(t->upstreams); i++)
-        t->upstreams[i] = (struct address){
+        t->upstreams[i].address = (struct address){
             .ip = {198, 51, 100, (uint8_t)(i + 1)}, .port = 53, .family = ADDRESS_IPV4};
-    t->zones[0].to = (struct address_list){t->upstreams, setup->upstreams ? setup->upstreams : 1};
+    t->zones[0].to = (struct endpoint_list){t->upstreams, setup->upstreams ? setup->upstreams : 1};
     t->settings.forward = (struct forward_zone_list){t->zones, 1};
     t->allow[0] = prefix_of("192.0.2.0/24");
     t->refuse[0] = prefix_of("192.0.2.128/26");
@@ -241,7 +241,7 @@ static inline struct sent sent_at(const struct table *t, size_t at, enum outgoin
     assert_int_equal(sent[0].port, sent[1].port);
     if (open == OUTGOING_OPEN)
         assert_in_range(sent[0].number, 1024, 65535);
-    assert_true(address_equal(&sent[0].upstream, &sent[1].upstream));
+    assert_true(endpoint_equal(&sent[0].upstream, &sent[1].upstream));
     return sent[1];
 }
 
@@ -277,7 +277,7 @@ static inline struct sent message_sent(struct table *t)
 static inline size_t where(const struct table *t, const struct sent *sent)
 {
     size_t i = 0;
-    while (!address_equal(&sent->upstream, &t->upstreams[i]))
+    while (!endpoint_equal(&sent->upstream, &t->upstreams[i]))
         assert_in_range(++i, 0, COUNT_OF(t->upstreams) - 1);
     return i;
 }

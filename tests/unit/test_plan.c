@@ -30,9 +30,9 @@ static void zone_make(struct forward_zone *zone, const struct zone_text *text)
     while ((word = settings_next_word(&at, &len))) {
         unsigned long number = strtoul(word, NULL, 10);
         zone->to.items[zone->to.count++] =
-            (struct address){.ip = {192, 0, (uint8_t)(number >> 8), (uint8_t)number},
-                             .port = 53,
-                             .family = ADDRESS_IPV4};
+            (struct endpoint){.address = {.ip = {192, 0, (uint8_t)(number >> 8), (uint8_t)number},
+                                          .port = 53,
+                                          .family = ADDRESS_IPV4}};
     }
 }
 
@@ -177,8 +177,8 @@ static void test_upstream_of_several_zones_is_one(void **state)
         assert_int_equal(zone->upstream_count, bench.zones[i].to.count);
         for (size_t k = 0; k < zone->upstream_count; k++) {
             assert_int_equal(zone->upstreams[k], wanted[i][k]);
-            assert_true(address_equal(&bench.plan.upstreams[zone->upstreams[k]],
-                                      &bench.zones[i].to.items[k]));
+            assert_true(endpoint_equal(&bench.plan.upstreams[zone->upstreams[k]],
+                                       &bench.zones[i].to.items[k]));
         }
     }
     end(&bench);
@@ -191,8 +191,8 @@ static void test_port_and_scope_make_another_upstream(void **state)
     struct bench bench;
     build(&bench, zones, 1);
     assert_int_equal(bench.plan.upstream_count, 1);
-    bench.zones[0].to.items[1].port = 5353;
-    bench.zones[0].to.items[2].scope = 2;
+    bench.zones[0].to.items[1].address.port = 5353;
+    bench.zones[0].to.items[2].address.scope = 2;
     assert_null(plan_build(&bench.plan, bench.memory, &bench.settings));
     assert_int_equal(bench.plan.upstream_count, 3);
     end(&bench);

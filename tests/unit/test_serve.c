@@ -10,7 +10,7 @@ static void test_miss_is_forwarded_kept_and_hit(void **state)
     ask_waiting(t, 5, "1234 0100 " ONE "'WwW' 'example' 00 0001 0001");
     assert_in_range(serve_deadline(t->serve), START_US + 1, START_US + 150000);
     struct sent query = query_sent(t);
-    assert_true(address_equal(&query.upstream, &t->upstreams[0]));
+    assert_true(endpoint_equal(&query.upstream, &t->upstreams[0]));
     query.packet.bytes[0] = query.packet.bytes[1] = 0;
     assert_packet(query.packet.bytes, query.packet.len, "0000 0100 " ONE_OPT ASK OPT);
     assert_counted(t, "queries upstream_queries ports_opened");
@@ -282,7 +282,7 @@ static void test_upstream_that_fails_is_left_for_the_next(void **state)
     struct sent query = query_sent(t);
     reply_from(t, &query, FAILED);
     struct sent next = query_sent(t);
-    assert_true(address_equal(&next.upstream, &t->upstreams[1]));
+    assert_true(endpoint_equal(&next.upstream, &t->upstreams[1]));
     assert_counted(t, "queries upstream_queries 2 upstream_resends replies_failed ports_opened 2");
     reply_from(t, &next, GOOD);
     assert_int_equal(drain(t), 1);

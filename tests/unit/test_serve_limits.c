@@ -370,7 +370,7 @@ static void test_exhausted_ports_are_shared_and_waited_for(void **state)
     t->now_us += 50000;
     serve_expire(t->serve, t->now_us);
     struct sent third = query_sent(t);
-    assert_true(address_equal(&third.upstream, &t->upstreams[1]));
+    assert_true(endpoint_equal(&third.upstream, &t->upstreams[1]));
     end(t);
 }
 

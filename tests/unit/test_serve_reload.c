@@ -10,7 +10,7 @@
 struct next {
     struct settings settings;
     struct forward_zone zones[1];
-    struct address upstreams[2];
+    struct endpoint upstreams[2];
     struct prefix allow[1];
     struct plan plan;
     struct access_list access;
@@ -169,13 +169,13 @@ static void test_upstreams_have_their_indexes_for_ever(void **state)
     struct table *t = begin((struct setup){.upstreams = 3});
     struct next *next = next_make(t);
     next->upstreams[0] = t->upstreams[1];
-    next->upstreams[1] =
+    next->upstreams[1].address =
         (struct address){.ip = {198, 51, 100, 77}, .port = 53, .family = ADDRESS_IPV4};
     next->zones[0].to.count = 2;
     reload(t, next);
     assert_int_equal(next->plan.upstream_count, 4);
     for (size_t i = 0; i < 3; i++)
-        assert_true(address_equal(&next->plan.upstreams[i], &t->plan.upstreams[i]));
+        assert_true(endpoint_equal(&next->plan.upstreams[i], &t->plan.upstreams[i]));
     assert_int_equal(next->plan.zones[0].upstreams[0], 1);
     assert_int_equal(next->plan.zones[0].upstreams[1], 3);
     end(t);

@@ -24,6 +24,7 @@ struct place {
         struct name name;
         struct address address;
         struct address_list addresses;
+        struct endpoint_list endpoints;
         struct prefix_list prefixes;
     } field;
 };
@@ -70,6 +71,8 @@ static void put(struct place *place, const struct settings_option *option,
 {
     if (option->kind == KIND_PREFIX_LIST)
         place->field.prefixes = (struct prefix_list){&value->prefix, 1};
+    else if (option->kind == KIND_UPSTREAM_LIST)
+        place->field.endpoints = (struct endpoint_list){&value->endpoint, 1};
     else if (settings_is_list(option))
         place->field.addresses = (struct address_list){&value->address, 1};
     else
@@ -179,10 +182,15 @@ static const struct {
     {&address_row, "127.0.0.1:70000", "192.0.2.1:9053"},
     {&addresses_row, "off", "is not valid"},
     {&addresses_row, "localhost", "is not valid: give an address such as"},
-    {&upstreams_row, "tcp://192.0.2.1", "asks for TCP: this version forwards over UDP only"},
-    {&upstreams_row, "tls://192.0.2.1#dns.example", "asks for TLS: this version forwards"},
-    {&upstreams_row, "192.0.2.1#dns.example", "names a server for TLS: this version forwards"},
-    {&upstreams_row, "https://192.0.2.1", "is not valid"},
+    {&upstreams_row, "tcp://192.0.2.1", "asks for TCP: this version asks upstreams over UDP"},
+    {&upstreams_row, "tls://192.0.2.1#dns.example", "asks for DNS over TLS: this version asks"},
+    {&upstreams_row, "192.0.2.1#dns.example", "names a server for TLS, but does not ask for it"},
+    {&upstreams_row, "https://192.0.2.1/dns-query#dns.example", "asks for DNS over HTTPS: this"},
+    {&upstreams_row, "quic://[2001:db8::1]", "asks for DNS over QUIC: this version"},
+    {&upstreams_row, "tls://192.0.2.1/dns-query", "has a path, which only DNS over HTTPS has"},
+    {&upstreams_row, "tls://192.0.2.1#", "has no host name behind #"},
+    {&upstreams_row, "192.0.2.1/24", "is not valid"},
+    {&upstreams_row, "sdns://192.0.2.1", "is not valid"},
     {&upstreams_row, "udp://", "is not valid"},
     {&upstreams_row, "", "is not valid"},
     {&upstreams_row, "0.0.0.0", "is no server's address"},
@@ -471,14 +479,14 @@ static void test_check_finds_a_server_that_asks_itself(void **state)
         struct settings s;
         struct forward_zone zone;
         struct address listen;
-        struct address to;
+        struct endpoint to = {0};
         struct told told = {0};
         settings_init(&s);
         forward_zone_init(&zone);
         assert_true(address_parse(&listen, circles[i].listen, strlen(circles[i].listen), 53));
-        assert_true(address_parse(&to, circles[i].to, strlen(circles[i].to), 53));
+        assert_true(address_parse(&to.address, circles[i].to, strlen(circles[i].to), 53));
         s.server_listen = (struct address_list){&listen, 1};
-        zone.to = (struct address_list){&to, 1};
+        zone.to = (struct endpoint_list){&to, 1};
         s.forward = (struct forward_zone_list){&zone, 1};
         settings_check(&s, tell, &told);
         assert_int_equal(told.count, circles[i].circle ? 1 : 0);

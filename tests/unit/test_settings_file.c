@@ -136,8 +136,9 @@ static const struct {
     {"prefix twice", "access:\n  drop:\n    - \"2001:db8::/32\"\n    - \"2001:DB8::/32\"\n", 4,
      "2001:db8::/32 is in the list twice"},
     {"tls upstream", "forward:\n  - to:\n      - 192.0.2.1\n      - tls://192.0.2.2\n", 4,
-     "forwards over UDP only"},
-    {"upstream with name", "forward:\n  - to: 192.0.2.2#dns.example\n", 2, "UDP only"},
+     "asks upstreams over UDP"},
+    {"upstream with name", "forward:\n  - to: 192.0.2.2#dns.example\n", 2,
+     "names a server for TLS"},
     {"upstream by name", "forward:\n  - to: dns.example\n", 2, "\"dns.example\" is not valid"},
     {"entry without servers", "forward:\n  - to: 192.0.2.1\n  - zone: corp.example\n", 3,
      "forward.to is missing in this entry"},
@@ -358,8 +359,8 @@ static void test_values_and_their_origins_arrive(void **state)
     assert_int_equal(s.forward.count, 2);
     assert_int_equal(s.forward.items[0].zone.len, 1);
     assert_int_equal(s.forward.items[0].to.count, 2);
-    assert_int_equal(s.forward.items[0].to.items[0].port, 53);
-    assert_int_equal(s.forward.items[0].to.items[1].port, 5353);
+    assert_int_equal(s.forward.items[0].to.items[0].address.port, 53);
+    assert_int_equal(s.forward.items[0].to.items[1].address.port, 5353);
     assert_int_equal(s.forward.items[1].zone.len, 14);
     assert_int_equal(s.forward.items[1].strategy, FORWARD_RANDOM);
     assert_int_equal(s.origins[OPTION_cache_size].source, SOURCE_FILE);
@@ -473,7 +474,7 @@ static void test_resolv_conf_gives_its_servers(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(resolv_confs); i++) {
-        struct address_list list = {0};
+        struct endpoint_list list = {0};
         size_t skipped;
         char path[32];
         char text[ADDRESS_TEXT_MAX] = "";
@@ -482,7 +483,7 @@ static void test_resolv_conf_gives_its_servers(void **state)
         assert_int_equal(list.count, resolv_confs[i].count);
         assert_int_equal(skipped, resolv_confs[i].skipped);
         if (list.count > 0)
-            address_format(&list.items[0], text);
+            address_format(&list.items[0].address, text);
         assert_string_equal(text, resolv_confs[i].first);
         unlink(path);
         free(list.items);
@@ -492,7 +493,7 @@ static void test_resolv_conf_gives_its_servers(void **state)
 static void test_resolv_conf_that_cannot_be_read_is_an_error(void **state)
 {
     (void)state;
-    struct address_list list = {0};
+    struct endpoint_list list = {0};
     size_t skipped;
     assert_int_equal(resolv_conf_read("/no/such/file", &list, &skipped), -ENOENT);
     assert_int_equal(resolv_conf_read("/tmp", &list, &skipped), -EISDIR);
@@ -536,7 +537,8 @@ static const struct {
     {"serve --config /no/such/file", "ouzel: /no/such/file cannot be read: No such file"},
     {"serve --upstream 192.0.2.1 --workers x",
      "ouzel: --workers: \"x\" is not valid: give auto or a whole number from 1 to 256\n"},
-    {"serve --upstream tls://192.0.2.1", "ouzel: --upstream: \"tls://192.0.2.1\" asks for TLS"},
+    {"serve --upstream tls://192.0.2.1",
+     "ouzel: --upstream: \"tls://192.0.2.1\" asks for DNS over TLS"},
     {"serve --upstream 192.0.2.1 --upstream 192.0.2.1",
      "ouzel: --upstream: 192.0.2.1:53 is in the list twice: give it once\n"},
     {"serve --stats none --upstream 192.0.2.1", "ouzel: --stats: \"none\" is not valid"},
@@ -587,8 +589,8 @@ static void test_command_line_wins_over_the_file(void **state)
     assert_int_equal(s.stats_listen.port, 9053);
     assert_int_equal(s.forward.count, 2); // the zone of the file is left as it is
     assert_int_equal(s.forward.items[0].to.count, 1);
-    assert_int_equal(s.forward.items[0].to.items[0].ip[3], 99);
-    assert_int_equal(s.forward.items[1].to.items[0].ip[3], 53);
+    assert_int_equal(s.forward.items[0].to.items[0].address.ip[3], 99);
+    assert_int_equal(s.forward.items[1].to.items[0].address.ip[3], 53);
     assert_int_equal(s.server_udp_payload_max, 1400);
     char *text = printed(&s);
     assert_non_null(strstr(text, "  workers: 7                                    # command line"));

@@ -57,7 +57,7 @@ static const struct row {
 
 static void scope_check(const struct settings *settings)
 {
-    const struct address *to = &settings->forward.items[0].to.items[0];
+    const struct address *to = &settings->forward.items[0].to.items[0].address;
     if (to->family == ADDRESS_IPV6 && to->ip[0] == 0xfe)
         assert_int_equal(to->scope, if_nametoindex("lo"));
 }

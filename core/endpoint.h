@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/address.h"
+#include "core/transport.h"
+
+// An upstream as it is reached: its address, the transport, and for encrypted ones the name that
+// its certificate must be for and the path of its queries. The same server over two transports is
+// two endpoints.
+
+#define ENDPOINT_NAME_MAX 253 // octets of a host name (RFC 1035 2.3.4, as text without a final dot)
+#define ENDPOINT_PATH_MAX 127
+#define ENDPOINT_TEXT_MAX 512          // longest text, with the final NUL
+#define ENDPOINT_PATH     "/dns-query" // where none is given (RFC 8484 4.1.1 leaves it open)
+
+struct endpoint {
+    struct address address;
+    uint8_t transport; // enum transport
+    uint8_t name_len;
+    uint8_t path_len;
+    char name[ENDPOINT_NAME_MAX + 1]; // ends in NUL, as does the path; empty: none
+    char path[ENDPOINT_PATH_MAX + 1];
+};
+
+// Reads "192.0.2.53", "udp://192.0.2.53:5353", "tls://192.0.2.53#dns.example",
+// "https://192.0.2.53/dns-query#dns.example" or "quic://[2001:db8::53]:8853#dns.example": a scheme
+// (UDP without one), an address as address_parse reads it, a path where the transport is HTTP, and
+// a server's name where it is encrypted. Octets of the endpoint that are not used are 0, so equal
+// ones are equal bytes.
+enum endpoint_verdict {
+    ENDPOINT_GOOD,
+    ENDPOINT_NO_ADDRESS,
+    ENDPOINT_NAME_UNUSED, // names a server where the transport has no names
+    ENDPOINT_NAME_BAD,
+    ENDPOINT_PATH_UNUSED, // has a path where the transport has none
+    ENDPOINT_PATH_BAD,
+};
+[[nodiscard]] enum endpoint_verdict endpoint_parse(struct endpoint *endpoint, const char *text,
+                                                   size_t len);
+
+// What is wrong, and what would be right: a phrase that goes on after the quoted text.
+[[nodiscard]] const char *endpoint_fault(enum endpoint_verdict verdict);
+
+// Writes the form that endpoint_parse reads; a port that is the transport's own, or the scheme of
+// UDP, is left out where `brief`. Returns the length.
+size_t endpoint_format(const struct endpoint *endpoint, bool brief,
+                       char text[static ENDPOINT_TEXT_MAX]);
+
+static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}

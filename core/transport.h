@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+// How a DNS message travels, between a client and this server or between this server and an
+// upstream. What differs from transport to transport stands in one table of rows.
+
+enum transport {
+    TRANSPORT_UDP,  // RFC 1035 4.2.1; towards an upstream with TCP for what is truncated
+    TRANSPORT_TCP,  // RFC 7766
+    TRANSPORT_DOT,  // DNS over TLS, RFC 7858
+    TRANSPORT_DOH,  // DNS over HTTPS, RFC 8484
+    TRANSPORT_DOQ,  // DNS over QUIC, RFC 9250
+    TRANSPORT_DOH3, // the same as DoH over HTTP/3 (RFC 9114)
+    TRANSPORT_XDP,  // UDP that is answered in the driver
+    TRANSPORTS,
+};
+
+struct transport_traits {
+    const char *label;  // as in metrics
+    const char *title;  // as in a sentence
+    const char *scheme; // of an upstream in the settings; NULL: it cannot be one
+    uint16_t port;      // where a server is found that names none
+    uint8_t sends_max;  // of one question to one upstream (RFC 9520 3.2)
+    bool connection;    // messages go over a connection: any length, in order, none is lost
+    bool proven;        // whoever is heard is there: nobody else can send in their name
+    bool encrypted;     // messages are padded (RFC 8467), and servers have names
+};
+
+extern const struct transport_traits transport_traits[TRANSPORTS];
+
+static inline bool transport_is_connection(uint8_t transport)
+{
+    return transport_traits[transport].connection;
+}
+
+static inline bool transport_is_proven(uint8_t transport)
+{
+    return transport_traits[transport].proven;
+}
