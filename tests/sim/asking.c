@@ -194,7 +194,8 @@ static void ends(struct sim *sim, unsigned worker, const struct pending *pending
         asking->end = ASKING_ABANDONED;
     } else {
         asking->end = ASKING_FAILED;
-        if (!asking->probe && !pending->unasked)
+        bool gone = pending->unreachable && !pending->heard_rcode;
+        if (!asking->probe && (gone || !pending->unasked))
             fails(sim, node, q, pending);
         else if (!asking->probe && !pending->truncated && !pending->stream_only &&
                  !pending->apart && was_silent(sim, node, slot))

@@ -422,7 +422,7 @@ struct sim {
     uint64_t steps;
     bool trace;
     bool failed;
-    char why[400];
+    char why[1600]; // with a name whose octets are all escaped
 
     struct scenario scenario;
     struct settings settings;
