@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: MIT
 #include "core/answer.h"
 
+#include "core/wire/inet_sum.h"
 #include "core/wire/rebuild.h"
 
 #include <assert.h>
+
+_Static_assert(sizeof(struct answer_trailer) == 20, "each octet is one of every cached answer");
+_Static_assert(TRANSPORTS - 1 <= ANSWER_TRANSPORT, "a transport has room in the flags");
+
+static struct answer_trailer trailer_read(const uint8_t *value, size_t value_len)
+{
+    struct answer_trailer trailer;
+    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
+    return trailer;
+}
+
+static void trailer_write(struct answer *answer, struct answer_trailer trailer)
+{
+    memcpy(answer->value + answer->len - sizeof trailer, &trailer, sizeof trailer);
+}
+
+// The sum of a message from behind its question on.
+static uint16_t records_sum(const uint8_t *message, size_t len)
+{
+    size_t at = MESSAGE_HEADER_LEN;
+    at += name_length(message + at, len - at) + 4;
+    return inet_sum(message + at, len - at);
+}
 
 // A header with an error and neither question nor records, but perhaps an OPT.
 static bool is_bare(const uint8_t *reply, uint16_t id)
@@ -55,18 +79,23 @@ void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
     answer->lifetime_s = 0;
 }
 
+static size_t address_len(const struct answer_trailer *trailer)
+{
+    return trailer->flags & ANSWER_IPV6 ? 16 : 4;
+}
+
 // Gives the addresses of an RRset another order: each moves `turn` places on. Owners, types and
 // TTLs are the same for all, so only the data moves.
 static void addresses_rotate(uint8_t *out, const struct answer_trailer *trailer, uint32_t turn)
 {
     uint8_t data[ANSWER_ROTATE_MAX][16];
     unsigned count = trailer->rotate_count;
-    size_t len = trailer->rotate_stride - ANSWER_ADDRESS_HEAD;
+    size_t len = address_len(trailer), stride = len + ANSWER_ADDRESS_HEAD;
     uint8_t *first = out + trailer->rotate_at;
     for (unsigned i = 0; i < count; i++)
-        memcpy(data[i], first + i * trailer->rotate_stride, len);
+        memcpy(data[i], first + i * stride, len);
     for (unsigned i = 0; i < count; i++)
-        memcpy(first + i * trailer->rotate_stride, data[(i + turn % count) % count], len);
+        memcpy(first + i * stride, data[(i + turn % count) % count], len);
 }
 
 // Lessens every TTL by the age. They were at least the entry's lifetime when it was kept, so what
@@ -91,27 +120,48 @@ static void ttls_set(uint8_t *out, const uint8_t *places, unsigned count, uint32
     }
 }
 
+static void flag_set(struct answer *answer, enum answer_flags flag)
+{
+    answer->value[answer->len - 1] |= (uint8_t)flag;
+}
+
 void answer_mark_refreshed(struct answer *answer)
 {
-    struct answer_trailer trailer;
-    uint8_t *at = answer->value + answer->len - sizeof trailer;
-    memcpy(&trailer, at, sizeof trailer);
-    trailer.refreshed = 1;
-    memcpy(at, &trailer, sizeof trailer);
+    flag_set(answer, ANSWER_REFRESHED);
 }
 
 bool answer_is_refreshed(const uint8_t *value, size_t value_len)
 {
-    struct answer_trailer trailer;
-    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
-    return trailer.refreshed == 1;
+    return value[value_len - 1] & ANSWER_REFRESHED;
+}
+
+void answer_seal(struct answer *answer, const struct answer_origin *origin)
+{
+    struct answer_trailer trailer = trailer_read(answer->value, answer->len);
+    trailer.generation = origin->generation;
+    trailer.zone = origin->zone;
+    trailer.upstream = origin->upstream;
+    trailer.flags &= (uint8_t) ~(ANSWER_TRANSPORT | ANSWER_VALIDATION);
+    trailer.flags |= origin->transport;
+    trailer.flags |= (uint8_t)(origin->validation << ANSWER_VALIDATION_SHIFT);
+    trailer_write(answer, trailer);
+}
+
+struct answer_origin answer_origin(const uint8_t *value, size_t value_len)
+{
+    struct answer_trailer trailer = trailer_read(value, value_len);
+    return (struct answer_origin){
+        .generation = trailer.generation,
+        .zone = trailer.zone,
+        .upstream = trailer.upstream,
+        .transport = trailer.flags & ANSWER_TRANSPORT,
+        .validation = (trailer.flags & ANSWER_VALIDATION) >> ANSWER_VALIDATION_SHIFT,
+    };
 }
 
 static struct reader records_reader(const uint8_t *value, size_t value_len)
 {
-    struct answer_trailer trailer;
-    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
-    struct reader r = reader_over(value, trailer.message_len);
+    struct reader r = reader_over(value, trailer_read(value, value_len).message_len);
     r.at = MESSAGE_HEADER_LEN;
     read_bytes(&r, name_length(r.bytes + r.at, r.len - r.at) + 4);
     return r;
@@ -148,41 +198,34 @@ bool answer_chain_next(struct answer_chain *chain, struct name *target)
 
 void answer_withhold(struct answer *answer)
 {
-    struct answer_trailer trailer;
-    uint8_t *at = answer->value + answer->len - sizeof trailer;
-    memcpy(&trailer, at, sizeof trailer);
-    trailer.withheld = 1;
-    memcpy(at, &trailer, sizeof trailer);
+    flag_set(answer, ANSWER_WITHHELD);
     answer->denies = false;
 }
 
 void answer_empty(struct answer *answer)
 {
     struct answer_trailer trailer = {.message_len = (uint16_t)answer_reader(answer).at,
-                                     .withheld = 1};
+                                     .flags = ANSWER_WITHHELD};
     memset(answer->value + 6, 0, 6);
     answer->value[3] &= (uint8_t)~HEADER_RCODE;
     answer->rcode = RCODE_NOERROR;
     answer->denies = false;
-    memcpy(answer->value + trailer.message_len, &trailer, sizeof trailer);
     answer->len = trailer.message_len + (uint32_t)sizeof trailer;
+    trailer_write(answer, trailer);
 }
 
 bool answer_is_withheld(const uint8_t *value, size_t value_len)
 {
-    struct answer_trailer trailer;
-    memcpy(&trailer, value + value_len - sizeof trailer, sizeof trailer);
-    return trailer.withheld == 1;
+    return value[value_len - 1] & ANSWER_WITHHELD;
 }
 
 void answer_leave_out_additional(struct answer *answer)
 {
-    struct answer_trailer trailer;
     struct reader r = answer_reader(answer);
     const uint8_t *places = answer->value + r.len;
     unsigned count = load_be16(answer->value + 6) + (unsigned)load_be16(answer->value + 8);
     struct record record;
-    memcpy(&trailer, answer->value + answer->len - sizeof trailer, sizeof trailer);
+    struct answer_trailer trailer = trailer_read(answer->value, answer->len);
     for (unsigned i = 0; i < count; i++) {
         bool read = record_read(&r, &record);
         assert(read); // we have written it
@@ -191,8 +234,9 @@ void answer_leave_out_additional(struct answer *answer)
     trailer.ttl_count = (uint16_t)count;
     store_be16(answer->value + 10, 0);
     memmove(answer->value + r.at, places, 2 * (size_t)count);
-    memcpy(answer->value + r.at + 2 * (size_t)count, &trailer, sizeof trailer);
+    trailer.sum = records_sum(answer->value, r.at);
     answer->len = (uint32_t)(r.at + 2 * (size_t)count + sizeof trailer);
+    trailer_write(answer, trailer);
 }
 
 static int ede_of(const uint8_t *out, bool withheld, bool stale)
@@ -216,7 +260,7 @@ static int ede_of(const uint8_t *out, bool withheld, bool stale)
     if (giving->stale)
         ttls_set(out, out + message_len, trailer.ttl_count, limits->ttl_stale_s);
     size_t room = query_reply_max(query, limits->udp_payload_max) - message_len;
-    int ede = ede_of(out, trailer.withheld, giving->stale);
+    int ede = ede_of(out, trailer.flags & ANSWER_WITHHELD, giving->stale);
     if (query_opt_len(query) + EDE_LEN > room)
         ede = EDE_NONE;
     return message_len +
@@ -242,7 +286,8 @@ inline size_t answer_give(uint8_t *out, size_t out_size, size_t value_len,
     out[3] |= query->checking_disabled ? HEADER_CD : 0;
     store_be16(out + 10, (uint16_t)(load_be16(out + 10) + query->edns));
     octets_copy(out + MESSAGE_HEADER_LEN, query_name(query), query->name_len + 4u);
-    if (trailer.rotate_count > 1 || trailer.withheld || giving->stale || query->options)
+    if (trailer.rotate_count > 1 || trailer.flags & ANSWER_WITHHELD || giving->stale ||
+        query->options)
         return answer_give_more(out, message_len, trailer, query, giving, limits);
     if (!query->edns)
         return message_len;
@@ -250,26 +295,29 @@ inline size_t answer_give(uint8_t *out, size_t out_size, size_t value_len,
     return message_len + OPT_LEN;
 }
 
-// Does what the trailer says of addresses stay within the message?
-static bool rotation_check(const struct answer_trailer *trailer)
+// Is this record the next of the addresses that take turns, of which so many have been found?
+static bool rotates(const struct answer_trailer *trailer, const struct record *record,
+                    unsigned found)
 {
-    if (trailer->rotate_count < 2)
-        return true;
-    size_t data_len = trailer->rotate_stride - (size_t)ANSWER_ADDRESS_HEAD;
-    size_t end = trailer->rotate_at + (trailer->rotate_count - 1u) * trailer->rotate_stride;
-    return trailer->rotate_count <= ANSWER_ROTATE_MAX && (data_len == 4 || data_len == 16) &&
-           trailer->rotate_at >= MESSAGE_HEADER_LEN && end + data_len <= trailer->message_len;
+    size_t len = address_len(trailer);
+    return found < trailer->rotate_count && record->data_len == len &&
+           record->data_at == trailer->rotate_at + found * (len + ANSWER_ADDRESS_HEAD);
+}
+
+static bool trailer_check(const struct answer_trailer *trailer, size_t len)
+{
+    return len == trailer->message_len + 2u * trailer->ttl_count + sizeof *trailer &&
+           trailer->message_len >= MESSAGE_HEADER_LEN &&
+           (trailer->flags & ANSWER_TRANSPORT) < TRANSPORTS &&
+           trailer->rotate_count <= ANSWER_ROTATE_MAX;
 }
 
 bool answer_check(const uint8_t *value, size_t len)
 {
-    struct answer_trailer trailer;
-    if (len < MESSAGE_HEADER_LEN + sizeof trailer || len > ANSWER_SIZE_MAX)
+    if (len < MESSAGE_HEADER_LEN + sizeof(struct answer_trailer) || len > ANSWER_SIZE_MAX)
         return false;
-    memcpy(&trailer, value + len - sizeof trailer, sizeof trailer);
-    if (len != trailer.message_len + 2u * trailer.ttl_count + sizeof trailer ||
-        trailer.message_len < MESSAGE_HEADER_LEN || trailer.refreshed > 1 || trailer.withheld > 1 ||
-        !rotation_check(&trailer))
+    struct answer_trailer trailer = trailer_read(value, len);
+    if (!trailer_check(&trailer, len))
         return false;
     if ((value[2] & (HEADER_QR | HEADER_OPCODE | HEADER_TC)) != HEADER_QR ||
         load_be16(value + 4) != 1)
@@ -277,10 +325,11 @@ bool answer_check(const uint8_t *value, size_t len)
     struct reader r = reader_over(value, trailer.message_len);
     r.at = MESSAGE_HEADER_LEN;
     size_t name_len = name_length(value + r.at, r.len - r.at);
-    if (name_len == 0 || !read_bytes(&r, name_len + 4))
+    if (name_len == 0 || !read_bytes(&r, name_len + 4) ||
+        inet_sum(value + r.at, r.len - r.at) != trailer.sum)
         return false;
 
-    unsigned records = 0;
+    unsigned records = 0, addresses = 0;
     for (unsigned section = 0; section < 3; section++)
         records += load_be16(value + 6 + 2 * section);
     if (records != trailer.ttl_count)
@@ -292,6 +341,7 @@ bool answer_check(const uint8_t *value, size_t len)
         if (!record_read(&r, &record) || record.data_at - place != 6 || record.type == TYPE_OPT ||
             record.ttl > ANSWER_TTL_MAX)
             return false;
+        addresses += rotates(&trailer, &record, addresses);
     }
-    return r.at == r.len;
+    return r.at == r.len && addresses == trailer.rotate_count;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/transport.h"
 #include "core/wire/key.h"
 
 // What an answer looks like in the cache, and how it is given back.
@@ -19,15 +20,41 @@
 #define ANSWER_ADDRESS_HEAD 12         // octets of their records in front of the data
 #define ANSWER_TTL_MAX      0x7fffffff // RFC 2181 8
 
-// Numbers of two octets are in the machine's own order, as are the TTLs' places.
+// Numbers are in the machine's own order, as are the TTLs' places. What is needed to give an answer
+// stands last, in one word.
 struct answer_trailer {
-    uint16_t rotate_at;     // the data of the first address of the RRset that was asked for
-    uint16_t rotate_count;  // how many addresses it has, each with a record of the same length;
-    uint16_t rotate_stride; // less than two: there is nothing to rotate
+    uint32_t generation; // of the rules by which it was made (core/policy/generation.h)
+    uint32_t zone;       // of those of its forward zone
+    uint16_t upstream;   // plan_upstream_tag of where it came from; 0: not known
+    uint16_t sum;        // inet_sum of what lies behind the question
     uint16_t message_len;
     uint16_t ttl_count;
-    uint8_t refreshed; // 1: was asked for before the one before it was over
-    uint8_t withheld;  // 1: what upstream said is not for clients, as EDE 15 tells them
+    uint16_t rotate_at;   // the data of the first address of the RRset that was asked for
+    uint8_t rotate_count; // how many addresses it has, each with a record of the same length; less
+                          // than two: there is nothing to rotate
+    uint8_t flags;        // enum answer_flags
+};
+
+enum answer_flags {
+    ANSWER_TRANSPORT = 0x07,  // enum transport: what it came over
+    ANSWER_VALIDATION = 0x18, // enum answer_validation, shifted by ANSWER_VALIDATION_SHIFT
+    ANSWER_REFRESHED = 0x20,  // was asked for before the one before it had expired
+    ANSWER_WITHHELD = 0x40,   // what upstream said is not for clients, as EDE 15 tells them
+    ANSWER_IPV6 = 0x80,       // the addresses have 16 octets, else 4
+};
+
+#define ANSWER_VALIDATION_SHIFT 3
+
+// What is known of an answer's signatures (RFC 4035 4.3, where "unchecked" is "indeterminate").
+enum answer_validation { ANSWER_UNCHECKED, ANSWER_INSECURE, ANSWER_SECURE, ANSWER_BOGUS };
+
+// Where an answer comes from, by which rules. Kept with it.
+struct answer_origin {
+    uint32_t generation;
+    uint32_t zone;
+    uint16_t upstream;  // plan_upstream_tag
+    uint8_t transport;  // enum transport
+    uint8_t validation; // enum answer_validation
 };
 
 struct answer_limits {
@@ -54,6 +81,9 @@ struct answer {
     const uint8_t *options; // its options, in the reply that was taken
     uint16_t options_len;
     bool denies; // the name itself, and so every type of it
+    // The forwarder's: who gave it.
+    uint16_t upstream; // index in the plan
+    uint8_t transport; // enum transport
 };
 
 enum reply_verdict {
@@ -93,6 +123,18 @@ void answer_take_malformed(struct answer *answer);
 // 8020 1.1).
 enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
                                const struct key *key, const struct answer_limits *limits);
+
+// Writes into an answer where it comes from. What stood there before goes.
+void answer_seal(struct answer *answer, const struct answer_origin *origin);
+[[nodiscard]] struct answer_origin answer_origin(const uint8_t *value, size_t value_len);
+
+// Only its generation, which is looked at with each answer that is given.
+static inline uint32_t answer_generation(const uint8_t *value, size_t value_len)
+{
+    uint32_t generation;
+    memcpy(&generation, value + value_len - sizeof(struct answer_trailer), sizeof generation);
+    return generation;
+}
 
 // Tells a kept answer apart that was asked for to keep the one before it fresh.
 void answer_mark_refreshed(struct answer *answer);

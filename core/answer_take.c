@@ -2,6 +2,7 @@
 #include "core/answer.h"
 
 #include "core/reply_records.h"
+#include "core/wire/inet_sum.h"
 
 #include <assert.h>
 
@@ -147,14 +148,15 @@ static void rotation_find(struct answer_trailer *trailer, const struct taking *t
     if (type != TYPE_A && type != TYPE_AAAA)
         return;
     const uint8_t *out = t->rebuild.out.bytes;
-    trailer->rotate_stride = (uint16_t)(ANSWER_ADDRESS_HEAD + data_len);
+    size_t stride = ANSWER_ADDRESS_HEAD + data_len;
+    trailer->flags = type == TYPE_AAAA ? ANSWER_IPV6 : 0;
     for (unsigned i = 0; i < t->counts[SECTION_ANSWER] && trailer->rotate_count < ANSWER_ROTATE_MAX;
          i++) {
         const uint8_t *record = out + t->ttl_places[i] - 6; // pointer, type, class, TTL
         bool wanted = load_be16(record) >= 0xc000 && load_be16(record + 2) == type &&
                       load_be16(record + 10) == data_len;
         bool next = trailer->rotate_count == 0 ||
-                    t->ttl_places[i] - t->ttl_places[i - 1] == trailer->rotate_stride;
+                    (size_t)(t->ttl_places[i] - t->ttl_places[i - 1]) == stride;
         if (!wanted || !next) {
             if (trailer->rotate_count > 0)
                 return;
@@ -172,6 +174,8 @@ static void tail_write(struct answer *answer, const struct taking *t, const stru
         .message_len = (uint16_t)t->rebuild.out.at,
         .ttl_count = (uint16_t)t->ttl_count,
     };
+    size_t records_at = MESSAGE_HEADER_LEN + key_name_len(key) + 4u;
+    trailer.sum = inet_sum(answer->value + records_at, trailer.message_len - records_at);
     rotation_find(&trailer, t, key_type(key));
     for (unsigned i = 0; i < t->ttl_count; i++)
         write_bytes(&tail, &t->ttl_places[i], sizeof t->ttl_places[i]);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/plan.h"
 
+#include "core/settings/fingerprint.h"
+#include "core/wire/checksum.h"
 #include "core/wire/lower.h"
 
 // The zones stand in a hash table, at most half full, under their names. A name's parts are looked
@@ -50,6 +52,13 @@ static const char *zone_build(struct plan *plan, struct plan_zone *zone,
     return NULL;
 }
 
+uint16_t plan_upstream_tag(const struct address *upstream)
+{
+    uint64_t hash = checksum_of(upstream, sizeof *upstream, 0);
+    uint16_t tag = (uint16_t)(hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48);
+    return tag ? tag : 1;
+}
+
 static uint64_t zone_hash(const struct plan *plan, const struct name *name)
 {
     uint8_t lower[NAME_MAX_LEN];
@@ -79,6 +88,8 @@ const char *plan_rebuild(struct plan *plan, void *memory, const struct settings 
         const char *why = zone_build(plan, &zones[i], &settings->forward.items[i]);
         if (why)
             return why;
+        zones[i].fingerprint = settings_fingerprint(settings, zones[i].settings);
+        plan->fingerprint += zones[i].fingerprint; // zones have no order
         uint64_t at = zone_hash(plan, &settings->forward.items[i].zone);
         while (table[at & plan->table_mask] != 0)
             at++;

@@ -13,6 +13,7 @@ struct plan_zone {
     const struct forward_zone *settings;
     uint16_t upstreams[PLAN_ZONE_UPSTREAMS_MAX]; // indexes into plan.upstreams
     uint16_t upstream_count;
+    uint32_t fingerprint; // core/settings/fingerprint.h
 };
 
 struct plan {
@@ -21,9 +22,19 @@ struct plan {
     uint32_t table_mask;
     struct suffix_seed seed;
     size_t zone_count;
+    uint32_t fingerprint; // of all zones
     struct endpoint upstreams[PLAN_UPSTREAMS_MAX];
     size_t upstream_count;
 };
+
+// Which of two plans a zone is of: one that is being replaced may still have questions.
+static inline bool plan_has(const struct plan *plan, const struct plan_zone *zone)
+{
+    return zone >= plan->zones && zone < plan->zones + plan->zone_count;
+}
+
+// An upstream's address in 16 bits, to be kept with its answers; 0 is none's.
+[[nodiscard]] uint16_t plan_upstream_tag(const struct address *upstream);
 
 // Octets that plan_build needs for its zones.
 [[nodiscard]] size_t plan_size(const struct settings *settings);

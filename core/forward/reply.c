@@ -334,6 +334,8 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pen
     upstream_answered(&f->upstreams[asked->upstream]);
     failures_note(f, now_us, pending);
     pending->rcode = f->answer.rcode;
+    f->answer.upstream = asked->upstream;
+    f->answer.transport = asked->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
     question_finish(f, now_us, pending, PENDING_ANSWERED);
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/policy/hosts.h"
 #include "core/policy/local_block.h"
+#include "core/wire/checksum.h"
 #include "core/wire/lower.h"
 
 #include <assert.h>
@@ -73,6 +74,11 @@ void local_draft(struct local_draft *draft, uint64_t seed)
     *draft = (struct local_draft){.seed = suffix_seed_of(seed)};
 }
 
+void local_add_line(struct local_draft *draft, const char *line, size_t len, bool allow)
+{
+    draft->fingerprint = checksum_of(line, len, draft->fingerprint + allow);
+}
+
 // The name is lowered here; the head says the rest.
 static bool item_add(struct local_draft *draft, const struct name *name, const struct item *head,
                      const uint8_t *data)
@@ -87,6 +93,10 @@ static bool item_add(struct local_draft *draft, const struct name *name, const s
     if (head->data_len)
         memcpy(item->bytes + name->len, data, head->data_len);
     item->hash = suffix_hash(draft->seed, item->bytes);
+    uint64_t print = checksum_of(item->bytes, name->len, draft->fingerprint);
+    uint32_t what[4] = {head->type, head->ttl, head->data_len, head->special};
+    print = checksum_of(what, sizeof what, print);
+    draft->fingerprint = checksum_of(item_data(item), head->data_len, print);
     draft->used += size;
     draft->item_count++;
     draft->bound += aligned(
@@ -507,6 +517,8 @@ const struct local *local_build(struct local_making *making, void *memory)
     local->filter_shift = 64 - (uint32_t)__builtin_ctzll(filter_bits(making));
     local->table_mask = (uint32_t)table_places(making) - 1;
     local->block_answer = making->block_answer;
+    uint64_t print = making->draft->fingerprint + making->block_answer;
+    local->fingerprint = (uint32_t)(print ^ print >> 32);
     struct build b = {
         .making = making,
         .draft = making->draft,
@@ -527,6 +539,11 @@ const struct local *local_build(struct local_making *making, void *memory)
         return NULL;
     blocks_write(&b);
     return local;
+}
+
+uint32_t local_fingerprint(const struct local *local)
+{
+    return local ? local->fingerprint : 0;
 }
 
 struct local_counts local_counts(const struct local *local)

@@ -36,9 +36,14 @@ struct local_draft {
     size_t item_count;
     size_t bound; // octets that the items will take at most
     struct suffix_seed seed;
+    uint64_t fingerprint; // of all that was added, in its order
 };
 
 void local_draft(struct local_draft *draft, uint64_t seed);
+
+// Takes a line of a block list, or of a list of exceptions, into the fingerprint: its entries are
+// hashes that differ from process to process.
+void local_add_line(struct local_draft *draft, const char *line, size_t len, bool allow);
 
 // Adds a record. `tag` is the caller's, for what local_build may have to say of it. False: there is
 // no room, and nothing was added.
@@ -82,6 +87,10 @@ struct local_counts {
 };
 
 struct local_counts local_counts(const struct local *local);
+
+// What a block was made of, in 32 bits: equal for equal records, files and settings, in every
+// process. NULL: 0.
+[[nodiscard]] uint32_t local_fingerprint(const struct local *local);
 
 // --- asking ------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ struct local {
     uint32_t filter_shift; // a hash shifted by this is its bit
     uint32_t table_mask;
     uint32_t block_answer;
+    uint32_t fingerprint;
     struct local_counts counts;
 };
 

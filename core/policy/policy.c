@@ -44,6 +44,7 @@ void policy_reload(struct policy *policy, const struct policy_config *config)
 void policy_local(struct policy *policy, const struct local *local)
 {
     policy->config.local = local;
+    policy->generation = generation_of(policy->config.plan, local);
     memset(&policy->local_memo, 0, sizeof policy->local_memo);
 }
 
@@ -101,6 +102,7 @@ static bool blocks_cached(struct policy *policy, uint64_t now_us, const struct k
     bool cached = cache_peek(policy->config.cache, &cache_key, out, room, &hit) == CACHE_HIT;
     if (cached && hit.value_len > room)
         return false;
+    cached = cached && policy_holds(policy, key, out, hit.value_len);
     if (!cached || !local_blocks_chain(policy->config.local, key, out, hit.value_len)) {
         local_memo_keep(&policy->local_memo, key->hash);
         return false;
@@ -216,4 +218,27 @@ enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
     if (!second && policy_wants_dns64(policy, now_us, pending, answer))
         return POLICY_DNS64_WANT;
     return POLICY_KEEP;
+}
+
+// A question that was begun before a reload has been asked of the upstreams of before.
+bool policy_seal(const struct policy *policy, const struct pending *pending, struct answer *answer)
+{
+    const struct plan *plan = policy->config.plan;
+    const struct plan_zone *zone = pending->zone;
+    const struct key *key = &pending->key;
+    if (!plan_has(plan, zone)) {
+        const struct plan_zone *now = plan_find(plan, key_name(key), key_name_len(key));
+        if (!now || now->fingerprint != zone->fingerprint)
+            return false;
+    }
+    bool withheld = answer_is_withheld(answer->value, answer->len);
+    answer_seal(answer,
+                &(struct answer_origin){
+                    .generation = policy->generation,
+                    .zone = generation_zone(zone, policy->config.local, withheld),
+                    .upstream = plan_upstream_tag(&plan->upstreams[answer->upstream].address),
+                    .transport = answer->transport,
+                    .validation = ANSWER_UNCHECKED,
+                });
+    return true;
 }

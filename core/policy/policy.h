@@ -3,6 +3,7 @@
 #include "core/forward/pending.h"
 #include "core/policy/access.h"
 #include "core/policy/error_loop.h"
+#include "core/policy/generation.h"
 #include "core/policy/guard.h"
 #include "core/policy/local.h"
 
@@ -33,6 +34,7 @@
 
 struct policy_config {
     const struct settings *settings;
+    const struct plan *plan;
     const struct access_list *access;
     const struct local *local;           // NULL: no name is answered here
     const struct cookie_source *cookies; // NULL: clients are given none
@@ -45,6 +47,7 @@ struct policy_config {
 
 struct policy {
     struct policy_config config;
+    uint32_t generation; // of the rules in force (generation.h)
     struct local_memo local_memo;
     struct guard guard;
     struct error_loop error_loop;
@@ -181,6 +184,15 @@ static inline struct policy_decision policy_before_name(struct policy *policy, u
     return (struct policy_decision){POLICY_LOOK_UP, 0};
 }
 
+// Was what is cached under a key with this name made by the rules in force, or such as would make
+// the same? If not it is as if it were not there. `value` is the whole of it.
+static inline bool policy_holds(const struct policy *policy, const struct key *key,
+                                const uint8_t *value, size_t value_len)
+{
+    return answer_generation(value, value_len) == policy->generation ||
+           generation_holds(policy->config.plan, policy->config.local, key, value, value_len);
+}
+
 enum policy_outcome {
     POLICY_KEEP,       // the answer, or the failure, as it is
     POLICY_REPLACED,   // it has been replaced by what a blocked name is answered with
@@ -194,6 +206,11 @@ enum policy_outcome {
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                                const struct pending *pending, struct answer *answer,
                                                bool second);
+
+// Writes into the answer to a question that has ended by which rules it was made, before it is
+// cached. False: it was made by rules that are no longer in force, and is not to be.
+[[nodiscard]] bool policy_seal(const struct policy *policy, const struct pending *pending,
+                               struct answer *answer);
 
 // Would DNS64 have the A records of an AAAA question asked for, if it ended now without an answer?
 [[nodiscard]] bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,

@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "core/serve/answer.h"
 
+// What has no room is looked at in another copy: its end says by which rules it was made.
+static bool long_holds(const struct serve *s, const struct key *key)
+{
+    uint8_t value[ANSWER_SIZE_MAX];
+    struct cache_key cache_key = key_for_cache(key);
+    struct cache_hit hit;
+    return cache_peek(s->config.cache, &cache_key, value, sizeof value, &hit) == CACHE_HIT &&
+           policy_holds(&s->policy, key, value, hit.value_len);
+}
+
+static bool holds(const struct serve *s, const struct key *key, const uint8_t *value, size_t size,
+                  const struct cache_hit *hit)
+{
+    return hit->value_len <= size ? policy_holds(&s->policy, key, value, hit->value_len)
+                                  : long_holds(s, key);
+}
+
 bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
                   struct cache_hit *hit)
 {
     struct cache_key cache_key = key_for_cache(key);
-    return cache_lookup(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
+    return cache_lookup(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT &&
+           holds(s, key, out, size, hit);
 }
 
 bool serve_peek(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
                 struct cache_hit *hit)
 {
     struct cache_key cache_key = key_for_cache(key);
-    return cache_peek(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT;
+    return cache_peek(s->config.cache, &cache_key, out, size, hit) == CACHE_HIT &&
+           holds(s, key, out, size, hit);
 }
 
 bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *out, size_t size,
@@ -48,9 +67,9 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
         .birth_s = birth_s,
         .expiry_s = birth_s + answer->lifetime_s,
     };
-    bool kept =
-        answer->lifetime_s > 0 && cache_insert(s->config.cache, answer->denies ? &of_name : &own,
-                                               &value, now_s, &inserted) == 0;
+    bool kept = answer->lifetime_s > 0 && policy_seal(&s->policy, pending, answer) &&
+                cache_insert(s->config.cache, answer->denies ? &of_name : &own, &value, now_s,
+                             &inserted) == 0;
     if (!kept || answer->denies)
         cache_remove(s->config.cache, &own);
     if (!kept || !answer->denies)

@@ -2,10 +2,13 @@
 #pragma once
 #include "core/serve/state.h"
 
-// What this worker's part of the cache keeps of answers: looked up, and kept when a question has
-// ended.
+// The answers of the cache: looked up, and cached when a question has ended. What was made by rules
+// that are no longer in force is not there for whoever asks here (core/policy/generation.h), nor as
+// a stale answer.
 
-// Copies what is kept under a key, dead or alive.
+#define SERVE_ANSWER_USUAL 512 // octets of most answers: room to look at one without its records
+
+// Copies what is cached under a key, expired or not.
 [[nodiscard]] bool serve_recall(const struct serve *s, const struct key *key, uint8_t *out,
                                 size_t size, struct cache_hit *hit);
 

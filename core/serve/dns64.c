@@ -36,11 +36,11 @@ const struct key *serve_client_key(const struct pending *pending, struct key *ro
 // Puts the answer to the AAAA question aside.
 static void dns64_save(struct serve *s, uint64_t now_us, const struct pending *pending)
 {
-    const struct answer *answer = &s->forward.answer;
+    struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct cache_inserted inserted;
     struct key second;
-    if (s->keeps_none || answer->lifetime_s == 0)
+    if (s->keeps_none || answer->lifetime_s == 0 || !policy_seal(&s->policy, pending, answer))
         return;
     second_key(&second, &pending->key);
     struct cache_key key = key_for_cache(&second);
@@ -69,7 +69,7 @@ static bool dns64_take_back(struct serve *s, uint64_t now_us, const struct pendi
 {
     struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    uint8_t none[MESSAGE_HEADER_LEN];
+    uint8_t none[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key second;
     second_key(&second, &pending->key);
@@ -108,7 +108,7 @@ static bool dns64_recall(struct serve *s, uint64_t now_us, struct pending *pendi
 {
     struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    uint8_t none[MESSAGE_HEADER_LEN];
+    uint8_t none[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key key;
     key_copy(&key, &pending->key);

@@ -47,7 +47,8 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
         return;
     }
     struct cache_key key = key_for_cache(&lookup->key);
-    bool own = cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) ||
+    bool own = (cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) &&
+                policy_holds(&s->policy, &lookup->key, *out, hit.value_len)) ||
                serve_recall(s, &lookup->key, *out, room, &hit);
     if (!own || now_s >= hit.expiry_s) {
         serve_find_denial(s, now_us, lookup, own ? &hit : NULL, out);

@@ -68,7 +68,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     }
     struct key key;
     struct cache_hit hit;
-    uint8_t value[MESSAGE_HEADER_LEN];
+    uint8_t value[SERVE_ANSWER_USUAL];
     uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);

@@ -16,9 +16,8 @@ bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key
                         size_t size, struct cache_hit *hit)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    uint8_t none[MESSAGE_HEADER_LEN];
     struct cache_hit own;
-    bool has_own = serve_recall(s, key, none, sizeof none, &own) && serve_is_stale(s, now_s, &own);
+    bool has_own = serve_recall(s, key, out, size, &own) && serve_is_stale(s, now_s, &own);
     bool denied = serve_recall_denial(s, key, out, size, hit) && serve_is_stale(s, now_s, hit);
     if (denied && (!has_own || own.birth_s < hit->birth_s))
         return true;

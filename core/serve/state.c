@@ -7,6 +7,7 @@ struct policy_config serve_policy_config(const struct serve *s, const struct ser
 {
     return (struct policy_config){
         .settings = config->settings,
+        .plan = config->plan,
         .access = config->access,
         .local = config->local,
         .cookies = config->cookies,

@@ -2,6 +2,7 @@
 #include "core/serve/waiters.h"
 
 #include "core/policy/dns64.h"
+#include "core/serve/answer.h"
 #include "core/serve/dns64.h"
 #include "core/serve/identity.h"
 #include "core/serve/stale.h"
@@ -32,7 +33,7 @@ void serve_patience_start(struct serve *s, uint64_t now_us, const struct lookup 
 // question goes on without them.
 void serve_stale_due(struct serve *s, uint64_t now_us, struct pending *pending)
 {
-    uint8_t value[MESSAGE_HEADER_LEN];
+    uint8_t value[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key room;
     const struct key *key = serve_client_key(pending, &room);

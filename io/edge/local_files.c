@@ -94,6 +94,7 @@ static int entries_take(struct gathering *g)
 
 static int list_line(struct gathering *g, const char *text, size_t len)
 {
+    local_add_line(&g->draft, text, len, g->allow);
     switch (block_line_read(text, len, g->allow, g->draft.seed, &g->names)) {
     case BLOCK_LINE_SKIPPED:
         g->counts.skipped++;

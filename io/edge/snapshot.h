@@ -23,7 +23,7 @@
 
 #define SNAPSHOT_MAGIC    "ouzelsnp"
 #define SNAPSHOT_NEW      ".new" // ends the name of the file in which a snapshot is begun
-#define SNAPSHOT_VERSION  2u     // raise it with each change of this or of what core/answer keeps
+#define SNAPSHOT_VERSION  3u     // raise it with each change of this or of what core/answer keeps
 #define SNAPSHOT_WHY_SIZE 640
 
 struct snapshot_result {

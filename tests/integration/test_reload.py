@@ -21,6 +21,7 @@ class Reload(Case):
         return self.ouzel(workers=workers, settings=settings)
 
     def test_upstreams_change(self):
+        """What those of before have said of a name is not given any more."""
         first = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.1'])))
         second = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.2'])))
         settings = {'forward': [{'zone': '.', 'to': [str(first)]}]}
@@ -35,7 +36,14 @@ class Reload(Case):
             self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.example')), ['192.0.2.2'])
             self.assertEqual(rdata_texts(ask(ouzel.server, f'n{number}.corp.example')),
                              ['192.0.2.1'])
-        self.assertEqual(rdata_texts(ask(ouzel.server, 'kept.example')), ['192.0.2.1'])
+        self.assertEqual(rdata_texts(ask(ouzel.server, 'kept.example')), ['192.0.2.2'])
+        # What has not changed is known.
+        asked = len(first.asked) + len(second.asked)
+        settings['forward'].append({'zone': 'elsewhere.example', 'to': [str(first)]})
+        self.reload(ouzel, settings)
+        for name in 'kept.example', 'n1.example', 'n1.corp.example':
+            self.assertIsNotNone(ask(ouzel.server, name))
+        self.assertEqual(len(first.asked) + len(second.asked), asked)
         self.assert_balance(ouzel)
 
     def test_without_descriptors(self):
@@ -209,10 +217,23 @@ class Reload(Case):
     def test_a_hundred_times_under_load(self):
         """Not one query is lost, and what is kept is kept."""
         first, second = self.upstream(), self.upstream()
-        allow = ['127.0.0.0/8']
-        turns = [{'forward': [{'zone': '.', 'to': [str(one)]}], 'access': {'allow': allow},
-                  'cache': {'ttl-max': ttl}, 'limits': {'client-qps': qps}}
-                 for one, ttl, qps in ((first, '1h', 0), (second, '2h', 1000000))]
+        both = [str(first), str(second)]
+        ouzel, descriptors = self.hundred_times(
+            [{'forward': [{'zone': '.', 'to': to}], 'cache': {'stale-ttl': ttl},
+              'limits': {'client-qps': qps}}
+             for to, ttl, qps in ((both, '20s', 0), (both[::-1], '30s', 1000000))])
+        self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
+        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
+
+    def test_a_hundred_times_to_others_under_load(self):
+        """Not one query is lost, though all is asked anew."""
+        first, second = self.upstream(), self.upstream()
+        self.hundred_times([{'forward': [{'zone': '.', 'to': [str(one)]}]}
+                            for one in (first, second)])
+
+    def hundred_times(self, turns):
+        for settings in turns:
+            settings['access'] = {'allow': ['127.0.0.0/8']}
         ouzel = self.start(turns[0])
         with self.load(ouzel.server) as load:
             self.assert_loaded(ouzel)
@@ -221,9 +242,8 @@ class Reload(Case):
                 self.reload(ouzel, turns[(number + 1) % 2])
             load.send_signal(signal.SIGINT)
             self.assert_nothing_lost(load.communicate(timeout=30)[0])
-        self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
-        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
         self.assert_balance(ouzel)
+        return ouzel, descriptors
 
     def test_a_thousand_settings_take_no_more_memory_than_a_few(self):
         """Those that others have taken the place of are given up, also where reloads never rest."""

@@ -66,7 +66,8 @@ class Snapshot(Case):
                 reply.answer.append(dns.rrset.from_text(
                     asked.name + '.', 100, 'IN', 'A', '192.0.2.1', '192.0.2.2'))
             asked.send(reply.to_wire())
-        first = self.start(self.upstream(script))
+        upstream = self.upstream(script)
+        first = self.start(upstream)
         begin = time.monotonic()
         for name in ('a.example', 'none.example'):
             self.assertIsNotNone(ask(first.server, name))
@@ -77,7 +78,8 @@ class Snapshot(Case):
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o640)
         self.assert_no_leftovers()
 
-        second = self.start(self.upstream(refuse))
+        upstream.script = refuse
+        second = self.start(upstream)
         reply = ask(second.server, 'A.Example')
         age = time.monotonic() - begin
         self.assertEqual(rdata_texts(reply), ['192.0.2.1', '192.0.2.2'])
@@ -95,24 +97,37 @@ class Snapshot(Case):
     def test_answers_age_while_nobody_runs(self):
         def script(asked):
             asked.send(asked.reply(ttl=2 if asked.name == 'short.example' else 100))
-        first = self.start(self.upstream(script))
+        upstream = self.upstream(script)
+        first = self.start(upstream)
         for name in ('short.example', 'long.example'):
             ask(first.server, name)
         self.stop(first)
         harness.lapse(3.1)
-        upstream = self.upstream(script)
+        before = upstream.names()
         second = self.start(upstream)
         self.assertLessEqual(ask(second.server, 'long.example').answer[0].ttl, 97)
         self.assertEqual(ask(second.server, 'short.example').answer[0].ttl, 2)
-        self.assertEqual(upstream.names(), ['short.example'])
+        self.assertEqual(upstream.names(), before + ['short.example'])
+
+    def test_other_upstreams(self):
+        """What those of before have said is not given; what those of now have said is."""
+        first = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.1'])))
+        second = self.upstream(lambda asked: asked.send(asked.reply(['192.0.2.2'])))
+        for upstream, address in ((first, '192.0.2.1'), (second, '192.0.2.2'),
+                                  (second, '192.0.2.2')):
+            ouzel = self.start(upstream)
+            self.assertEqual(rdata_texts(ask(ouzel.server, 'a.example')), [address])
+            self.assertEqual(self.warnings(ouzel), [])
+            self.stop(ouzel)
+        self.assertEqual(second.names(), ['a.example'])
 
     def test_other_workers_and_size(self):
         names = [f'n{number}.example' for number in range(2000)]
-        first = self.start(self.upstream(), workers=1)
+        upstream = self.upstream()
+        first = self.start(upstream, workers=1)
         queries = [harness.plain_query(name) for name in names]
         self.assertNotIn(None, harness.ask_many(first.server, queries))
         self.stop(first)
-        upstream = self.upstream()
         for workers, size in ((2, '32M'), (3, '8M'), (1, '64M')):
             with self.subTest(workers=workers, size=size):
                 ouzel = self.start(upstream, workers=workers, size=size)
@@ -125,7 +140,9 @@ class Snapshot(Case):
 
     def test_damaged_one_is_refused(self):
         """With a sentence; the start is empty; the next snapshot is good again."""
-        first = self.start(self.upstream())
+        upstream = self.upstream()
+        answer = upstream.script
+        first = self.start(upstream)
         ask(first.server, 'a.example')
         self.stop(first)
         good = self.read()
@@ -137,22 +154,25 @@ class Snapshot(Case):
                 ('newer', good[:8] + b'\xff' + good[9:], 'newer version')):
             with self.subTest(what):
                 self.fill(data)
-                upstream = self.upstream()
+                before = upstream.names()
+                upstream.script = answer
                 ouzel = self.start(upstream)
                 said = self.warned(ouzel)
                 self.assertEqual(len(said), 1, ouzel.output())
                 self.assertIn(word, said[0])
                 self.assertIn(self.path, said[0])
                 self.assertIsNotNone(ask(ouzel.server, 'a.example'))
-                self.assertEqual(upstream.names(), ['a.example'])
+                self.assertEqual(upstream.names(), before + ['a.example'])
                 self.stop(ouzel)
-                again = self.start(self.upstream(refuse))
+                upstream.script = refuse
+                again = self.start(upstream)
                 self.assertIsNotNone(ask(again.server, 'a.example'))
                 self.stop(again)
 
     def test_kill_leaves_a_good_one(self):
         """What was written last is there, whatever happens to the process after it."""
-        first = self.start(self.upstream(), **{'snapshot-interval': '10s'})
+        upstream = self.upstream()
+        first = self.start(upstream, **{'snapshot-interval': '10s'})
         ask(first.server, 'early.example')
         self.assertTrue(harness.eventually(lambda: os.path.exists(self.path), 20))
         ask(first.server, 'late.example')
@@ -161,12 +181,12 @@ class Snapshot(Case):
         # A process that died while it wrote leaves this behind.
         with open(self.path + '.new', 'wb') as file:
             file.write(good[:len(good) // 2])
-        upstream = self.upstream()
+        before = upstream.names()
         second = self.start(upstream)
         self.assertEqual(self.warnings(second), [])
         for name in ('early.example', 'late.example'):
             self.assertIsNotNone(ask(second.server, name))
-        self.assertEqual(upstream.names(), ['late.example'])
+        self.assertEqual(upstream.names(), before + ['late.example'])
         self.stop(second)
         self.assert_no_leftovers()
 
@@ -263,7 +283,9 @@ class Snapshot(Case):
                        f'{harness.BINARY} "$@"\n')
         os.chmod(wrapper, 0o755)
         settings = {'cache': {'snapshot': self.path}, 'server': {'user': 'nobody'}}
-        for upstream in (self.upstream(), self.upstream(refuse)):
+        upstream = self.upstream()
+        for script in upstream.script, refuse:
+            upstream.script = script
             ouzel = self.ouzel(upstream, settings=settings, binary=wrapper)
             self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
             self.stop(ouzel)

@@ -152,7 +152,7 @@ static const char *copy_check(const struct sim *sim, const struct cache_copy *co
     if (!answer_check(copy->bytes, copy->value_len))
         return "an entry is not well-formed";
     memcpy(&trailer, copy->bytes + copy->value_len - sizeof trailer, sizeof trailer);
-    if (trailer.refreshed != kept->refreshed)
+    if (answer_is_refreshed(copy->bytes, copy->value_len) != kept->refreshed)
         return "an entry does not know whether it was refreshed";
     return judge_same(sim, kept->served - 1, copy->bytes, trailer.message_len)
                ? NULL

@@ -77,7 +77,7 @@ static inline void world_hosts(struct local_draft *draft, const char *text)
     }
 }
 
-static inline size_t world_list(const struct local_draft *draft, const char *text, bool allow,
+static inline size_t world_list(struct local_draft *draft, const char *text, bool allow,
                                 uint64_t *entries, size_t count)
 {
     static struct block_names names;
@@ -85,6 +85,7 @@ static inline size_t world_list(const struct local_draft *draft, const char *tex
     size_t len;
     while (world_line(&text, &line, &len)) {
         assert_int_equal(block_line_read(line, len, allow, draft->seed, &names), BLOCK_LINE_TAKEN);
+        local_add_line(draft, line, len, allow);
         assert_in_range(count + names.count, 0, WORLD_ENTRIES_MAX);
         memcpy(entries + count, names.entries, names.count * sizeof *entries);
         count += names.count;

@@ -61,7 +61,12 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     assert_reply(&t->sent[0], 1, ANSWER);
     reply_to(t, &after, "8183 " ONE, "");
     assert_int_equal(drain(t), 1);
-    ask_answered(t, 1, QUERY, ANSWER); // what is kept is kept
+    // It was the word of an upstream of before, for those who had waited for it alone.
+    ask_waiting(t, 1, QUERY);
+    struct sent anew = query_sent(t);
+    assert_int_equal(where(t, &anew), 2);
+    reply_from(t, &anew, GOOD);
+    assert_int_equal(drain(t), 1);
     end(t);
 }
 

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include "core/policy/generation.h"
+
+#include "core/wire/checksum.h"
+
+static uint32_t pair_of(uint32_t a, uint32_t b)
+{
+    uint32_t both[2] = {a, b};
+    uint64_t hash = checksum_of(both, sizeof both, 0);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+uint32_t generation_of(const struct plan *plan, const struct local *local)
+{
+    return pair_of(plan->fingerprint, local_fingerprint(local));
+}
+
+uint32_t generation_zone(const struct plan_zone *zone, const struct local *local, bool withheld)
+{
+    return withheld ? pair_of(zone->fingerprint, local_fingerprint(local)) : zone->fingerprint;
+}
+
+[[gnu::noinline]] bool generation_holds(const struct plan *plan, const struct local *local,
+                                        const struct key *key, const uint8_t *value,
+                                        size_t value_len)
+{
+    const struct plan_zone *zone = plan_find(plan, key_name(key), key_name_len(key));
+    bool withheld = answer_is_withheld(value, value_len);
+    return zone && answer_origin(value, value_len).zone == generation_zone(zone, local, withheld);
+}
