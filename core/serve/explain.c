@@ -3,12 +3,22 @@
 
 #include "core/serve/answer.h"
 
+static struct address upstream_of(const struct plan *plan, uint16_t tag)
+{
+    for (size_t i = 0; i < plan->upstream_count; i++) {
+        if (plan_upstream_tag(&plan->upstreams[i].address) == tag)
+            return plan->upstreams[i].address;
+    }
+    return (struct address){.family = ADDRESS_NONE};
+}
+
 // Looks at what is kept under a key, without counting that as a hit.
 static struct serve_kept kept_look(const struct serve *s, const struct key *key, uint8_t *room)
 {
     struct cache_hit hit;
     if (!serve_peek(s, key, room, ANSWER_SIZE_MAX, &hit))
         return (struct serve_kept){0};
+    struct answer_origin origin = answer_origin(room, hit.value_len);
     return (struct serve_kept){
         .there = true,
         .rcode = room[3] & HEADER_RCODE,
@@ -18,6 +28,10 @@ static struct serve_kept kept_look(const struct serve *s, const struct key *key,
         .expiry_s = hit.expiry_s,
         .len = hit.value_len,
         .records = load_be16(room + 6),
+        .upstream = upstream_of(s->config.plan, origin.upstream),
+        .transport = origin.transport,
+        .validation = origin.validation,
+        .withheld = answer_is_withheld(room, hit.value_len),
     };
 }
 

@@ -12,6 +12,10 @@ struct serve_kept {
     uint32_t birth_s, expiry_s; // Unix time
     uint32_t len;               // octets of the message
     uint16_t records;           // in its answer section
+    struct address upstream;    // that gave it; ADDRESS_NONE: not known
+    uint8_t transport;          // enum transport, over which it came
+    uint8_t validation;         // enum answer_validation
+    bool withheld; // put in the place of what the upstream said, by a list or for its addresses
 };
 
 enum serve_outcome {

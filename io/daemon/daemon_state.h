@@ -37,6 +37,7 @@ struct daemon {
     pthread_mutex_t turn; // of those who would change something, for moments
     struct tasks tasks;
     unsigned readers;    // threads that read files, those among them that nobody waits for; atomic
+    unsigned searchers;  // threads that look for a line of a list (list_search.h); atomic
     struct watch *watch; // of the system's upstreams
     bool absent;         // something that was waited for may not be there yet; atomic
     bool ending;         // no task begins anything any more; atomic

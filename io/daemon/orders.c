@@ -2,9 +2,11 @@
 #include "io/daemon/orders.h"
 
 #include "core/serve/control.h"
+#include "core/serve/explain.h"
 #include "core/settings/parse.h"
 #include "core/wire/text.h"
 #include "io/daemon/daemon_state.h"
+#include "io/daemon/list_search.h"
 #include "io/edge/metrics.h"
 #include "io/edge/report.h"
 #include "io/engine/engine_do.h"
@@ -49,6 +51,24 @@ static bool order_top(const struct order_request *r)
     return report_top(daemon_of(r)->engine, r->json, r->report);
 }
 
+// Where the name of a question is blocked, has the lists searched for it, without the turn; the
+// result is to be freed. NULL: nothing was, or the question says why not.
+static struct list_search *blocked_search(struct daemon *d, struct report_question *question)
+{
+    struct list_search *search = NULL;
+    pthread_mutex_lock(&d->turn);
+    bool blocked = report_outcome(d->engine, question) == OUTCOME_BLOCKED;
+    if (blocked)
+        search = list_search_begin(d, question->name);
+    pthread_mutex_unlock(&d->turn);
+    question->unlisted = "the lists cannot be searched now";
+    if (search)
+        search = list_search_finish(search, &question->unlisted);
+    if (search)
+        question->listed = list_search_found(search);
+    return search;
+}
+
 static bool order_explain(const struct order_request *r)
 {
     struct daemon *d = daemon_of(r);
@@ -67,10 +87,14 @@ static bool order_explain(const struct order_request *r)
         fprintf(r->report, "\"%s\" is no address\n", client_text);
         return false;
     }
+    struct report_question question = {
+        .name = &name, .type = type, .client = client_text ? &client : NULL};
+    struct list_search *search = blocked_search(d, &question);
     pthread_mutex_lock(&d->turn);
-    bool done =
-        report_question(d->engine, &name, type, client_text ? &client : NULL, r->json, r->report);
+    bool done = report_question(d->engine, &question, r->json, r->report);
     pthread_mutex_unlock(&d->turn);
+    if (search)
+        list_search_free(search);
     return done;
 }
 

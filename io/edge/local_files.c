@@ -19,6 +19,13 @@ enum {
     ENTRIES_FIRST = 4096,
 };
 
+// A name that is looked for, and all that it ends in, from the whole of it on.
+struct search {
+    uint64_t entries[SUFFIX_LABELS_MAX];
+    unsigned best; // only those before this one are still looked for
+    struct local_line *found;
+};
+
 struct gathering {
     const struct settings *settings;
     const struct local_listener *listener;
@@ -32,6 +39,7 @@ struct gathering {
     bool allow;
     struct local_file_counts counts;
     struct block_names names;
+    struct search *search;
 };
 
 static int draft_grow(struct local_draft *draft)
@@ -315,4 +323,62 @@ void local_files_free(struct local_files *files)
     if (files->memory)
         munmap(files->memory, files->size);
     *files = (struct local_files){0};
+}
+
+// --- looking for one line ------------------------------------------------------------------------
+
+static int search_line(struct gathering *g, const char *text, size_t len)
+{
+    struct search *search = g->search;
+    (void)block_line_read(text, len, false, g->draft.seed, &g->names);
+    for (size_t i = 0; i < g->names.count; i++) {
+        for (unsigned at = 0; at < search->best; at++) {
+            if (g->names.entries[i] != search->entries[at])
+                continue;
+            search->best = at;
+            *search->found = (struct local_line){g->path, g->line};
+        }
+    }
+    return 0;
+}
+
+static void bad_line_ignore(void *context, const char *path, uint32_t line, const char *why)
+{
+    (void)context;
+    (void)path;
+    (void)line;
+    (void)why;
+}
+
+static void file_read_ignore(void *context, const char *path,
+                             const struct local_file_counts *counts)
+{
+    (void)context;
+    (void)path;
+    (void)counts;
+}
+
+int local_files_search(const struct text_list *paths, const struct name *name,
+                       struct local_line *found)
+{
+    static const struct local_listener silent = {bad_line_ignore, file_read_ignore, NULL};
+    struct gathering *g = calloc(1, sizeof *g);
+    struct search search = {.found = found};
+    struct suffixes parts;
+    uint8_t lower[NAME_MAX_LEN];
+    char why[LOCAL_WHY_SIZE];
+    *found = (struct local_line){0};
+    if (!g)
+        return -ENOMEM;
+    g->listener = &silent;
+    g->search = &search;
+    local_draft(&g->draft, 0);
+    name_lower(lower, name->bytes, name->len);
+    suffixes_find(&parts, g->draft.seed, lower);
+    for (; search.best < parts.count; search.best++)
+        search.entries[search.best] =
+            block_entry(g->draft.seed, lower + parts.places[search.best], false);
+    int error = files_read(g, paths, "local.block", search_line, why);
+    free(g);
+    return error;
 }

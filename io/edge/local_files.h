@@ -35,3 +35,16 @@ struct local_files {
                                    const struct local_listener *listener,
                                    char why[static LOCAL_WHY_SIZE]);
 void local_files_free(struct local_files *files);
+
+// A line of a file.
+struct local_line {
+    const char *path; // one of the paths that were given
+    uint32_t line;    // 0: there is none
+};
+
+// Finds the line by which a name is on one of these block lists: the first that
+// lists it, or else the longest name above it that is listed. The files are read again for it, as
+// nothing in memory knows where an entry comes from; they may have changed since. 0, or a negative
+// errno where one cannot be read.
+[[nodiscard]] int local_files_search(const struct text_list *paths, const struct name *name,
+                                     struct local_line *found);

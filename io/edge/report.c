@@ -345,9 +345,7 @@ bool report_top(struct engine *engine, bool json, FILE *to)
 // --- a question ----------------------------------------------------------------------------------
 
 struct asking {
-    const struct name *name;
-    uint16_t type;
-    const struct address *client;
+    const struct report_question *question;
     struct serve_explanation explanation; // of its home
     uint64_t now_us;
 };
@@ -356,7 +354,8 @@ static bool question_look(struct serve *serve, uint64_t now_us, uint32_t worker,
 {
     struct asking *asking = context;
     struct serve_explanation explanation;
-    serve_explain(serve, now_us, asking->name, asking->type, asking->client, &explanation);
+    const struct report_question *q = asking->question;
+    serve_explain(serve, now_us, q->name, q->type, q->client, &explanation);
     if (explanation.home == worker) {
         asking->explanation = explanation;
         asking->now_us = now_us;
@@ -389,14 +388,37 @@ static uint32_t age_of(const struct serve_kept *kept, uint32_t now_s)
 static void kept_say(const struct pens *pens, const char *what, const struct serve_kept *kept,
                      uint32_t now_s)
 {
-    say(pens, "%-9s %s, %u records, %u octets, stored %u s ago, ", what, text_rcode(kept->rcode),
-        kept->records, kept->len, age_of(kept, now_s));
+    char from[ADDRESS_TEXT_MAX] = "an upstream that is gone";
+    if (kept->upstream.family != ADDRESS_NONE)
+        address_format(&kept->upstream, from);
+    say(pens, "%-9s %s, %u records, %u octets, from %s over %s %u s ago, ", what,
+        text_rcode(kept->rcode), kept->records, kept->len, from,
+        transport_traits[kept->transport].label, age_of(kept, now_s));
     if (now_s < kept->expiry_s)
         say(pens, "lives for another %u s", kept->expiry_s - now_s);
     else
         say(pens, "over for %u s", now_s - kept->expiry_s);
     say(pens, ", asked for %s%u times%s\n", kept->hits == CACHE_HITS_MAX ? "at least " : "",
         kept->hits, kept->refreshed ? ", was refreshed ahead" : "");
+    if (kept->withheld)
+        say(pens,
+            "          what the upstream said is withheld: by a list, or for its addresses\n");
+}
+
+static void origin_tell(struct json *json, const struct serve_kept *kept)
+{
+    // In the order of enum answer_validation.
+    static const char *const validations[] = {"unchecked", "insecure", "secure", "bogus"};
+    char from[ADDRESS_TEXT_MAX];
+    if (kept->upstream.family == ADDRESS_NONE) {
+        json_null(json, "upstream");
+    } else {
+        address_format(&kept->upstream, from);
+        json_string(json, "upstream", from);
+    }
+    json_string(json, "transport", transport_traits[kept->transport].label);
+    json_string(json, "validation", validations[kept->validation]);
+    json_bool(json, "withheld", kept->withheld);
 }
 
 static void kept_tell(struct pens *pens, const char *what, const struct serve_kept *kept,
@@ -416,6 +438,7 @@ static void kept_tell(struct pens *pens, const char *what, const struct serve_ke
     json_signed(json, "ttl_s", (int64_t)kept->expiry_s - (int64_t)now_s);
     json_number(json, "hits", kept->hits);
     json_bool(json, "refreshed", kept->refreshed);
+    origin_tell(json, kept);
     json_close(json);
 }
 
@@ -438,14 +461,29 @@ static void zone_tell(struct pens *pens, const struct serve_explanation *e)
     say(pens, "%s\n", e->zone_down ? "; all of them are dead" : "");
 }
 
+static void listed_tell(struct pens *pens, const struct report_question *question)
+{
+    if (question->listed.line == 0) {
+        json_null(&pens->json, "list");
+        say(pens, "list      %s\n", question->unlisted);
+        return;
+    }
+    say(pens, "list      %s:%u\n", question->listed.path, question->listed.line);
+    json_object(&pens->json, "list", &json_line);
+    json_string(&pens->json, "file", question->listed.path);
+    json_number(&pens->json, "line", question->listed.line);
+    json_close(&pens->json);
+}
+
 // What would come of it now, and for whom.
 static void outcome_tell(struct pens *pens, const struct asking *asking, const char *key)
 {
     const struct serve_explanation *e = &asking->explanation;
     char name[NAME_TEXT_SIZE];
-    name_format(asking->name, name);
+    const struct report_question *question = asking->question;
+    name_format(question->name, name);
     json_string(&pens->json, "name", name);
-    json_number(&pens->json, "type", asking->type);
+    json_number(&pens->json, "type", question->type);
     json_string(&pens->json, "outcome", outcomes[e->outcome].word);
     json_number(&pens->json, "worker", e->home);
     json_string(&pens->json, "key", key);
@@ -453,7 +491,9 @@ static void outcome_tell(struct pens *pens, const struct asking *asking, const c
     if (e->outcome == OUTCOME_LOCAL || e->outcome == OUTCOME_BLOCKED)
         say(pens, " (%s)", text_rcode(e->local_rcode));
     say(pens, "\n");
-    if (asking->client)
+    if (e->outcome == OUTCOME_BLOCKED)
+        listed_tell(pens, question);
+    if (question->client)
         say(pens, "client    %s\n",
             e->access == ACCESS_ALLOW    ? "may ask"
             : e->access == ACCESS_REFUSE ? "is refused"
@@ -486,11 +526,17 @@ static void question_tell(struct pens *pens, const struct asking *asking)
     json_close(&pens->json);
 }
 
-bool report_question(struct engine *engine, const struct name *name, uint16_t type,
-                     const struct address *client, bool json, FILE *to)
+int report_outcome(struct engine *engine, const struct report_question *question)
+{
+    struct asking asking = {.question = question};
+    return engine_do(engine, question_look, &asking) ? asking.explanation.outcome : -1;
+}
+
+bool report_question(struct engine *engine, const struct report_question *question, bool json,
+                     FILE *to)
 {
     struct pens pens = pens_make(json, to);
-    struct asking asking = {.name = name, .type = type, .client = client};
+    struct asking asking = {.question = question};
     if (!engine_do(engine, question_look, &asking))
         return worker_ended(to);
     question_tell(&pens, &asking);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "io/edge/json.h"
+#include "io/edge/local_files.h"
 #include "io/engine/engine.h"
 
 #include <stdio.h>
@@ -30,6 +31,18 @@ void report_states_json(const struct upstream_state *states, size_t count, const
 // What is asked for most, by whom, and what fails most, in the last minutes.
 [[nodiscard]] bool report_top(struct engine *engine, bool json, FILE *to);
 
-// `client` may be NULL.
-[[nodiscard]] bool report_question(struct engine *engine, const struct name *name, uint16_t type,
-                                   const struct address *client, bool json, FILE *to);
+// A question that is asked about.
+struct report_question {
+    const struct name *name;
+    uint16_t type;
+    const struct address *client; // NULL: nobody's
+    // Of a name that a list blocks: where it stands there, and if not, why that is not known.
+    struct local_line listed;
+    const char *unlisted;
+};
+
+// What would come of it now (enum serve_outcome); -1: a worker has ended.
+[[nodiscard]] int report_outcome(struct engine *engine, const struct report_question *question);
+
+[[nodiscard]] bool report_question(struct engine *engine, const struct report_question *question,
+                                   bool json, FILE *to);

@@ -178,6 +178,11 @@ class Control(Case):
         self.assertEqual(told['kept']['hits'], 2, 'to look is no hit')
         self.assertIn(told['kept']['ttl_s'], range(90, 101))
         self.assertEqual(told['zone'], '.')
+        self.assertEqual(told['kept']['upstream'], str(fake))
+        self.assertEqual(told['kept']['transport'], 'udp')
+        self.assertEqual(told['kept']['validation'], 'unchecked')
+        self.assertFalse(told['kept']['withheld'])
+        self.assertIn(f'from {fake} over udp', self.ctl('explain', 'a.example'))
         self.assertEqual(self.explain('printer.lan')['outcome'], 'local')
         self.assertEqual(self.explain('www.bad.example', 'AAAA')['outcome'], 'blocked')
         ask(ouzel.server, 'fails.example')
@@ -194,6 +199,40 @@ class Control(Case):
         self.assertIn('lives for another', self.ctl('explain', 'a.example', 'A'))
         for words in (('a.example', 'NOTYPE'), ('a.example', '--client', 'x'), ('..',)):
             self.ctl('explain', *words, status=1)
+
+    def test_explain_what_came_over_tcp(self):
+        def script(asked):
+            asked.send(asked.reply(flags=0 if asked.tcp else 0x0200))
+        fake = self.upstream(script, tcp=True)
+        ouzel = self.start(fake)
+        self.assertIsNotNone(ask(ouzel.server, 'a.example'))
+        told = self.explain('a.example')
+        self.assertEqual((told['kept']['upstream'], told['kept']['transport']),
+                         (str(fake), 'tcp'))
+
+    def test_explain_which_line_blocks(self):
+        """The longest name that is listed counts, and the first line that lists it."""
+        paths = [os.path.join(self.directory, name) for name in ('first', 'second')]
+        for path, text in zip(paths, ('# comment\n\nnet\n0.0.0.0 a.org ads.example.net\n',
+                                      'ads.example.net\n||example.net^\n@@||good.net^\n')):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write(text)
+        self.start(self.upstream(), settings={'local': {'block': paths}})
+        for name, at, line in (('x.ads.example.net', 0, 4), ('Example.NET', 1, 2),
+                               ('other.net', 0, 3), ('a.org', 0, 4)):
+            told = self.explain(name)
+            self.assertEqual(told['outcome'], 'blocked')
+            self.assertEqual(told['list'], {'file': paths[at], 'line': line})
+            self.assertIn(f'{paths[at]}:{line}\n', self.ctl('explain', name))
+        self.assertEqual(self.explain('good.net')['outcome'], 'upstream')
+        self.assertNotIn('list', self.explain('good.net'))
+        # They may be others by now, or not there.
+        with open(paths[0], 'w', encoding='ascii') as file:
+            file.write('nothing.org\n')
+        self.assertIsNone(self.explain('other.net')['list'])
+        self.assertIn('a list has changed', self.ctl('explain', 'other.net'))
+        os.unlink(paths[1])
+        self.assertIn('cannot be read', self.ctl('explain', 'other.net'))
 
     def test_top(self):
         fake = self.upstream(lambda asked: asked.send(asked.reply(
