@@ -28,7 +28,8 @@ FILES = {
     SETTINGS, UNIT, '/usr/sbin/ouzel', '/usr/share/bash-completion/completions/ouzel',
     '/usr/share/man/man5/ouzel.yaml.5.gz', '/usr/share/man/man8/ouzel.8.gz',
     *('/usr/share/doc/ouzel/' + name for name in (
-        'README.md.gz', 'changelog.gz', 'copyright', 'forwarding.md.gz', 'reference.md.gz',
+        'README.md.gz', 'changelog.gz', 'copyright', 'forwarding.md.gz', 'monitoring.md.gz',
+        'operating.md.gz', 'policy.md.gz', 'reference.md.gz',
         'examples/grafana-dashboard.json', 'examples/ouzel.yaml',
         'examples/prometheus-alerts.yaml'))}
 
