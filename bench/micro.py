@@ -44,7 +44,7 @@ def estimate_s(options):
 
 def measure(options):
     if not os.path.exists(PROGRAM):
-        raise Trouble('build/bench/micro is not there (scripts/build makes it)')
+        raise Trouble('build/bench/micro is not there (scripts/build --all makes it)')
     text = run('taskset', '-c', str(options.server_cpu), PROGRAM, '--benchmark_format=json',
                f'--benchmark_repetitions={options.rounds}', f'--benchmark_min_time={REPEAT_S}',
                timeout=60 + 4 * estimate_s(options))

@@ -28,7 +28,7 @@ def generator_path():
         path = os.path.join(directory, 'tests', 'mixed', 'mixed')
         if os.access(path, os.X_OK):
             return path
-    raise RuntimeError('there is no tests/mixed/mixed: scripts/build makes it')
+    raise RuntimeError('there is no tests/mixed/mixed: scripts/build --all makes it')
 
 
 def address_block():
