@@ -235,13 +235,13 @@ const struct order orders[] = {
     {
         .name = "upstreams",
         .arguments = "",
-        .summary = "how fast, how lossy and how well each upstream is",
+        .summary = "how fast, how lossy and how healthy each upstream is",
         .run = order_upstreams,
     },
     {
         .name = "top",
         .arguments = "",
-        .summary = "what is asked for most, by whom, and what fails most",
+        .summary = "the most frequent names and clients, and what fails most",
         .run = order_top,
     },
     {
@@ -255,7 +255,7 @@ const struct order orders[] = {
     {
         .name = "flush",
         .arguments = "NAME [--subtree] | --all",
-        .summary = "forget what is kept of a name, of all below it, or all",
+        .summary = "remove a name, all names below it, or everything from the cache",
         .words = {"name"},
         .options = {"subtree", "all"},
         .changes = true,
@@ -264,7 +264,7 @@ const struct order orders[] = {
     {
         .name = "reload",
         .arguments = "",
-        .summary = "read the settings and the files that they name anew",
+        .summary = "read the settings again, and the files that they name",
         .changes = true,
         .takes_long = true,
         .run = order_reload,
@@ -280,7 +280,7 @@ const struct order orders[] = {
     {
         .name = "drain",
         .arguments = "",
-        .summary = "say at /readyz that nobody should come, and end when nobody asks any more",
+        .summary = "say 503 at /readyz, and end when no more queries come",
         .changes = true,
         .run = order_drain,
     },
@@ -295,7 +295,7 @@ const struct order orders[] = {
     {
         .name = "log",
         .arguments = "LEVEL",
-        .summary = "log what is as urgent as this: error, warning, info, debug",
+        .summary = "log from this level on: error, warning, info, debug",
         .words = {"level"},
         .changes = true,
         .run = order_log,

@@ -33,7 +33,7 @@ void help_orders(const struct order *orders, FILE *to)
         int width = fprintf(to, "  %s %s", order->name, order->arguments);
         fprintf(to, "%*s %s\n", width < 38 ? 38 - width : 1, "", order->summary);
     }
-    fputs("\n--json has it told for programs. The socket is that of control.socket; without\n"
+    fputs("\n--json prints JSON. The socket is that of control.socket; without\n"
           "--control it is looked for at " CONTROL_PATH ".\n",
           to);
 }

@@ -75,9 +75,9 @@ void help_manual(const struct program *program, FILE *to)
     }
     fputs(".SH DESCRIPTION\n", to);
     text_print(
-        "ouzel is the name server that a network gives its clients: it answers from memory what "
-        "it knows and forwards what it does not know to upstream resolvers, without making a "
-        "client wait for a lost packet. It answers over UDP and TCP.",
+        "ouzel is the name server that a network gives its clients: it answers from its cache "
+        "and forwards all other questions to upstream resolvers, without making a client wait "
+        "for a lost packet. It answers over UDP and TCP.",
         to);
     fputs("\n", to);
     paragraph(
@@ -95,10 +95,10 @@ void help_manual(const struct program *program, FILE *to)
     fputs(".SH ORDERS\nOf \\fBouzel ctl\\fR:\n", to);
     orders_print(program, to);
     fputs(
-        ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read anew. If "
-        "anything is wrong the log says what, and all stays as it is.\n"
+        ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read again. "
+        "If anything is wrong the log says what, and everything stays as it was.\n"
         ".TP\n.B SIGTERM, SIGINT\nouzel ends, within two seconds. Where cache.snapshot is set the "
-        "answers are written before, as far as that fits into them.\n"
+        "cache is saved before, as far as that fits into them.\n"
         ".SH \"EXIT STATUS\"\n.TP\n.B 0\nfine\n.TP\n.B 1\nfailed at run time\n.TP\n.B 2\nwrong "
         "usage or settings\n"
         ".SH \"SEE ALSO\"\n.BR ouzel.yaml (5)\n",
