@@ -109,13 +109,28 @@ struct pending *pending_add(struct pending_table *table, const struct key *key)
     return pending;
 }
 
-void pending_unlink(struct pending_table *table, struct pending *pending)
+static void chain_leave(struct pending_table *table, struct pending *pending)
 {
     struct pending **link = &table->chains[pending->key.hash & table->chain_mask];
     while (*link != pending)
         link = &(*link)->next;
     *link = pending->next;
     pending->next = NULL;
+}
+
+void pending_rekey(struct pending_table *table, struct pending *pending, const struct key *key)
+{
+    assert(pending->open);
+    chain_leave(table, pending);
+    key_copy(&pending->key, key);
+    struct pending **chain = &table->chains[key->hash & table->chain_mask];
+    pending->next = *chain;
+    *chain = pending;
+}
+
+void pending_unlink(struct pending_table *table, struct pending *pending)
+{
+    chain_leave(table, pending);
     pending->open = false;
     if (pending->waiter_count == 0)
         unwaited_remove(table, pending);

@@ -192,6 +192,9 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size, cons
 // Adds a question that is not there yet; NULL when the table is full.
 [[nodiscard]] struct pending *pending_add(struct pending_table *table, const struct key *key);
 
+// Gives a question that waits another key, with the same name, under which alone it is found then.
+void pending_rekey(struct pending_table *table, struct pending *pending, const struct key *key);
+
 // Takes a question out of the table of those that can be joined; its memory stays until
 // pending_free.
 void pending_unlink(struct pending_table *table, struct pending *pending);

@@ -220,25 +220,30 @@ enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
     return POLICY_KEEP;
 }
 
-// A question that was begun before a reload has been asked of the upstreams of before.
+bool policy_holds_question(const struct policy *policy, const struct pending *pending)
+{
+    const struct plan *plan = policy->config.plan;
+    const struct key *key = &pending->key;
+    if (plan_has(plan, pending->zone))
+        return true;
+    const struct plan_zone *zone = plan_find(plan, key_name(key), key_name_len(key));
+    return zone && zone->fingerprint == pending->zone->fingerprint;
+}
+
 bool policy_seal(const struct policy *policy, const struct pending *pending, struct answer *answer)
 {
     const struct plan *plan = policy->config.plan;
-    const struct plan_zone *zone = pending->zone;
-    const struct key *key = &pending->key;
-    if (!plan_has(plan, zone)) {
-        const struct plan_zone *now = plan_find(plan, key_name(key), key_name_len(key));
-        if (!now || now->fingerprint != zone->fingerprint)
-            return false;
-    }
+    const struct local *local = policy->config.local;
     bool withheld = answer_is_withheld(answer->value, answer->len);
-    answer_seal(answer,
-                &(struct answer_origin){
-                    .generation = policy->generation,
-                    .zone = generation_zone(zone, policy->config.local, withheld),
-                    .upstream = plan_upstream_tag(&plan->upstreams[answer->upstream].address),
-                    .transport = answer->transport,
-                    .validation = ANSWER_UNCHECKED,
-                });
+    if (!policy_holds_question(policy, pending))
+        return false;
+    const struct address *upstream = &plan->upstreams[answer->upstream].address;
+    answer_seal(answer, &(struct answer_origin){
+                            .generation = policy->generation,
+                            .zone = generation_zone(pending->zone, local, withheld),
+                            .upstream = plan_upstream_tag(upstream),
+                            .transport = answer->transport,
+                            .validation = ANSWER_UNCHECKED,
+                        });
     return true;
 }

@@ -207,8 +207,12 @@ enum policy_outcome {
                                                const struct pending *pending, struct answer *answer,
                                                bool second);
 
+// Was a question begun by the rules in force, or such as would have it asked of the same upstreams?
+[[nodiscard]] bool policy_holds_question(const struct policy *policy,
+                                         const struct pending *pending);
+
 // Writes into the answer to a question that has ended by which rules it was made, before it is
-// cached. False: it was made by rules that are no longer in force, and is not to be.
+// cached. False: by such as are no longer in force, and it is not to be.
 [[nodiscard]] bool policy_seal(const struct policy *policy, const struct pending *pending,
                                struct answer *answer);
 

@@ -50,7 +50,8 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct answer *answer = &s->forward.answer;
     struct key denial;
-    if (s->keeps_none)
+    // What an upstream of before has said ends nothing that is known now.
+    if (s->keeps_none || !policy_seal(&s->policy, pending, answer))
         return;
     key_make_denial(&denial, &pending->key);
     struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
@@ -67,9 +68,9 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
         .birth_s = birth_s,
         .expiry_s = birth_s + answer->lifetime_s,
     };
-    bool kept = answer->lifetime_s > 0 && policy_seal(&s->policy, pending, answer) &&
-                cache_insert(s->config.cache, answer->denies ? &of_name : &own, &value, now_s,
-                             &inserted) == 0;
+    bool kept =
+        answer->lifetime_s > 0 && cache_insert(s->config.cache, answer->denies ? &of_name : &own,
+                                               &value, now_s, &inserted) == 0;
     if (!kept || answer->denies)
         cache_remove(s->config.cache, &own);
     if (!kept || !answer->denies)

@@ -17,6 +17,21 @@ void serve_local(struct serve *s, const struct local *local)
     policy_local(&s->policy, local);
 }
 
+// Questions that were begun by rules of before go on for the clients that wait for them. Who comes
+// from now on is not to have what they end with.
+static void questions_retire(struct serve *s)
+{
+    struct pending_table *table = &s->forward.pending;
+    for (struct pending *pending = table->oldest; pending; pending = pending->younger) {
+        struct key key;
+        if (pending->probe || policy_holds_question(&s->policy, pending))
+            continue;
+        key_copy(&key, &pending->key);
+        key_change(&key, key_type(&key), key_flags(&key) | KEY_RETIRED);
+        pending_rekey(table, pending, &key);
+    }
+}
+
 void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *update)
 {
     s->config.settings = update->settings;
@@ -30,6 +45,7 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
     struct policy_config policy = serve_policy_config(s, &s->config);
     policy_reload(&s->policy, &policy);
+    questions_retire(s);
 }
 
 void serve_keeps(struct serve *s, bool keeps)

@@ -26,10 +26,11 @@ static void second_key(struct key *second, const struct key *first)
 
 const struct key *serve_client_key(const struct pending *pending, struct key *room)
 {
-    if (!(key_flags(&pending->key) & KEY_DNS64))
+    uint8_t flags = key_flags(&pending->key);
+    if (!(flags & (KEY_DNS64 | KEY_RETIRED)))
         return &pending->key;
     key_copy(room, &pending->key);
-    key_change(room, TYPE_AAAA, key_flags(room) & (KEY_DO | KEY_CD));
+    key_change(room, flags & KEY_DNS64 ? TYPE_AAAA : key_type(room), flags & (KEY_DO | KEY_CD));
     return room;
 }
 

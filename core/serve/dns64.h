@@ -15,6 +15,6 @@
 [[nodiscard]] bool serve_dns64_is_due(struct serve *s, uint64_t now_us,
                                       const struct pending *pending);
 
-// The key of what the clients of a question have asked: its own, or that of an AAAA question, which
-// is written to `room`.
+// The key of what the clients of a question have asked: its own, or that of an AAAA question or of
+// one that was begun by other rules, which is written to `room`.
 const struct key *serve_client_key(const struct pending *pending, struct key *room);

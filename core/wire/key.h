@@ -24,6 +24,8 @@ enum {
     KEY_DNS64 = 4,
     // Of a question of our own, which no client can ask for or join (core/forward/probe.c).
     KEY_PROBE = 8,
+    // Of a question that was begun by rules that are no longer in force: no client can join it.
+    KEY_RETIRED = 16,
 };
 
 struct key {

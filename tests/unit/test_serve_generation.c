@@ -159,6 +159,52 @@ static void test_a_reload_while_a_client_waits(void **state)
     end(t);
 }
 
+// Who comes after a reload has nothing of what was asked before it, and does not wait for that.
+static void test_questions_of_before_are_not_joined(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    ask_waiting(t, 1, QUERY);
+    struct sent before = query_sent(t);
+    struct next *next = next_make(t);
+    next->upstreams[0] = t->upstreams[1];
+    reload(t, next);
+    ask_waiting(t, 2, QUERY);
+    struct sent after = query_sent(t);
+    assert_int_equal(where(t, &after), 1);
+    ask_waiting(t, 3, QUERY);
+    assert_int_equal(drain(t), 0);
+    reply_from(t, &after, GOOD);
+    assert_int_equal(drain(t), 2);
+    assert_reply(&t->sent[0], 2, ANSWER);
+    assert_reply(&t->sent[1], 3, ANSWER);
+    reply_from(t, &before, NONE);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, NO_NAME);
+    // Nor does it take away what is known since.
+    ask_answered(t, 4, QUERY, ANSWER);
+    end(t);
+}
+
+// What other rules would ask in the same way goes on for all.
+static void test_other_questions_are_joined(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    struct next *next = next_make(t);
+    next->zones[0].strategy = FORWARD_RANDOM;
+    zone_add(next, "elsewhere.test");
+    reload(t, next);
+    ask_waiting(t, 2, QUERY);
+    assert_int_equal(drain(t), 0);
+    reply_from(t, &sent, GOOD);
+    assert_int_equal(drain(t), 2);
+    ask_answered(t, 3, QUERY, ANSWER);
+    end(t);
+}
+
 static void test_rebind_protection_is_switched_on(void **state)
 {
     (void)state;
@@ -355,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_a_zone_comes_between),
         cmocka_unit_test(test_old_answers_are_not_given_as_stale),
         cmocka_unit_test(test_a_reload_while_a_client_waits),
+        cmocka_unit_test(test_questions_of_before_are_not_joined),
+        cmocka_unit_test(test_other_questions_are_joined),
         cmocka_unit_test(test_rebind_protection_is_switched_on),
         cmocka_unit_test(test_the_prefix_of_dns64_changes),
         cmocka_unit_test(test_an_entry_of_a_block_list_goes),
