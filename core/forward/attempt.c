@@ -76,6 +76,7 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
     wheel_stop(&f->wheel, &attempt->timer);
     if (attempt->tcp) {
         struct stream *stream = &f->streams.streams[attempt->port];
+        stream->replies++;
         upstream->tcp_any_order |= stream_oldest(stream) != attempt;
         if (attempt->sent_us > stream->answered_us)
             stream->answered_us = attempt->sent_us;

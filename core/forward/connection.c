@@ -43,11 +43,15 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
 static const struct attempt *blamed_find(const struct forward *f, const struct stream *stream,
                                          enum stream_ending how)
 {
+    bool lanes = stream_has_lanes(&f->streams);
     if (how == STREAM_SPENT || !stream->connected)
+        return NULL;
+    // It may have been as many as the server answers: the question is tried alone.
+    if (how == STREAM_ENDED && stream->replies > 0 && lanes)
         return NULL;
     // What was given up may be why, too.
     bool told = stream->unanswered == 0 && (how == STREAM_STUCK || stream_sent_count(stream) == 1);
-    return told || !stream_has_lanes(&f->streams) ? stream_oldest(stream) : NULL;
+    return told || !lanes ? stream_oldest(stream) : NULL;
 }
 
 // Holds the end of a connection against a question. One that was lost with others before and now
@@ -68,23 +72,30 @@ static void blame(struct forward *f, uint64_t now_us, const struct stream *strea
         proven ? ATTEMPT_CUTS_MAX : (uint8_t)(pending->cuts[attempt->choice] + 1);
 }
 
-// What was sent on a connection that the server has closed is suspect: it is asked again in batches
-// of half as many. A server that closes when it has answered so many does so whatever is asked:
-// where that ends a batch the next one is smaller, too.
-static void suspect(struct forward *f, const struct stream *stream)
+// What was sent on a connection that has ended is suspect, and asked apart from what comes to share
+// one.
+static void suspect(const struct stream *stream, const struct attempt *blamed)
+{
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        if (a->pending && a != blamed && a->sent_us != 0)
+            a->pending->suspect |= (uint16_t)(1u << a->choice);
+    }
+}
+
+// What the server closed a connection on is asked again in batches of half as many; after a shared
+// one, of which nobody knows how many a batch is, only where there is no better guess. A server
+// that closes when it has answered so many does so whatever is asked: where that ends a batch the
+// next one is smaller, too.
+static void batch_lost(struct forward *f, const struct stream *stream)
 {
     struct upstream *u = &f->upstreams[stream->upstream];
     bool shared = stream->lane == STREAM_SHARED;
     enum stream_lane lane = shared ? STREAM_SUSPECT : stream->lane;
     uint32_t half = (stream->batch == 0 ? stream_sent_count(stream) : stream->taken) / 2;
     for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (a->sent_us == 0)
-            continue;
         uint16_t *batch = &u->tcp_batches[lane][attempt_batch_part(f, &a->network)];
-        if (half > 0 && (*batch == 0 || half < *batch))
+        if (a->sent_us != 0 && half > 0 && (*batch == 0 || (!shared && half < *batch)))
             *batch = (uint16_t)half;
-        if (a->pending)
-            a->pending->suspect |= (uint16_t)(1u << a->choice);
     }
 }
 
@@ -157,8 +168,10 @@ void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum str
     const struct attempt *blamed = blamed_find(f, stream, how);
     if (blamed)
         blame(f, now_us, stream, blamed, how);
+    if (how != STREAM_SPENT && connected)
+        suspect(stream, how == STREAM_STUCK ? blamed : NULL);
     if (how == STREAM_ENDED && connected)
-        suspect(f, stream);
+        batch_lost(f, stream);
     if (how == STREAM_SPENT)
         batch_answered(f, stream);
     bool served = stream->replies > 0 && how != STREAM_STUCK;

@@ -629,26 +629,43 @@ void schedule_due(struct forward *f, uint64_t now_us, struct pending *pending)
         schedule_go_on(f, now_us, pending);
 }
 
+// Gives up what is asked apart of those upstreams that can be asked otherwise now, which want it
+// over TCP then. False: there are none.
+static bool apart_leave(struct forward *f, uint64_t now_us, struct pending *pending)
+{
+    uint16_t again = 0;
+    struct attempt *next;
+    for (int i = 0; i < pending->zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[pending->zone->upstreams[i]];
+        bool asked = pending->tcp_sends[i] > 0 || pending->cuts[i] > 0;
+        if (!pending_has(pending->out, i) && asked && now_us >= u->tcp_retry_us)
+            again |= (uint16_t)(1u << i);
+    }
+    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+        next = attempt->next;
+        if (!attempt->tcp || f->streams.streams[attempt->port].lane != STREAM_APART ||
+            now_us < f->upstreams[attempt->upstream].tcp_retry_us)
+            continue;
+        again |= (uint16_t)(1u << attempt->choice);
+        attempt_drop(f, attempt);
+    }
+    pending->truncated |= again;
+    return again != 0;
+}
+
 void schedule_joined(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    struct attempt *next;
-    if (!pending->apart || attempt_networks_stall(f, now_us, pending))
+    if (!pending->apart || attempt_networks_stall(f, now_us, pending) ||
+        !apart_leave(f, now_us, pending))
         return;
     pending->apart = false;
     pending->suspect = 0;
     memset(pending->cuts, 0, sizeof pending->cuts);
-    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
-        next = attempt->next;
-        if (!attempt->tcp || f->streams.streams[attempt->port].lane != STREAM_APART)
-            continue;
-        pending->truncated |= (uint16_t)(1u << attempt->choice);
-        attempt_drop(f, attempt);
-    }
     memset(pending->tcp_sends, 0, sizeof pending->tcp_sends);
     for (const struct attempt *a = pending->attempts; a; a = a->next)
         pending->tcp_sends[a->choice] += a->tcp && !a->held;
-    if (!truncated_next(f, now_us, pending) && !pending->attempts)
-        schedule_go_on(f, now_us, pending);
+    if (!truncated_next(f, now_us, pending))
+        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
 }
 
 void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back)

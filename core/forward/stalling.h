@@ -12,13 +12,16 @@
 
 #define STALLING_NETWORKS 16u
 #define STALLING_CHARGES  8         // with which a network is asked apart over TCP
+#define STALLING_FORGIVEN 8         // charges that it may be forgiven meanwhile
 #define STALLING_US       30000000u // for which it is
 
 struct stalling {
     struct stalling_network {
         struct network network;
         uint64_t charged_us; // when it was charged last
-        uint8_t charges;     // 0: the place is free
+        uint8_t charges;
+        uint8_t forgiven;
+        bool there; // or the place is free
     } networks[STALLING_NETWORKS];
 };
 
@@ -27,7 +30,7 @@ static inline struct stalling_network *stalling_find(struct stalling *stalling,
 {
     for (unsigned i = 0; i < STALLING_NETWORKS; i++) {
         struct stalling_network *n = &stalling->networks[i];
-        if (n->charges > 0 && network_equal(&n->network, network))
+        if (n->there && network_equal(&n->network, network))
             return n;
     }
     return NULL;
@@ -45,18 +48,21 @@ static inline void stalling_charge(struct stalling *stalling, const struct netwo
     }
     if (!n || now_us - n->charged_us >= STALLING_US) {
         n = n ? n : oldest;
-        *n = (struct stalling_network){.network = *network};
+        *n = (struct stalling_network){.network = *network, .there = true};
     }
     n->charges += n->charges < STALLING_CHARGES;
     n->charged_us = now_us;
 }
 
-// One of its charges was for something that is answered now.
+// One of its charges was for something that is answered now. Who is slow often is held against it
+// all the same.
 static inline void stalling_forgive(struct stalling *stalling, const struct network *network)
 {
     struct stalling_network *n = stalling_find(stalling, network);
-    if (n && --n->charges == 0)
-        n->charged_us = 0;
+    if (!n || n->charges == 0 || n->forgiven == STALLING_FORGIVEN)
+        return;
+    n->charges--;
+    n->forgiven++;
 }
 
 static inline bool stalling_has(struct stalling *stalling, const struct network *network,

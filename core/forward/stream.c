@@ -78,6 +78,12 @@ static bool is_better(const struct stream *a, const struct stream *b,
     return a_more != b_more ? a_more : a->in_flight < b->in_flight;
 }
 
+// Are there slots enough for connections beyond those that each upstream has?
+static bool has_spare(const struct stream_table *table)
+{
+    return table->size - table->open_count > table->size / STREAM_APART_SHARE;
+}
+
 // The connection, unless it has just been closed to make room.
 static uint16_t not_closing(const struct stream_table *table, uint16_t index)
 {
@@ -103,11 +109,22 @@ static bool waits_on(const struct stream *stream, const struct attempt *attempt)
     return a != NULL;
 }
 
-// The shared connection to this upstream that is best, or a new one.
-static uint16_t shared_choose(struct stream_table *table, const struct stream_wish *wish)
+// Does a question of the attempt's network stand in front of all others here, for a while now?
+static bool is_held_up_by(const struct stream *stream, const struct attempt *attempt,
+                          const struct stream_wish *wish)
 {
-    uint16_t best = STREAM_NONE;
-    unsigned count = 0;
+    const struct attempt *head = stream_oldest(stream);
+    return head && wish->now_us - head->sent_us >= wish->stale_us &&
+           network_equal(&head->network, &attempt->network);
+}
+
+// The shared connection to this upstream that is best, or a new one. A network whose questions
+// stand in front on as many as there are for all waits there, and takes no more from the others.
+static uint16_t shared_choose(struct stream_table *table, const struct attempt *attempt,
+                              const struct stream_wish *wish)
+{
+    uint16_t best = STREAM_NONE, own = STREAM_NONE;
+    unsigned count = 0, own_count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
         if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
@@ -116,17 +133,24 @@ static uint16_t shared_choose(struct stream_table *table, const struct stream_wi
         count++;
         if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
+        if (!is_held_up_by(stream, attempt, wish))
+            continue;
+        own_count++;
+        if (own == STREAM_NONE || stream->in_flight < table->streams[own].in_flight)
+            own = i;
     }
+    if (own_count >= STREAM_PER_UPSTREAM)
+        return own;
     const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
     bool stale = chosen && is_stale(chosen, wish);
     uint16_t fresh = STREAM_NONE;
     if ((!chosen || stale || chosen->in_flight >= STREAM_FULL) &&
-        count < STREAM_PER_UPSTREAM + (stale ? STREAM_STALE_EXTRA : 0u))
+        count < STREAM_PER_UPSTREAM + (stale && has_spare(table) ? STREAM_STALE_EXTRA : 0u))
         fresh = stream_open(table, wish);
     return fresh != STREAM_NONE ? fresh : not_closing(table, best);
 }
 
-// The same in another lane. A network that waits on half of the connections that there may be waits
+// The same in another lane. A network that waits on most of the connections that there may be waits
 // there; whoever does not gets one of their own as long as there is one.
 static uint16_t lane_choose(struct stream_table *table, const struct attempt *attempt,
                             const struct stream_wish *wish)
@@ -135,7 +159,7 @@ static uint16_t lane_choose(struct stream_table *table, const struct attempt *at
     unsigned count = 0, own_count = 0, all_count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
-        all_count += stream->open && stream->lane != STREAM_SHARED;
+        all_count += stream->open && !stream->closing && stream->lane != STREAM_SHARED;
         if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
             stream->lane != wish->lane)
             continue;
@@ -152,7 +176,7 @@ static uint16_t lane_choose(struct stream_table *table, const struct attempt *at
     unsigned all_max = (count == 0 ? 2u : 1u) * table->size / STREAM_APART_SHARE;
     const struct stream *mine = own == STREAM_NONE ? NULL : &table->streams[own];
     bool mine_serves = mine && !is_stale(mine, wish) && stream_has_room(mine);
-    if (mine_serves || own_count >= max / 2)
+    if (mine_serves || own_count >= max - (max + 3) / 4)
         return own;
     const struct stream *idle = best == STREAM_NONE ? NULL : &table->streams[best];
     if (idle && !idle->attempts && stream_has_room(idle) && !idle->doubted)
@@ -166,7 +190,7 @@ static uint16_t lane_choose(struct stream_table *table, const struct attempt *at
 static uint16_t stream_choose(struct stream_table *table, const struct attempt *attempt,
                               const struct stream_wish *wish)
 {
-    return wish->lane == STREAM_SHARED ? shared_choose(table, wish)
+    return wish->lane == STREAM_SHARED ? shared_choose(table, attempt, wish)
                                        : lane_choose(table, attempt, wish);
 }
 
@@ -265,7 +289,6 @@ void stream_heard(struct stream_table *table, uint16_t index, uint64_t now_us)
     stream->used_us = stream->silent_since_us = stream->heard_us = now_us;
     stream->connected = true;
     stream->doubted = false;
-    stream->replies++;
 }
 
 void stream_late(struct stream_table *table, uint16_t index)

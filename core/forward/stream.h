@@ -28,7 +28,7 @@
 #define STREAM_STALE_EXTRA  2  // more, where all are stale
 #define STREAM_LANE_MIN     2  // connections of each other lane, of which a network may have half
 #define STREAM_SUSPECT_MAX  8  // for what is suspect, where batches are small
-#define STREAM_SUSPECT_ALL  16 // questions on all of them, from which on there are more than two
+#define STREAM_SUSPECT_ALL  64 // questions on all of them, from which on there are more than two
 #define STREAM_APART_SHARE \
     4                       // of the table one slot in so many is for other lanes than the shared
                             // one, and as many more for the first one to an upstream
@@ -54,11 +54,11 @@ struct stream {
     uint16_t upstream;        // index into plan.upstreams
     uint16_t in_flight;       // attempts here, those that are held among them
     uint16_t held;
-    uint8_t lane;   // enum stream_lane
-    uint8_t part;   // of the networks whose batch it is
-    uint32_t batch; // attempts that it takes, whatever the upstream would; 0: any number
-    uint32_t taken; // attempts that were attached and not held
-    uint32_t replies;
+    uint8_t lane;        // enum stream_lane
+    uint8_t part;        // of the networks whose batch it is
+    uint32_t batch;      // attempts that it takes, whatever the upstream would; 0: any number
+    uint32_t taken;      // attempts that were attached and not held
+    uint32_t replies;    // to what was asked here
     uint32_t unanswered; // sent here and given up while its reply may still come
     bool open;           // io has it, or is to open it
     bool to_open;        // io has not been told yet

@@ -161,8 +161,10 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
     waiters_inherit(s, now_us, second, pending);
     f->answer_taken &= pending->end != PENDING_ANSWERED;
     pending_free(&f->pending, pending);
-    if (!fresh)
+    if (!fresh) {
+        forward_joined(f, now_us, second);
         return true;
+    }
     forward_start(f, now_us, second);
     // Clients wait as long as they would for one question, but this one must have some time.
     if (deadline_us < now_us + DNS64_TIME_MIN_US)

@@ -244,6 +244,21 @@ static void asked_do(struct stage *stage, const struct span *when, unsigned upst
     }
 }
 
+// "answers in turn", or "answers 2 at a time", of what it is asked on one connection.
+static void answers_do(struct stage *stage, unsigned upstream, struct phrase *phrase)
+{
+    if (phrase_take(phrase, "in")) {
+        phrase_expect(stage->script, phrase, "turn");
+        stage->upstreams[upstream].in_turn = true;
+        return;
+    }
+    uint64_t count = script_number(stage->script, phrase_need(stage->script, phrase, "a number"));
+    if (count > AT_ONCE_MAX)
+        script_fail(stage->script, "more than %d at a time", AT_ONCE_MAX);
+    stage->upstreams[upstream].at_once = (unsigned)count;
+    phrase_expect(stage->script, phrase, "at a time");
+}
+
 // "closes its connections", "closes on slow.example" whenever that is asked on one, or "closes
 // after 2 answers" on each.
 static void closes_do(struct stage *stage, unsigned upstream, struct phrase *phrase)
@@ -269,7 +284,12 @@ static void connections_do(struct stage *stage, const struct span *when, unsigne
                            struct phrase *phrase)
 {
     expect_reach(stage, when);
-    if (phrase_take(phrase, "closes")) {
+    if (phrase_take(phrase, "answers")) {
+        answers_do(stage, upstream, phrase);
+    } else if (phrase_take(phrase, "remembers")) {
+        phrase_expect(stage->script, phrase, "what it is asked");
+        stage->upstreams[upstream].remembers = true;
+    } else if (phrase_take(phrase, "closes")) {
         closes_do(stage, upstream, phrase);
     } else if (phrase_take(phrase, "drops")) {
         phrase_expect(stage->script, phrase, "connections");

@@ -193,6 +193,8 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
     slot->upstream = upstream_at(stage, &outgoing->upstream->address);
     slot->open = true;
     slot->answers = 0;
+    slot->last_us = 0;
+    memset(slot->busy_us, 0, sizeof slot->busy_us);
     slot->generation++;
     trace(stage, stage_event(stage, EVENT_CONNECT, slot->upstream, 0));
     if (!stage->upstreams[slot->upstream].drops_tcp)

@@ -84,16 +84,29 @@ struct rule {
     struct statement saying; // its words from `head.at` on are the reply's
 };
 
+// When the answer to what a name was asked for first is there.
+struct known {
+    struct known *before;
+    struct name name;
+    uint64_t ready_us;
+};
+
+#define AT_ONCE_MAX 64
+
 struct upstream_side {
     char *name;
     struct address address;
     struct rule *rules;
     bool unreachable;
     bool refuses_tcp;
-    bool drops_tcp;         // says nothing to who wants to connect
-    struct name closes_on;  // closes a connection on which it is asked for this or below
-    bool closes;            // there is such a name
-    unsigned closes_after;  // so many answers on a connection closes it; 0: does not
+    bool drops_tcp;        // says nothing to who wants to connect
+    struct name closes_on; // closes a connection on which it is asked for this or below
+    bool closes;           // there is such a name
+    unsigned closes_after; // so many answers on a connection closes it; 0: does not
+    unsigned at_once;      // questions of a connection that it works on at once; 0: all
+    bool in_turn;          // answers those of a connection in the order in which they came
+    bool remembers;        // what it was asked is known when it would first have been
+    struct known *known;
     bool seems_unreachable; // somebody says so, and it is not
     uint64_t unreachable_after_us;
 };
@@ -107,7 +120,9 @@ struct slot {
     bool open;
     bool failed; // it was to be opened, and could not be
     unsigned upstream;
-    unsigned answers; // that have come over a connection
+    unsigned answers;              // that have come over a connection
+    uint64_t last_us;              // when the last of its answers so far is to come
+    uint64_t busy_us[AT_ONCE_MAX]; // until when the upstream works on one each
     uint16_t number;
     uint32_t generation;
 };

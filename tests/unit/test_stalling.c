@@ -48,10 +48,17 @@ static void test_what_was_only_slow_is_forgiven(void **state)
     assert_false(has(&stalling, 7, NOW_US));
     charge(&stalling, 7, 1, NOW_US);
     assert_true(has(&stalling, 7, NOW_US));
-    for (unsigned i = 0; i < 2 * STALLING_CHARGES; i++)
+    for (unsigned i = 0; i < 2 * STALLING_FORGIVEN; i++)
         stalling_forgive(&stalling, &network);
-    charge(&stalling, 7, STALLING_CHARGES - 1, NOW_US);
-    assert_false(has(&stalling, 7, NOW_US));
+    // That has an end, until it has stalled nothing for a while.
+    charge(&stalling, 7, 1, NOW_US);
+    charge(&stalling, 7, STALLING_CHARGES - 2, NOW_US + 1);
+    assert_true(has(&stalling, 7, NOW_US + 1));
+    stalling_forgive(&stalling, &network);
+    assert_true(has(&stalling, 7, NOW_US + 1));
+    charge(&stalling, 7, STALLING_CHARGES, NOW_US + 1 + STALLING_US);
+    stalling_forgive(&stalling, &network);
+    assert_false(has(&stalling, 7, NOW_US + 1 + STALLING_US));
 }
 
 // An IPv4 address and an IPv6 network of the same octets are two, and nobody is one as well.
