@@ -15,7 +15,7 @@
 // go astray in one element.
 
 #define LAYOUT_MAGIC           0x6c657a756f2d7264ull // "dr-ouzel" as it lies in memory
-#define LAYOUT_VERSION         4u
+#define LAYOUT_VERSION         4u // raised too when what users keep as a value changes its form
 #define LAYOUT_HEADER_LEN      4096u
 #define LAYOUT_STRIDE_STEP     4096u // shard_stride is a multiple of this
 #define LAYOUT_SHARD_SIZE_MAX  (1u << 29)

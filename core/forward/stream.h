@@ -26,13 +26,15 @@
 
 #define STREAM_PER_UPSTREAM 2  // connections that are shared
 #define STREAM_STALE_EXTRA  2  // more, where all are stale
-#define STREAM_LANE_MIN     2  // connections of each other lane, of which a network may have half
+#define STREAM_LANE_MIN     2  // connections of each other lane, half of them for a network
 #define STREAM_SUSPECT_MAX  8  // for what is suspect, where batches are small
-#define STREAM_SUSPECT_ALL  64 // questions on all of them, from which on there are more than two
-#define STREAM_APART_SHARE \
-    4                       // of the table one slot in so many is for other lanes than the shared
-                            // one, and as many more for the first one to an upstream
-#define STREAM_BATCHES   32 // batches of each lane, among which networks are spread by a hash
+#define STREAM_SUSPECT_ALL  64 // questions on all of those
+#define STREAM_BATCHES      32 // of each lane: networks are spread over them by a hash
+
+// One slot of the table in so many is for those lanes, and as many more for the first connection of
+// a lane to an upstream.
+#define STREAM_APART_SHARE 4
+
 #define STREAM_STALE_US  100000u // without a word, after which one may be stale
 #define STREAM_FULL      32      // questions in flight, from which on another one is opened
 #define STREAM_IN_FLIGHT 512
