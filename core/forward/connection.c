@@ -159,6 +159,8 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
         question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
     else if (!pending->attempts)
         schedule_go_on(f, now_us, pending);
+    else if (!question_is_expected(pending, now_us))
+        question_wait_until(f, pending, now_us + WHEEL_TICK_US); // others may stand in the list
 }
 
 void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)

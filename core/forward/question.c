@@ -54,3 +54,18 @@ bool question_has_others(const struct forward *f, uint64_t now_us, const struct 
     }
     return false;
 }
+
+// A reply over TCP is late after a while, whether or not its connection is to blame for that.
+static bool is_late(const struct attempt *attempt, uint64_t now_us)
+{
+    return attempt->overdue || (attempt->tcp && attempt->sent_us != 0 &&
+                                now_us - attempt->sent_us >= QUESTION_STREAM_US);
+}
+
+bool question_is_expected(const struct pending *pending, uint64_t now_us)
+{
+    const struct attempt *a = pending->attempts;
+    while (a && (a->refused || is_late(a, now_us)))
+        a = a->next;
+    return a != NULL;
+}

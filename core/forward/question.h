@@ -24,3 +24,6 @@ void question_fail(struct forward *f, uint64_t now_us, struct pending *pending);
 // May another of the zone's upstreams than the number `choice` be asked over TCP that has not been?
 [[nodiscard]] bool question_has_others(const struct forward *f, uint64_t now_us,
                                        const struct pending *pending, int choice);
+
+// Does it wait for a reply that has not taken too long already, or for its turn?
+[[nodiscard]] bool question_is_expected(const struct pending *pending, uint64_t now_us);

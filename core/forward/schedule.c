@@ -172,15 +172,6 @@ static bool is_awaited(const struct pending *pending)
     return a != NULL;
 }
 
-// The same for one that has not taken too long already.
-static bool is_expected(const struct pending *pending)
-{
-    const struct attempt *a = pending->attempts;
-    while (a && (a->refused || a->overdue))
-        a = a->next;
-    return a != NULL;
-}
-
 // What waits for its turn on a connection has not been asked over TCP yet.
 static void held_note(struct pending *pending)
 {
@@ -252,7 +243,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
     bool back = spent && pending->era != f->revivals;
     bool over = !is_awaited(pending) && !pending->truncated &&
                 (nobody || spent || pending->stream_only) && now_us >= gone_us;
-    if (!nobody && !is_expected(pending) && (spent || pending->stream_only)) {
+    if (!nobody && !question_is_expected(pending, now_us) && (spent || pending->stream_only)) {
         if (lower_case_next(f, now_us, pending))
             return;
         if (lower_case_waits(f, now_us, pending)) {

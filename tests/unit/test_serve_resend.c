@@ -18,12 +18,12 @@ static const struct story_row story_rows[] = {
     {"two unknown: in pairs", 2, 0, "0:u0 0:u1 150:u0 150:u1 4900:r"},
     {"three unknown: in pairs", 3, 0, "0:u0 0:u1 150:u2 300:u0 300:u1 600:u2 4900:d 4900:r"},
     {"one known a little", 1, 1, "0:u0 30:u0 90:u0 210:c0 210:t0 4900:r"},
-    {"one known well", 1, 20, "0:u0 10:u0 30:u0 70:c0 70:t0 1070:c0 1070:t0 2070:d 4900:r"},
+    {"one known well", 1, 20, "0:u0 10:u0 30:u0 70:c0 70:t0 1070:c0 1070:t0 4900:r"},
     {"two, the first known well", 2, 20,
      "0:u0 10:u1 40:u0 60:u1 120:u0 160:u1 280:c1 280:t1 4900:r"},
     {"three, the first known well", 3, 20,
      "0:u0 10:u1 40:u2 70:u0 90:u1 150:u2 210:u0 250:u1 370:u2 490:c2 490:t2 1490:c2 1490:t2 "
-     "2490:d 3020:c2 3020:t2 4900:r"},
+     "3021:c2 3021:t2 4900:r"},
 };
 
 // Three sends to each over UDP, and where it is still taken for alive then three over TCP.
