@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "io/daemon/packet.h"
 
+#include "cache/layout.h"
+#include "core/forward/learned.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+// What else goes over has a version of its own. A program of another one has to be refused at the
+// head, before the process that is to be succeeded gives anything up.
+_Static_assert(PACKET_FORM == 5 && LEARNED_FORM == 4 && LAYOUT_VERSION == 4,
+               "or another PACKET_FORM");
 
 int packet_send(int fd, enum packet_kind kind, const void *bytes, size_t len, const int *fds,
                 size_t fd_count)

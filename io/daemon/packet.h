@@ -12,7 +12,7 @@
 // says in which form the rest is, and what is counted goes by its name.
 
 enum {
-    PACKET_FORM = 4,      // raise it with each change of what is sent, or of core/answer's values
+    PACKET_FORM = 5,      // raised with each change of what is sent, or of the region
     PACKET_FDS_MAX = 250, // in a packet; the kernel takes 253
     PACKET_ROOM = 4096,   // octets in one
 };
