@@ -22,20 +22,7 @@ struct transport_traits {
     const char *title;  // as in a sentence
     const char *scheme; // of an upstream in the settings; NULL: it cannot be one
     uint16_t port;      // where a server is found that names none
-    uint8_t sends_max;  // of one question to one upstream (RFC 9520 3.2)
-    bool connection;    // messages go over a connection: any length, in order, none is lost
-    bool proven;        // whoever is heard is there: nobody else can send in their name
-    bool encrypted;     // messages are padded (RFC 8467), and servers have names
+    bool encrypted;     // servers have names
 };
 
 extern const struct transport_traits transport_traits[TRANSPORTS];
-
-static inline bool transport_is_connection(uint8_t transport)
-{
-    return transport_traits[transport].connection;
-}
-
-static inline bool transport_is_proven(uint8_t transport)
-{
-    return transport_traits[transport].proven;
-}

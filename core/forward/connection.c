@@ -3,16 +3,16 @@
 
 // What becomes of connections to upstreams, and of what is asked on them. A connection that could
 // not be had is held against the upstream. One that went silent is held against the oldest question
-// on it, as servers take questions in turn. One that the server closed is held against the question
-// that was alone on it; where there were several, any of them may be why, as not all servers answer
-// in turn. Those are asked again at once in smaller and smaller batches (stream.h), until the one
-// that is to blame is alone. That does not count as one of their sends: otherwise whoever has
-// connections closed would use them up.
+// on it, as servers take questions in turn. One that the server closed before it answered anything
+// is held against the question that was alone on it; else any of them may be why, or the server
+// answers so many and no more. Those are asked again at once in smaller and smaller batches
+// (stream.h), until the one that is to blame is alone. That does not count as one of their sends:
+// otherwise whoever has connections closed would use them up.
 
 enum {
     CONNECT_US = 2000000,         // for a connection to be established
     SILENT_US = 1000000,          // without a word, after which a connection is given up
-    SILENT_MAX_US = 4000000,      // the same where nothing else waits
+    SILENT_MAX_US = 4000000,      // the same where nothing waits for anything else
     CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
     LOSSES_MAX = 64,              // sends of a question that others' connections may cost
     LOSSES_FEW = 2,               // the same where another upstream may know

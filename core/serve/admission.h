@@ -5,7 +5,8 @@
 // Whether a datagram is a query that may be answered: what policy_before has decided is carried
 // out.
 
-// The same for what is not simply to be looked up. True: it is to be looked up all the same.
+// Ends what is not simply to be looked up, as was decided. True: it is to be looked up all the
+// same.
 [[nodiscard]] bool serve_admit_unusual(struct serve *s, struct serve_item *item,
                                        struct lookup *lookup, struct policy_reading reading,
                                        uint8_t **out);

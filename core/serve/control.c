@@ -43,7 +43,7 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     forward_reload(&s->forward, now_us, update->plan, update->settings);
     // What failed with the upstreams of before may be had from those of now.
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
-    struct policy_config policy = serve_policy_config(s, &s->config);
+    struct policy_config policy = serve_policy_config(&s->config, &s->limits);
     policy_reload(&s->policy, &policy);
     questions_retire(s);
 }

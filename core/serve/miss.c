@@ -22,8 +22,8 @@ static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone
 }
 
 // Makes room in the table of questions: one that nobody waits for is given up, or else the one that
-// has waited longest. A few places
-// are kept free, as those of questions that have ended come back only with the next draining.
+// has waited longest. A few places are kept free, as those of questions that have ended come back
+// only with the next draining.
 static void room_make(struct serve *s, uint64_t now_us)
 {
     struct pending_table *table = &s->forward.pending;

@@ -43,7 +43,7 @@ static uint32_t failures_of(const struct serve_config *config)
 size_t serve_size(const struct serve_config *config)
 {
     struct forward_config forward = forward_config_of(config);
-    struct policy_config policy = serve_policy_config(NULL, config);
+    struct policy_config policy = serve_policy_config(config, NULL);
     return serve_aligned(sizeof(struct serve)) + serve_aligned(forward_size(&forward)) +
            serve_aligned(failure_size(failures_of(config))) + policy_size(&policy) +
            serve_aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
@@ -69,7 +69,7 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     tables += serve_aligned(failure_size(failures_of(config)));
     refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
     tables += serve_aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
-    struct policy_config policy = serve_policy_config(s, config);
+    struct policy_config policy = serve_policy_config(config, &s->limits);
     uint64_t loop_seed[2];
     rng_bytes(&s->forward.rng, (uint8_t *)loop_seed, sizeof loop_seed);
     policy_init(&s->policy, tables, &policy, loop_seed);

@@ -3,7 +3,8 @@
 
 #include <assert.h>
 
-struct policy_config serve_policy_config(const struct serve *s, const struct serve_config *config)
+struct policy_config serve_policy_config(const struct serve_config *config,
+                                         const struct answer_limits *limits)
 {
     return (struct policy_config){
         .settings = config->settings,
@@ -12,7 +13,7 @@ struct policy_config serve_policy_config(const struct serve *s, const struct ser
         .local = config->local,
         .cookies = config->cookies,
         .cache = config->cache,
-        .limits = s ? &s->limits : NULL,
+        .limits = limits,
         .counters = config->counters,
         .workers = config->worker_count,
         .seed = config->seed,

@@ -55,8 +55,9 @@ static inline const void *serve_tables(const struct serve *s)
 // The part of the settings that every answer is made with.
 void serve_limits_take(struct serve *s, const struct settings *settings);
 
-// What policy is told; without a serve (NULL) as far as its size depends on it.
-struct policy_config serve_policy_config(const struct serve *s, const struct serve_config *config);
+// What policy is told. Its size does not depend on the limits, which may be NULL for that.
+struct policy_config serve_policy_config(const struct serve_config *config,
+                                         const struct answer_limits *limits);
 
 // Octets for a reply to this client while it is made.
 static inline size_t serve_room_for(const struct serve *s, const struct client *client)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/settings/fingerprint.h"
 
+#include "core/settings/words.h"
 #include "core/wire/checksum.h"
 
 static uint64_t number_add(uint64_t print, uint64_t number)
@@ -28,14 +29,6 @@ static uint64_t prefixes_sum(const struct prefix_list *list)
     for (size_t i = 0; i < list->count; i++)
         sum += prefix_of(&list->items[i]);
     return sum;
-}
-
-static size_t text_len(const char *text)
-{
-    size_t len = 0;
-    while (text[len] != '\0')
-        len++;
-    return len;
 }
 
 static uint64_t texts_sum(const struct text_list *list)
