@@ -234,6 +234,11 @@ class Asked:
         self.rdtype = struct.unpack('>H', data[at + 1:at + 3])[0]
         self.question = data[12:at + 5]
 
+    @property
+    def is_probe(self):
+        """Asked by ouzel itself, to see whether an upstream that was late is there."""
+        return self.name == '' and self.rdtype == dns.rdatatype.SOA
+
     def message(self):
         return dns.message.from_wire(self.data)
 
@@ -262,13 +267,16 @@ class Asked:
 
 class FakeUpstream:
     """A name server of threads. `script` is called with each query (an Asked) and does with it
-    what the test wants: asked.send(asked.reply()), or nothing. All queries are kept in `asked`.
-    With `tcp` it serves that as well; every connection it ever had is in `connections`."""
+    what the test wants: asked.send(asked.reply()), or nothing. All queries are kept in `asked`,
+    and those that ouzel asks by itself in `probes`: of an upstream that was late, as any is on a
+    busy machine. With `tcp` it serves that as well; every connection it ever had is in
+    `connections`."""
 
     def __init__(self, script=None, address=None, port=None, tcp=False):
         self.address = address or fresh_address()
         self.script = script or (lambda asked: asked.send(asked.reply()))
         self.asked = []
+        self.probes = []
         self.faults = []
         family = socket.AF_INET6 if ':' in self.address else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -304,7 +312,7 @@ class FakeUpstream:
 
     def _take(self, asked):
         try:
-            self.asked.append(asked)
+            (self.probes if asked.is_probe else self.asked).append(asked)
             self.script(asked)
         except Exception as fault:  # pylint: disable=broad-except
             self.faults.append(fault)

@@ -146,11 +146,13 @@ class Once(Case):
     def test_equal_questions_are_asked_once(self):
         """2 workers, 64 clients that ask the same 100 new names at once: upstream sees each name
         exactly once, and everybody gets the right answer. (Where this machine is so busy that the
-        fake upstream is late, a question is sent again; that is counted and told apart.)"""
+        fake upstream is late, a question is sent again, and ouzel asks whether it is there; both
+        are told apart.)"""
         names = [f'n{i}.once.example' for i in range(100)]
         addresses = {name: f'198.51.100.{i}' for i, name in enumerate(names)}
         upstream = self.upstream(
-            lambda asked: asked.send(asked.reply([addresses[asked.name]]), delay=0.15))
+            lambda asked: asked.send(
+                asked.reply(None if asked.is_probe else [addresses[asked.name]]), delay=0.15))
         ouzel = self.ouzel(upstream, workers=2)
         start = threading.Barrier(64)
         wrong = []
@@ -181,7 +183,9 @@ class Once(Case):
         self.assertLessEqual(len(upstream.asked), 100 + resends)
         # More than each client has asked where this machine lost some, which were asked again.
         self.assertGreaterEqual(harness.metric_sum(rows, 'ouzel_queries_total'), 6400)
-        self.assertEqual(harness.metric_sum(rows, 'ouzel_upstream_queries_total'), 100 + resends)
+        self.assertTrue(harness.eventually(
+            lambda: harness.metric_sum(rows, 'ouzel_upstream_queries_total')
+            <= 100 + resends + len(upstream.probes)))
         self.assertGreater(harness.metric_sum(rows, 'ouzel_handed_over_total'), 0,
                            'no question was handed to its home: did both workers work?')
         self.assert_balance(ouzel)
