@@ -69,3 +69,11 @@ bool question_is_expected(const struct pending *pending, uint64_t now_us)
         a = a->next;
     return a != NULL;
 }
+
+const struct attempt *question_latest(const struct pending *pending)
+{
+    const struct attempt *latest = pending->attempts;
+    while (latest && latest->beside)
+        latest = latest->next;
+    return latest ? latest : pending->attempts;
+}

@@ -27,3 +27,7 @@ void question_fail(struct forward *f, uint64_t now_us, struct pending *pending);
 
 // Does it wait for a reply that has not taken too long already, or for its turn?
 [[nodiscard]] bool question_is_expected(const struct pending *pending, uint64_t now_us);
+
+// The latest send that it waits for: a copy only where there is nothing else. NULL: nothing is
+// under way.
+[[nodiscard]] const struct attempt *question_latest(const struct pending *pending);

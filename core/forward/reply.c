@@ -37,11 +37,21 @@ static void streams_only(struct forward *f, uint64_t now_us, struct pending *pen
         schedule_go_on(f, now_us, pending);
 }
 
+// The upstream that was asked last, if it is known to be well: whom the guesses are to forestall,
+// and who answers over TCP. -1: there is none.
+static int asked_last(const struct forward *f, uint64_t now_us, const struct pending *pending)
+{
+    const struct attempt *latest = question_latest(pending);
+    if (!latest || !upstream_is_trusted(&f->upstreams[latest->upstream], pending->kind, now_us))
+        return -1;
+    return latest->choice;
+}
+
 static void near_miss(struct forward *f, uint64_t now_us, struct pending *pending)
 {
     pending->near_misses += pending->near_misses < NEAR_MISSES_MAX;
     if (pending->near_misses == NEAR_MISSES_MAX && !pending->stream_only)
-        streams_only(f, now_us, pending, -1);
+        streams_only(f, now_us, pending, asked_last(f, now_us, pending));
 }
 
 // All is right but the spelling, or that there is no cookie: a forgery with a lucky ID, or a server
@@ -86,7 +96,7 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t 
     // Moving one of them changes the list.
     struct pending *missed;
     while ((missed = missed_find(f, port)))
-        streams_only(f, now_us, missed, -1);
+        streams_only(f, now_us, missed, asked_last(f, now_us, missed));
 }
 
 static bool is_answer(unsigned rcode)

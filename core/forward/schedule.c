@@ -74,15 +74,6 @@ static bool has_sends_left(const struct pending *pending)
     return false;
 }
 
-// The latest send that the question waits for: a copy only where there is nothing else.
-static const struct attempt *latest_of(const struct pending *pending)
-{
-    const struct attempt *latest = pending->attempts;
-    while (latest && latest->beside)
-        latest = latest->next;
-    return latest ? latest : pending->attempts;
-}
-
 // What failed at an upstream that no name in mixed case has come back from may have failed for its
 // case: may it be asked in lower case there, once?
 static bool lower_case_may(const struct forward *f, uint64_t now_us, const struct pending *pending,
@@ -213,8 +204,8 @@ static uint64_t gone_until_us(const struct forward *f, const struct pending *pen
 // where there is something stale its clients need not wait for that.
 static void stale_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
 {
-    if (pending->has_stale && timer_running(&pending->stale_timer))
-        wheel_start(&f->wheel, &pending->stale_timer, now_us);
+    if (pending->has_stale)
+        wheel_hasten(&f->wheel, &pending->stale_timer, now_us);
 }
 
 // When will something that it waits for over TCP have taken too long? UINT64_MAX: nothing will.
@@ -235,7 +226,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pen
 {
     bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
     uint64_t gone_us = gone_until_us(f, pending, nobody);
-    const struct attempt *latest = latest_of(pending);
+    const struct attempt *latest = question_latest(pending);
     uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
@@ -360,7 +351,7 @@ static int whom(struct forward *f, uint64_t now_us, const struct pending *pendin
 // else whoever the strategy says.
 static int datagram_whom(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
-    const struct attempt *latest = latest_of(pending);
+    const struct attempt *latest = question_latest(pending);
     int better = latest ? schedule_better(f, now_us, pending, latest->choice) : -1;
     if (better >= 0)
         return better;
@@ -532,7 +523,7 @@ static bool is_relieved(const struct forward *f, uint64_t now_us, const struct p
 // its time, the rest for those after.
 static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct pending *pending)
 {
-    const struct attempt *latest = latest_of(pending);
+    const struct attempt *latest = question_latest(pending);
     if (!latest || latest->sent_us == 0)
         return 0;
     uint64_t age_us = now_us - latest->sent_us;
@@ -662,7 +653,7 @@ void schedule_joined(struct forward *f, uint64_t now_us, struct pending *pending
 void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back)
 {
     for (struct pending *pending = f->pending.oldest; pending; pending = pending->younger) {
-        const struct attempt *latest = latest_of(pending);
+        const struct attempt *latest = question_latest(pending);
         bool silent = false;
         if (latest && latest->sent_us != 0 && !latest->tcp) {
             const struct upstream *u = &f->upstreams[latest->upstream];

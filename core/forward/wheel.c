@@ -55,6 +55,12 @@ void wheel_start(struct wheel *wheel, struct timer *timer, uint64_t due_us)
     place(wheel, timer);
 }
 
+void wheel_hasten(struct wheel *wheel, struct timer *timer, uint64_t due_us)
+{
+    if (timer_running(timer) && timer->due_tick * WHEEL_TICK_US > due_us)
+        wheel_start(wheel, timer, due_us);
+}
+
 void wheel_stop(struct wheel *wheel, struct timer *timer)
 {
     if (!timer->link)

@@ -32,6 +32,10 @@ void wheel_init(struct wheel *wheel, uint64_t now_us);
 void wheel_start(struct wheel *wheel, struct timer *timer, uint64_t due_us);
 void wheel_stop(struct wheel *wheel, struct timer *timer);
 
+// Lets a timer that runs fire at due_us if that is earlier. One that is due already is left as it
+// is, so that calling this again and again does not put it off.
+void wheel_hasten(struct wheel *wheel, struct timer *timer, uint64_t due_us);
+
 static inline bool timer_running(const struct timer *timer)
 {
     return timer->link != 0;

@@ -282,6 +282,23 @@ static void test_restarted_timer_fires_once_at_its_new_time(void **state)
     assert_null(wheel_next(&wheel, START_US + 7000000));
 }
 
+static void test_hastened_timer_is_never_put_off(void **state)
+{
+    (void)state;
+    struct wheel wheel;
+    struct timer timer = {0};
+    wheel_init(&wheel, START_US);
+    wheel_hasten(&wheel, &timer, START_US + 1000);
+    assert_false(timer_running(&timer));
+    wheel_start(&wheel, &timer, START_US + 20000);
+    wheel_hasten(&wheel, &timer, START_US + 30000);
+    wheel_hasten(&wheel, &timer, START_US + 10000);
+    for (unsigned us = 10000; us < 15000; us += 300)
+        wheel_hasten(&wheel, &timer, START_US + us);
+    assert_null(wheel_next(&wheel, START_US + 9000));
+    assert_ptr_equal(wheel_next(&wheel, START_US + 11000), &timer);
+}
+
 static void test_stopped_timer_never_fires(void **state)
 {
     (void)state;
@@ -331,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_timer_fires_at_its_tick_and_not_before),
         cmocka_unit_test(test_timer_beyond_the_reach_fires_after_hours),
         cmocka_unit_test(test_restarted_timer_fires_once_at_its_new_time),
+        cmocka_unit_test(test_hastened_timer_is_never_put_off),
         cmocka_unit_test(test_stopped_timer_never_fires),
         cmocka_unit_test(test_clock_that_stands_or_goes_back_does_no_harm),
     };
