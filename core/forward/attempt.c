@@ -34,7 +34,7 @@ static void end(struct forward *f, struct attempt *attempt)
     detach(f, attempt);
     forward_share(f, attempt->kind)->attempts--;
     f->attempt_count--;
-    attempt_free(&f->pending, attempt);
+    attempt_free(&f->questions, attempt);
 }
 
 // Its reply may still come where it went over a connection.
@@ -46,12 +46,12 @@ static void give_up(struct forward *f, struct attempt *attempt)
 }
 
 // What stalled a connection was only slow.
-static void forgive(struct forward *f, struct pending *pending)
+static void forgive(struct forward *f, struct question *question)
 {
-    if (!pending || !pending->is_charged)
+    if (!question || !question->is_charged)
         return;
-    stalling_forgive(&f->stalling, &pending->charged);
-    pending->is_charged = false;
+    stalling_forgive(&f->stalling, &question->charged);
+    question->is_charged = false;
 }
 
 void attempt_drop(struct forward *f, struct attempt *attempt)
@@ -81,7 +81,7 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
         if (attempt->sent_us > stream->answered_us)
             stream->answered_us = attempt->sent_us;
         upstream_tcp_worked(upstream);
-        forgive(f, attempt->pending);
+        forgive(f, attempt->question);
     }
     end(f, attempt);
 }
@@ -97,7 +97,7 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, 
     // On a connection it may be what the others there wait for.
     wait_us = !attempt->tcp && wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
     attempt->needed = answered;
-    attempt_orphan(&f->pending, attempt);
+    attempt_orphan(&f->questions, attempt);
     attempt->timer.kind = TIMER_ORPHAN;
     wheel_start(&f->wheel, &attempt->timer, now_us + wait_us);
 }
@@ -135,11 +135,11 @@ static uint32_t share_max(const struct forward *f)
 // do, or one who has would stand in the way of others who want to know the same; but first somebody
 // whose network is not known for what stalls connections. NULL: nobody.
 static const struct waiter *asker_find(struct forward *f, uint64_t now_us,
-                                       const struct pending *pending, uint32_t max)
+                                       const struct question *question, uint32_t max)
 {
     const struct waiter *found = NULL;
-    for (const struct waiter *w = pending->waiters; w; w = w->next) {
-        const struct share *share = &f->pending.shares.shares[w->share];
+    for (const struct waiter *w = question->waiters; w; w = w->next) {
+        const struct share *share = &f->questions.shares.shares[w->share];
         struct network network = share_network(share);
         if (share->apart >= max)
             continue;
@@ -151,20 +151,20 @@ static const struct waiter *asker_find(struct forward *f, uint64_t now_us,
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
-static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct pending *pending,
+static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct question *question,
                                     int choice)
 {
     uint32_t max = share_max(f);
-    const struct waiter *asker = asker_find(f, now_us, pending, max);
+    const struct waiter *asker = asker_find(f, now_us, question, max);
     struct attempt *attempt = NULL;
     // What nobody waits for can wait itself until there is enough for all. What follows a reply
     // takes the place of what that was to.
-    if (max == UINT32_MAX || pending->kind == KIND_PROBE || pending->follows ||
-        (asker && forward_share(f, pending->kind)->attempts < max)) {
-        attempt = attempt_add(&f->pending, pending);
-        if (!attempt && f->pending.oldest_orphan) {
-            attempt_drop(f, f->pending.oldest_orphan);
-            attempt = attempt_add(&f->pending, pending);
+    if (max == UINT32_MAX || question->kind == KIND_PROBE || question->follows ||
+        (asker && forward_share(f, question->kind)->attempts < max)) {
+        attempt = attempt_add(&f->questions, question);
+        if (!attempt && f->questions.oldest_orphan) {
+            attempt_drop(f, f->questions.oldest_orphan);
+            attempt = attempt_add(&f->questions, question);
         }
     }
     if (!attempt) {
@@ -172,14 +172,14 @@ static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct p
         return NULL;
     }
     if (asker)
-        attempt_charge(&f->pending, attempt, asker->share);
+        attempt_charge(&f->questions, attempt, asker->share);
     attempt->network =
-        asker ? share_network(&f->pending.shares.shares[asker->share]) : pending->network;
-    attempt->kind = pending->kind;
+        asker ? share_network(&f->questions.shares.shares[asker->share]) : question->network;
+    attempt->kind = question->kind;
     attempt->choice = (uint8_t)choice;
-    forward_share(f, pending->kind)->attempts++;
+    forward_share(f, question->kind)->attempts++;
     f->attempt_count++;
-    attempt->upstream = pending->zone->upstreams[choice];
+    attempt->upstream = question->zone->upstreams[choice];
     return attempt;
 }
 
@@ -191,23 +191,23 @@ static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *at
     struct timer *timer = attempt->tcp ? &f->streams_timer : &f->ports_timer;
     if (!timer_running(timer))
         wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
-    const struct pending *pending = attempt->pending;
+    const struct question *question = attempt->question;
     int choice = attempt->choice;
-    attempt->plain = pending_has(pending->plain, choice) || !support_edns(&u->support, now_us);
+    attempt->plain = choice_in(question->plain, choice) || !support_edns(&u->support, now_us);
     attempt->cookied = f->config.cookies && !attempt->plain &&
-                       !pending_has(pending->no_cookie, choice) &&
+                       !choice_in(question->no_cookie, choice) &&
                        support_cookies(&u->support, now_us);
-    attempt->spelled = f->config.spelling && !pending_has(pending->no_case, choice) &&
+    attempt->spelled = f->config.spelling && !choice_in(question->no_case, choice) &&
                        support_case(&u->support, now_us);
     attempt->queued = true;
     *f->to_send_end = attempt;
     f->to_send_end = &attempt->next_to_send;
 }
 
-bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    struct attempt *attempt = attempt_take(f, now_us, pending, choice);
-    uint16_t upstream = pending->zone->upstreams[choice];
+    struct attempt *attempt = attempt_take(f, now_us, question, choice);
+    uint16_t upstream = question->zone->upstreams[choice];
     if (!attempt)
         return false;
     if (port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
@@ -215,52 +215,52 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending, in
         forward_count(f, COUNTER_ports_exhausted);
         return false;
     }
-    pending->sends[choice]++;
+    question->sends[choice]++;
     attempt_queue(f, now_us, attempt);
     return true;
 }
 
 // Does the question wait for a connection to this upstream already?
-static bool is_held(const struct pending *pending, int choice)
+static bool is_held(const struct question *question, int choice)
 {
-    const struct attempt *a = pending->attempts;
+    const struct attempt *a = question->attempts;
     while (a && (a->choice != choice || !a->held))
         a = a->next;
     return a != NULL;
 }
 
-bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us, const struct pending *pending,
-                            int choice)
+bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,
+                            const struct question *question, int choice)
 {
-    const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
-    return f->streams.size > 0 && pending->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
-           now_us >= u->tcp_retry_us && !is_held(pending, choice) &&
-           pending->cuts[choice] < ATTEMPT_CUTS_MAX;
+    const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
+    return f->streams.size > 0 && question->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
+           now_us >= u->tcp_retry_us && !is_held(question, choice) &&
+           question->cuts[choice] < ATTEMPT_CUTS_MAX;
 }
 
 void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt, bool closed)
 {
     struct kind_share *share = forward_share(f, attempt->kind);
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     if (stalling_has(&f->stalling, &attempt->network, now_us))
         return;
     bool known = kind_share_stalls(share, now_us);
     kind_share_stall(share, closed ? 1 : KIND_STALLS, now_us);
-    if (known || (pending && pending->is_charged))
+    if (known || (question && question->is_charged))
         return;
     stalling_charge(&f->stalling, &attempt->network, now_us);
-    if (pending && !closed) {
-        pending->charged = attempt->network;
-        pending->is_charged = true;
+    if (question && !closed) {
+        question->charged = attempt->network;
+        question->is_charged = true;
     }
 }
 
-bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct pending *pending)
+bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct question *question)
 {
-    if (!pending->waiters)
-        return stalling_has(&f->stalling, &pending->network, now_us);
-    for (const struct waiter *w = pending->waiters; w; w = w->next) {
-        struct network network = share_network(&f->pending.shares.shares[w->share]);
+    if (!question->waiters)
+        return stalling_has(&f->stalling, &question->network, now_us);
+    for (const struct waiter *w = question->waiters; w; w = w->next) {
+        struct network network = share_network(&f->questions.shares.shares[w->share]);
         if (!stalling_has(&f->stalling, &network, now_us))
             return false;
     }
@@ -268,15 +268,15 @@ bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct pen
 }
 
 // Over which of the connections to its upstream does this go? Probes are the server's own.
-static enum stream_lane lane_of(struct forward *f, uint64_t now_us, struct pending *pending,
+static enum stream_lane lane_of(struct forward *f, uint64_t now_us, struct question *question,
                                 int choice)
 {
-    bool probe = pending->kind == KIND_PROBE;
-    bool kind = !probe && kind_share_stalls(forward_share(f, pending->kind), now_us);
-    pending->apart = !probe && !kind && attempt_networks_stall(f, now_us, pending);
-    if (kind || pending->apart)
+    bool probe = question->kind == KIND_PROBE;
+    bool kind = !probe && kind_share_stalls(forward_share(f, question->kind), now_us);
+    question->apart = !probe && !kind && attempt_networks_stall(f, now_us, question);
+    if (kind || question->apart)
         return STREAM_APART;
-    return pending_has(pending->suspect, choice) ? STREAM_SUSPECT : STREAM_SHARED;
+    return choice_in(question->suspect, choice) ? STREAM_SUSPECT : STREAM_SHARED;
 }
 
 unsigned attempt_batch_part(const struct forward *f, const struct network *network)
@@ -287,18 +287,18 @@ unsigned attempt_batch_part(const struct forward *f, const struct network *netwo
                       STREAM_BATCHES);
 }
 
-bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    uint16_t upstream = pending->zone->upstreams[choice];
+    uint16_t upstream = question->zone->upstreams[choice];
     const struct upstream *u = &f->upstreams[upstream];
-    if (!attempt_may_ask_stream(f, now_us, pending, choice))
+    if (!attempt_may_ask_stream(f, now_us, question, choice))
         return false;
-    struct attempt *attempt = attempt_take(f, now_us, pending, choice);
+    struct attempt *attempt = attempt_take(f, now_us, question, choice);
     if (!attempt)
         return false;
     attempt->tcp = true;
     uint64_t late_us = upstream_late_us(u);
-    enum stream_lane lane = lane_of(f, now_us, pending, choice);
+    enum stream_lane lane = lane_of(f, now_us, question, choice);
     unsigned part = attempt_batch_part(f, &attempt->network);
     struct stream_wish wish = {
         .upstream = upstream,
@@ -315,7 +315,7 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pend
     }
     if (attempt->held)
         return true;
-    pending->tcp_sends[choice]++;
+    question->tcp_sends[choice]++;
     attempt_queue(f, now_us, attempt);
     return true;
 }
@@ -324,15 +324,15 @@ static size_t query_write(struct forward *f, uint64_t now_us, const struct attem
                           uint8_t *out)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
-    const struct pending *pending = attempt->pending;
-    const struct key *key = &pending->key;
+    const struct question *question = attempt->question;
+    const struct key *key = &question->key;
     uint8_t cookie[COOKIE_MAX_LEN];
     memcpy(cookie, u->cookie, COOKIE_CLIENT_LEN);
     uint8_t server_len = upstream_cookie_len(u, now_us);
     memcpy(cookie + COOKIE_CLIENT_LEN, u->cookie_server, server_len);
     struct upstream_query query = {
         .name = key_name(key),
-        .spelling = attempt->spelled ? &pending->spelling : NULL,
+        .spelling = attempt->spelled ? &question->spelling : NULL,
         .cookie = cookie,
         .id = attempt->id,
         .type = key_type(key),
@@ -367,11 +367,11 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     upstream_sent(&f->upstreams[attempt->upstream], attempt->tcp, now_us);
     // Counted here and not when it was queued: its port may be refused, and then it never leaves.
     forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
-    if (attempt->pending->sent)
+    if (attempt->question->sent)
         forward_count(f, COUNTER_upstream_resends);
     else
-        attempt->pending->first_sent_us = now_us;
-    attempt->pending->sent = true;
+        attempt->question->first_sent_us = now_us;
+    attempt->question->sent = true;
     size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
     outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;
     outgoing->len = room + query_write(f, now_us, attempt, outgoing->bytes + room);

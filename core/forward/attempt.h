@@ -14,26 +14,26 @@
 
 // Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there was
 // no source port or attempt to be had.
-[[nodiscard]] bool attempt_ask(struct forward *f, uint64_t now_us, struct pending *pending,
+[[nodiscard]] bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question,
                                int choice);
 
 // The same over TCP. False also where it cannot be, for now: that upstream's connections failed, or
 // it had the question three times that way, but for what it wanted in another way.
-[[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct pending *pending,
+[[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question,
                                       int choice);
 
 // May it be asked over TCP, as far as its upstream and itself are concerned? Where it then cannot
 // be it is for want of an attempt or a connection, and can be later.
 [[nodiscard]] bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,
-                                          const struct pending *pending, int choice);
+                                          const struct question *question, int choice);
 
 // Whoever is out was asked in lower case, for the last time but for what is said to that. How what
 // is held is spelled shows only when it is sent.
 static inline bool attempt_is_last_chance(const struct attempt *attempt)
 {
-    const struct pending *pending = attempt->pending;
-    bool lower = attempt->held ? pending_has(pending->no_case, attempt->choice) : !attempt->spelled;
-    return lower && pending_has(pending->out, attempt->choice);
+    const struct question *question = attempt->question;
+    bool lower = attempt->held ? choice_in(question->no_case, attempt->choice) : !attempt->spelled;
+    return lower && choice_in(question->out, attempt->choice);
 }
 
 // A connection stalled on this attempt, or was closed: that is held against its kind and the
@@ -44,7 +44,7 @@ void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *a
 
 // Are all networks that ask this known for what stalls connections?
 [[nodiscard]] bool attempt_networks_stall(struct forward *f, uint64_t now_us,
-                                          const struct pending *pending);
+                                          const struct question *question);
 
 // Which of an upstream's batches are this network's?
 [[nodiscard]] unsigned attempt_batch_part(const struct forward *f, const struct network *network);

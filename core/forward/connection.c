@@ -26,7 +26,7 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
     for (struct attempt *attempt = stream->attempts; attempt; attempt = next) {
         next = attempt->next_at_port;
         attempt->port = STREAM_NONE;
-        if (attempt->pending) {
+        if (attempt->question) {
             attempt->next_at_port = list;
             list = attempt;
         } else {
@@ -60,16 +60,16 @@ static const struct attempt *blamed_find(const struct forward *f, const struct s
 static void blame(struct forward *f, uint64_t now_us, const struct stream *stream,
                   const struct attempt *attempt, enum stream_ending how)
 {
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     bool alone = how == STREAM_ENDED && stream->replies == 0;
     if (how == STREAM_STUCK || alone)
         attempt_stalled(f, now_us, attempt, how == STREAM_ENDED);
     // What is overdue has been counted already.
-    if (!pending || (how == STREAM_STUCK && attempt->overdue))
+    if (!question || (how == STREAM_STUCK && attempt->overdue))
         return;
-    bool proven = alone && pending_has(pending->suspect, attempt->choice);
-    pending->cuts[attempt->choice] =
-        proven ? ATTEMPT_CUTS_MAX : (uint8_t)(pending->cuts[attempt->choice] + 1);
+    bool proven = alone && choice_in(question->suspect, attempt->choice);
+    question->cuts[attempt->choice] =
+        proven ? ATTEMPT_CUTS_MAX : (uint8_t)(question->cuts[attempt->choice] + 1);
 }
 
 // What was sent on a connection that has ended is suspect, and asked apart from what comes to share
@@ -77,8 +77,8 @@ static void blame(struct forward *f, uint64_t now_us, const struct stream *strea
 static void suspect(const struct stream *stream, const struct attempt *blamed)
 {
     for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (a->pending && a != blamed && a->sent_us != 0)
-            a->pending->suspect |= (uint16_t)(1u << a->choice);
+        if (a->question && a != blamed && a->sent_us != 0)
+            a->question->suspect |= (uint16_t)(1u << a->choice);
     }
 }
 
@@ -113,17 +113,17 @@ static void batch_answered(struct forward *f, const struct stream *stream)
 // close each.
 static bool is_lost(struct forward *f, uint64_t now_us, const struct attempt *attempt, bool served)
 {
-    const struct pending *pending = attempt->pending;
+    const struct question *question = attempt->question;
     unsigned max =
-        question_has_others(f, now_us, pending, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
-    return attempt->sent_us != 0 && pending->losses < max &&
+        question_has_others(f, now_us, question, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
+    return attempt->sent_us != 0 && question->losses < max &&
            (served || budget_take(&f->loss_budget));
 }
 
 // Does the question wait for another reply over TCP from the same upstream?
 static bool is_there_too(const struct attempt *attempt)
 {
-    const struct attempt *a = attempt->pending->attempts;
+    const struct attempt *a = attempt->question->attempts;
     while (a && (a == attempt || !a->tcp || a->choice != attempt->choice))
         a = a->next;
     return a != NULL;
@@ -140,27 +140,27 @@ struct ended {
 static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt,
                       struct ended ended, bool at_fault)
 {
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     int choice = attempt->choice;
     // Another silent connection would cost as long again, while there are others to be asked.
     bool again = ended.connected && !is_there_too(attempt) &&
-                 !(ended.stuck && question_has_others(f, now_us, pending, choice));
+                 !(ended.stuck && question_has_others(f, now_us, question, choice));
     bool last_chance = attempt_is_last_chance(attempt);
-    again &= !pending_has(pending->out, choice) || last_chance;
+    again &= !choice_in(question->out, choice) || last_chance;
     bool lost = again && !at_fault && is_lost(f, now_us, attempt, ended.served);
-    pending->losses += lost;
-    pending->tcp_sends[choice] -= attempt->queued || lost;
+    question->losses += lost;
+    question->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
-    bool asked = again && attempt_ask_stream(f, now_us, pending, choice);
-    if (again && !asked && last_chance && attempt_may_ask_stream(f, now_us, pending, choice))
-        pending->no_case &= (uint16_t) ~(1u << choice); // for want of a connection: still there
+    bool asked = again && attempt_ask_stream(f, now_us, question, choice);
+    if (again && !asked && last_chance && attempt_may_ask_stream(f, now_us, question, choice))
+        question->no_case &= (uint16_t) ~(1u << choice); // for want of a connection: still there
     // What is held has waited for a while, and is not to begin anew with each connection.
-    if (asked && !pending->attempts->held)
-        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-    else if (!pending->attempts)
-        schedule_go_on(f, now_us, pending);
-    else if (!question_is_expected(pending, now_us))
-        question_wait_until(f, pending, now_us + WHEEL_TICK_US); // others may stand in the list
+    if (asked && !question->attempts->held)
+        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    else if (!question->attempts)
+        schedule_go_on(f, now_us, question);
+    else if (!question_is_expected(question, now_us))
+        question_wait_until(f, question, now_us + WHEEL_TICK_US); // others may stand in the list
 }
 
 void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
@@ -206,7 +206,7 @@ static bool has_victims(const struct stream *stream)
 {
     const struct attempt *oldest = stream_oldest(stream);
     for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
-        if (oldest && a->pending && a->kind != oldest->kind)
+        if (oldest && a->question && a->kind != oldest->kind)
             return true;
     }
     return false;
@@ -243,10 +243,10 @@ static bool is_at_fault(const struct stream *stream, const struct attempt *attem
 
 // A question over TCP has waited long enough: it is asked elsewhere as well, and where connections
 // are crowded it leaves. Or its connection has, and ends. Nobody is blamed while others are served.
-void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pending)
+void connections_stalled(struct forward *f, uint64_t now_us, struct question *question)
 {
     struct attempt *next;
-    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+    for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (!attempt->tcp || attempt->sent_us == 0 || attempt->overdue ||
             now_us - attempt->sent_us < QUESTION_STREAM_US)
@@ -260,7 +260,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pen
         if (!stream->connected || !is_at_fault(stream, attempt))
             continue;
         attempt->overdue = true;
-        pending->cuts[attempt->choice]++;
+        question->cuts[attempt->choice]++;
         if (stream->in_flight >= CROWD)
             attempt_drop(f, attempt);
     }

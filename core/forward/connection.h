@@ -20,7 +20,7 @@ void connection_look(struct forward *f, uint64_t now_us, uint16_t index);
 void connection_connected(struct forward *f, uint64_t now_us, uint16_t index);
 
 // The question has been waiting for a while: looks after what it has under way over TCP.
-void connections_stalled(struct forward *f, uint64_t now_us, struct pending *pending);
+void connections_stalled(struct forward *f, uint64_t now_us, struct question *question);
 
 // Looks for connections that are spent, silent or idle.
 void connections_due(struct forward *f, uint64_t now_us);

@@ -20,7 +20,7 @@ enum {
 
 size_t forward_size(const struct forward_config *config)
 {
-    return pending_size(config->pending_max) + port_size(config->ports_max) +
+    return question_table_size(config->pending_max) + port_size(config->ports_max) +
            stream_size(config->streams_max) + 2 * sizeof(uint64_t);
 }
 
@@ -33,8 +33,8 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     wheel_init(&f->wheel, now_us);
     uint64_t shares_seed[2];
     rng_bytes(&f->rng, (uint8_t *)shares_seed, sizeof shares_seed);
-    pending_init(&f->pending, at, config->pending_max, shares_seed);
-    at += pending_size(config->pending_max);
+    question_table_init(&f->questions, at, config->pending_max, shares_seed);
+    at += question_table_size(config->pending_max);
     stream_init(&f->streams, at, config->streams_max);
     at += stream_size(config->streams_max);
     port_init(&f->ports, at, config->ports_max);
@@ -46,7 +46,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     rng_bytes(&f->rng, (uint8_t *)&f->kind_secret, sizeof f->kind_secret);
     for (size_t i = 0; i < KIND_SHARES; i++)
         kind_share_init(&f->shares[i]);
-    f->attempt_max = pending_attempts(config->pending_max);
+    f->attempt_max = question_table_attempts(config->pending_max);
     if (f->attempt_max > (uint32_t)config->ports_max * PORT_USES)
         f->attempt_max = (uint32_t)config->ports_max * PORT_USES;
     f->answer.value = f->answer_value;
@@ -74,14 +74,14 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
     forward_settings_take(&f->config, settings);
 }
 
-void forward_start(struct forward *f, uint64_t now_us, struct pending *pending)
+void forward_start(struct forward *f, uint64_t now_us, struct question *question)
 {
-    schedule_start(f, now_us, pending);
+    schedule_start(f, now_us, question);
 }
 
-void forward_joined(struct forward *f, uint64_t now_us, struct pending *pending)
+void forward_joined(struct forward *f, uint64_t now_us, struct question *question)
 {
-    schedule_joined(f, now_us, pending);
+    schedule_joined(f, now_us, question);
 }
 
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
@@ -89,9 +89,9 @@ void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *z
     probe_start(f, now_us, zone);
 }
 
-void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending)
+void forward_abandon(struct forward *f, uint64_t now_us, struct question *question)
 {
-    question_fail(f, now_us, pending);
+    question_fail(f, now_us, question);
 }
 
 bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
@@ -141,17 +141,17 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     forward_count(f, COUNTER_upstream_unreachable);
     port_retire(&f->ports, index);
     while ((attempt = reachable_find(port))) {
-        struct pending *pending = attempt->pending;
+        struct question *question = attempt->question;
         bool believed = upstream_unreachable(u, attempt->sent_us, now_us);
         attempt->refused = true;
         if (attempt->queued)
             attempt_drop(f, attempt);
-        if (!pending || pending->end != PENDING_WAITS)
+        if (!question || question->end != QUESTION_WAITS)
             continue;
         if (believed)
-            schedule_go_elsewhere(f, now_us, pending);
+            schedule_go_elsewhere(f, now_us, question);
         else
-            schedule_hasten(f, now_us, pending);
+            schedule_hasten(f, now_us, question);
     }
 }
 
@@ -159,8 +159,8 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
 // will try again.
 static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
-    attempt->pending->sends[attempt->choice]--;
-    question_wait_until(f, attempt->pending, now_us + QUESTION_EXHAUSTED_US);
+    attempt->question->sends[attempt->choice]--;
+    question_wait_until(f, attempt->question, now_us + QUESTION_EXHAUSTED_US);
     attempt_drop(f, attempt);
     forward_count(f, COUNTER_ports_exhausted);
 }
@@ -196,17 +196,17 @@ static void ports_due(struct forward *f, uint64_t now_us)
         wheel_start(&f->wheel, &f->ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }
 
-static void question_due(struct forward *f, uint64_t now_us, struct pending *pending)
+static void question_due(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (pending->probe) {
-        probe_due(f, now_us, pending);
+    if (question->probe) {
+        probe_due(f, now_us, question);
         return;
     }
-    if (schedule_expire(f, now_us, pending))
+    if (schedule_expire(f, now_us, question))
         return;
-    connections_stalled(f, now_us, pending);
-    if (pending->end == PENDING_WAITS)
-        schedule_due(f, now_us, pending);
+    connections_stalled(f, now_us, question);
+    if (question->end == QUESTION_WAITS)
+        schedule_due(f, now_us, question);
 }
 
 // With it gone its connection may be spent.
@@ -244,7 +244,7 @@ static uint32_t fewest_of(struct forward *f, const struct port *port)
     uint32_t least = UINT32_MAX;
     for (const struct attempt *a = port->attempts; a; a = a->next_at_port) {
         uint32_t attempts = forward_share(f, a->kind)->attempts;
-        if (a->pending && attempts < least)
+        if (a->question && attempts < least)
             least = attempts;
     }
     return least;
@@ -283,10 +283,10 @@ static bool port_yield(struct forward *f, uint64_t now_us)
     struct port *port = &f->ports.ports[index];
     port_retire(&f->ports, index);
     while (port->attempts) {
-        struct pending *pending = port->attempts->pending;
+        struct question *question = port->attempts->question;
         attempt_drop(f, port->attempts);
-        if (pending && !pending->attempts)
-            question_wait_until(f, pending, now_us + rng_below(&f->rng, YIELD_SPREAD_US));
+        if (question && !question->attempts)
+            question_wait_until(f, question, now_us + rng_below(&f->rng, YIELD_SPREAD_US));
     }
     forward_count(f, COUNTER_ports_yielded);
     return true;
@@ -301,14 +301,14 @@ bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing
     return true;
 }
 
-struct pending *forward_take_ended(struct forward *f)
+struct question *forward_take_ended(struct forward *f)
 {
-    struct pending *pending = f->ended;
-    if (!pending)
+    struct question *question = f->ended;
+    if (!question)
         return NULL;
-    f->ended = pending->next_ended;
+    f->ended = question->next_ended;
     if (!f->ended)
         f->ended_end = &f->ended;
-    pending->next_ended = NULL;
-    return pending;
+    question->next_ended = NULL;
+    return question;
 }

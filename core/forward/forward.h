@@ -32,16 +32,16 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
                     const struct settings *settings);
 
 // Begins to ask a question that was just added, with its zone set.
-void forward_start(struct forward *f, uint64_t now_us, struct pending *pending);
+void forward_start(struct forward *f, uint64_t now_us, struct question *question);
 
 // A client has joined those that wait for a question that is being asked.
-void forward_joined(struct forward *f, uint64_t now_us, struct pending *pending);
+void forward_joined(struct forward *f, uint64_t now_us, struct question *question);
 
 // Looks whether the zone's upstreams are there, where they are due for that (probe.h).
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
 // Gives a question up before its time; it ends as failed.
-void forward_abandon(struct forward *f, uint64_t now_us, struct pending *pending);
+void forward_abandon(struct forward *f, uint64_t now_us, struct question *question);
 
 // No upstream of this zone is alive, as far as is known.
 [[nodiscard]] bool forward_is_down(struct forward *f, uint64_t now_us,
@@ -65,6 +65,6 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 [[nodiscard]] bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);
 
 // The next question that has ended, unlinked and without attempts and timers of its own; NULL:
-// there is none. Where its end is PENDING_ANSWERED, f->answer is the answer; the taker clears
+// there is none. Where its end is QUESTION_ANSWERED, f->answer is the answer; the taker clears
 // f->answer_taken when it is done with it.
-[[nodiscard]] struct pending *forward_take_ended(struct forward *f);
+[[nodiscard]] struct question *forward_take_ended(struct forward *f);

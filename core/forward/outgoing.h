@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 
 // What a worker is asked to do, fetched by serve_drain one thing after the other.
 

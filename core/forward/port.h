@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 #include "core/forward/rng.h"
 
 // Source ports. Each attempt leaves from a socket whose port was drawn at random from the whole

@@ -14,14 +14,14 @@ enum {
 
 // One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
 // question.
-static struct pending *probe_add(struct forward *f, const struct plan_zone *zone, bool tcp)
+static struct question *probe_add(struct forward *f, const struct plan_zone *zone, bool tcp)
 {
     struct key key;
     key_of_name(&key, &zone->settings->zone, TYPE_SOA, f->config.key_seed);
     key_change(&key, TYPE_SOA, (uint8_t)(KEY_PROBE | (tcp ? KEY_CD : 0)));
-    if (f->probe_count > f->pending.size / PROBES_SHARE || pending_find(&f->pending, &key))
+    if (f->probe_count > f->questions.size / PROBES_SHARE || question_find(&f->questions, &key))
         return NULL;
-    struct pending *probe = pending_add(&f->pending, &key);
+    struct question *probe = question_add(&f->questions, &key);
     if (!probe)
         return NULL;
     f->probe_count++;
@@ -41,7 +41,7 @@ static uint64_t patience_us(const struct upstream *u, bool tcp)
 }
 
 // Sends it to those that are due over this transport. Returns how long they may take.
-static uint64_t probe_send(struct forward *f, uint64_t now_us, struct pending *probe, bool tcp)
+static uint64_t probe_send(struct forward *f, uint64_t now_us, struct question *probe, bool tcp)
 {
     uint64_t wait_us = 0;
     for (unsigned i = 0; i < PROBES_AT_ONCE; i++) {
@@ -60,7 +60,7 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
 {
     if (!upstream_probe_due(zone, f->upstreams, tcp, now_us))
         return;
-    struct pending *probe = probe_add(f, zone, tcp);
+    struct question *probe = probe_add(f, zone, tcp);
     if (!probe)
         return;
     probe->started_us = now_us;
@@ -71,7 +71,7 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
     if (probe->attempts)
         question_wait_until(f, probe, probe->deadline_us);
     else
-        question_finish(f, now_us, probe, PENDING_FAILED);
+        question_finish(f, now_us, probe, QUESTION_FAILED);
 }
 
 void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
@@ -81,7 +81,7 @@ void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zon
         probe_over(f, now_us, zone, true);
 }
 
-void probe_due(struct forward *f, uint64_t now_us, struct pending *probe)
+void probe_due(struct forward *f, uint64_t now_us, struct question *probe)
 {
     for (struct attempt *a = probe->attempts; a; a = a->next) {
         struct upstream *u = &f->upstreams[a->upstream];
@@ -94,5 +94,5 @@ void probe_due(struct forward *f, uint64_t now_us, struct pending *probe)
             upstream_overdue(u, KIND_PROBE, a->sent_us, now_us);
     }
     upstreams_age(probe->zone, f->upstreams, now_us);
-    question_finish(f, now_us, probe, PENDING_FAILED);
+    question_finish(f, now_us, probe, QUESTION_FAILED);
 }

@@ -12,4 +12,4 @@
 void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
 // The time of a probe is over: whoever has not replied to it is silent.
-void probe_due(struct forward *f, uint64_t now_us, struct pending *probe);
+void probe_due(struct forward *f, uint64_t now_us, struct question *probe);

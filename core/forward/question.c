@@ -1,55 +1,55 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/question.h"
 
-// A question in the pending table has not ended: it has its timer running. One that has ended is
+// A question in the question table has not ended: it has its timer running. One that has ended is
 // out of the table and has no attempts and no timer.
 
-void question_finish(struct forward *f, uint64_t now_us, struct pending *pending,
-                     enum pending_end end)
+void question_finish(struct forward *f, uint64_t now_us, struct question *question,
+                     enum question_end end)
 {
-    wheel_stop(&f->wheel, &pending->timer);
-    while (pending->attempts)
-        attempt_leave(f, now_us, pending->attempts, end == PENDING_ANSWERED);
-    f->probe_count -= pending->probe;
-    pending_unlink(&f->pending, pending);
-    pending->end = (uint8_t)end;
-    f->answer_taken |= end == PENDING_ANSWERED;
-    *f->ended_end = pending;
-    f->ended_end = &pending->next_ended;
+    wheel_stop(&f->wheel, &question->timer);
+    while (question->attempts)
+        attempt_leave(f, now_us, question->attempts, end == QUESTION_ANSWERED);
+    f->probe_count -= question->probe;
+    question_unlink(&f->questions, question);
+    question->end = (uint8_t)end;
+    f->answer_taken |= end == QUESTION_ANSWERED;
+    *f->ended_end = question;
+    f->ended_end = &question->next_ended;
 }
 
-void question_fail(struct forward *f, uint64_t now_us, struct pending *pending)
+void question_fail(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (!pending->heard_rcode)
-        pending->rcode = RCODE_SERVFAIL;
+    if (!question->heard_rcode)
+        question->rcode = RCODE_SERVFAIL;
     // What was asked apart for those who asked has not failed for others.
-    pending->unasked |= pending->apart && !pending->heard_rcode;
-    question_finish(f, now_us, pending, PENDING_FAILED);
+    question->unasked |= question->apart && !question->heard_rcode;
+    question_finish(f, now_us, question, QUESTION_FAILED);
 }
 
-void question_wait_until(struct forward *f, struct pending *pending, uint64_t due_us)
+void question_wait_until(struct forward *f, struct question *question, uint64_t due_us)
 {
-    pending->timer.kind = TIMER_QUESTION;
-    pending->idle = false;
-    wheel_start(&f->wheel, &pending->timer,
-                due_us < pending->deadline_us ? due_us : pending->deadline_us);
+    question->timer.kind = TIMER_QUESTION;
+    question->idle = false;
+    wheel_start(&f->wheel, &question->timer,
+                due_us < question->deadline_us ? due_us : question->deadline_us);
 }
 
-bool question_is_mixed_case(const struct pending *pending)
+bool question_is_mixed_case(const struct question *question)
 {
     uint8_t name[NAME_MAX_LEN];
-    size_t len = key_name_len(&pending->key);
-    memcpy(name, key_name(&pending->key), len);
-    name_case_apply(&pending->spelling, name, len);
-    return memcmp(name, key_name(&pending->key), len) != 0;
+    size_t len = key_name_len(&question->key);
+    memcpy(name, key_name(&question->key), len);
+    name_case_apply(&question->spelling, name, len);
+    return memcmp(name, key_name(&question->key), len) != 0;
 }
 
-bool question_has_others(const struct forward *f, uint64_t now_us, const struct pending *pending,
+bool question_has_others(const struct forward *f, uint64_t now_us, const struct question *question,
                          int choice)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (i != choice && pending->tcp_sends[i] == 0 && !pending_has(pending->out, i) &&
-            attempt_may_ask_stream(f, now_us, pending, i))
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (i != choice && question->tcp_sends[i] == 0 && !choice_in(question->out, i) &&
+            attempt_may_ask_stream(f, now_us, question, i))
             return true;
     }
     return false;
@@ -62,18 +62,18 @@ static bool is_late(const struct attempt *attempt, uint64_t now_us)
                                 now_us - attempt->sent_us >= QUESTION_STREAM_US);
 }
 
-bool question_is_expected(const struct pending *pending, uint64_t now_us)
+bool question_is_expected(const struct question *question, uint64_t now_us)
 {
-    const struct attempt *a = pending->attempts;
+    const struct attempt *a = question->attempts;
     while (a && (a->refused || is_late(a, now_us)))
         a = a->next;
     return a != NULL;
 }
 
-const struct attempt *question_latest(const struct pending *pending)
+const struct attempt *question_latest(const struct question *question)
 {
-    const struct attempt *latest = pending->attempts;
+    const struct attempt *latest = question->attempts;
     while (latest && latest->beside)
         latest = latest->next;
-    return latest ? latest : pending->attempts;
+    return latest ? latest : question->attempts;
 }

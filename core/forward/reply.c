@@ -12,70 +12,70 @@ enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
 // TCP, where nobody outside can put in a word: of the zone's upstream number `first`, if that is
 // not -1, and of whoever comes next, as neither may be there.
-static void streams_only(struct forward *f, uint64_t now_us, struct pending *pending, int first)
+static void streams_only(struct forward *f, uint64_t now_us, struct question *question, int first)
 {
     struct attempt *next;
     uint16_t last = 0; // upstreams that are out, but for a chance in lower case
-    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+    for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (attempt->tcp)
             continue;
         last |= (uint16_t)((unsigned)attempt_is_last_chance(attempt) << attempt->choice);
         attempt_drop(f, attempt);
     }
-    pending->stream_only = true;
+    question->stream_only = true;
     forward_count(f, COUNTER_moved_to_tcp);
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (pending_has(last, i) && attempt_ask_stream(f, now_us, pending, i))
-            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (choice_in(last, i) && attempt_ask_stream(f, now_us, question, i))
+            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
     }
-    bool asked = first >= 0 && !pending_has(pending->out, first) &&
-                 attempt_ask_stream(f, now_us, pending, first);
+    bool asked = first >= 0 && !choice_in(question->out, first) &&
+                 attempt_ask_stream(f, now_us, question, first);
     if (asked)
-        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-    if (!asked || question_has_others(f, now_us, pending, first))
-        schedule_go_on(f, now_us, pending);
+        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    if (!asked || question_has_others(f, now_us, question, first))
+        schedule_go_on(f, now_us, question);
 }
 
 // The upstream that was asked last, if it is known to be well: whom the guesses are to forestall,
 // and who answers over TCP. -1: there is none.
-static int asked_last(const struct forward *f, uint64_t now_us, const struct pending *pending)
+static int asked_last(const struct forward *f, uint64_t now_us, const struct question *question)
 {
-    const struct attempt *latest = question_latest(pending);
-    if (!latest || !upstream_is_trusted(&f->upstreams[latest->upstream], pending->kind, now_us))
+    const struct attempt *latest = question_latest(question);
+    if (!latest || !upstream_is_trusted(&f->upstreams[latest->upstream], question->kind, now_us))
         return -1;
     return latest->choice;
 }
 
-static void near_miss(struct forward *f, uint64_t now_us, struct pending *pending)
+static void near_miss(struct forward *f, uint64_t now_us, struct question *question)
 {
-    pending->near_misses += pending->near_misses < NEAR_MISSES_MAX;
-    if (pending->near_misses == NEAR_MISSES_MAX && !pending->stream_only)
-        streams_only(f, now_us, pending, asked_last(f, now_us, pending));
+    question->near_misses += question->near_misses < NEAR_MISSES_MAX;
+    if (question->near_misses == NEAR_MISSES_MAX && !question->stream_only)
+        streams_only(f, now_us, question, asked_last(f, now_us, question));
 }
 
 // All is right but the spelling, or that there is no cookie: a forgery with a lucky ID, or a server
 // that does not know better. TCP tells; and if it is the server, it lives, as another one may not.
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     int choice = attempt->choice;
     bool last = attempt_is_last_chance(attempt) && !attempt->tcp;
     attempt_answered(f, now_us, attempt);
-    if (last && attempt_ask_stream(f, now_us, pending, choice))
-        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-    if (!pending->stream_only)
-        streams_only(f, now_us, pending, last ? -1 : choice);
-    else if (!pending->attempts)
-        schedule_go_on(f, now_us, pending);
+    if (last && attempt_ask_stream(f, now_us, question, choice))
+        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    if (!question->stream_only)
+        streams_only(f, now_us, question, last ? -1 : choice);
+    else if (!question->attempts)
+        schedule_go_on(f, now_us, question);
 }
 
 // A question that has an attempt at this port and has had too many near misses there; NULL: none.
-static struct pending *missed_find(const struct forward *f, uint16_t port)
+static struct question *missed_find(const struct forward *f, uint16_t port)
 {
     for (struct attempt *a = f->ports.ports[port].attempts; a; a = a->next_at_port) {
-        if (a->pending && a->pending->near_misses == NEAR_MISSES_MAX && !a->pending->stream_only)
-            return a->pending;
+        if (a->question && a->question->near_misses == NEAR_MISSES_MAX && !a->question->stream_only)
+            return a->question;
     }
     return NULL;
 }
@@ -90,11 +90,11 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t 
     }
     forward_count(f, COUNTER_replies_mismatched);
     for (struct attempt *a = f->ports.ports[port].attempts; a; a = a->next_at_port) {
-        if (a->pending && !a->queued)
-            a->pending->near_misses += a->pending->near_misses < NEAR_MISSES_MAX;
+        if (a->question && !a->queued)
+            a->question->near_misses += a->question->near_misses < NEAR_MISSES_MAX;
     }
     // Moving one of them changes the list.
-    struct pending *missed;
+    struct question *missed;
     while ((missed = missed_find(f, port)))
         streams_only(f, now_us, missed, asked_last(f, now_us, missed));
 }
@@ -166,9 +166,9 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
                                      const uint8_t *in, size_t len)
 {
     static const struct name_case lower;
-    const struct pending *pending = attempt->pending;
-    const struct name_case *spelling = attempt->spelled ? &pending->spelling : &lower;
-    enum reply_verdict verdict = reply_match(in, len, attempt->id, &pending->key, spelling);
+    const struct question *question = attempt->question;
+    const struct name_case *spelling = attempt->spelled ? &question->spelling : &lower;
+    enum reply_verdict verdict = reply_match(in, len, attempt->id, &question->key, spelling);
     f->answer.respelled = verdict == REPLY_SPELLING;
     if (verdict == REPLY_BARE)
         answer_take_bare(&f->answer, in, len);
@@ -178,7 +178,7 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
     }
     if (verdict != REPLY_GOOD && verdict != REPLY_SPELLING)
         return verdict;
-    enum reply_verdict records = answer_take(&f->answer, in, len, &pending->key, f->config.limits);
+    enum reply_verdict records = answer_take(&f->answer, in, len, &question->key, f->config.limits);
     if (verdict == REPLY_GOOD || !attempt->spelled)
         return records;
     return attempt->tcp || is_proven(f, attempt) ? records : REPLY_SPELLING;
@@ -189,7 +189,7 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
 static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *attempt,
                           enum reply_verdict verdict)
 {
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     if (verdict == REPLY_GARBAGE) {
         forward_count(f, COUNTER_replies_garbage);
         return true;
@@ -199,7 +199,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
         if (verdict == REPLY_SPELLING)
             suspected(f, now_us, attempt);
         else
-            near_miss(f, now_us, pending);
+            near_miss(f, now_us, question);
         return true;
     }
     // Whose cookie it bears cannot be told: it leads to TCP at most.
@@ -212,7 +212,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
     if (cookie == COOKIE_MISSING)
         suspected(f, now_us, attempt);
     else
-        near_miss(f, now_us, pending);
+        near_miss(f, now_us, question);
     return true;
 }
 
@@ -222,9 +222,9 @@ struct way {
     bool tcp, plain, no_cookie;
 };
 
-static bool is_under_way(const struct pending *pending, int choice, struct way way)
+static bool is_under_way(const struct question *question, int choice, struct way way)
 {
-    const struct attempt *a = pending->attempts;
+    const struct attempt *a = question->attempts;
     while (a && (a->choice != choice || (way.tcp && !a->tcp) || (way.plain && !a->plain) ||
                  (way.no_cookie && a->cookied)))
         a = a->next;
@@ -234,28 +234,29 @@ static bool is_under_way(const struct pending *pending, int choice, struct way w
 // Asks the same upstream again, over TCP where `tcp` is set; the next one if it cannot be. Whoever
 // is out has had a last chance in lower case at most, which goes where nobody can forge. For want
 // of an attempt or a connection, which others may hold, nobody is out.
-static void ask_again(struct forward *f, uint64_t now_us, struct pending *pending,
+static void ask_again(struct forward *f, uint64_t now_us, struct question *question,
                       const struct attempt *asked, bool tcp)
 {
     int choice = asked->choice;
-    bool out = pending_has(pending->out, choice);
+    bool out = choice_in(question->out, choice);
     tcp |= out;
-    bool may = tcp ? attempt_may_ask_stream(f, now_us, pending, choice)
-                   : pending->sends[choice] < UPSTREAM_SENDS_MAX;
+    bool may = tcp ? attempt_may_ask_stream(f, now_us, question, choice)
+                   : question->sends[choice] < UPSTREAM_SENDS_MAX;
     if (!may || (out && asked->spelled)) {
-        schedule_upstream_out(f, now_us, pending, choice);
+        schedule_upstream_out(f, now_us, question, choice);
         return;
     }
-    pending->follows = true;
-    bool sent = tcp ? attempt_ask_stream(f, now_us, pending, choice)
-                    : attempt_ask(f, now_us, pending, choice);
-    pending->follows = false;
-    pending->truncated |= (uint16_t)((unsigned)(tcp && !sent) << choice);
-    const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
+    question->follows = true;
+    bool sent = tcp ? attempt_ask_stream(f, now_us, question, choice)
+                    : attempt_ask(f, now_us, question, choice);
+    question->follows = false;
+    question->truncated |= (uint16_t)((unsigned)(tcp && !sent) << choice);
+    const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
     if (sent)
-        question_wait_until(f, pending, now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
+        question_wait_until(f, question,
+                            now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
     else
-        schedule_put_off(f, now_us, pending);
+        schedule_put_off(f, now_us, question);
 }
 
 // What to do with a reply that is what it seems to be.
@@ -291,116 +292,116 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
 }
 
 // The question has its answer from one upstream: those that failed it should have known it.
-static void failures_note(struct forward *f, uint64_t now_us, const struct pending *pending)
+static void failures_note(struct forward *f, uint64_t now_us, const struct question *question)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (pending_has(pending->failed, i))
-            upstream_failed(&f->upstreams[pending->zone->upstreams[i]], pending->kind, now_us);
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (choice_in(question->failed, i))
+            upstream_failed(&f->upstreams[question->zone->upstreams[i]], question->kind, now_us);
     }
 }
 
 // A slow upstream that wants the question again in another way is passed over for one that knows
 // sooner. Not one that did not understand EDNS: that is learned from its answer without.
-static bool passed_over(struct forward *f, uint64_t now_us, struct pending *pending, int choice,
+static bool passed_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
                         enum word word)
 {
-    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || pending->stream_only)
+    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || question->stream_only)
         return false;
-    int better = schedule_better(f, now_us, pending, choice);
+    int better = schedule_better(f, now_us, question, choice);
     if (better < 0)
         return false;
     if (word == WORD_TRUNCATED)
-        pending->truncated |= (uint16_t)(1u << choice);
-    schedule_ask(f, now_us, pending, better);
+        question->truncated |= (uint16_t)(1u << choice);
+    schedule_ask(f, now_us, question, better);
     return true;
 }
 
 // An answer tells what its upstream supports, by how it was asked for and what failed before.
-static void support_learn(struct forward *f, uint64_t now_us, const struct pending *pending,
+static void support_learn(struct forward *f, uint64_t now_us, const struct question *question,
                           const struct attempt *asked)
 {
     struct support *support = &f->upstreams[asked->upstream].support;
     // A header alone, which anyone can send who guesses an ID and a port, does not end cookies.
-    bool objected = pending_has(pending->objected, asked->choice);
+    bool objected = choice_in(question->objected, asked->choice);
     if (asked->cookied)
         support_cookies_shown(support, now_us);
-    if (asked->plain && pending_has(pending->plain, asked->choice))
-        support_edns_failed(support, pending->kind, now_us);
+    if (asked->plain && choice_in(question->plain, asked->choice))
+        support_edns_failed(support, question->kind, now_us);
     else if (!asked->plain && !asked->cookied && objected &&
-             pending_has(pending->no_cookie, asked->choice))
-        support_cookies_failed(support, pending->kind, now_us);
+             choice_in(question->no_cookie, asked->choice))
+        support_cookies_failed(support, question->kind, now_us);
     if (asked->spelled && f->answer.respelled)
-        support_case_lost(support, pending->kind, now_us);
-    else if (asked->spelled && question_is_mixed_case(pending))
+        support_case_lost(support, question->kind, now_us);
+    else if (asked->spelled && question_is_mixed_case(question))
         support_case_kept(support, now_us);
-    else if (!asked->spelled && pending_has(pending->no_case, asked->choice))
-        support_case_failed(support, pending->kind, now_us);
+    else if (!asked->spelled && choice_in(question->no_case, asked->choice))
+        support_case_failed(support, question->kind, now_us);
 }
 
-static void answer_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+static void answer_heard(struct forward *f, uint64_t now_us, struct question *question,
                          const struct attempt *asked)
 {
-    support_learn(f, now_us, pending, asked);
+    support_learn(f, now_us, question, asked);
     upstream_answered(&f->upstreams[asked->upstream]);
-    failures_note(f, now_us, pending);
-    pending->rcode = f->answer.rcode;
+    failures_note(f, now_us, question);
+    question->rcode = f->answer.rcode;
     f->answer.upstream = asked->upstream;
     f->answer.transport = asked->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
-    question_finish(f, now_us, pending, PENDING_ANSWERED);
+    question_finish(f, now_us, question, QUESTION_ANSWERED);
 }
 
 // What has been replied to and goes out again in another way was not sent in vain (RFC 9520 3.1):
 // it does not count among the three that an upstream gets over TCP. Once for each way.
-static void send_forgive(struct pending *pending, const struct attempt *asked)
+static void send_forgive(struct question *question, const struct attempt *asked)
 {
     if (asked->tcp)
-        pending->tcp_sends[asked->choice]--;
+        question->tcp_sends[asked->choice]--;
 }
 
 // The upstream cannot or does not want to answer. What it says is what the client is told where
 // nobody can (RFC 5625), but for what speaks of our query and not of the client's, for a header
 // alone, which may speak of anything, and for what cannot be passed on.
-static void failure_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+static void failure_heard(struct forward *f, uint64_t now_us, struct question *question,
                           const struct attempt *asked, enum reply_verdict verdict)
 {
     uint16_t rcode = f->answer.rcode_heard;
     int choice = asked->choice;
-    if (!asked->spelled && pending_has(pending->no_case, choice))
-        support_case_cleared(&f->upstreams[asked->upstream].support, pending->kind, now_us);
+    if (!asked->spelled && choice_in(question->no_case, choice))
+        support_case_cleared(&f->upstreams[asked->upstream].support, question->kind, now_us);
     bool spoilt = f->answer.too_long || verdict == REPLY_MALFORMED;
     if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP && !spoilt) {
-        pending->rcode = f->answer.rcode;
-        pending->heard_rcode = true;
+        question->rcode = f->answer.rcode;
+        question->heard_rcode = true;
     }
-    if (asked->spelled && !pending_has(pending->failed, choice))
-        send_forgive(pending, asked);
-    pending->failed |= (uint16_t)(1u << choice);
+    if (asked->spelled && !choice_in(question->failed, choice))
+        send_forgive(question, asked);
+    question->failed |= (uint16_t)(1u << choice);
     // In lower case it would be no better.
     bool no_case = !asked->spelled || spoilt;
-    pending->no_case |= (uint16_t)((unsigned)no_case << choice);
-    pending->out |= (uint16_t)(1u << choice);
+    question->no_case |= (uint16_t)((unsigned)no_case << choice);
+    question->out |= (uint16_t)(1u << choice);
     // Over TCP others may take seconds, where they are not there: it is asked at once.
-    if (!asked->tcp || !schedule_lower_case(f, now_us, pending, choice))
-        schedule_upstream_out(f, now_us, pending, choice);
+    if (!asked->tcp || !schedule_lower_case(f, now_us, question, choice))
+        schedule_upstream_out(f, now_us, question, choice);
 }
 
 // The query was not understood as it was: it goes out again without what may be the reason.
-static void objection_heard(struct forward *f, uint64_t now_us, struct pending *pending,
+static void objection_heard(struct forward *f, uint64_t now_us, struct question *question,
                             const struct attempt *asked, enum reply_verdict verdict, enum word word)
 {
     int choice = asked->choice;
     uint16_t bit = (uint16_t)(1u << choice);
     struct way way = {asked->tcp, word == WORD_PLAIN, word == WORD_NO_COOKIE};
-    uint16_t *heard = way.plain ? &pending->plain : &pending->no_cookie;
+    uint16_t *heard = way.plain ? &question->plain : &question->no_cookie;
     if (!(*heard & bit))
-        send_forgive(pending, asked);
+        send_forgive(question, asked);
     *heard |= bit;
     if (!way.plain && (asked->tcp || verdict != REPLY_BARE))
-        pending->objected |= bit;
+        question->objected |= bit;
     // It may have gone out three times before the first of these replies came.
-    way.tcp |= pending->sends[choice] >= UPSTREAM_SENDS_MAX;
-    if (!is_under_way(pending, choice, way))
-        ask_again(f, now_us, pending, asked, way.tcp);
+    way.tcp |= question->sends[choice] >= UPSTREAM_SENDS_MAX;
+    if (!is_under_way(question, choice, way))
+        ask_again(f, now_us, question, asked, way.tcp);
 }
 
 static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attempt,
@@ -411,7 +412,7 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
         [WORD_TRUNCATED] = COUNTER_replies_truncated, [WORD_PLAIN] = COUNTER_replies_edns,
         [WORD_NO_COOKIE] = COUNTER_replies_edns,      [WORD_COOKIE] = COUNTER_replies_edns,
     };
-    struct pending *pending = attempt->pending;
+    struct question *question = attempt->question;
     const struct attempt asked = *attempt;
     int choice = asked.choice;
     enum word word = word_of(&f->answer, verdict, &asked);
@@ -419,26 +420,26 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
     if (f->answer.edns)
         support_edns_shown(&f->upstreams[asked.upstream].support, now_us);
     forward_count(f, verdict == REPLY_MALFORMED ? COUNTER_replies_garbage : counters[word]);
-    if (passed_over(f, now_us, pending, choice, word))
+    if (passed_over(f, now_us, question, choice, word))
         return;
     switch (word) {
     case WORD_ANSWER:
-        answer_heard(f, now_us, pending, &asked);
+        answer_heard(f, now_us, question, &asked);
         break;
     case WORD_FAILURE:
-        failure_heard(f, now_us, pending, &asked, verdict);
+        failure_heard(f, now_us, question, &asked, verdict);
         break;
     case WORD_TRUNCATED:
-        if (!is_under_way(pending, choice, (struct way){.tcp = true}))
-            ask_again(f, now_us, pending, &asked, true);
+        if (!is_under_way(question, choice, (struct way){.tcp = true}))
+            ask_again(f, now_us, question, &asked, true);
         break;
     case WORD_PLAIN:
     case WORD_NO_COOKIE:
-        objection_heard(f, now_us, pending, &asked, verdict, word);
+        objection_heard(f, now_us, question, &asked, verdict, word);
         break;
     case WORD_COOKIE:
-        if (!is_under_way(pending, choice, (struct way){.tcp = asked.tcp}))
-            ask_again(f, now_us, pending, &asked, asked.tcp || pending->sends[choice] > 1);
+        if (!is_under_way(question, choice, (struct way){.tcp = asked.tcp}))
+            ask_again(f, now_us, question, &asked, asked.tcp || question->sends[choice] > 1);
         break;
     }
 }
@@ -449,7 +450,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
     assert(!f->answer_taken); // or serve_drain was not called to its end
     uint32_t revivals = f->revivals;
     uint16_t upstream = attempt->upstream;
-    if (attempt->pending) {
+    if (attempt->question) {
         enum reply_verdict verdict = reply_read(f, attempt, in, len);
         if (!reply_refused(f, now_us, attempt, verdict))
             reply_take(f, now_us, attempt, verdict);

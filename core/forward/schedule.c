@@ -20,14 +20,14 @@ enum {
 
 // The sends of a question to each upstream over one transport, as upstream_choose wants them: who
 // is out has had all, and whoever is there over TCP alone is asked over nothing else.
-static void sends_of(const struct forward *f, const struct pending *pending, bool tcp,
+static void sends_of(const struct forward *f, const struct question *question, bool tcp,
                      uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
 {
-    memcpy(sends, tcp ? pending->tcp_sends : pending->sends, PLAN_ZONE_UPSTREAMS_MAX);
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (f->upstreams[pending->zone->upstreams[i]].over_tcp)
-            sends[i] = pending->tcp_sends[i];
-        if (pending_has(pending->out, i))
+    memcpy(sends, tcp ? question->tcp_sends : question->sends, PLAN_ZONE_UPSTREAMS_MAX);
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (f->upstreams[question->zone->upstreams[i]].over_tcp)
+            sends[i] = question->tcp_sends[i];
+        if (choice_in(question->out, i))
             sends[i] = UPSTREAM_SENDS_MAX;
     }
 }
@@ -35,19 +35,19 @@ static void sends_of(const struct forward *f, const struct pending *pending, boo
 // Sends a copy to those of the zone that are not trusted and are due for a trial. Beside one that
 // is, only as far as their budget goes, which is not the resends': a dead upstream must not make
 // the losses of others last longer. Returns how many were sent.
-static unsigned trials_send(struct forward *f, uint64_t now_us, struct pending *pending,
+static unsigned trials_send(struct forward *f, uint64_t now_us, struct question *question,
                             uint8_t sends_max, bool beside)
 {
     unsigned sent = 0;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     while (sent < TRIALS_AT_ONCE) {
-        sends_of(f, pending, false, sends);
+        sends_of(f, question, false, sends);
         int choice =
-            upstream_try(pending->zone, f->upstreams, pending->kind, sends, sends_max, now_us);
+            upstream_try(question->zone, f->upstreams, question->kind, sends, sends_max, now_us);
         if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
-            !attempt_ask(f, now_us, pending, choice))
+            !attempt_ask(f, now_us, question, choice))
             break;
-        pending->attempts->beside = beside;
+        question->attempts->beside = beside;
         forward_count(f, COUNTER_upstream_trials);
         sent++;
     }
@@ -65,10 +65,10 @@ static bool nobody_there(const struct forward *f, const struct plan_zone *zone)
     return true;
 }
 
-static bool has_sends_left(const struct pending *pending)
+static bool has_sends_left(const struct question *question)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (pending->sends[i] < UPSTREAM_SENDS_MAX && !pending_has(pending->out, i))
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (question->sends[i] < UPSTREAM_SENDS_MAX && !choice_in(question->out, i))
             return true;
     }
     return false;
@@ -76,48 +76,48 @@ static bool has_sends_left(const struct pending *pending)
 
 // What failed at an upstream that no name in mixed case has come back from may have failed for its
 // case: may it be asked in lower case there, once?
-static bool lower_case_may(const struct forward *f, uint64_t now_us, const struct pending *pending,
-                           int choice)
+static bool lower_case_may(const struct forward *f, uint64_t now_us,
+                           const struct question *question, int choice)
 {
-    const struct support *support = &f->upstreams[pending->zone->upstreams[choice]].support;
-    return f->config.spelling && pending_has(pending->failed, choice) &&
-           !pending_has(pending->no_case, choice) &&
+    const struct support *support = &f->upstreams[question->zone->upstreams[choice]].support;
+    return f->config.spelling && choice_in(question->failed, choice) &&
+           !choice_in(question->no_case, choice) &&
            (!support_case(support, now_us) || support_case_doubted(support, now_us)) &&
-           question_is_mixed_case(pending);
+           question_is_mixed_case(question);
 }
 
-bool schedule_lower_case(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+bool schedule_lower_case(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    if (!lower_case_may(f, now_us, pending, choice))
+    if (!lower_case_may(f, now_us, question, choice))
         return false;
-    pending->no_case |= (uint16_t)(1u << choice);
-    bool asked = attempt_ask_stream(f, now_us, pending, choice);
+    question->no_case |= (uint16_t)(1u << choice);
+    bool asked = attempt_ask_stream(f, now_us, question, choice);
     if (asked)
-        question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
-    else if (attempt_may_ask_stream(f, now_us, pending, choice))
-        pending->no_case &= (uint16_t) ~(1u << choice); // the chance is still there
+        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    else if (attempt_may_ask_stream(f, now_us, question, choice))
+        question->no_case &= (uint16_t) ~(1u << choice); // the chance is still there
     return asked;
 }
 
 // When nobody else has answered soon, such an upstream is asked in lower case, where nobody can
 // forge the answer: with a cookie or over TCP. False: there is none.
-static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool lower_case_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        const struct upstream *u = &f->upstreams[pending->zone->upstreams[i]];
-        if (!lower_case_may(f, now_us, pending, i))
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[question->zone->upstreams[i]];
+        if (!lower_case_may(f, now_us, question, i))
             continue;
         bool cookie = f->config.cookies && u->health != UPSTREAM_DEAD &&
                       upstream_cookie_len(u, now_us) > 0 &&
-                      !pending_has(pending->plain | pending->no_cookie, i) &&
-                      pending->sends[i] < UPSTREAM_SENDS_MAX && !pending->stream_only;
-        pending->no_case |= (uint16_t)((unsigned)cookie << i);
-        if (cookie && attempt_ask(f, now_us, pending, i)) {
-            question_wait_until(f, pending, now_us + upstream_early_us(u));
+                      !choice_in(question->plain | question->no_cookie, i) &&
+                      question->sends[i] < UPSTREAM_SENDS_MAX && !question->stream_only;
+        question->no_case |= (uint16_t)((unsigned)cookie << i);
+        if (cookie && attempt_ask(f, now_us, question, i)) {
+            question_wait_until(f, question, now_us + upstream_early_us(u));
             return true;
         }
-        pending->no_case &= (uint16_t) ~(1u << i);
-        if (schedule_lower_case(f, now_us, pending, i))
+        question->no_case &= (uint16_t) ~(1u << i);
+        if (schedule_lower_case(f, now_us, question, i))
             return true;
     }
     return false;
@@ -125,10 +125,11 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct pending *
 
 // Is there such a chance that waits for an attempt or a connection?
 static bool lower_case_waits(const struct forward *f, uint64_t now_us,
-                             const struct pending *pending)
+                             const struct question *question)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (lower_case_may(f, now_us, pending, i) && attempt_may_ask_stream(f, now_us, pending, i))
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (lower_case_may(f, now_us, question, i) &&
+            attempt_may_ask_stream(f, now_us, question, i))
             return true;
     }
     return false;
@@ -136,18 +137,18 @@ static bool lower_case_waits(const struct forward *f, uint64_t now_us,
 
 // Whoever wanted it over TCP, and was passed over for one that has not answered in its time, has
 // the answer for sure. False: there is none, or it cannot be asked.
-static bool truncated_next(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool truncated_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        if (!pending_has(pending->truncated, i))
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        if (!choice_in(question->truncated, i))
             continue;
-        bool may = attempt_may_ask_stream(f, now_us, pending, i) && !pending_has(pending->out, i) &&
-                   pending->tcp_sends[i] == 0;
-        bool asked = may && attempt_ask_stream(f, now_us, pending, i);
+        bool may = attempt_may_ask_stream(f, now_us, question, i) && !choice_in(question->out, i) &&
+                   question->tcp_sends[i] == 0;
+        bool asked = may && attempt_ask_stream(f, now_us, question, i);
         if (asked || !may)
-            pending->truncated &= (uint16_t) ~(1u << i);
+            question->truncated &= (uint16_t) ~(1u << i);
         if (asked) {
-            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
             return true;
         }
     }
@@ -155,42 +156,43 @@ static bool truncated_next(struct forward *f, uint64_t now_us, struct pending *p
 }
 
 // Does it wait for a reply that may yet come?
-static bool is_awaited(const struct pending *pending)
+static bool is_awaited(const struct question *question)
 {
-    const struct attempt *a = pending->attempts;
+    const struct attempt *a = question->attempts;
     while (a && a->refused)
         a = a->next;
     return a != NULL;
 }
 
 // What waits for its turn on a connection has not been asked over TCP yet.
-static void held_note(struct pending *pending)
+static void held_note(struct question *question)
 {
-    for (const struct attempt *a = pending->attempts; a; a = a->next)
-        pending->truncated |= (uint16_t)((unsigned)a->held << a->choice);
+    for (const struct attempt *a = question->attempts; a; a = a->next)
+        question->truncated |= (uint16_t)((unsigned)a->held << a->choice);
 }
 
 // Has an upstream had time to fail at it? Not where there was no port or connection to be had for
 // so long, which others may have taken.
-static bool has_been_asked(const struct forward *f, uint64_t now_us, const struct pending *pending)
+static bool has_been_asked(const struct forward *f, uint64_t now_us,
+                           const struct question *question)
 {
     bool tcp = false;
-    for (int i = 0; i < pending->zone->upstream_count; i++)
-        tcp |= pending->tcp_sends[i] > 0;
-    bool wants_tcp = pending->truncated || pending->stream_only;
+    for (int i = 0; i < question->zone->upstream_count; i++)
+        tcp |= question->tcp_sends[i] > 0;
+    bool wants_tcp = question->truncated || question->stream_only;
     bool silent =
-        pending->sent && (tcp || !wants_tcp) && now_us - pending->first_sent_us >= SILENT_US;
-    return silent || pending->heard_rcode || pending->out ||
-           upstream_all_dead(pending->zone, f->upstreams);
+        question->sent && (tcp || !wants_tcp) && now_us - question->first_sent_us >= SILENT_US;
+    return silent || question->heard_rcode || question->out ||
+           upstream_all_dead(question->zone, f->upstreams);
 }
 
 // That nobody is there can be said by anybody: until when may a reply come all the same, to what
 // was sent of this question, or, where it could not be sent to anybody, to what others sent? 0:
 // none has been said not to be there.
-static uint64_t gone_until_us(const struct forward *f, const struct pending *pending, bool nobody)
+static uint64_t gone_until_us(const struct forward *f, const struct question *question, bool nobody)
 {
-    uint64_t until_us = nobody ? pending->started_us + GONE_US : 0;
-    for (const struct attempt *a = pending->attempts; a; a = a->next) {
+    uint64_t until_us = nobody ? question->started_us + GONE_US : 0;
+    for (const struct attempt *a = question->attempts; a; a = a->next) {
         const struct upstream *u = &f->upstreams[a->upstream];
         uint64_t tails_us = u->latency.total > 0 ? GONE_TAILS * (uint64_t)upstream_late_us(u) : 0;
         uint64_t a_us = a->sent_us + (tails_us > GONE_US ? tails_us : GONE_US);
@@ -202,17 +204,17 @@ static uint64_t gone_until_us(const struct forward *f, const struct pending *pen
 
 // The network says that there is nobody to ask. The question goes on, as that may not be true, but
 // where there is something stale its clients need not wait for that.
-static void stale_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
+static void stale_hasten(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (pending->has_stale)
-        wheel_hasten(&f->wheel, &pending->stale_timer, now_us);
+    if (question->has_stale)
+        wheel_hasten(&f->wheel, &question->stale_timer, now_us);
 }
 
 // When will something that it waits for over TCP have taken too long? UINT64_MAX: nothing will.
-static uint64_t overdue_us(uint64_t now_us, const struct pending *pending)
+static uint64_t overdue_us(uint64_t now_us, const struct question *question)
 {
     uint64_t due_us = UINT64_MAX;
-    for (const struct attempt *a = pending->attempts; a; a = a->next) {
+    for (const struct attempt *a = question->attempts; a; a = a->next) {
         uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_STREAM_US;
         if (a->tcp && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
             due_us = a_us;
@@ -222,59 +224,59 @@ static uint64_t overdue_us(uint64_t now_us, const struct pending *pending)
 
 // Nothing can be sent now. What is under way has until the deadline, and so has a question whose
 // upstreams may come back; any other is over.
-static void send_nothing(struct forward *f, uint64_t now_us, struct pending *pending)
+static void send_nothing(struct forward *f, uint64_t now_us, struct question *question)
 {
-    bool nobody = nobody_there(f, pending->zone), spent = !has_sends_left(pending);
-    uint64_t gone_us = gone_until_us(f, pending, nobody);
-    const struct attempt *latest = question_latest(pending);
+    bool nobody = nobody_there(f, question->zone), spent = !has_sends_left(question);
+    uint64_t gone_us = gone_until_us(f, question, nobody);
+    const struct attempt *latest = question_latest(question);
     uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
-    bool back = spent && pending->era != f->revivals;
-    bool over = !is_awaited(pending) && !pending->truncated &&
-                (nobody || spent || pending->stream_only) && now_us >= gone_us;
-    if (!nobody && !question_is_expected(pending, now_us) && (spent || pending->stream_only)) {
-        if (lower_case_next(f, now_us, pending))
+    bool back = spent && question->era != f->revivals;
+    bool over = !is_awaited(question) && !question->truncated &&
+                (nobody || spent || question->stream_only) && now_us >= gone_us;
+    if (!nobody && !question_is_expected(question, now_us) && (spent || question->stream_only)) {
+        if (lower_case_next(f, now_us, question))
             return;
-        if (lower_case_waits(f, now_us, pending)) {
-            question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+        if (lower_case_waits(f, now_us, question)) {
+            question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
             return;
         }
     }
     if ((back && now_us >= hope_us) || over) {
-        pending->unreachable = nobody;
-        question_fail(f, now_us, pending);
+        question->unreachable = nobody;
+        question_fail(f, now_us, question);
         return;
     }
     if (nobody)
-        stale_hasten(f, now_us, pending);
-    probe_start(f, now_us, pending->zone);
-    uint64_t next_us = upstream_next_trial_us(pending->zone, f->upstreams, pending->kind, now_us);
+        stale_hasten(f, now_us, question);
+    probe_start(f, now_us, question->zone);
+    uint64_t next_us = upstream_next_trial_us(question->zone, f->upstreams, question->kind, now_us);
     // Those that wait for the same moment are spread a little, or they all come at once.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
     if (gone_us > now_us && gone_us < next_us)
         next_us = gone_us;
     // There may be a chance in lower case left then.
-    uint64_t late_us = overdue_us(now_us, pending);
+    uint64_t late_us = overdue_us(now_us, question);
     if (late_us < next_us)
         next_us = late_us;
-    question_wait_until(f, pending, back && hope_us < next_us ? hope_us : next_us);
-    pending->idle = true;
+    question_wait_until(f, question, back && hope_us < next_us ? hope_us : next_us);
+    question->idle = true;
 }
 
 // Of those that are well and have not had the question the one that answers soonest; -1: there is
 // none. A probe is for nobody but whom it is about.
-static int untried_find(const struct forward *f, uint64_t now_us, const struct pending *pending)
+static int untried_find(const struct forward *f, uint64_t now_us, const struct question *question)
 {
-    const struct plan_zone *zone = pending->zone;
+    const struct plan_zone *zone = question->zone;
     uint32_t least_us = UINT32_MAX;
     int found = -1;
-    for (int i = 0; i < zone->upstream_count && !pending->probe; i++) {
+    for (int i = 0; i < zone->upstream_count && !question->probe; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
-        if (pending->sends[i] > 0 || pending_has(pending->out, i) ||
-            !upstream_is_trusted(u, pending->kind, now_us) || upstream_early_us(u) >= least_us)
+        if (question->sends[i] > 0 || choice_in(question->out, i) ||
+            !upstream_is_trusted(u, question->kind, now_us) || upstream_early_us(u) >= least_us)
             continue;
         least_us = upstream_early_us(u);
         found = i;
@@ -285,13 +287,13 @@ static int untried_find(const struct forward *f, uint64_t now_us, const struct p
 // How long the upstream that was asked may take before the question is sent again. Where another
 // one that is well has not had it, only a few times as long as that one would take: a slow one
 // must not hold up what a fast one knows.
-static uint64_t patience_us(const struct forward *f, uint64_t now_us, const struct pending *pending,
-                            int choice)
+static uint64_t patience_us(const struct forward *f, uint64_t now_us,
+                            const struct question *question, int choice)
 {
-    const struct plan_zone *zone = pending->zone;
+    const struct plan_zone *zone = question->zone;
     const struct upstream *asked = &f->upstreams[zone->upstreams[choice]];
-    uint64_t patience = (uint64_t)upstream_early_us(asked) << (pending->sends[choice] - 1);
-    int other = untried_find(f, now_us, pending);
+    uint64_t patience = (uint64_t)upstream_early_us(asked) << (question->sends[choice] - 1);
+    int other = untried_find(f, now_us, question);
     if (other < 0)
         return patience;
     uint64_t enough =
@@ -299,11 +301,11 @@ static uint64_t patience_us(const struct forward *f, uint64_t now_us, const stru
     return enough < patience ? enough : patience;
 }
 
-int schedule_better(const struct forward *f, uint64_t now_us, const struct pending *pending,
+int schedule_better(const struct forward *f, uint64_t now_us, const struct question *question,
                     int choice)
 {
-    const struct plan_zone *zone = pending->zone;
-    int other = untried_find(f, now_us, pending);
+    const struct plan_zone *zone = question->zone;
+    int other = untried_find(f, now_us, question);
     if (other < 0)
         return -1;
     uint64_t other_us = upstream_early_us(&f->upstreams[zone->upstreams[other]]);
@@ -311,37 +313,37 @@ int schedule_better(const struct forward *f, uint64_t now_us, const struct pendi
     return PATIENCE_FACTOR * other_us < asked_us ? other : -1;
 }
 
-void schedule_ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+void schedule_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    if (f->upstreams[pending->zone->upstreams[choice]].over_tcp) {
-        bool asked = attempt_ask_stream(f, now_us, pending, choice);
-        question_wait_until(f, pending,
+    if (f->upstreams[question->zone->upstreams[choice]].over_tcp) {
+        bool asked = attempt_ask_stream(f, now_us, question, choice);
+        question_wait_until(f, question,
                             now_us + (asked ? QUESTION_STREAM_US : QUESTION_EXHAUSTED_US));
         return;
     }
-    bool sent = attempt_ask(f, now_us, pending, choice);
-    uint64_t wait_us = sent ? patience_us(f, now_us, pending, choice) : QUESTION_EXHAUSTED_US;
+    bool sent = attempt_ask(f, now_us, question, choice);
+    uint64_t wait_us = sent ? patience_us(f, now_us, question, choice) : QUESTION_EXHAUSTED_US;
     // Things may change meanwhile: another one comes back.
-    question_wait_until(f, pending, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
+    question_wait_until(f, question, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
-void schedule_put_off(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_put_off(struct forward *f, uint64_t now_us, struct question *question)
 {
-    int other = untried_find(f, now_us, pending);
+    int other = untried_find(f, now_us, question);
     if (other >= 0)
-        schedule_ask(f, now_us, pending, other);
+        schedule_ask(f, now_us, question, other);
     else
-        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
 }
 
 // Whom the zone's strategy chooses for the question's next send over this transport.
-static int whom(struct forward *f, uint64_t now_us, const struct pending *pending, bool first,
+static int whom(struct forward *f, uint64_t now_us, const struct question *question, bool first,
                 const uint8_t *sends)
 {
-    struct choice choice = {.zone = pending->zone,
+    struct choice choice = {.zone = question->zone,
                             .upstreams = f->upstreams,
                             .sends = sends,
-                            .kind = pending->kind,
+                            .kind = question->kind,
                             .first = first,
                             .now_us = now_us};
     return upstream_choose(&choice, &f->rng);
@@ -349,37 +351,37 @@ static int whom(struct forward *f, uint64_t now_us, const struct pending *pendin
 
 // Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
 // else whoever the strategy says.
-static int datagram_whom(struct forward *f, uint64_t now_us, const struct pending *pending)
+static int datagram_whom(struct forward *f, uint64_t now_us, const struct question *question)
 {
-    const struct attempt *latest = question_latest(pending);
-    int better = latest ? schedule_better(f, now_us, pending, latest->choice) : -1;
+    const struct attempt *latest = question_latest(question);
+    int better = latest ? schedule_better(f, now_us, question, latest->choice) : -1;
     if (better >= 0)
         return better;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(f, pending, false, sends);
-    return whom(f, now_us, pending, !pending->sent, sends);
+    sends_of(f, question, false, sends);
+    return whom(f, now_us, question, !question->sent, sends);
 }
 
-static bool datagram_next(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool datagram_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    int choice = datagram_whom(f, now_us, pending);
+    int choice = datagram_whom(f, now_us, question);
     if (choice < 0)
         return false;
-    schedule_ask(f, now_us, pending, choice);
+    schedule_ask(f, now_us, question, choice);
     return true;
 }
 
 // Whom to ask over TCP. A question that must go there has lost what was under way over UDP, and
 // with it the sign of life that it may have brought: those that seem dead are asked once, too.
-static int stream_whom(struct forward *f, uint64_t now_us, const struct pending *pending,
+static int stream_whom(struct forward *f, uint64_t now_us, const struct question *question,
                        const uint8_t *sends)
 {
-    int choice = whom(f, now_us, pending, false, sends);
-    if (!pending->stream_only || (choice >= 0 && sends[choice] == 0))
+    int choice = whom(f, now_us, question, false, sends);
+    if (!question->stream_only || (choice >= 0 && sends[choice] == 0))
         return choice;
     int seems_dead = -1;
-    for (int i = pending->zone->upstream_count; i-- > 0;) {
-        if (sends[i] == 0 && upstream_is_there(&f->upstreams[pending->zone->upstreams[i]]))
+    for (int i = question->zone->upstream_count; i-- > 0;) {
+        if (sends[i] == 0 && upstream_is_there(&f->upstreams[question->zone->upstreams[i]]))
             return i;
         if (sends[i] == 0)
             seems_dead = i;
@@ -389,98 +391,99 @@ static int stream_whom(struct forward *f, uint64_t now_us, const struct pending 
 
 // An upstream was silent to all datagrams with the name in mixed case, and no such name has come
 // back from it: it may be its case that it does not like.
-static void case_doubt(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+static void case_doubt(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    const struct upstream *u = &f->upstreams[pending->zone->upstreams[choice]];
-    if (f->config.spelling && !pending->stream_only && !u->over_tcp &&
-        pending->sends[choice] >= UPSTREAM_SENDS_MAX && support_case_doubted(&u->support, now_us) &&
-        question_is_mixed_case(pending))
-        pending->no_case |= (uint16_t)(1u << choice);
+    const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
+    if (f->config.spelling && !question->stream_only && !u->over_tcp &&
+        question->sends[choice] >= UPSTREAM_SENDS_MAX &&
+        support_case_doubted(&u->support, now_us) && question_is_mixed_case(question))
+        question->no_case |= (uint16_t)(1u << choice);
 }
 
 // False: nobody can be asked. For want of an attempt or a connection, which others may hold, it is
 // tried again in a moment.
-static bool stream_next(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool stream_next(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     bool later = false;
     int choice;
-    sends_of(f, pending, true, sends);
-    while ((choice = stream_whom(f, now_us, pending, sends)) >= 0) {
-        case_doubt(f, now_us, pending, choice);
-        if (attempt_ask_stream(f, now_us, pending, choice)) {
-            question_wait_until(f, pending, now_us + QUESTION_STREAM_US);
+    sends_of(f, question, true, sends);
+    while ((choice = stream_whom(f, now_us, question, sends)) >= 0) {
+        case_doubt(f, now_us, question, choice);
+        if (attempt_ask_stream(f, now_us, question, choice)) {
+            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
             return true;
         }
-        later |= pending->stream_only && attempt_may_ask_stream(f, now_us, pending, choice);
+        later |= question->stream_only && attempt_may_ask_stream(f, now_us, question, choice);
         sends[choice] = UPSTREAM_SENDS_MAX;
     }
     if (later)
-        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
     return later;
 }
 
 // The last of a question's sends is not for a trial: it is kept for when somebody is back.
-static bool trial_next(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool trial_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (trials_send(f, now_us, pending, UPSTREAM_SENDS_MAX - 1, false) == 0)
+    if (trials_send(f, now_us, question, UPSTREAM_SENDS_MAX - 1, false) == 0)
         return false;
-    question_wait_until(f, pending, now_us + TRIAL_WAIT_US);
+    question_wait_until(f, question, now_us + TRIAL_WAIT_US);
     return true;
 }
 
-void schedule_go_on(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_go_on(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (pending->probe) {
-        if (!pending->attempts)
-            question_fail(f, now_us, pending);
+    if (question->probe) {
+        if (!question->attempts)
+            question_fail(f, now_us, question);
         return;
     }
-    upstreams_age(pending->zone, f->upstreams, now_us);
-    bool datagrams = !pending->stream_only;
-    if (datagrams && (datagram_next(f, now_us, pending) || trial_next(f, now_us, pending)))
+    upstreams_age(question->zone, f->upstreams, now_us);
+    bool datagrams = !question->stream_only;
+    if (datagrams && (datagram_next(f, now_us, question) || trial_next(f, now_us, question)))
         return;
-    if (!stream_next(f, now_us, pending))
-        send_nothing(f, now_us, pending);
+    if (!stream_next(f, now_us, question))
+        send_nothing(f, now_us, question);
 }
 
-void schedule_go_elsewhere(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_go_elsewhere(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(f, pending, pending->stream_only, sends);
-    int other = whom(f, now_us, pending, false, sends);
-    if (!is_awaited(pending) || (other >= 0 && sends[other] == 0))
-        schedule_go_on(f, now_us, pending);
+    sends_of(f, question, question->stream_only, sends);
+    int other = whom(f, now_us, question, false, sends);
+    if (!is_awaited(question) || (other >= 0 && sends[other] == 0))
+        schedule_go_on(f, now_us, question);
 }
 
-void schedule_upstream_out(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+void schedule_upstream_out(struct forward *f, uint64_t now_us, struct question *question,
+                           int choice)
 {
-    pending->out |= (uint16_t)(1u << choice);
-    schedule_go_elsewhere(f, now_us, pending);
+    question->out |= (uint16_t)(1u << choice);
+    schedule_go_elsewhere(f, now_us, question);
 }
 
 // Sends it to the zone's number `choice` over whatever that is there over.
-static bool ask(struct forward *f, uint64_t now_us, struct pending *pending, int choice)
+static bool ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    return f->upstreams[pending->zone->upstreams[choice]].over_tcp
-               ? attempt_ask_stream(f, now_us, pending, choice)
-               : attempt_ask(f, now_us, pending, choice);
+    return f->upstreams[question->zone->upstreams[choice]].over_tcp
+               ? attempt_ask_stream(f, now_us, question, choice)
+               : attempt_ask(f, now_us, question, choice);
 }
 
 // Takes a resend from the budget of all and from that of its kind, of which the former keeps so
 // many units; false: one of them has none.
-static bool resend_take(struct forward *f, const struct pending *pending, uint32_t reserve)
+static bool resend_take(struct forward *f, const struct question *question, uint32_t reserve)
 {
-    struct budget *own = &forward_share(f, pending->kind)->budget;
+    struct budget *own = &forward_share(f, question->kind)->budget;
     return own->units >= BUDGET_SEND && f->budget.units > reserve && budget_take(&f->budget) &&
            budget_take(own);
 }
 
-void schedule_hasten(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_hasten(struct forward *f, uint64_t now_us, struct question *question)
 {
-    int other = pending->stream_only ? -1 : untried_find(f, now_us, pending);
-    if (other >= 0 && resend_take(f, pending, 0))
-        schedule_ask(f, now_us, pending, other);
+    int other = question->stream_only ? -1 : untried_find(f, now_us, question);
+    if (other >= 0 && resend_take(f, question, 0))
+        schedule_ask(f, now_us, question, other);
 }
 
 // Does one of the zone's upstreams that are alive owe so many replies that it may not be?
@@ -495,9 +498,9 @@ static bool zone_is_suspect(const struct forward *f, const struct plan_zone *zon
 }
 
 // Notes which sends are late by now.
-static void overdue_note(struct forward *f, uint64_t now_us, struct pending *pending)
+static void overdue_note(struct forward *f, uint64_t now_us, struct question *question)
 {
-    for (struct attempt *a = pending->attempts; a; a = a->next) {
+    for (struct attempt *a = question->attempts; a; a = a->next) {
         struct upstream *u = &f->upstreams[a->upstream];
         if (a->sent_us == 0 || a->overdue || a->refused || a->tcp ||
             now_us - a->sent_us < upstream_early_us(u))
@@ -505,125 +508,126 @@ static void overdue_note(struct forward *f, uint64_t now_us, struct pending *pen
         a->overdue = true;
         upstream_overdue(u, a->kind, a->sent_us, now_us);
     }
-    if (zone_is_suspect(f, pending->zone))
-        probe_start(f, now_us, pending->zone);
+    if (zone_is_suspect(f, question->zone))
+        probe_start(f, now_us, question->zone);
 }
 
 // Is the upstream that was asked last silent to all, while another one that has not had the
 // question is well? Then what goes there is no extra load but what it would have had anyway.
-static bool is_relieved(const struct forward *f, uint64_t now_us, const struct pending *pending,
+static bool is_relieved(const struct forward *f, uint64_t now_us, const struct question *question,
                         const struct upstream *asked)
 {
     return asked->overdue >= UPSTREAM_OVERDUE_DEAD && upstream_owes(asked, KIND_PROBE, now_us) &&
-           untried_find(f, now_us, pending) >= 0;
+           untried_find(f, now_us, question) >= 0;
 }
 
 // How long after the latest send the next one may go out; 0: now. The wait doubles with each send
 // to the same upstream. Half of the budget is for those that are sent before the slow mode has had
 // its time, the rest for those after.
-static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct pending *pending)
+static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct question *question)
 {
-    const struct attempt *latest = question_latest(pending);
+    const struct attempt *latest = question_latest(question);
     if (!latest || latest->sent_us == 0)
         return 0;
     uint64_t age_us = now_us - latest->sent_us;
     if (latest->tcp)
         return age_us < QUESTION_STREAM_US ? QUESTION_STREAM_US - age_us : 0;
     const struct upstream *u = &f->upstreams[latest->upstream];
-    unsigned before = pending->sends[latest->choice] - 1u;
-    uint64_t early_us = patience_us(f, now_us, pending, latest->choice);
+    unsigned before = question->sends[latest->choice] - 1u;
+    uint64_t early_us = patience_us(f, now_us, question, latest->choice);
     uint64_t late_us = (uint64_t)upstream_late_us(u) << before;
     uint64_t free_us = FREE_FACTOR * late_us;
     free_us = free_us > FREE_MIN_US ? free_us : FREE_MIN_US;
     free_us = free_us < FREE_MAX_US ? free_us : FREE_MAX_US;
-    if (schedule_better(f, now_us, pending, latest->choice) >= 0)
+    if (schedule_better(f, now_us, question, latest->choice) >= 0)
         free_us = FREE_MIN_US;
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
-    if (age_us >= free_us || is_relieved(f, now_us, pending, u) || resend_take(f, pending, reserve))
+    if (age_us >= free_us || is_relieved(f, now_us, question, u) ||
+        resend_take(f, question, reserve))
         return 0;
     forward_count(f, COUNTER_resends_put_off);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
 }
 
-void schedule_start(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_start(struct forward *f, uint64_t now_us, struct question *question)
 {
-    pending->started_us = now_us;
-    pending->era = f->revivals;
-    pending->kind = kind_of_key(&pending->key, f->kind_secret);
-    pending->deadline_us = now_us + FORWARD_DEADLINE_US;
+    question->started_us = now_us;
+    question->era = f->revivals;
+    question->kind = kind_of_key(&question->key, f->kind_secret);
+    question->deadline_us = now_us + FORWARD_DEADLINE_US;
     if (f->config.spelling)
-        rng_bytes(&f->rng, pending->spelling.bits, (key_name_len(&pending->key) + 7u) / 8);
+        rng_bytes(&f->rng, question->spelling.bits, (key_name_len(&question->key) + 7u) / 8);
     budget_give(&f->budget, 1);
     budget_give(&f->trial_budget, 1);
     budget_give(&f->loss_budget, 1);
-    budget_give(&forward_share(f, pending->kind)->budget, 1);
-    schedule_go_on(f, now_us, pending);
-    if (pending->end != PENDING_WAITS)
+    budget_give(&forward_share(f, question->kind)->budget, 1);
+    schedule_go_on(f, now_us, question);
+    if (question->end != QUESTION_WAITS)
         return;
     // Whom nobody knows is not asked alone.
-    const struct attempt *first = pending->attempts;
+    const struct attempt *first = question->attempts;
     bool trusted =
-        first && upstream_is_trusted(&f->upstreams[first->upstream], pending->kind, now_us);
+        first && upstream_is_trusted(&f->upstreams[first->upstream], question->kind, now_us);
     if (first && !trusted) {
         uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-        sends_of(f, pending, false, sends);
-        int second = whom(f, now_us, pending, false, sends);
-        if (second >= 0 && sends[second] == 0 && resend_take(f, pending, 0) &&
-            ask(f, now_us, pending, second))
-            pending->attempts->beside = true;
+        sends_of(f, question, false, sends);
+        int second = whom(f, now_us, question, false, sends);
+        if (second >= 0 && sends[second] == 0 && resend_take(f, question, 0) &&
+            ask(f, now_us, question, second))
+            question->attempts->beside = true;
     }
     if (trusted)
-        (void)trials_send(f, now_us, pending, 1, true);
-    probe_start(f, now_us, pending->zone);
+        (void)trials_send(f, now_us, question, 1, true);
+    probe_start(f, now_us, question->zone);
 }
 
-bool schedule_expire(struct forward *f, uint64_t now_us, struct pending *pending)
+bool schedule_expire(struct forward *f, uint64_t now_us, struct question *question)
 {
-    overdue_note(f, now_us, pending);
-    if (now_us < pending->deadline_us)
+    overdue_note(f, now_us, question);
+    if (now_us < question->deadline_us)
         return false;
-    pending->unreachable = nobody_there(f, pending->zone) && !is_awaited(pending);
-    held_note(pending);
-    pending->unasked = !has_been_asked(f, now_us, pending);
-    question_fail(f, now_us, pending);
+    question->unreachable = nobody_there(f, question->zone) && !is_awaited(question);
+    held_note(question);
+    question->unasked = !has_been_asked(f, now_us, question);
+    question_fail(f, now_us, question);
     return true;
 }
 
-void schedule_due(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_due(struct forward *f, uint64_t now_us, struct question *question)
 {
     // Nobody else is there, as the network says: the chance in lower case does not wait for that.
-    if (!is_awaited(pending) && lower_case_next(f, now_us, pending))
+    if (!is_awaited(question) && lower_case_next(f, now_us, question))
         return;
-    uint64_t wait_us = pending->idle ? 0 : resend_wait_us(f, now_us, pending);
+    uint64_t wait_us = question->idle ? 0 : resend_wait_us(f, now_us, question);
     if (wait_us > 0) {
         wait_us = wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US;
-        question_wait_until(f, pending, now_us + wait_us);
+        question_wait_until(f, question, now_us + wait_us);
         return;
     }
-    if (truncated_next(f, now_us, pending))
+    if (truncated_next(f, now_us, question))
         return;
     // Whoever wanted it over TCP knows the answer: nobody is asked a second time meanwhile.
-    if (pending->truncated)
-        schedule_put_off(f, now_us, pending);
-    else if (!lower_case_next(f, now_us, pending))
-        schedule_go_on(f, now_us, pending);
+    if (question->truncated)
+        schedule_put_off(f, now_us, question);
+    else if (!lower_case_next(f, now_us, question))
+        schedule_go_on(f, now_us, question);
 }
 
 // Gives up what is asked apart of those upstreams that can be asked otherwise now, which want it
 // over TCP then. False: there are none.
-static bool apart_leave(struct forward *f, uint64_t now_us, struct pending *pending)
+static bool apart_leave(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint16_t again = 0;
     struct attempt *next;
-    for (int i = 0; i < pending->zone->upstream_count; i++) {
-        const struct upstream *u = &f->upstreams[pending->zone->upstreams[i]];
-        bool asked = pending->tcp_sends[i] > 0 || pending->cuts[i] > 0;
-        if (!pending_has(pending->out, i) && asked && now_us >= u->tcp_retry_us)
+    for (int i = 0; i < question->zone->upstream_count; i++) {
+        const struct upstream *u = &f->upstreams[question->zone->upstreams[i]];
+        bool asked = question->tcp_sends[i] > 0 || question->cuts[i] > 0;
+        if (!choice_in(question->out, i) && asked && now_us >= u->tcp_retry_us)
             again |= (uint16_t)(1u << i);
     }
-    for (struct attempt *attempt = pending->attempts; attempt; attempt = next) {
+    for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (!attempt->tcp || f->streams.streams[attempt->port].lane != STREAM_APART ||
             now_us < f->upstreams[attempt->upstream].tcp_retry_us)
@@ -631,38 +635,39 @@ static bool apart_leave(struct forward *f, uint64_t now_us, struct pending *pend
         again |= (uint16_t)(1u << attempt->choice);
         attempt_drop(f, attempt);
     }
-    pending->truncated |= again;
+    question->truncated |= again;
     return again != 0;
 }
 
-void schedule_joined(struct forward *f, uint64_t now_us, struct pending *pending)
+void schedule_joined(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (!pending->apart || attempt_networks_stall(f, now_us, pending) ||
-        !apart_leave(f, now_us, pending))
+    if (!question->apart || attempt_networks_stall(f, now_us, question) ||
+        !apart_leave(f, now_us, question))
         return;
-    pending->apart = false;
-    pending->suspect = 0;
-    memset(pending->cuts, 0, sizeof pending->cuts);
-    memset(pending->tcp_sends, 0, sizeof pending->tcp_sends);
-    for (const struct attempt *a = pending->attempts; a; a = a->next)
-        pending->tcp_sends[a->choice] += a->tcp && !a->held;
-    if (!truncated_next(f, now_us, pending))
-        question_wait_until(f, pending, now_us + QUESTION_EXHAUSTED_US);
+    question->apart = false;
+    question->suspect = 0;
+    memset(question->cuts, 0, sizeof question->cuts);
+    memset(question->tcp_sends, 0, sizeof question->tcp_sends);
+    for (const struct attempt *a = question->attempts; a; a = a->next)
+        question->tcp_sends[a->choice] += a->tcp && !a->held;
+    if (!truncated_next(f, now_us, question))
+        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
 }
 
 void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back)
 {
-    for (struct pending *pending = f->pending.oldest; pending; pending = pending->younger) {
-        const struct attempt *latest = question_latest(pending);
+    for (struct question *question = f->questions.oldest; question; question = question->younger) {
+        const struct attempt *latest = question_latest(question);
         bool silent = false;
         if (latest && latest->sent_us != 0 && !latest->tcp) {
             const struct upstream *u = &f->upstreams[latest->upstream];
-            silent = (latest->upstream == back || !upstream_is_trusted(u, pending->kind, now_us)) &&
-                     now_us - latest->sent_us >= upstream_early_us(u);
+            silent =
+                (latest->upstream == back || !upstream_is_trusted(u, question->kind, now_us)) &&
+                now_us - latest->sent_us >= upstream_early_us(u);
         }
-        if ((!pending->idle && !silent) || pending->probe)
+        if ((!question->idle && !silent) || question->probe)
             continue;
-        question_wait_until(f, pending, now_us + rng_below(&f->rng, WAKE_SPREAD_US));
-        pending->idle = true;
+        question_wait_until(f, question, now_us + rng_below(&f->rng, WAKE_SPREAD_US));
+        question->idle = true;
     }
 }

@@ -28,8 +28,8 @@ struct forward_config {
 };
 
 enum forward_timer {
-    TIMER_QUESTION, // struct pending
-    TIMER_STALE,    // struct pending, serve's
+    TIMER_QUESTION, // struct question
+    TIMER_STALE,    // struct question, serve's
     TIMER_REFRESH,  // struct refresh, serve's
     TIMER_ORPHAN,   // struct attempt
     TIMER_PORTS,
@@ -40,15 +40,15 @@ struct forward {
     struct forward_config config;
     struct rng rng;
     struct wheel wheel;
-    struct pending_table pending;
+    struct question_table questions;
     struct port_table ports;
     struct stream_table streams;
     struct timer ports_timer;   // runs while ports are open
     struct timer streams_timer; // runs while connections are open
     struct attempt *to_send;
     struct attempt **to_send_end;
-    struct pending *ended; // by next_ended
-    struct pending **ended_end;
+    struct question *ended; // by next_ended
+    struct question **ended_end;
     struct budget budget;       // of resends
     struct budget trial_budget; // of trials beside other sends
     struct budget loss_budget;  // of sends lost with connections that served nobody

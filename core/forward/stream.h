@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 #include "core/forward/rng.h"
 
 // TCP connections to upstreams (RFC 7766): for what is too long for a datagram, and for questions

@@ -172,13 +172,13 @@ static bool block_aliases(const struct policy *policy, const struct key *key, st
 
 // Empties an answer with an address of the inside; where one stands in the additional section
 // alone, that is left out. A forward zone other than the root is there to have such names.
-static bool rebind_empties(const struct policy *policy, const struct pending *pending,
+static bool rebind_empties(const struct policy *policy, const struct question *question,
                            struct answer *answer)
 {
     const struct settings *settings = policy->config.settings;
-    const struct key *key = &pending->key;
+    const struct key *key = &question->key;
     enum rebind_place place = REBIND_NOWHERE;
-    if (settings->filter_rebind && pending->zone->settings->zone.len == 1 && !answer->truncated)
+    if (settings->filter_rebind && question->zone->settings->zone.len == 1 && !answer->truncated)
         place = rebind_finds(settings, answer);
     if (place == REBIND_NOWHERE || rebind_allowed(settings, key_name(key), key_name_len(key)))
         return false;
@@ -192,55 +192,57 @@ static bool rebind_empties(const struct policy *policy, const struct pending *pe
 
 // Not for whoever validates, nor where the name does not exist; where a server has failed at AAAA,
 // or says nothing to it, it may yet know A (RFC 6147 5.1.2, 5.1.3).
-bool policy_wants_dns64(const struct policy *policy, uint64_t now_us, const struct pending *pending,
-                        const struct answer *answer)
+bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
+                        const struct question *question, const struct answer *answer)
 {
     const struct settings *settings = policy->config.settings;
-    if (key_type(&pending->key) != TYPE_AAAA || !dns64_serves(settings, key_flags(&pending->key)) ||
-        pending->told || pending->abandoned)
+    if (key_type(&question->key) != TYPE_AAAA ||
+        !dns64_serves(settings, key_flags(&question->key)) || question->told || question->abandoned)
         return false;
-    if (pending->end == PENDING_ANSWERED)
+    if (question->end == QUESTION_ANSWERED)
         return dns64_is_wanted(settings, answer);
-    if (pending->has_stale)
+    if (question->has_stale)
         return false;
     // Given up before its time it was for this.
-    return pending->heard_rcode || (!pending->unreachable && now_us < pending->deadline_us);
+    return question->heard_rcode || (!question->unreachable && now_us < question->deadline_us);
 }
 
 enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
-                                 const struct pending *pending, struct answer *answer, bool second)
+                                 const struct question *question, struct answer *answer,
+                                 bool second)
 {
-    bool answered = pending->end == PENDING_ANSWERED;
-    if (answered && block_aliases(policy, &pending->key, answer))
+    bool answered = question->end == QUESTION_ANSWERED;
+    if (answered && block_aliases(policy, &question->key, answer))
         return POLICY_REPLACED;
-    if (answered && rebind_empties(policy, pending, answer))
+    if (answered && rebind_empties(policy, question, answer))
         return POLICY_EMPTIED;
-    if (!second && policy_wants_dns64(policy, now_us, pending, answer))
+    if (!second && policy_wants_dns64(policy, now_us, question, answer))
         return POLICY_DNS64_WANT;
     return POLICY_KEEP;
 }
 
-bool policy_holds_question(const struct policy *policy, const struct pending *pending)
+bool policy_holds_question(const struct policy *policy, const struct question *question)
 {
     const struct plan *plan = policy->config.plan;
-    const struct key *key = &pending->key;
-    if (plan_has(plan, pending->zone))
+    const struct key *key = &question->key;
+    if (plan_has(plan, question->zone))
         return true;
     const struct plan_zone *zone = plan_find(plan, key_name(key), key_name_len(key));
-    return zone && zone->fingerprint == pending->zone->fingerprint;
+    return zone && zone->fingerprint == question->zone->fingerprint;
 }
 
-bool policy_seal(const struct policy *policy, const struct pending *pending, struct answer *answer)
+bool policy_seal(const struct policy *policy, const struct question *question,
+                 struct answer *answer)
 {
     const struct plan *plan = policy->config.plan;
     const struct local *local = policy->config.local;
     bool withheld = answer_is_withheld(answer->value, answer->len);
-    if (!policy_holds_question(policy, pending))
+    if (!policy_holds_question(policy, question))
         return false;
     const struct address *upstream = &plan->upstreams[answer->upstream].address;
     answer_seal(answer, &(struct answer_origin){
                             .generation = policy->generation,
-                            .zone = generation_zone(pending->zone, local, withheld),
+                            .zone = generation_zone(question->zone, local, withheld),
                             .upstream = plan_upstream_tag(upstream),
                             .transport = answer->transport,
                             .validation = ANSWER_UNCHECKED,

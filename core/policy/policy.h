@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 #include "core/policy/access.h"
 #include "core/policy/error_loop.h"
 #include "core/policy/generation.h"
@@ -201,21 +201,21 @@ enum policy_outcome {
 };
 
 // Says what becomes of a question that has ended, whose answer this is if its end is
-// PENDING_ANSWERED, and changes the answer accordingly. `second`: it was the A question that DNS64
+// QUESTION_ANSWERED, and changes the answer accordingly. `second`: it was the A question that DNS64
 // has asked, with the key of the first one again.
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
-                                               const struct pending *pending, struct answer *answer,
-                                               bool second);
+                                               const struct question *question,
+                                               struct answer *answer, bool second);
 
 // Was a question begun by the rules in force, or such as would have it asked of the same upstreams?
 [[nodiscard]] bool policy_holds_question(const struct policy *policy,
-                                         const struct pending *pending);
+                                         const struct question *question);
 
 // Writes into the answer to a question that has ended by which rules it was made, before it is
 // cached. False: by such as are no longer in force, and it is not to be.
-[[nodiscard]] bool policy_seal(const struct policy *policy, const struct pending *pending,
+[[nodiscard]] bool policy_seal(const struct policy *policy, const struct question *question,
                                struct answer *answer);
 
 // Would DNS64 have the A records of an AAAA question asked for, if it ended now without an answer?
 [[nodiscard]] bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
-                                      const struct pending *pending, const struct answer *answer);
+                                      const struct question *question, const struct answer *answer);

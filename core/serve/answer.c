@@ -45,19 +45,19 @@ bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *
 // Of an answer to the question and a denial of its name only what came last stays, so that it does
 // not matter which is looked up first. Answers to other types go on until they are over. What may
 // not be kept, although it is an answer, still ends what is known so far.
-void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending)
+void serve_keep(struct serve *s, uint64_t now_us, const struct question *question)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct answer *answer = &s->forward.answer;
     struct key denial;
     // What an upstream of before has said ends nothing that is known now.
-    if (s->keeps_none || !policy_seal(&s->policy, pending, answer))
+    if (s->keeps_none || !policy_seal(&s->policy, question, answer))
         return;
-    key_make_denial(&denial, &pending->key);
-    struct cache_key own = key_for_cache(&pending->key), of_name = key_for_cache(&denial);
+    key_make_denial(&denial, &question->key);
+    struct cache_key own = key_for_cache(&question->key), of_name = key_for_cache(&denial);
     struct cache_inserted inserted;
     uint32_t birth_s = now_s;
-    if (pending->refresh) {
+    if (question->refresh) {
         answer_mark_refreshed(answer);
         if (answer->lifetime_s < REFRESH_SHORT_S)
             birth_s = (uint32_t)((now_us + 999999) / 1000000);

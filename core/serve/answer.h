@@ -21,4 +21,4 @@
                                        size_t size, struct cache_hit *hit);
 
 // Keeps the forwarder's answer to a question that has ended with one.
-void serve_keep(struct serve *s, uint64_t now_us, const struct pending *pending);
+void serve_keep(struct serve *s, uint64_t now_us, const struct question *question);

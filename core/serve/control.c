@@ -21,14 +21,14 @@ void serve_local(struct serve *s, const struct local *local)
 // from now on is not to have what they end with.
 static void questions_retire(struct serve *s)
 {
-    struct pending_table *table = &s->forward.pending;
-    for (struct pending *pending = table->oldest; pending; pending = pending->younger) {
+    struct question_table *table = &s->forward.questions;
+    for (struct question *question = table->oldest; question; question = question->younger) {
         struct key key;
-        if (pending->probe || policy_holds_question(&s->policy, pending))
+        if (question->probe || policy_holds_question(&s->policy, question))
             continue;
-        key_copy(&key, &pending->key);
+        key_copy(&key, &question->key);
         key_change(&key, key_type(&key), key_flags(&key) | KEY_RETIRED);
-        pending_rekey(table, pending, &key);
+        question_rekey(table, question, &key);
     }
 }
 

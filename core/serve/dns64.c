@@ -24,26 +24,26 @@ static void second_key(struct key *second, const struct key *first)
     key_change(second, TYPE_A, key_flags(first) | KEY_DNS64);
 }
 
-const struct key *serve_client_key(const struct pending *pending, struct key *room)
+const struct key *serve_client_key(const struct question *question, struct key *room)
 {
-    uint8_t flags = key_flags(&pending->key);
+    uint8_t flags = key_flags(&question->key);
     if (!(flags & (KEY_DNS64 | KEY_RETIRED)))
-        return &pending->key;
-    key_copy(room, &pending->key);
+        return &question->key;
+    key_copy(room, &question->key);
     key_change(room, flags & KEY_DNS64 ? TYPE_AAAA : key_type(room), flags & (KEY_DO | KEY_CD));
     return room;
 }
 
 // Puts the answer to the AAAA question aside.
-static void dns64_save(struct serve *s, uint64_t now_us, const struct pending *pending)
+static void dns64_save(struct serve *s, uint64_t now_us, const struct question *question)
 {
     struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct cache_inserted inserted;
     struct key second;
-    if (s->keeps_none || answer->lifetime_s == 0 || !policy_seal(&s->policy, pending, answer))
+    if (s->keeps_none || answer->lifetime_s == 0 || !policy_seal(&s->policy, question, answer))
         return;
-    second_key(&second, &pending->key);
+    second_key(&second, &question->key);
     struct cache_key key = key_for_cache(&second);
     struct cache_value value = {.bytes = answer->value,
                                 .len = answer->len,
@@ -55,25 +55,25 @@ static void dns64_save(struct serve *s, uint64_t now_us, const struct pending *p
     counter_add(s->config.counters, COUNTER_cache_expired, inserted.expired);
 }
 
-static void dns64_forget(struct serve *s, const struct pending *pending)
+static void dns64_forget(struct serve *s, const struct question *question)
 {
     struct key second;
     if (s->keeps_none)
         return;
-    second_key(&second, &pending->key);
+    second_key(&second, &question->key);
     struct cache_key key = key_for_cache(&second);
     (void)cache_remove(s->config.cache, &key);
 }
 
 // Takes the answer to the AAAA question back; false: there was none to keep.
-static bool dns64_take_back(struct serve *s, uint64_t now_us, const struct pending *pending)
+static bool dns64_take_back(struct serve *s, uint64_t now_us, const struct question *question)
 {
     struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     uint8_t none[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key second;
-    second_key(&second, &pending->key);
+    second_key(&second, &question->key);
     if (!serve_peek(s, &second, none, sizeof none, &hit) || now_s >= hit.expiry_s ||
         !serve_peek(s, &second, answer->value, ANSWER_SIZE_MAX, &hit))
         return false;
@@ -85,12 +85,13 @@ static bool dns64_take_back(struct serve *s, uint64_t now_us, const struct pendi
 }
 
 // Makes the answer to the AAAA question of that to the A question, which is so old.
-static void dns64_answer(struct serve *s, uint64_t now_us, struct pending *pending, uint32_t age_s)
+static void dns64_answer(struct serve *s, uint64_t now_us, struct question *question,
+                         uint32_t age_s)
 {
     struct forward *f = &s->forward;
-    switch (dns64_make(s->config.settings, &f->answer, &pending->key, age_s, &s->limits)) {
+    switch (dns64_make(s->config.settings, &f->answer, &question->key, age_s, &s->limits)) {
     case DNS64_NOTHING:
-        (void)dns64_take_back(s, now_us, pending);
+        (void)dns64_take_back(s, now_us, question);
         serve_count(s, COUNTER_dns64);
         break;
     case DNS64_MADE:
@@ -98,21 +99,21 @@ static void dns64_answer(struct serve *s, uint64_t now_us, struct pending *pendi
         break;
     case DNS64_SPOILT:
         f->answer_taken = false;
-        pending->end = PENDING_FAILED;
-        pending->rcode = RCODE_SERVFAIL;
+        question->end = QUESTION_FAILED;
+        question->rcode = RCODE_SERVFAIL;
         break;
     }
 }
 
 // Takes what is known of the A question; false: nothing that lives is.
-static bool dns64_recall(struct serve *s, uint64_t now_us, struct pending *pending)
+static bool dns64_recall(struct serve *s, uint64_t now_us, struct question *question)
 {
     struct answer *answer = &s->forward.answer;
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     uint8_t none[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key key;
-    key_copy(&key, &pending->key);
+    key_copy(&key, &question->key);
     key_change(&key, TYPE_A, key_flags(&key));
     if (!serve_recall(s, &key, none, sizeof none, &hit) || now_s >= hit.expiry_s ||
         !serve_recall(s, &key, answer->value, ANSWER_SIZE_MAX, &hit))
@@ -120,16 +121,16 @@ static bool dns64_recall(struct serve *s, uint64_t now_us, struct pending *pendi
     answer->len = hit.value_len;
     uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
     bool withheld = answer_is_withheld(answer->value, answer->len);
-    dns64_answer(s, now_us, pending, age_s);
-    if (withheld && pending->end == PENDING_ANSWERED)
+    dns64_answer(s, now_us, question, age_s);
+    if (withheld && question->end == QUESTION_ANSWERED)
         answer_withhold(answer);
     return true;
 }
 
 // What was true of the waiters' old question is true of their new one: when they get what is over,
 // and when they have waited for long enough.
-static void waiters_inherit(struct serve *s, uint64_t now_us, struct pending *second,
-                            const struct pending *first)
+static void waiters_inherit(struct serve *s, uint64_t now_us, struct question *second,
+                            const struct question *first)
 {
     second->has_stale |= first->has_stale;
     second->stale_due |= first->stale_due;
@@ -141,26 +142,26 @@ static void waiters_inherit(struct serve *s, uint64_t now_us, struct pending *se
 }
 
 // Lets the waiters of a question wait for the second one. False: there is no room for it.
-static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
+static bool dns64_ask(struct serve *s, uint64_t now_us, struct question *question)
 {
     struct forward *f = &s->forward;
     struct key key;
-    second_key(&key, &pending->key);
-    struct pending *second = pending_find(&f->pending, &key);
+    second_key(&key, &question->key);
+    struct question *second = question_find(&f->questions, &key);
     bool fresh = !second;
     if (fresh)
-        second = pending_add(&f->pending, &key);
+        second = question_add(&f->questions, &key);
     if (!second)
         return false;
     if (fresh) {
-        second->zone = pending->zone;
-        second->refresh = pending->refresh;
+        second->zone = question->zone;
+        second->refresh = question->refresh;
     }
-    uint64_t deadline_us = pending->deadline_us;
-    waiters_move(&f->pending, second, pending);
-    waiters_inherit(s, now_us, second, pending);
-    f->answer_taken &= pending->end != PENDING_ANSWERED;
-    pending_free(&f->pending, pending);
+    uint64_t deadline_us = question->deadline_us;
+    waiters_move(&f->questions, second, question);
+    waiters_inherit(s, now_us, second, question);
+    f->answer_taken &= question->end != QUESTION_ANSWERED;
+    question_free(&f->questions, question);
     if (!fresh) {
         forward_joined(f, now_us, second);
         return true;
@@ -174,44 +175,44 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct pending *pending)
     return true;
 }
 
-bool serve_dns64_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
+bool serve_dns64_is_due(struct serve *s, uint64_t now_us, const struct question *question)
 {
-    return pending->end == PENDING_WAITS && pending->waiters &&
-           !(key_flags(&pending->key) & KEY_DNS64) &&
-           policy_wants_dns64(&s->policy, now_us, pending, &s->forward.answer);
+    return question->end == QUESTION_WAITS && question->waiters &&
+           !(key_flags(&question->key) & KEY_DNS64) &&
+           policy_wants_dns64(&s->policy, now_us, question, &s->forward.answer);
 }
 
 // Ends the second question as the first.
-static void dns64_end(struct serve *s, uint64_t now_us, struct pending *pending,
+static void dns64_end(struct serve *s, uint64_t now_us, struct question *question,
                       enum policy_outcome outcome)
 {
-    if (pending->end == PENDING_ANSWERED && outcome == POLICY_KEEP)
-        dns64_answer(s, now_us, pending, 0);
-    if (outcome == POLICY_EMPTIED && dns64_take_back(s, now_us, pending))
+    if (question->end == QUESTION_ANSWERED && outcome == POLICY_KEEP)
+        dns64_answer(s, now_us, question, 0);
+    if (outcome == POLICY_EMPTIED && dns64_take_back(s, now_us, question))
         answer_withhold(&s->forward.answer);
-    dns64_forget(s, pending);
+    dns64_forget(s, question);
 }
 
-bool serve_filter(struct serve *s, uint64_t now_us, struct pending *pending)
+bool serve_filter(struct serve *s, uint64_t now_us, struct question *question)
 {
-    bool second = key_flags(&pending->key) & KEY_DNS64;
+    bool second = key_flags(&question->key) & KEY_DNS64;
     if (second)
-        key_change(&pending->key, TYPE_AAAA, key_flags(&pending->key) & (KEY_DO | KEY_CD));
+        key_change(&question->key, TYPE_AAAA, key_flags(&question->key) & (KEY_DO | KEY_CD));
     enum policy_outcome outcome =
-        policy_after(&s->policy, now_us, pending, &s->forward.answer, second);
+        policy_after(&s->policy, now_us, question, &s->forward.answer, second);
     if (outcome == POLICY_REPLACED)
         serve_count(s, COUNTER_blocked_aliases);
     else if (outcome == POLICY_EMPTIED)
         serve_count(s, COUNTER_rebinds);
     if (second)
-        dns64_end(s, now_us, pending, outcome);
+        dns64_end(s, now_us, question, outcome);
     if (outcome != POLICY_DNS64_WANT)
         return false;
-    if (pending->end != PENDING_ANSWERED)
-        return dns64_ask(s, now_us, pending);
-    dns64_save(s, now_us, pending);
-    if (!dns64_recall(s, now_us, pending))
-        return dns64_ask(s, now_us, pending);
-    dns64_forget(s, pending);
+    if (question->end != QUESTION_ANSWERED)
+        return dns64_ask(s, now_us, question);
+    dns64_save(s, now_us, question);
+    if (!dns64_recall(s, now_us, question))
+        return dns64_ask(s, now_us, question);
+    dns64_forget(s, question);
     return false;
 }

@@ -9,25 +9,25 @@
 void serve_ended_take(struct serve *s, uint64_t now_us)
 {
     struct forward *f = &s->forward;
-    struct pending *pending;
-    while ((pending = forward_take_ended(f))) {
-        wheel_stop(&f->wheel, &pending->stale_timer);
-        if (pending->probe) {
-            serve_tell(s, pending);
+    struct question *question;
+    while ((question = forward_take_ended(f))) {
+        wheel_stop(&f->wheel, &question->stale_timer);
+        if (question->probe) {
+            serve_tell(s, question);
             continue;
         }
-        if (serve_filter(s, now_us, pending))
+        if (serve_filter(s, now_us, question))
             continue;
-        if (pending->end == PENDING_ANSWERED) {
-            serve_keep(s, now_us, pending);
-            failure_forget(&s->failures, pending->key.hash);
-        } else if (pending->unreachable && !pending->heard_rcode) {
-            failure_add_gone(&s->failures, pending->key.hash, pending->era, now_us);
-        } else if (!pending->abandoned && !pending->unasked) {
-            failure_add(&s->failures, pending->key.hash, pending->rcode, !pending->heard_rcode,
-                        pending->era, pending->has_stale ? FAILURE_STALE_US : 0, now_us);
+        if (question->end == QUESTION_ANSWERED) {
+            serve_keep(s, now_us, question);
+            failure_forget(&s->failures, question->key.hash);
+        } else if (question->unreachable && !question->heard_rcode) {
+            failure_add_gone(&s->failures, question->key.hash, question->era, now_us);
+        } else if (!question->abandoned && !question->unasked) {
+            failure_add(&s->failures, question->key.hash, question->rcode, !question->heard_rcode,
+                        question->era, question->has_stale ? FAILURE_STALE_US : 0, now_us);
         }
-        pending->tell_stale = pending->end == PENDING_FAILED && pending->has_stale;
-        serve_tell(s, pending);
+        question->tell_stale = question->end == QUESTION_FAILED && question->has_stale;
+        serve_tell(s, question);
     }
 }

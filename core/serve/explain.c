@@ -55,13 +55,13 @@ static bool local_look(const struct serve *s, const struct name *name, uint16_t 
 
 static void pending_look(const struct serve *s, struct serve_explanation *e)
 {
-    const struct pending *pending = pending_find(&s->forward.pending, &e->key);
-    if (!pending)
+    const struct question *question = question_find(&s->forward.questions, &e->key);
+    if (!question)
         return;
-    e->asked_us = pending->started_us;
-    e->waiting = pending->waiter_count;
-    for (size_t i = 0; i < pending->zone->upstream_count; i++)
-        e->sends += pending->sends[i] + pending->tcp_sends[i];
+    e->asked_us = question->started_us;
+    e->waiting = question->waiter_count;
+    for (size_t i = 0; i < question->zone->upstream_count; i++)
+        e->sends += question->sends[i] + question->tcp_sends[i];
 }
 
 static enum serve_outcome outcome_of(const struct serve *s, uint32_t now_s,

@@ -11,7 +11,7 @@
 
 enum {
     REFRESH_EARNS = BUDGET_SEND / 4, // by each question: a quarter of a refresh
-    SPARE_MAX = SERVE_BATCH_MAX,     // places of the pending table that a batch may take at once
+    SPARE_MAX = SERVE_BATCH_MAX,     // places of the question table that a batch may take at once
     SPARE_SHARE = 4,                 // or one part in so many of a small one
 };
 
@@ -26,14 +26,14 @@ static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone
 // only with the next draining.
 static void room_make(struct serve *s, uint64_t now_us)
 {
-    struct pending_table *table = &s->forward.pending;
+    struct question_table *table = &s->forward.questions;
     uint32_t spare = table->size / SPARE_SHARE < SPARE_MAX ? table->size / SPARE_SHARE : SPARE_MAX;
     if (table->open_count == 0 || table->open_count + spare < table->size)
         return;
-    struct pending *pending = pending_to_abandon(table);
-    pending->abandoned = true;
+    struct question *question = question_to_abandon(table);
+    question->abandoned = true;
     serve_count(s, COUNTER_pending_abandoned);
-    forward_abandon(&s->forward, now_us, pending);
+    forward_abandon(&s->forward, now_us, question);
     serve_ended_take(s, now_us);
 }
 
@@ -58,8 +58,8 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
 }
 
 // A question that nobody has asked yet; NULL: it is not to be asked, and the item is done.
-static struct pending *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                                      uint8_t **out)
+static struct question *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                       uint8_t **out)
 {
     struct serve_item *item = lookup->item;
     const struct key *key = &lookup->key;
@@ -72,22 +72,22 @@ static struct pending *question_begin(struct serve *s, uint64_t now_us, struct l
     if (answered_failed(s, now_us, lookup, zone, out))
         return NULL;
     // Asked before anything is taken or given up, so that a failure leaves all as it was.
-    if (!f->pending.free || !f->pending.free_waiters) {
+    if (!f->questions.free || !f->questions.free_waiters) {
         serve_drop(s, item, COUNTER_drops_pending_full);
         return NULL;
     }
     room_make(s, now_us);
-    struct pending *pending = pending_add(&f->pending, key);
-    assert(pending);
-    pending->zone = zone;
-    return pending;
+    struct question *question = question_add(&f->questions, key);
+    assert(question);
+    question->zone = zone;
+    return question;
 }
 
 // Where what is over is better than waiting: in an outage that is known, or when the question has
 // waited long enough.
-static bool stale_is_due(struct serve *s, uint64_t now_us, const struct pending *pending)
+static bool stale_is_due(struct serve *s, uint64_t now_us, const struct question *question)
 {
-    return pending->stale_due || forward_is_down(&s->forward, now_us, pending->zone);
+    return question->stale_due || forward_is_down(&s->forward, now_us, question->zone);
 }
 
 // Attaches the query to its question, which is asked upstream if it is new.
@@ -95,20 +95,20 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
 {
     struct serve_item *item = lookup->item;
     struct forward *f = &s->forward;
-    struct pending *pending = pending_find(&f->pending, &lookup->key);
-    bool fresh = !pending;
-    bool share_left = pending_share_left(&f->pending, pending, &item->client.from);
+    struct question *question = question_find(&f->questions, &lookup->key);
+    bool fresh = !question;
+    bool share_left = question_share_left(&f->questions, question, &item->client.from);
     if (fresh && share_left)
-        pending = question_begin(s, now_us, lookup, out);
-    if (!pending && !share_left)
+        question = question_begin(s, now_us, lookup, out);
+    if (!question && !share_left)
         serve_drop(s, item, COUNTER_drops_client_share);
-    if (!pending)
+    if (!question)
         return;
-    pending->has_stale |= lookup->stale;
+    question->has_stale |= lookup->stale;
     struct waiter *waiter = NULL;
-    if (!stale_is_due(s, now_us, pending) || !serve_answered_stale(s, now_us, lookup, out)) {
+    if (!stale_is_due(s, now_us, question) || !serve_answered_stale(s, now_us, lookup, out)) {
         if (share_left)
-            waiter = waiter_add(&f->pending, pending, &item->client.from);
+            waiter = waiter_add(&f->questions, question, &item->client.from);
         item->verdict = SERVE_WAITING;
         if (waiter)
             waiter_fill(waiter, &item->client, &lookup->query, now_us);
@@ -116,16 +116,16 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
             serve_drop(s, item,
                        share_left ? COUNTER_drops_waiters_full : COUNTER_drops_client_share);
     } else if (!fresh) {
-        probe(s, now_us, pending->zone);
+        probe(s, now_us, question->zone);
     }
     if (waiter && !fresh)
-        forward_joined(f, now_us, pending);
-    pending->stale_timer.kind = TIMER_STALE;
-    if (waiter && !timer_running(&pending->stale_timer))
-        serve_patience_start(s, now_us, lookup, pending);
+        forward_joined(f, now_us, question);
+    question->stale_timer.kind = TIMER_STALE;
+    if (waiter && !timer_running(&question->stale_timer))
+        serve_patience_start(s, now_us, lookup, question);
     if (fresh) {
         budget_give(&s->refresh_budget, REFRESH_EARNS);
-        forward_start(f, now_us, pending);
+        forward_start(f, now_us, question);
         serve_ended_take(s, now_us);
     }
 }

@@ -75,19 +75,19 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
     bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
                 hit.expiry_s == expiry_s;
-    if (!same || !zone || s->keeps_none || pending_find(&f->pending, &key) ||
+    if (!same || !zone || s->keeps_none || question_find(&f->questions, &key) ||
         forward_is_down(f, now_us, zone) ||
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;
-    struct pending *pending = NULL;
-    if (f->pending.open_count < f->pending.size / 2 && budget_take(&s->refresh_budget))
-        pending = pending_add(&f->pending, &key);
-    if (!pending) {
+    struct question *question = NULL;
+    if (f->questions.open_count < f->questions.size / 2 && budget_take(&s->refresh_budget))
+        question = question_add(&f->questions, &key);
+    if (!question) {
         serve_count(s, COUNTER_refreshes_forgone);
         return;
     }
     serve_count(s, COUNTER_refreshes);
-    pending->zone = zone;
-    pending->refresh = true;
-    forward_start(f, now_us, pending);
+    question->zone = zone;
+    question->refresh = true;
+    forward_start(f, now_us, question);
 }

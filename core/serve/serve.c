@@ -10,14 +10,15 @@
 #include <assert.h>
 
 // What is true between two verbs:
-// - A question in the pending table can be joined. One that has ended is out of it and stands among
+// - A question in the question table can be joined. One that has ended is out of it and stands
+// among
 //   `told` until serve_drain has told its last waiter.
 // - A question that goes on stands among `told` only while its waiters are being given what is
 //   stale; then it has none.
 // - Each waiter is answered once: it leaves its question only in serve_drain.
 
 enum {
-    FAILURES_PER_QUESTION = 2, // remembered, for each place of the pending table
+    FAILURES_PER_QUESTION = 2, // remembered, for each place of the question table
     REFRESHES_PER_QUESTION = 1,
     REFRESH_SENDS_MAX = 4096,
     REFRESH_SENDS_AT_START = 256,
@@ -196,8 +197,8 @@ bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
     const struct forward *f = &s->forward;
     if (forward_drain(&s->forward, now_us, outgoing) || serve_waiters_drain(s, now_us, outgoing))
         return true;
-    counter_set(s->config.counters, COUNTER_pending, f->pending.count);
-    counter_set(s->config.counters, COUNTER_waiters, f->pending.waiter_count);
+    counter_set(s->config.counters, COUNTER_pending, f->questions.count);
+    counter_set(s->config.counters, COUNTER_waiters, f->questions.waiter_count);
     counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
     counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
     return false;

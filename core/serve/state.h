@@ -33,10 +33,10 @@ struct serve {
     struct policy policy;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
-    uint64_t top_weight;  // lookups since the last that was counted for them
-    uint64_t top_next_us; // when the next one is counted
-    struct pending *told; // by next_told
-    struct pending **told_end;
+    uint64_t top_weight;   // lookups since the last that was counted for them
+    uint64_t top_next_us;  // when the next one is counted
+    struct question *told; // by next_told
+    struct question **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
     struct forward forward;
 };

@@ -55,7 +55,7 @@ unsigned asking_home(const struct sim *sim, const struct asking *asking)
 
 // A refresh is for what was asked for three times in its life, and comes near its end.
 static const char *refresh_check(const struct sim *sim, const struct kept *kept,
-                                 const struct pending *pending)
+                                 const struct question *question)
 {
     uint64_t life_s = kept->expiry_s - kept->birth_s, now_s = sim->now_us / 1000000;
     uint64_t lead_us = life_s * 1000000 / REFRESH_SHARE;
@@ -77,7 +77,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
         return "is refreshed without having been asked for three times";
     if (sim->now_us + lead_us < kept->expiry_s * 1000000)
         return "is refreshed too early";
-    return pending->waiter_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
+    return question->waiter_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
 }
 
 static bool failure_surely_kept(const struct sim *sim, const struct node *node, uint64_t hash)
@@ -87,10 +87,10 @@ static bool failure_surely_kept(const struct sim *sim, const struct node *node, 
     return node->failures[((hash & UINT32_MAX) * buckets) >> 32] <= 4;
 }
 
-static void begins(struct sim *sim, unsigned worker, const struct pending *pending, uint32_t slot)
+static void begins(struct sim *sim, unsigned worker, const struct question *question, uint32_t slot)
 {
     struct node *node = &sim->nodes[worker];
-    int number = asking_question(sim, pending->key.bytes, pending->key.len);
+    int number = asking_question(sim, question->key.bytes, question->key.len);
     if (number < 0 || sim->asking_count == ASKINGS_MAX) {
         sim_fail(sim,
                  number < 0 ? "worker %u has a question that nobody asked"
@@ -98,56 +98,56 @@ static void begins(struct sim *sim, unsigned worker, const struct pending *pendi
                  worker);
         return;
     }
-    struct question *q = &sim->questions[number];
-    const char *why = pending->refresh ? refresh_check(sim, &q->kept, pending) : NULL;
-    bool kept = q->kept.served && pending->started_us / 1000000 < q->kept.expiry_s;
-    bool plain = !pending->refresh && !pending->probe;
+    struct topic *q = &sim->questions[number];
+    const char *why = question->refresh ? refresh_check(sim, &q->kept, question) : NULL;
+    bool kept = q->kept.served && question->started_us / 1000000 < q->kept.expiry_s;
+    bool plain = !question->refresh && !question->probe;
     bool fails = sim->now_us < q->fail_until_us &&
                  (!q->fail_network || q->fail_revivals == node->forward->revivals);
     if (q->asking && plain)
         why = "is asked twice at a time";
-    else if (!pending->probe && fails && failure_surely_kept(sim, node, pending->key.hash))
+    else if (!question->probe && fails && failure_surely_kept(sim, node, question->key.hash))
         why = "is asked again though it failed a moment ago";
     else if (plain && kept && memory_whole(sim))
         why = "is asked though its answer lives";
     if (why)
         sim_fail(sim, "%s %s", sim_question_text(sim, (uint32_t)number), why);
     sim_trace(sim, "worker %u begins to ask%s: %s", worker,
-              pending->refresh ? " anew"
-              : pending->probe ? " for a sign of life"
-                               : "",
+              question->refresh ? " anew"
+              : question->probe ? " for a sign of life"
+                                : "",
               sim_question_text(sim, (uint32_t)number));
-    sim->tally.refreshes += pending->refresh;
+    sim->tally.refreshes += question->refresh;
     node->began++;
     node->slot_asking[slot] = ++sim->asking_count;
     // Of a probe, which may be at another worker than others who ask for an SOA, only that one
     // knows.
-    if (!pending->probe)
+    if (!question->probe)
         q->asking = sim->asking_count;
     sim->askings[sim->asking_count - 1] = (struct asking){
-        .hash = pending->key.hash,
+        .hash = question->key.hash,
         .question = (uint32_t)number,
-        .began_us = pending->started_us,
+        .began_us = question->started_us,
         .worker = (uint8_t)worker,
-        .refresh = pending->refresh,
-        .probe = pending->probe,
+        .refresh = question->refresh,
+        .probe = question->probe,
     };
 }
 
 // Remembers a failure as RFC 9520 3.2 and core/forward/failure.h have it.
-static void fails(const struct sim *sim, struct node *node, struct question *q,
-                  const struct pending *pending)
+static void fails(const struct sim *sim, struct node *node, struct topic *q,
+                  const struct question *question)
 {
     uint64_t lasts_us = FAILURE_MIN_US;
-    uint64_t least_us = pending->has_stale ? FAILURE_STALE_US : 0;
+    uint64_t least_us = question->has_stale ? FAILURE_STALE_US : 0;
     if (q->fail_until_us && sim->now_us < q->fail_until_us + q->fail_lasts_us + FAIL_TAKES_US)
         lasts_us = 2 * q->fail_lasts_us;
     lasts_us = lasts_us < FAILURE_MAX_US ? lasts_us : FAILURE_MAX_US;
     if (!q->fail_counted) {
         uint64_t buckets = sim->scenario.pending_max * 2 / 4;
-        node->failures[((pending->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
+        node->failures[((question->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
     }
-    bool gone = pending->unreachable && !pending->heard_rcode;
+    bool gone = question->unreachable && !question->heard_rcode;
     if (gone)
         lasts_us = FAILURE_MIN_US;
     q->fail_counted = true;
@@ -155,9 +155,9 @@ static void fails(const struct sim *sim, struct node *node, struct question *q,
     q->fail_until_us = sim->now_us + (gone                  ? FAILURE_GONE_US
                                       : lasts_us > least_us ? lasts_us
                                                             : least_us);
-    q->fail_rcode = pending->rcode;
-    q->fail_network = !pending->heard_rcode;
-    q->fail_revivals = pending->era;
+    q->fail_rcode = question->rcode;
+    q->fail_network = !question->heard_rcode;
+    q->fail_revivals = question->era;
 }
 
 // Has a server been silent to it for as long as any may take?
@@ -172,33 +172,33 @@ static bool was_silent(const struct sim *sim, const struct node *node, uint32_t 
     return false;
 }
 
-static void ends(struct sim *sim, unsigned worker, const struct pending *pending, uint32_t slot)
+static void ends(struct sim *sim, unsigned worker, const struct question *question, uint32_t slot)
 {
     static const char *const texts[] = {"goes on", "is answered", "has failed", "is given up"};
     struct node *node = &sim->nodes[worker];
     struct asking *asking = &sim->askings[node->slot_asking[slot] - 1];
-    struct question *q = &sim->questions[asking->question];
+    struct topic *q = &sim->questions[asking->question];
     asking->ended_us = sim->now_us;
-    asking->rcode = pending->rcode;
-    asking->heard_rcode = pending->heard_rcode;
+    asking->rcode = question->rcode;
+    asking->heard_rcode = question->heard_rcode;
     if (q->asking == node->slot_asking[slot])
         q->asking = 0;
-    if (pending->end == PENDING_ANSWERED) {
+    if (question->end == QUESTION_ANSWERED) {
         asking->end = ASKING_ANSWERED;
         if (!asking->probe)
             q->fail_until_us = 0;
         if (!asking->answer)
             sim_fail(sim, "%s is answered without a reply",
                      sim_question_text(sim, asking->question));
-    } else if (pending->abandoned) {
+    } else if (question->abandoned) {
         asking->end = ASKING_ABANDONED;
     } else {
         asking->end = ASKING_FAILED;
-        bool gone = pending->unreachable && !pending->heard_rcode;
-        if (!asking->probe && (gone || !pending->unasked))
-            fails(sim, node, q, pending);
-        else if (!asking->probe && !pending->truncated && !pending->stream_only &&
-                 !pending->apart && was_silent(sim, node, slot))
+        bool gone = question->unreachable && !question->heard_rcode;
+        if (!asking->probe && (gone || !question->unasked))
+            fails(sim, node, q, question);
+        else if (!asking->probe && !question->truncated && !question->stream_only &&
+                 !question->apart && was_silent(sim, node, slot))
             sim_fail(sim, "%s is not remembered, though a server was silent to it",
                      sim_question_text(sim, asking->question));
     }
@@ -216,12 +216,12 @@ static bool zone_gone(const struct sim *sim, unsigned worker, const struct plan_
     return true;
 }
 
-static void goes_on(struct sim *sim, struct asking *asking, const struct pending *pending)
+static void goes_on(struct sim *sim, struct asking *asking, const struct question *question)
 {
-    asking->gone |= zone_gone(sim, asking->worker, pending->zone);
-    if (pending->stream_only && !asking->stream_only)
+    asking->gone |= zone_gone(sim, asking->worker, question->zone);
+    if (question->stream_only && !asking->stream_only)
         asking->credits++;
-    asking->stream_only = pending->stream_only;
+    asking->stream_only = question->stream_only;
     uint64_t end_us = asking->began_us + (asking->probe ? PROBE_US : DEADLINE_US);
     if (sim->now_us > worker_patience(sim, end_us))
         sim_fail(sim, "%s is still asked %llu us after it began",
@@ -273,26 +273,26 @@ void asking_look(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
     bool seen[PENDING_MAX] = {false};
-    const struct pending *pending;
-    for (pending = inside_told(node->serve); pending && !sim->failed;
-         pending = pending->next_told) {
-        uint32_t slot = inside_slot(node->serve, pending);
-        if (pending->end == PENDING_WAITS)
+    const struct question *question;
+    for (question = inside_told(node->serve); question && !sim->failed;
+         question = question->next_told) {
+        uint32_t slot = inside_slot(node->serve, question);
+        if (question->end == QUESTION_WAITS)
             continue;
         seen[slot] = true;
         if (!node->slot_asking[slot])
-            begins(sim, worker, pending, slot);
+            begins(sim, worker, question, slot);
         if (node->slot_asking[slot] && !sim->askings[node->slot_asking[slot] - 1].end)
-            ends(sim, worker, pending, slot);
+            ends(sim, worker, question, slot);
     }
-    for (pending = node->forward->pending.oldest; pending && !sim->failed;
-         pending = pending->younger) {
-        uint32_t slot = inside_slot(node->serve, pending);
+    for (question = node->forward->questions.oldest; question && !sim->failed;
+         question = question->younger) {
+        uint32_t slot = inside_slot(node->serve, question);
         seen[slot] = true;
         if (!node->slot_asking[slot])
-            begins(sim, worker, pending, slot);
+            begins(sim, worker, question, slot);
         if (node->slot_asking[slot])
-            goes_on(sim, &sim->askings[node->slot_asking[slot] - 1], pending);
+            goes_on(sim, &sim->askings[node->slot_asking[slot] - 1], question);
     }
     for (uint32_t slot = 0; slot < sim->scenario.pending_max; slot++) {
         if (!seen[slot] && node->slot_asking[slot] &&
@@ -301,8 +301,8 @@ void asking_look(struct sim *sim, unsigned worker)
         if (!seen[slot])
             node->slot_asking[slot] = 0;
     }
-    if (node->forward->pending.open_count > node->open_most)
-        node->open_most = node->forward->pending.open_count;
+    if (node->forward->questions.open_count > node->open_most)
+        node->open_most = node->forward->questions.open_count;
     deaths_look(sim, worker);
     if (++node->looks % LOOKS_PER_CHECK == 0 && sim->scenario.pending_max <= TABLES_CHECK_MAX) {
         const char *why = inside_check(node->serve);
@@ -315,9 +315,9 @@ uint32_t asking_of_client(const struct sim *sim, unsigned worker, uint32_t quest
                           uint32_t number)
 {
     const struct node *node = &sim->nodes[worker];
-    const struct pending *lists[] = {node->forward->pending.oldest, inside_told(node->serve)};
+    const struct question *lists[] = {node->forward->questions.oldest, inside_told(node->serve)};
     for (unsigned i = 0; i < 2; i++) {
-        for (const struct pending *p = lists[i]; p; p = i ? p->next_told : p->younger) {
+        for (const struct question *p = lists[i]; p; p = i ? p->next_told : p->younger) {
             uint32_t asking = node->slot_asking[inside_slot(node->serve, p)];
             if (!asking || sim->askings[asking - 1].question != question)
                 continue;
@@ -594,8 +594,8 @@ static uint32_t asking_of_send(const struct sim *sim, unsigned worker, const str
                                         ? stream_find(&f->streams, out->port, id)
                                         : port_find(&f->ports, out->port, id);
     *plain = attempt && attempt->plain;
-    return attempt && attempt->pending
-               ? node->slot_asking[inside_slot(node->serve, attempt->pending)]
+    return attempt && attempt->question
+               ? node->slot_asking[inside_slot(node->serve, attempt->question)]
                : 0;
 }
 

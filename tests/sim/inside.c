@@ -6,7 +6,7 @@
 
 // Whether the tables hold together: each thing stands where the others say it does, nothing is
 // counted wrongly, nothing is lost. The numbers of waiters, attempts and
-// shares are core/forward/pending.c's.
+// shares are core/forward/question.c's.
 
 enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4, SHARES_PER_QUESTION = 8 };
 
@@ -15,14 +15,14 @@ const struct forward *inside_forward(const struct serve *serve)
     return &serve->forward;
 }
 
-const struct pending *inside_told(const struct serve *serve)
+const struct question *inside_told(const struct serve *serve)
 {
     return serve->told;
 }
 
-uint32_t inside_slot(const struct serve *serve, const struct pending *pending)
+uint32_t inside_slot(const struct serve *serve, const struct question *question)
 {
-    return (uint32_t)(pending - (const struct pending *)serve_tables(serve));
+    return (uint32_t)(question - (const struct question *)serve_tables(serve));
 }
 
 bool inside_fails(const struct serve *serve, uint64_t hash)
@@ -36,7 +36,7 @@ bool inside_fails(const struct serve *serve, uint64_t hash)
 }
 
 struct count {
-    uint32_t pendings, waiters, attempts;
+    uint32_t questions, waiters, attempts;
     uint32_t charged; // attempts
     uint32_t in_flight[PLAN_UPSTREAMS_MAX];
     uint32_t at_ports, at_streams;
@@ -65,17 +65,17 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
     return at ? NULL : "an attempt does not stand at its port";
 }
 
-static const char *pending_check(const struct forward *f, const struct pending *p, struct count *n)
+static const char *pending_check(const struct forward *f, const struct question *p, struct count *n)
 {
     uint32_t waiters = 0;
-    n->pendings++;
+    n->questions++;
     for (const struct waiter *w = p->waiters; w; w = w->next)
         waiters++;
     n->waiters += waiters;
     if (waiters != p->waiter_count)
         return "a question's waiters are counted wrongly";
     for (const struct attempt *a = p->attempts; a; a = a->next) {
-        const char *why = a->pending == p ? attempt_check(f, a, n) : "an attempt is another's";
+        const char *why = a->question == p ? attempt_check(f, a, n) : "an attempt is another's";
         if (why)
             return why;
     }
@@ -85,14 +85,14 @@ static const char *pending_check(const struct forward *f, const struct pending *
 static const char *orphans_check(const struct forward *f, struct count *n)
 {
     const struct attempt *before = NULL;
-    for (const struct attempt *a = f->pending.oldest_orphan; a; before = a, a = a->next) {
-        if (a->pending || a->before != before || !timer_running(&a->timer) || a->queued)
+    for (const struct attempt *a = f->questions.oldest_orphan; a; before = a, a = a->next) {
+        if (a->question || a->before != before || !timer_running(&a->timer) || a->queued)
             return "an orphan is not alone, out of order, or without a timer";
         const char *why = attempt_check(f, a, n);
         if (why)
             return why;
     }
-    return before == f->pending.youngest_orphan ? NULL : "the youngest orphan is another";
+    return before == f->questions.youngest_orphan ? NULL : "the youngest orphan is another";
 }
 
 static const char *ports_check(const struct forward *f, const struct count *n)
@@ -153,11 +153,11 @@ static const char *refreshes_check(const struct serve *s)
     return noted + left == table->chain_mask + 1 ? NULL : "notes of refreshes are lost";
 }
 
-static const char *free_check(const struct pending_table *table, const struct count *n)
+static const char *free_check(const struct question_table *table, const struct count *n)
 {
-    uint32_t pendings = 0, waiters = 0, attempts = 0, held = 0, apart = 0;
-    for (const struct pending *p = table->free; p; p = p->next)
-        pendings++;
+    uint32_t questions = 0, waiters = 0, attempts = 0, held = 0, apart = 0;
+    for (const struct question *p = table->free; p; p = p->next)
+        questions++;
     for (const struct waiter *w = table->free_waiters; w; w = w->next)
         waiters++;
     for (const struct attempt *a = table->free_attempts; a; a = a->next)
@@ -166,7 +166,7 @@ static const char *free_check(const struct pending_table *table, const struct co
         held += table->shares.shares[i].held;
         apart += table->shares.shares[i].apart;
     }
-    if (n->pendings != table->count || n->pendings + pendings != table->size)
+    if (n->questions != table->count || n->questions + questions != table->size)
         return "questions are counted wrongly";
     if (n->waiters != table->waiter_count || held != n->waiters ||
         n->waiters + waiters != WAITERS_PER_QUESTION * table->size)
@@ -182,17 +182,17 @@ const char *inside_check(const struct serve *s)
     struct count n = {0};
     const char *why = NULL;
     uint32_t open = 0;
-    for (const struct pending *p = f->pending.oldest; p && !why; p = p->younger) {
+    for (const struct question *p = f->questions.oldest; p && !why; p = p->younger) {
         why = pending_check(f, p, &n);
         open++;
-        if (!why && (p->end != PENDING_WAITS || !timer_running(&p->timer)))
+        if (!why && (p->end != QUESTION_WAITS || !timer_running(&p->timer)))
             why = "a question has ended and can be joined, or has no timer";
     }
-    for (const struct pending *p = s->told; p && !why; p = p->next_told) {
-        if (p->end != PENDING_WAITS)
+    for (const struct question *p = s->told; p && !why; p = p->next_told) {
+        if (p->end != QUESTION_WAITS)
             why = p->attempts ? "a question has ended and has attempts" : pending_check(f, p, &n);
     }
-    if (!why && (open != f->pending.open_count || f->ended))
+    if (!why && (open != f->questions.open_count || f->ended))
         why = "open questions are counted wrongly";
     if (!why)
         why = orphans_check(f, &n);
@@ -201,7 +201,7 @@ const char *inside_check(const struct serve *s)
     if (!why)
         why = streams_check(f, &n);
     if (!why)
-        why = free_check(&f->pending, &n);
+        why = free_check(&f->questions, &n);
     if (!why)
         why = refreshes_check(s);
     for (size_t i = 0; i < f->config.plan->upstream_count && !why; i++) {

@@ -251,7 +251,7 @@ bool judge_same(const struct sim *sim, uint32_t number, const uint8_t *bytes, si
 
 // --- what is over ------------------------------------------------------------------------------
 
-static bool failure_known(const struct sim *sim, unsigned worker, const struct question *q)
+static bool failure_known(const struct sim *sim, unsigned worker, const struct topic *q)
 {
     return sim->now_us < q->fail_until_us &&
            (!q->fail_network || q->fail_revivals == sim->nodes[worker].forward->revivals);
@@ -268,7 +268,7 @@ static bool zone_down(const struct sim *sim, unsigned worker, uint32_t question)
 static bool stale_allowed(const struct sim *sim, unsigned worker, const struct asked *asked)
 {
     uint64_t after_us = sim->settings.cache_stale_answer_after * 1000;
-    const struct question *q = &sim->questions[asked->question];
+    const struct topic *q = &sim->questions[asked->question];
     bool waits = asked->state == ASKED_WAITING;
     uint32_t number = waits ? asked->asking + 1 : q->asking;
     const struct asking *asking = number ? &sim->askings[number - 1] : NULL;
@@ -346,7 +346,7 @@ static const char *failed_judge(struct sim *sim, const struct asked *asked, cons
 static const char *refused_judge(struct sim *sim, unsigned worker, const struct asked *asked,
                                  const struct judged *j)
 {
-    const struct question *q = &sim->questions[asked->question];
+    const struct topic *q = &sim->questions[asked->question];
     if (!asked->recursion || question_qname(sim, asked->question)->zone < 0)
         return j->rcode == RCODE_REFUSED && j->count == 0 && j->ede == EDE_NONE
                    ? NULL

@@ -211,7 +211,7 @@ struct kept {
     bool hasty;          // took the place of one that lived, and may be taken for that
 };
 
-struct question {
+struct topic {
     struct kept kept;
     uint32_t served; // last reply made for it + 1; 0: none
     uint32_t asking; // the one under way + 1; 0: none
@@ -450,7 +450,7 @@ struct sim {
     size_t reply_room;
 
     struct node nodes[WORKERS_MAX];
-    struct question questions[QUESTIONS_MAX];
+    struct topic questions[QUESTIONS_MAX];
     struct kept denials[NAMES_ALL][FLAGS_MAX]; // that a name does not exist, for all types
     struct asked asked[ASKED_MAX];
     struct asking askings[ASKINGS_MAX];
@@ -685,7 +685,7 @@ unsigned bench_run(struct sim *sim);
 
 // inside.c: what cannot be seen from outside of core/serve.
 const struct forward *inside_forward(const struct serve *serve);
-const struct pending *inside_told(const struct serve *serve); // those that have something to tell
-bool inside_fails(const struct serve *serve, uint64_t hash);  // a failure is in the table
-const char *inside_check(const struct serve *serve);          // NULL, or what is not sound
-uint32_t inside_slot(const struct serve *serve, const struct pending *pending);
+const struct question *inside_told(const struct serve *serve); // those that have something to tell
+bool inside_fails(const struct serve *serve, uint64_t hash);   // a failure is in the table
+const char *inside_check(const struct serve *serve);           // NULL, or what is not sound
+uint32_t inside_slot(const struct serve *serve, const struct question *question);

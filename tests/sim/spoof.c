@@ -78,11 +78,11 @@ struct strict_name forged_name(struct dice *d, const struct strict_name *name)
 // Is the spelling of this name held against a reply, or the lack of a cookie?
 static bool spelling_counts(const struct attempt *attempt, const struct strict *m)
 {
-    const struct pending *pending = attempt->pending;
+    const struct question *question = attempt->question;
     uint8_t name[STRICT_NAME_MAX];
     strict_lower(name, m->question.bytes, m->question.len);
     if (attempt->spelled)
-        name_case_apply(&pending->spelling, name, m->question.len);
+        name_case_apply(&question->spelling, name, m->question.len);
     return attempt->spelled && memcmp(name, m->question.bytes, m->question.len) != 0;
 }
 
@@ -102,9 +102,9 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
         return false;
     const struct attempt *attempt =
         tcp ? stream_find(&f->streams, port, m.id) : port_find(&f->ports, port, m.id);
-    if (!attempt || !attempt->pending)
+    if (!attempt || !attempt->question)
         return false;
-    const struct key *key = &attempt->pending->key;
+    const struct key *key = &attempt->question->key;
     uint8_t name[STRICT_NAME_MAX];
     strict_lower(name, m.question.bytes, m.question.len);
     if (key_type(key) != m.type || key_name_len(key) != m.question.len ||
@@ -137,10 +137,10 @@ static void spell(struct sim *sim, const struct sent *sent, struct strict_name *
         if (c >= 'a' && c <= 'z' && dice_chance(&sim->dice, 500))
             name->bytes[i] = (uint8_t)(c - 0x20);
     }
-    if (!right || !attempt || !attempt->pending || !attempt->spelled)
+    if (!right || !attempt || !attempt->question || !attempt->spelled)
         return;
     strict_lower(name->bytes, name->bytes, name->len);
-    name_case_apply(&attempt->pending->spelling, name->bytes, name->len);
+    name_case_apply(&attempt->question->spelling, name->bytes, name->len);
 }
 
 static void spoof_once(struct sim *sim)

@@ -216,9 +216,9 @@ static bool is_noise(const struct asked *asked)
 static void dropped(struct sim *sim, unsigned worker, const struct serve_item *item,
                     uint32_t number)
 {
-    const struct pending_table *table = &sim->nodes[worker].forward->pending;
+    const struct question_table *table = &sim->nodes[worker].forward->questions;
     struct asked *asked = &sim->asked[number];
-    const struct question *q = &sim->questions[asked->question];
+    const struct topic *q = &sim->questions[asked->question];
     asked->state = ASKED_DROPPED;
     sim->tally.dropped++;
     if (item->noise != is_noise(asked))
@@ -232,7 +232,7 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
         return;
     sim->tally.dropped_full++;
     bool full = table->count >= table->size / 2 || table->waiter_count >= 2 * table->size ||
-                (q->asking && sim->askings[q->asking - 1].waiting >= PENDING_PER_QUESTION_MAX / 2);
+                (q->asking && sim->askings[q->asking - 1].waiting >= QUESTION_WAITERS_MAX / 2);
     if (!full || asked->expect != EXPECT_ANSWER)
         sim_fail(sim, "query %u is dropped without a reason", number);
 }

@@ -15,8 +15,8 @@
 // was is an orphan. Its reply is of no use to anybody but tells how long the upstream took; that it
 // never comes tells that it got lost.
 
-#define PENDING_PER_QUESTION_MAX 256 // waiters of one question
-#define PENDING_SHARE            4   // one network may have one part in so many
+#define QUESTION_WAITERS_MAX 256 // waiters of one question
+#define QUESTION_SHARE       4   // one network may have one part in so many
 
 // Where a query came from: all that is needed to send the answer back.
 struct client {
@@ -47,8 +47,8 @@ struct waiter {
 // One send of a question to one upstream. It stays until the question ends, and then perhaps as an
 // orphan: the first valid reply to any attempt counts.
 struct attempt {
-    struct timer timer;           // first, as in struct pending; of an orphan: when it is given up
-    struct pending *pending;      // NULL: an orphan
+    struct timer timer;           // first, as in struct question; of an orphan: when it is given up
+    struct question *question;    // NULL: an orphan
     struct attempt *next;         // of the same question, or a younger orphan
     struct attempt *before;       // an older orphan
     struct attempt *next_at_port; // of the same source port or connection
@@ -77,22 +77,22 @@ struct attempt {
 _Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
 
 // What a finished question has ended with.
-enum pending_end {
-    PENDING_WAITS,
-    PENDING_ANSWERED, // with the answer that the forwarder holds
-    PENDING_FAILED,   // with `rcode`: an upstream's word, or SERVFAIL when there was none
+enum question_end {
+    QUESTION_WAITS,
+    QUESTION_ANSWERED, // with the answer that the forwarder holds
+    QUESTION_FAILED,   // with `rcode`: an upstream's word, or SERVFAIL when there was none
 };
 
-struct pending {
-    struct timer timer;        // first, so that timer_owner finds the question
-    struct timer stale_timer;  // when its waiters get a stale answer (RFC 8767 5)
-    struct pending *next;      // in its chain of the table, or among the free
-    struct pending *next_told; // both, where it ends while its waiters are being told
-    struct pending *next_ended;
-    struct pending *older; // all questions, in the order they came
-    struct pending *younger;
-    struct pending *unwaited_before; // both, of those that can be joined and nobody waits for
-    struct pending *unwaited_next;
+struct question {
+    struct timer timer;         // first, so that timer_owner finds the question
+    struct timer stale_timer;   // when its waiters get a stale answer (RFC 8767 5)
+    struct question *next;      // in its chain of the table, or among the free
+    struct question *next_told; // both, where it ends while its waiters are being told
+    struct question *next_ended;
+    struct question *older; // all questions, in the order they came
+    struct question *younger;
+    struct question *unwaited_before; // both, of those that can be joined and nobody waits for
+    struct question *unwaited_next;
     struct waiter *waiters;
     struct waiter **waiters_end;
     struct attempt *attempts; // latest first
@@ -106,7 +106,7 @@ struct pending {
     uint32_t era;           // how often upstreams had come back when it started
     uint32_t waiter_count;
     uint16_t rcode;   // once finished
-    uint8_t end;      // enum pending_end
+    uint8_t end;      // enum question_end
     bool open;        // can be joined
     bool has_stale;   // there was an answer in memory that is over
     bool stale_due;   // it has waited so long that clients get that at once
@@ -145,33 +145,34 @@ struct pending {
     struct key key;
 };
 
-static inline bool pending_has(uint16_t bits, int choice)
+static inline bool choice_in(uint16_t bits, int choice)
 {
     return bits >> choice & 1;
 }
 
-static inline struct pending *stale_timer_owner(struct timer *timer)
+static inline struct question *stale_timer_owner(struct timer *timer)
 {
-    return (struct pending *)((uint8_t *)timer - offsetof(struct pending, stale_timer));
+    return (struct question *)((uint8_t *)timer - offsetof(struct question, stale_timer));
 }
 
-static inline struct pending *timer_owner(struct timer *timer)
+static inline struct question *timer_owner(struct timer *timer)
 {
-    return (struct pending *)timer;
+    return (struct question *)timer;
 }
 
-struct pending_table {
-    struct pending **chains;
+struct question_table {
+    struct question **chains;
     uint32_t chain_mask;
     uint32_t count;      // of all that are not free
     uint32_t open_count; // of those that can be joined
     uint32_t waiter_count;
     uint32_t size; // questions; attempts and waiters are multiples of it
-    struct pending *free;
-    struct pending *oldest;
-    struct pending *youngest;
-    struct pending *unwaited; // nobody waits for these: first the one of which that is true longest
-    struct pending *unwaited_end;
+    struct question *free;
+    struct question *oldest;
+    struct question *youngest;
+    struct question
+        *unwaited; // nobody waits for these: first the one of which that is true longest
+    struct question *unwaited_end;
     struct waiter *free_waiters;
     struct attempt *free_attempts;
     struct attempt *oldest_orphan;
@@ -180,52 +181,54 @@ struct pending_table {
 };
 
 // Octets for a table of `size` questions (a power of two).
-[[nodiscard]] size_t pending_size(uint32_t size);
-void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2]);
+[[nodiscard]] size_t question_table_size(uint32_t size);
+void question_table_init(struct question_table *table, void *memory, uint32_t size,
+                         const uint64_t seed[2]);
 
 // How many attempts a table of that size has.
-[[nodiscard]] uint32_t pending_attempts(uint32_t size);
+[[nodiscard]] uint32_t question_table_attempts(uint32_t size);
 
-[[nodiscard]] struct pending *pending_find(const struct pending_table *table,
-                                           const struct key *key);
+[[nodiscard]] struct question *question_find(const struct question_table *table,
+                                             const struct key *key);
 
 // Adds a question that is not there yet; NULL when the table is full.
-[[nodiscard]] struct pending *pending_add(struct pending_table *table, const struct key *key);
+[[nodiscard]] struct question *question_add(struct question_table *table, const struct key *key);
 
 // Gives a question that waits another key, with the same name, under which alone it is found then.
-void pending_rekey(struct pending_table *table, struct pending *pending, const struct key *key);
+void question_rekey(struct question_table *table, struct question *question, const struct key *key);
 
 // Takes a question out of the table of those that can be joined; its memory stays until
-// pending_free.
-void pending_unlink(struct pending_table *table, struct pending *pending);
+// question_free.
+void question_unlink(struct question_table *table, struct question *question);
 
 // Which question is to be given up to make room? One that nobody waits for, such as those whose
 // clients were given what is over, which anybody can have in any number; and if there is none, the
 // one that has waited longest. No probe (forward.h) while there is another one. NULL: there is
 // none.
-[[nodiscard]] struct pending *pending_to_abandon(const struct pending_table *table);
+[[nodiscard]] struct question *question_to_abandon(const struct question_table *table);
 
 // Gives the question back; it must be unlinked, without waiters, attempts and timers.
-void pending_free(struct pending_table *table, struct pending *pending);
+void question_free(struct question_table *table, struct question *question);
 
 // May this client have another waiter, at this question or at one that is yet to be asked (NULL)?
 // Where half of the questions, of the waiters or of the waiters of this question are there, a
-// network (core/share.h) that has more than a PENDING_SHARE of them may not. Before that anybody
+// network (core/share.h) that has more than a QUESTION_SHARE of them may not. Before that anybody
 // may.
-[[nodiscard]] bool pending_share_left(const struct pending_table *table,
-                                      const struct pending *pending, const struct address *client);
+[[nodiscard]] bool question_share_left(const struct question_table *table,
+                                       const struct question *question,
+                                       const struct address *client);
 
 // Attaches a client; NULL when the question or the table has no place left.
-[[nodiscard]] struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
+[[nodiscard]] struct waiter *waiter_add(struct question_table *table, struct question *question,
                                         const struct address *client);
 
 // Detaches the first waiter (the first come), or returns NULL. It is valid until the next
 // waiter_add.
-[[nodiscard]] struct waiter *waiter_take(struct pending_table *table, struct pending *pending);
+[[nodiscard]] struct waiter *waiter_take(struct question_table *table, struct question *question);
 
 // Moves all waiters of one question to another, behind those that are there; it may then have more
-// than PENDING_PER_QUESTION_MAX.
-void waiters_move(struct pending_table *table, struct pending *to, struct pending *from);
+// than QUESTION_WAITERS_MAX.
+void waiters_move(struct question_table *table, struct question *to, struct question *from);
 
 // Notes of a query what its reply needs, and gives it back as query_read would have read it; the
 // message is written to `message`.
@@ -236,9 +239,9 @@ void waiter_fill(struct waiter *waiter, const struct client *client, const struc
 
 // The attempt is nobody's until it is charged to a share (core/share.h), one of a waiter's; it is
 // free of that when its question ends.
-[[nodiscard]] struct attempt *attempt_add(struct pending_table *table, struct pending *pending);
-void attempt_charge(struct pending_table *table, struct attempt *attempt, uint32_t share);
-void attempt_free(struct pending_table *table, struct attempt *attempt);
+[[nodiscard]] struct attempt *attempt_add(struct question_table *table, struct question *question);
+void attempt_charge(struct question_table *table, struct attempt *attempt, uint32_t share);
+void attempt_free(struct question_table *table, struct attempt *attempt);
 
 // Parts an attempt from its question and keeps it as the youngest orphan.
-void attempt_orphan(struct pending_table *table, struct attempt *attempt);
+void attempt_orphan(struct question_table *table, struct attempt *attempt);

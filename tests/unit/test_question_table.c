@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 
 #include "tests/unit/packet.h"
 
 struct bench {
-    struct pending_table table;
+    struct question_table table;
     void *memory;
 };
 
 // The memory is of the exact size, so that a sanitizer sees what reaches out of it.
 static struct bench begin(uint32_t size)
 {
-    struct bench bench = {.memory = malloc(pending_size(size))};
+    struct bench bench = {.memory = malloc(question_table_size(size))};
     assert_non_null(bench.memory);
-    memset(bench.memory, 0xa5, pending_size(size));
-    pending_init(&bench.table, bench.memory, size, (uint64_t[2]){1, 2});
+    memset(bench.memory, 0xa5, question_table_size(size));
+    question_table_init(&bench.table, bench.memory, size, (uint64_t[2]){1, 2});
     return bench;
 }
 
@@ -25,16 +25,16 @@ static struct address client_of(unsigned number)
         .ip = {10, 0, (uint8_t)(number >> 8), (uint8_t)number}, .port = 1, .family = ADDRESS_IPV4};
 }
 
-static struct waiter *add(struct bench *b, struct pending *pending, unsigned number)
+static struct waiter *add(struct bench *b, struct question *question, unsigned number)
 {
     struct address client = client_of(number);
-    return waiter_add(&b->table, pending, &client);
+    return waiter_add(&b->table, question, &client);
 }
 
-static bool share_left(const struct bench *b, const struct pending *pending, unsigned number)
+static bool share_left(const struct bench *b, const struct question *question, unsigned number)
 {
     struct address client = client_of(number);
-    return pending_share_left(&b->table, pending, &client);
+    return question_share_left(&b->table, question, &client);
 }
 
 static void end(struct bench *bench)
@@ -51,10 +51,10 @@ static struct key key_of(unsigned n, unsigned chains)
     return key;
 }
 
-static void put_away(struct pending_table *table, struct pending *pending)
+static void put_away(struct question_table *table, struct question *question)
 {
-    pending_unlink(table, pending);
-    pending_free(table, pending);
+    question_unlink(table, question);
+    question_free(table, question);
 }
 
 static void test_question_is_found_by_its_whole_key(void **state)
@@ -62,27 +62,27 @@ static void test_question_is_found_by_its_whole_key(void **state)
     (void)state;
     struct bench b = begin(16);
     struct key key = key_of(1, 16), other = key;
-    struct pending *pending = pending_add(&b.table, &key);
-    assert_non_null(pending);
-    assert_ptr_equal(pending_find(&b.table, &key), pending);
-    assert_ptr_equal(timer_owner(&pending->timer), pending);
+    struct question *question = question_add(&b.table, &key);
+    assert_non_null(question);
+    assert_ptr_equal(question_find(&b.table, &key), question);
+    assert_ptr_equal(timer_owner(&question->timer), question);
     other.hash += 16; // same chain
-    assert_null(pending_find(&b.table, &other));
+    assert_null(question_find(&b.table, &other));
     other = key;
     other.bytes[7] ^= 1;
-    assert_null(pending_find(&b.table, &other));
+    assert_null(question_find(&b.table, &other));
     other = key;
     other.len++;
-    assert_null(pending_find(&b.table, &other));
+    assert_null(question_find(&b.table, &other));
     other = key;
     other.len--;
-    assert_null(pending_find(&b.table, &other));
+    assert_null(question_find(&b.table, &other));
     // What stands behind the key's end does not count.
     other = key;
     other.bytes[100] = 1;
-    assert_ptr_equal(pending_find(&b.table, &other), pending);
-    put_away(&b.table, pending);
-    assert_null(pending_find(&b.table, &key));
+    assert_ptr_equal(question_find(&b.table, &other), question);
+    put_away(&b.table, question);
+    assert_null(question_find(&b.table, &key));
     end(&b);
 }
 
@@ -92,27 +92,27 @@ static void test_new_question_is_clean(void **state)
     struct bench b = begin(1);
     struct key key = key_of(1, 1);
     for (unsigned round = 0; round < 3; round++) {
-        struct pending *pending = pending_add(&b.table, &key);
-        assert_non_null(pending);
-        assert_null(pending->waiters);
-        assert_null(pending->attempts);
-        assert_null(pending->zone);
-        assert_false(timer_running(&pending->timer));
-        assert_false(timer_running(&pending->stale_timer));
-        assert_ptr_equal(stale_timer_owner(&pending->stale_timer), pending);
-        assert_int_equal(pending->end, PENDING_WAITS);
-        assert_false(pending->sent || pending->has_stale || pending->told || pending->refresh);
-        assert_false(pending->stream_only || pending->heard_rcode);
-        assert_int_equal(pending->plain, 0);
+        struct question *question = question_add(&b.table, &key);
+        assert_non_null(question);
+        assert_null(question->waiters);
+        assert_null(question->attempts);
+        assert_null(question->zone);
+        assert_false(timer_running(&question->timer));
+        assert_false(timer_running(&question->stale_timer));
+        assert_ptr_equal(stale_timer_owner(&question->stale_timer), question);
+        assert_int_equal(question->end, QUESTION_WAITS);
+        assert_false(question->sent || question->has_stale || question->told || question->refresh);
+        assert_false(question->stream_only || question->heard_rcode);
+        assert_int_equal(question->plain, 0);
         for (unsigned i = 0; i < PLAN_ZONE_UPSTREAMS_MAX; i++)
-            assert_int_equal(pending->sends[i] + pending->tcp_sends[i], 0);
-        memset(pending->sends, 3, sizeof pending->sends);
-        memset(pending->tcp_sends, 3, sizeof pending->tcp_sends);
-        pending->end = PENDING_FAILED;
-        pending->sent = pending->has_stale = pending->told = pending->refresh = true;
-        pending->stream_only = pending->heard_rcode = true;
-        pending->plain = 7;
-        put_away(&b.table, pending);
+            assert_int_equal(question->sends[i] + question->tcp_sends[i], 0);
+        memset(question->sends, 3, sizeof question->sends);
+        memset(question->tcp_sends, 3, sizeof question->tcp_sends);
+        question->end = QUESTION_FAILED;
+        question->sent = question->has_stale = question->told = question->refresh = true;
+        question->stream_only = question->heard_rcode = true;
+        question->plain = 7;
+        put_away(&b.table, question);
     }
     end(&b);
 }
@@ -122,21 +122,21 @@ static void test_table_is_full_at_its_size(void **state)
     (void)state;
     for (uint32_t size = 1; size <= 64; size *= 2) {
         struct bench b = begin(size);
-        struct pending *pending = NULL;
+        struct question *question = NULL;
         for (unsigned i = 0; i < size; i++) {
             struct key key = key_of(i, 3);
-            pending = pending_add(&b.table, &key);
-            assert_non_null(pending);
+            question = question_add(&b.table, &key);
+            assert_non_null(question);
         }
         struct key key = key_of(999, 3);
-        assert_null(pending_add(&b.table, &key));
+        assert_null(question_add(&b.table, &key));
         assert_int_equal(b.table.count, size);
-        put_away(&b.table, pending);
+        put_away(&b.table, question);
         assert_int_equal(b.table.count, size - 1);
-        assert_non_null(pending_add(&b.table, &key));
+        assert_non_null(question_add(&b.table, &key));
         for (unsigned i = 0; i + 1 < size; i++) {
             key = key_of(i, 3);
-            assert_non_null(pending_find(&b.table, &key));
+            assert_non_null(question_find(&b.table, &key));
         }
         end(&b);
     }
@@ -148,22 +148,22 @@ static void test_unlinked_question_keeps_its_waiters(void **state)
     (void)state;
     struct bench b = begin(4);
     struct key key = key_of(1, 4);
-    struct pending *first = pending_add(&b.table, &key);
+    struct question *first = question_add(&b.table, &key);
     assert_non_null(first);
     struct waiter *waiter = add(&b, first, 0);
     assert_non_null(waiter);
     waiter->id = 77;
-    pending_unlink(&b.table, first);
-    assert_null(pending_find(&b.table, &key));
-    struct pending *second = pending_add(&b.table, &key);
+    question_unlink(&b.table, first);
+    assert_null(question_find(&b.table, &key));
+    struct question *second = question_add(&b.table, &key);
     assert_non_null(second);
     assert_ptr_not_equal(second, first);
     waiter = waiter_take(&b.table, first);
     assert_non_null(waiter);
     assert_int_equal(waiter->id, 77);
     assert_null(waiter_take(&b.table, first));
-    pending_free(&b.table, first);
-    assert_ptr_equal(pending_find(&b.table, &key), second);
+    question_free(&b.table, first);
+    assert_ptr_equal(question_find(&b.table, &key), second);
     end(&b);
 }
 
@@ -172,24 +172,24 @@ static void test_waiters_come_out_in_the_order_they_came_in(void **state)
     (void)state;
     struct bench b = begin(128);
     struct key key = key_of(1, 4);
-    struct pending *pending = pending_add(&b.table, &key);
-    assert_non_null(pending);
+    struct question *question = question_add(&b.table, &key);
+    assert_non_null(question);
     uint16_t in = 0, out = 0;
     uint64_t seed = 1;
     for (unsigned i = 0; i < 20000; i++) {
         if (test_random(&seed) % 2) {
-            struct waiter *waiter = add(&b, pending, 7);
-            bool full = (uint16_t)(in - out) == PENDING_PER_QUESTION_MAX;
+            struct waiter *waiter = add(&b, question, 7);
+            bool full = (uint16_t)(in - out) == QUESTION_WAITERS_MAX;
             assert_int_equal(waiter == NULL, full);
             if (waiter)
                 waiter->id = in++;
         } else {
-            struct waiter *waiter = waiter_take(&b.table, pending);
+            struct waiter *waiter = waiter_take(&b.table, question);
             assert_int_equal(waiter == NULL, in == out);
             if (waiter)
                 assert_int_equal(waiter->id, out++);
         }
-        assert_int_equal(pending->waiter_count, (uint16_t)(in - out));
+        assert_int_equal(question->waiter_count, (uint16_t)(in - out));
         assert_int_equal(b.table.waiter_count, (uint16_t)(in - out));
         struct address seven = client_of(7);
         assert_int_equal(share_held(&b.table.shares, &seven), (uint16_t)(in - out));
@@ -203,12 +203,12 @@ static void test_limits_of_waiters_of_a_question_and_of_all(void **state)
     struct bench b = begin(128); // 512 waiters
     for (unsigned i = 0; i < 3; i++) {
         struct key key = key_of(i, 4);
-        struct pending *pending = pending_add(&b.table, &key);
-        assert_non_null(pending);
+        struct question *question = question_add(&b.table, &key);
+        assert_non_null(question);
         unsigned count = 0;
-        while (add(&b, pending, 7))
+        while (add(&b, question, 7))
             count++;
-        assert_int_equal(count, i < 2 ? PENDING_PER_QUESTION_MAX : 0);
+        assert_int_equal(count, i < 2 ? QUESTION_WAITERS_MAX : 0);
     }
     assert_int_equal(b.table.waiter_count, 512);
     assert_null(b.table.free_waiters);
@@ -221,23 +221,23 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
     for (unsigned which = 0; which < 3; which++) {
         struct bench b = begin(1); // 4 attempts
         struct key key = key_of(1, 1);
-        struct pending *pending = pending_add(&b.table, &key);
-        assert_non_null(pending);
+        struct question *question = question_add(&b.table, &key);
+        assert_non_null(question);
         struct attempt *attempts[4];
         for (unsigned i = 0; i < 4; i++) {
-            attempts[i] = attempt_add(&b.table, pending);
+            attempts[i] = attempt_add(&b.table, question);
             assert_non_null(attempts[i]);
-            assert_ptr_equal(attempts[i]->pending, pending);
+            assert_ptr_equal(attempts[i]->question, question);
             assert_int_equal(attempts[i]->port, UINT16_MAX);
             assert_false(attempts[i]->queued || attempts[i]->overdue || attempts[i]->tcp);
             assert_int_equal(attempts[i]->sent_us, 0);
-            assert_ptr_equal(pending->attempts, attempts[i]);
+            assert_ptr_equal(question->attempts, attempts[i]);
             attempts[i]->queued = attempts[i]->overdue = attempts[i]->tcp = true;
             attempts[i]->sent_us = 1;
         }
-        assert_null(attempt_add(&b.table, pending));
+        assert_null(attempt_add(&b.table, question));
         attempt_free(&b.table, attempts[which]);
-        struct attempt *attempt = pending->attempts;
+        struct attempt *attempt = question->attempts;
         for (unsigned i = 4; i-- > 0;) {
             if (i == which)
                 continue;
@@ -245,26 +245,26 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
             attempt = attempt->next;
         }
         assert_null(attempt);
-        assert_ptr_equal(attempt_add(&b.table, pending), attempts[which]);
-        while (pending->attempts)
-            attempt_free(&b.table, pending->attempts);
-        put_away(&b.table, pending);
+        assert_ptr_equal(attempt_add(&b.table, question), attempts[which]);
+        while (question->attempts)
+            attempt_free(&b.table, question->attempts);
+        put_away(&b.table, question);
         end(&b);
     }
 }
 
 // What the list of all questions must be: in the order they came, each linked both ways.
-static void assert_order(const struct pending_table *table, struct pending *const *wanted,
+static void assert_order(const struct question_table *table, struct question *const *wanted,
                          unsigned count)
 {
-    const struct pending *pending = table->oldest, *older = NULL;
+    const struct question *question = table->oldest, *older = NULL;
     for (unsigned i = 0; i < count; i++) {
-        assert_ptr_equal(pending, wanted[i]);
-        assert_ptr_equal(pending->older, older);
-        older = pending;
-        pending = pending->younger;
+        assert_ptr_equal(question, wanted[i]);
+        assert_ptr_equal(question->older, older);
+        older = question;
+        question = question->younger;
     }
-    assert_null(pending);
+    assert_null(question);
     assert_ptr_equal(table->youngest, older);
     assert_int_equal(table->open_count, count);
 }
@@ -274,28 +274,28 @@ static void test_questions_stand_in_the_order_they_came(void **state)
     (void)state;
     for (unsigned which = 0; which < 4; which++) {
         struct bench b = begin(8);
-        struct pending *in[5];
+        struct question *in[5];
         assert_order(&b.table, in, 0);
         for (unsigned i = 0; i < 4; i++) {
             struct key key = key_of(i, 2);
-            in[i] = pending_add(&b.table, &key);
+            in[i] = question_add(&b.table, &key);
             assert_non_null(in[i]);
             assert_order(&b.table, in, i + 1);
         }
-        struct pending *gone = in[which];
-        pending_unlink(&b.table, gone);
+        struct question *gone = in[which];
+        question_unlink(&b.table, gone);
         assert_int_equal(b.table.count, 4);
         memmove(in + which, in + which + 1, (3 - which) * sizeof *in);
         assert_order(&b.table, in, 3);
         struct key key = key_of(9, 2);
-        in[3] = pending_add(&b.table, &key);
+        in[3] = question_add(&b.table, &key);
         assert_order(&b.table, in, 4);
-        pending_free(&b.table, gone);
+        question_free(&b.table, gone);
         assert_int_equal(b.table.count, 4);
         for (unsigned i = 0; i < 4; i++) {
-            pending_unlink(&b.table, in[i]);
+            question_unlink(&b.table, in[i]);
             assert_order(&b.table, in + i + 1, 3 - i);
-            pending_free(&b.table, in[i]);
+            question_free(&b.table, in[i]);
         }
         end(&b);
     }
@@ -306,30 +306,30 @@ static void test_share_is_bounded_where_the_table_is_half_full(void **state)
 {
     (void)state;
     struct bench b = begin(16);
-    struct pending *pending = NULL;
+    struct question *question = NULL;
     for (unsigned i = 0; i < 8; i++) {
         assert_true(share_left(&b, NULL, 5));
         struct key key = key_of(i, 4);
-        pending = pending_add(&b.table, &key);
-        assert_non_null(pending);
-        assert_non_null(add(&b, pending, i < 5 ? 5 : 6));
+        question = question_add(&b.table, &key);
+        assert_non_null(question);
+        assert_non_null(add(&b, question, i < 5 ? 5 : 6));
     }
     assert_false(share_left(&b, NULL, 5)); // has five
     assert_true(share_left(&b, NULL, 6));  // has three
     assert_true(share_left(&b, NULL, 7));
-    assert_true(share_left(&b, pending, 5)); // what is asked already takes no room there
-    assert_non_null(add(&b, pending, 6));
+    assert_true(share_left(&b, question, 5)); // what is asked already takes no room there
+    assert_non_null(add(&b, question, 6));
     assert_true(share_left(&b, NULL, 6));
-    assert_non_null(add(&b, pending, 6));
+    assert_non_null(add(&b, question, 6));
     assert_false(share_left(&b, NULL, 6));
-    assert_non_null(waiter_take(&b.table, pending));
+    assert_non_null(waiter_take(&b.table, question));
     assert_true(share_left(&b, NULL, 6));
     // A question that has ended and is not done with still takes its place.
-    pending_unlink(&b.table, pending);
+    question_unlink(&b.table, question);
     assert_false(share_left(&b, NULL, 5));
-    while (waiter_take(&b.table, pending))
+    while (waiter_take(&b.table, question))
         continue;
-    pending_free(&b.table, pending);
+    question_free(&b.table, question);
     assert_true(share_left(&b, NULL, 5));
     end(&b);
 }
@@ -340,8 +340,8 @@ static void test_share_of_all_waiters_is_bounded(void **state)
     (void)state;
     struct bench b = begin(16);
     struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
-    struct pending *first = pending_add(&b.table, &keys[0]);
-    struct pending *second = pending_add(&b.table, &keys[1]);
+    struct question *first = question_add(&b.table, &keys[0]);
+    struct question *second = question_add(&b.table, &keys[1]);
     assert_non_null(first);
     assert_non_null(second);
     unsigned count = 0;
@@ -363,18 +363,18 @@ static void test_share_of_the_waiters_of_a_question_is_bounded(void **state)
     (void)state;
     struct bench b = begin(1024);
     struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
-    struct pending *first = pending_add(&b.table, &keys[0]);
-    struct pending *second = pending_add(&b.table, &keys[1]);
+    struct question *first = question_add(&b.table, &keys[0]);
+    struct question *second = question_add(&b.table, &keys[1]);
     assert_non_null(first);
     assert_non_null(second);
     unsigned count = 0;
     for (; share_left(&b, first, 5); count++)
         assert_non_null(add(&b, first, 5));
-    assert_int_equal(count, PENDING_PER_QUESTION_MAX / 2);
+    assert_int_equal(count, QUESTION_WAITERS_MAX / 2);
     assert_true(share_left(&b, second, 5));
     for (count = 0; share_left(&b, first, 6); count++)
         assert_non_null(add(&b, first, 6));
-    assert_int_equal(count, PENDING_PER_QUESTION_MAX / 4 + 1);
+    assert_int_equal(count, QUESTION_WAITERS_MAX / 4 + 1);
     for (unsigned i = 0; i < 5; i++) {
         assert_true(share_left(&b, first, 100 + i));
         assert_non_null(add(&b, first, 100 + i));
@@ -382,14 +382,14 @@ static void test_share_of_the_waiters_of_a_question_is_bounded(void **state)
     end(&b);
 }
 
-static void assert_orphans(const struct pending_table *table, struct attempt *const *wanted,
+static void assert_orphans(const struct question_table *table, struct attempt *const *wanted,
                            unsigned count)
 {
     const struct attempt *orphan = table->oldest_orphan, *before = NULL;
     for (unsigned i = 0; i < count; i++) {
         assert_ptr_equal(orphan, wanted[i]);
         assert_ptr_equal(orphan->before, before);
-        assert_null(orphan->pending);
+        assert_null(orphan->question);
         before = orphan;
         orphan = orphan->next;
     }
@@ -403,11 +403,11 @@ static void test_orphans_outlive_their_question_in_the_order_they_came(void **st
     for (unsigned which = 0; which < 3; which++) {
         struct bench b = begin(1); // 4 attempts
         struct key key = key_of(1, 1);
-        struct pending *pending = pending_add(&b.table, &key);
+        struct question *question = question_add(&b.table, &key);
         struct attempt *attempts[4];
-        assert_non_null(pending);
+        assert_non_null(question);
         for (unsigned i = 0; i < 4; i++) {
-            attempts[i] = attempt_add(&b.table, pending);
+            attempts[i] = attempt_add(&b.table, question);
             assert_non_null(attempts[i]);
         }
         attempt_free(&b.table, attempts[3]);
@@ -415,8 +415,8 @@ static void test_orphans_outlive_their_question_in_the_order_they_came(void **st
             attempt_orphan(&b.table, attempts[i]);
             assert_orphans(&b.table, attempts, i + 1);
         }
-        assert_null(pending->attempts);
-        put_away(&b.table, pending);
+        assert_null(question->attempts);
+        put_away(&b.table, question);
         assert_orphans(&b.table, attempts, 3);
         attempt_free(&b.table, attempts[which]);
         memmove(attempts + which, attempts + which + 1, (2 - which) * sizeof *attempts);
@@ -425,10 +425,10 @@ static void test_orphans_outlive_their_question_in_the_order_they_came(void **st
             attempt_free(&b.table, b.table.oldest_orphan);
         assert_orphans(&b.table, attempts, 0);
         // All four can be had again.
-        pending = pending_add(&b.table, &key);
+        question = question_add(&b.table, &key);
         for (unsigned i = 0; i < 4; i++)
-            assert_non_null(attempt_add(&b.table, pending));
-        assert_null(attempt_add(&b.table, pending));
+            assert_non_null(attempt_add(&b.table, question));
+        assert_null(attempt_add(&b.table, question));
         end(&b);
     }
 }
@@ -439,13 +439,13 @@ static void test_attempts_are_charged_until_their_question_ends(void **state)
     (void)state;
     struct bench b = begin(1);
     struct key key = key_of(1, 1);
-    struct pending *pending = pending_add(&b.table, &key);
-    assert_non_null(pending);
-    uint32_t share = add(&b, pending, 7)->share;
+    struct question *question = question_add(&b.table, &key);
+    assert_non_null(question);
+    uint32_t share = add(&b, question, 7)->share;
     const struct share *held = &b.table.shares.shares[share];
     struct attempt *attempts[3];
     for (unsigned i = 0; i < 3; i++) {
-        attempts[i] = attempt_add(&b.table, pending);
+        attempts[i] = attempt_add(&b.table, question);
         assert_non_null(attempts[i]);
         assert_int_equal(attempts[i]->share, SHARE_NONE);
         if (i > 0)
@@ -468,34 +468,34 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     (void)state;
     enum { COUNT = 5 };
     struct bench b = begin(8);
-    struct pending *all[COUNT];
-    assert_null(pending_to_abandon(&b.table));
+    struct question *all[COUNT];
+    assert_null(question_to_abandon(&b.table));
     for (unsigned i = 0; i < COUNT; i++) {
         struct key key = key_of(i, 1);
-        all[i] = pending_add(&b.table, &key);
+        all[i] = question_add(&b.table, &key);
         assert_non_null(all[i]);
-        assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+        assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     }
     for (unsigned i = 0; i < COUNT; i++) {
-        assert_ptr_equal(pending_to_abandon(&b.table), all[i]);
+        assert_ptr_equal(question_to_abandon(&b.table), all[i]);
         assert_non_null(add(&b, all[i], i));
     }
-    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     assert_non_null(waiter_take(&b.table, all[3]));
     assert_non_null(waiter_take(&b.table, all[2]));
-    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[3]);
     all[3]->probe = true;
-    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[2]);
     // Those that can no longer be joined are not given up again.
-    pending_unlink(&b.table, all[2]);
-    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    question_unlink(&b.table, all[2]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     all[3]->probe = false;
     waiters_move(&b.table, all[3], all[4]);
-    assert_ptr_equal(pending_to_abandon(&b.table), all[4]);
-    pending_unlink(&b.table, all[0]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[4]);
+    question_unlink(&b.table, all[0]);
     assert_non_null(waiter_take(&b.table, all[0]));
     assert_non_null(add(&b, all[4], 1));
-    assert_ptr_equal(pending_to_abandon(&b.table), all[1]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[1]);
     end(&b);
 }
 
@@ -505,22 +505,22 @@ static void test_probe_is_given_up_where_there_is_nothing_else(void **state)
     (void)state;
     enum { COUNT = 4 };
     struct bench b = begin(8);
-    struct pending *all[COUNT];
+    struct question *all[COUNT];
     for (unsigned i = 0; i < COUNT; i++) {
         struct key key = key_of(i, 1);
-        all[i] = pending_add(&b.table, &key);
+        all[i] = question_add(&b.table, &key);
         assert_non_null(all[i]);
         all[i]->probe = i < 2;
     }
-    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[2]);
     assert_non_null(add(&b, all[2], 1));
-    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[3]);
     assert_non_null(add(&b, all[3], 1));
-    assert_ptr_equal(pending_to_abandon(&b.table), all[2]);
-    pending_unlink(&b.table, all[2]);
-    assert_ptr_equal(pending_to_abandon(&b.table), all[3]);
-    pending_unlink(&b.table, all[3]);
-    assert_ptr_equal(pending_to_abandon(&b.table), all[0]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[2]);
+    question_unlink(&b.table, all[2]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[3]);
+    question_unlink(&b.table, all[3]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     end(&b);
 }
 
@@ -530,13 +530,13 @@ static void test_random_questions_match_a_list(void **state)
     (void)state;
     enum { KEYS = 100, SIZE = 32 };
     struct bench b = begin(SIZE);
-    struct pending *in[KEYS] = {0};
+    struct question *in[KEYS] = {0};
     unsigned count = 0;
     uint64_t seed = 2;
     for (unsigned i = 0; i < 100000; i++) {
         unsigned n = (unsigned)(test_random(&seed) % KEYS);
         struct key key = key_of(n, 7);
-        struct pending *found = pending_find(&b.table, &key);
+        struct question *found = question_find(&b.table, &key);
         assert_ptr_equal(found, in[n]);
         if (found) {
             assert_memory_equal(found->key.bytes, key.bytes, key.len);
@@ -544,7 +544,7 @@ static void test_random_questions_match_a_list(void **state)
             in[n] = NULL;
             count--;
         } else {
-            in[n] = pending_add(&b.table, &key);
+            in[n] = question_add(&b.table, &key);
             assert_int_equal(in[n] == NULL, count == SIZE);
             count += in[n] != NULL;
         }
@@ -573,5 +573,5 @@ int main(void)
         cmocka_unit_test(test_probe_is_given_up_where_there_is_nothing_else),
         cmocka_unit_test(test_random_questions_match_a_list),
     };
-    return cmocka_run_group_tests_name("pending", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("question_table", tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/pending.h"
+#include "core/forward/question_table.h"
 
 #include <assert.h>
 
 // The table's chains hold the questions that can be joined. The counts of waiters and attempts are
 // fixed multiples of the questions', large enough that they rarely run out first. An orphan's
-// `pending` is NULL and it stands in the list of orphans; any other attempt stands in its
+// `question` is NULL and it stands in the list of orphans; any other attempt stands in its
 // question's.
 
 enum {
@@ -14,29 +14,30 @@ enum {
     SHARES_PER_QUESTION = WAITERS_PER_QUESTION + ATTEMPTS_PER_QUESTION,
 };
 
-size_t pending_size(uint32_t size)
+size_t question_table_size(uint32_t size)
 {
-    return size * (sizeof(struct pending *) + sizeof(struct pending) +
+    return size * (sizeof(struct question *) + sizeof(struct question) +
                    WAITERS_PER_QUESTION * sizeof(struct waiter) +
                    ATTEMPTS_PER_QUESTION * sizeof(struct attempt)) +
            share_size(size * SHARES_PER_QUESTION);
 }
 
-uint32_t pending_attempts(uint32_t size)
+uint32_t question_table_attempts(uint32_t size)
 {
     return size * ATTEMPTS_PER_QUESTION;
 }
 
-void pending_init(struct pending_table *table, void *memory, uint32_t size, const uint64_t seed[2])
+void question_table_init(struct question_table *table, void *memory, uint32_t size,
+                         const uint64_t seed[2])
 {
     assert(size > 0 && (size & (size - 1)) == 0);
-    memset(memory, 0, pending_size(size));
-    struct pending *all = memory;
+    memset(memory, 0, question_table_size(size));
+    struct question *all = memory;
     struct waiter *waiters = (struct waiter *)(all + size);
     struct attempt *attempts = (struct attempt *)(waiters + size * WAITERS_PER_QUESTION);
 
-    *table = (struct pending_table){.size = size, .chain_mask = size - 1};
-    table->chains = (struct pending **)(attempts + size * ATTEMPTS_PER_QUESTION);
+    *table = (struct question_table){.size = size, .chain_mask = size - 1};
+    table->chains = (struct question **)(attempts + size * ATTEMPTS_PER_QUESTION);
     share_init(&table->shares, table->chains + size, size * SHARES_PER_QUESTION, seed);
     for (uint32_t i = size; i-- > 0;) {
         all[i].next = table->free;
@@ -52,120 +53,120 @@ void pending_init(struct pending_table *table, void *memory, uint32_t size, cons
     }
 }
 
-struct pending *pending_find(const struct pending_table *table, const struct key *key)
+struct question *question_find(const struct question_table *table, const struct key *key)
 {
-    struct pending *pending = table->chains[key->hash & table->chain_mask];
-    while (pending && !key_equal(&pending->key, key))
-        pending = pending->next;
-    return pending;
+    struct question *question = table->chains[key->hash & table->chain_mask];
+    while (question && !key_equal(&question->key, key))
+        question = question->next;
+    return question;
 }
 
-static void unwaited_add(struct pending_table *table, struct pending *pending)
+static void unwaited_add(struct question_table *table, struct question *question)
 {
-    pending->unwaited_before = table->unwaited_end;
-    pending->unwaited_next = NULL;
-    *(table->unwaited_end ? &table->unwaited_end->unwaited_next : &table->unwaited) = pending;
-    table->unwaited_end = pending;
+    question->unwaited_before = table->unwaited_end;
+    question->unwaited_next = NULL;
+    *(table->unwaited_end ? &table->unwaited_end->unwaited_next : &table->unwaited) = question;
+    table->unwaited_end = question;
 }
 
-static void unwaited_remove(struct pending_table *table, struct pending *pending)
+static void unwaited_remove(struct question_table *table, struct question *question)
 {
-    struct pending *before = pending->unwaited_before, *next = pending->unwaited_next;
+    struct question *before = question->unwaited_before, *next = question->unwaited_next;
     *(before ? &before->unwaited_next : &table->unwaited) = next;
     *(next ? &next->unwaited_before : &table->unwaited_end) = before;
 }
 
 // There are few probes: neither loop steps over many.
-struct pending *pending_to_abandon(const struct pending_table *table)
+struct question *question_to_abandon(const struct question_table *table)
 {
-    struct pending *unwaited = table->unwaited, *pending = table->oldest;
+    struct question *unwaited = table->unwaited, *question = table->oldest;
     while (unwaited && unwaited->probe)
         unwaited = unwaited->unwaited_next;
     if (unwaited)
         return unwaited;
-    while (pending && pending->probe)
-        pending = pending->younger;
-    return pending ? pending : table->oldest;
+    while (question && question->probe)
+        question = question->younger;
+    return question ? question : table->oldest;
 }
 
-struct pending *pending_add(struct pending_table *table, const struct key *key)
+struct question *question_add(struct question_table *table, const struct key *key)
 {
-    struct pending *pending = table->free;
-    if (!pending)
+    struct question *question = table->free;
+    if (!question)
         return NULL;
-    table->free = pending->next;
+    table->free = question->next;
     table->count++;
     table->open_count++;
-    *pending = (struct pending){.waiters_end = &pending->waiters, .older = table->youngest};
-    key_copy(&pending->key, key);
-    pending->open = true;
-    unwaited_add(table, pending);
-    *(table->youngest ? &table->youngest->younger : &table->oldest) = pending;
-    table->youngest = pending;
+    *question = (struct question){.waiters_end = &question->waiters, .older = table->youngest};
+    key_copy(&question->key, key);
+    question->open = true;
+    unwaited_add(table, question);
+    *(table->youngest ? &table->youngest->younger : &table->oldest) = question;
+    table->youngest = question;
 
-    struct pending **chain = &table->chains[key->hash & table->chain_mask];
-    pending->next = *chain;
-    *chain = pending;
-    return pending;
+    struct question **chain = &table->chains[key->hash & table->chain_mask];
+    question->next = *chain;
+    *chain = question;
+    return question;
 }
 
-static void chain_leave(struct pending_table *table, struct pending *pending)
+static void chain_leave(struct question_table *table, struct question *question)
 {
-    struct pending **link = &table->chains[pending->key.hash & table->chain_mask];
-    while (*link != pending)
+    struct question **link = &table->chains[question->key.hash & table->chain_mask];
+    while (*link != question)
         link = &(*link)->next;
-    *link = pending->next;
-    pending->next = NULL;
+    *link = question->next;
+    question->next = NULL;
 }
 
-void pending_rekey(struct pending_table *table, struct pending *pending, const struct key *key)
+void question_rekey(struct question_table *table, struct question *question, const struct key *key)
 {
-    assert(pending->open);
-    chain_leave(table, pending);
-    key_copy(&pending->key, key);
-    struct pending **chain = &table->chains[key->hash & table->chain_mask];
-    pending->next = *chain;
-    *chain = pending;
+    assert(question->open);
+    chain_leave(table, question);
+    key_copy(&question->key, key);
+    struct question **chain = &table->chains[key->hash & table->chain_mask];
+    question->next = *chain;
+    *chain = question;
 }
 
-void pending_unlink(struct pending_table *table, struct pending *pending)
+void question_unlink(struct question_table *table, struct question *question)
 {
-    chain_leave(table, pending);
-    pending->open = false;
-    if (pending->waiter_count == 0)
-        unwaited_remove(table, pending);
+    chain_leave(table, question);
+    question->open = false;
+    if (question->waiter_count == 0)
+        unwaited_remove(table, question);
     table->open_count--;
-    *(pending->older ? &pending->older->younger : &table->oldest) = pending->younger;
-    *(pending->younger ? &pending->younger->older : &table->youngest) = pending->older;
-    pending->older = pending->younger = NULL;
+    *(question->older ? &question->older->younger : &table->oldest) = question->younger;
+    *(question->younger ? &question->younger->older : &table->youngest) = question->older;
+    question->older = question->younger = NULL;
 }
 
-void pending_free(struct pending_table *table, struct pending *pending)
+void question_free(struct question_table *table, struct question *question)
 {
-    assert(!pending->waiters && !pending->attempts && !timer_running(&pending->timer) &&
-           !timer_running(&pending->stale_timer));
-    pending->next = table->free;
-    table->free = pending;
+    assert(!question->waiters && !question->attempts && !timer_running(&question->timer) &&
+           !timer_running(&question->stale_timer));
+    question->next = table->free;
+    table->free = question;
     table->count--;
 }
 
 // Is so much of so many too much for one network?
 static bool is_hogged(uint32_t used, uint32_t held, uint32_t size)
 {
-    return used >= size / 2 && held > size / PENDING_SHARE;
+    return used >= size / 2 && held > size / QUESTION_SHARE;
 }
 
-// Waiters of one network at one question, of which there are PENDING_PER_QUESTION_MAX at most.
-static uint32_t held_at(const struct pending *pending, uint32_t share)
+// Waiters of one network at one question, of which there are QUESTION_WAITERS_MAX at most.
+static uint32_t held_at(const struct question *question, uint32_t share)
 {
     uint32_t held = 0;
-    for (const struct waiter *waiter = pending->waiters; waiter; waiter = waiter->next)
+    for (const struct waiter *waiter = question->waiters; waiter; waiter = waiter->next)
         held += waiter->share == share;
     return held;
 }
 
-bool pending_share_left(const struct pending_table *table, const struct pending *pending,
-                        const struct address *client)
+bool question_share_left(const struct question_table *table, const struct question *question,
+                         const struct address *client)
 {
     uint32_t share = share_find(&table->shares, client);
     if (share == SHARE_NONE)
@@ -173,43 +174,43 @@ bool pending_share_left(const struct pending_table *table, const struct pending 
     uint32_t held = table->shares.shares[share].held;
     if (is_hogged(table->waiter_count, held, table->size * WAITERS_PER_QUESTION))
         return false;
-    if (!pending)
+    if (!question)
         return !is_hogged(table->count, held, table->size);
     // Few questions have so many that it has to be counted.
-    return pending->waiter_count < PENDING_PER_QUESTION_MAX / 2 ||
-           held_at(pending, share) <= PENDING_PER_QUESTION_MAX / PENDING_SHARE;
+    return question->waiter_count < QUESTION_WAITERS_MAX / 2 ||
+           held_at(question, share) <= QUESTION_WAITERS_MAX / QUESTION_SHARE;
 }
 
-struct waiter *waiter_add(struct pending_table *table, struct pending *pending,
+struct waiter *waiter_add(struct question_table *table, struct question *question,
                           const struct address *client)
 {
     struct waiter *waiter = table->free_waiters;
-    if (!waiter || pending->waiter_count >= PENDING_PER_QUESTION_MAX)
+    if (!waiter || question->waiter_count >= QUESTION_WAITERS_MAX)
         return NULL;
     table->free_waiters = waiter->next;
     table->waiter_count++;
     waiter->share = share_take(&table->shares, client);
     waiter->next = NULL;
-    if (pending->open && pending->waiter_count == 0)
-        unwaited_remove(table, pending);
-    if (pending->network.family == ADDRESS_NONE)
-        pending->network = share_network_of(client);
-    *pending->waiters_end = waiter;
-    pending->waiters_end = &waiter->next;
-    pending->waiter_count++;
+    if (question->open && question->waiter_count == 0)
+        unwaited_remove(table, question);
+    if (question->network.family == ADDRESS_NONE)
+        question->network = share_network_of(client);
+    *question->waiters_end = waiter;
+    question->waiters_end = &waiter->next;
+    question->waiter_count++;
     return waiter;
 }
 
-struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
+struct waiter *waiter_take(struct question_table *table, struct question *question)
 {
-    struct waiter *waiter = pending->waiters;
+    struct waiter *waiter = question->waiters;
     if (!waiter)
         return NULL;
-    pending->waiters = waiter->next;
-    if (!pending->waiters)
-        pending->waiters_end = &pending->waiters;
-    if (--pending->waiter_count == 0 && pending->open)
-        unwaited_add(table, pending);
+    question->waiters = waiter->next;
+    if (!question->waiters)
+        question->waiters_end = &question->waiters;
+    if (--question->waiter_count == 0 && question->open)
+        unwaited_add(table, question);
     share_give(&table->shares, waiter->share);
     waiter->next = table->free_waiters;
     table->free_waiters = waiter;
@@ -217,7 +218,7 @@ struct waiter *waiter_take(struct pending_table *table, struct pending *pending)
     return waiter;
 }
 
-void waiters_move(struct pending_table *table, struct pending *to, struct pending *from)
+void waiters_move(struct question_table *table, struct question *to, struct question *from)
 {
     if (to->network.family == ADDRESS_NONE)
         to->network = from->network;
@@ -277,46 +278,46 @@ struct query waiter_query(const struct waiter *waiter, const struct key *key,
     };
 }
 
-struct attempt *attempt_add(struct pending_table *table, struct pending *pending)
+struct attempt *attempt_add(struct question_table *table, struct question *question)
 {
     struct attempt *attempt = table->free_attempts;
     if (!attempt)
         return NULL;
     table->free_attempts = attempt->next;
     *attempt = (struct attempt){
-        .pending = pending, .next = pending->attempts, .share = SHARE_NONE, .port = UINT16_MAX};
-    pending->attempts = attempt;
+        .question = question, .next = question->attempts, .share = SHARE_NONE, .port = UINT16_MAX};
+    question->attempts = attempt;
     return attempt;
 }
 
-void attempt_charge(struct pending_table *table, struct attempt *attempt, uint32_t share)
+void attempt_charge(struct question_table *table, struct attempt *attempt, uint32_t share)
 {
     attempt->share = share;
     share_take_apart(&table->shares, share);
 }
 
-static void attempt_part(struct pending_table *table, struct attempt *attempt)
+static void attempt_part(struct question_table *table, struct attempt *attempt)
 {
     if (attempt->share != SHARE_NONE)
         share_give_apart(&table->shares, attempt->share);
     attempt->share = SHARE_NONE;
-    struct attempt **link = &attempt->pending->attempts;
+    struct attempt **link = &attempt->question->attempts;
     while (*link != attempt)
         link = &(*link)->next;
     *link = attempt->next;
     attempt->next = NULL;
-    attempt->pending = NULL;
+    attempt->question = NULL;
 }
 
-static void orphan_part(struct pending_table *table, struct attempt *orphan)
+static void orphan_part(struct question_table *table, struct attempt *orphan)
 {
     *(orphan->before ? &orphan->before->next : &table->oldest_orphan) = orphan->next;
     *(orphan->next ? &orphan->next->before : &table->youngest_orphan) = orphan->before;
 }
 
-void attempt_free(struct pending_table *table, struct attempt *attempt)
+void attempt_free(struct question_table *table, struct attempt *attempt)
 {
-    if (attempt->pending)
+    if (attempt->question)
         attempt_part(table, attempt);
     else
         orphan_part(table, attempt);
@@ -324,7 +325,7 @@ void attempt_free(struct pending_table *table, struct attempt *attempt)
     table->free_attempts = attempt;
 }
 
-void attempt_orphan(struct pending_table *table, struct attempt *attempt)
+void attempt_orphan(struct question_table *table, struct attempt *attempt)
 {
     attempt_part(table, attempt);
     attempt->before = table->youngest_orphan;
