@@ -48,10 +48,10 @@ static void give_up(struct forward *f, struct attempt *attempt)
 // What stalled a connection was only slow.
 static void forgive(struct forward *f, struct question *question)
 {
-    if (!question || !question->is_charged)
+    if (!question || question->charged.family == ADDRESS_NONE)
         return;
     stalling_forgive(&f->stalling, &question->charged);
-    question->is_charged = false;
+    question->charged = (struct network){0};
 }
 
 void attempt_drop(struct forward *f, struct attempt *attempt)
@@ -131,21 +131,21 @@ static uint32_t share_max(const struct forward *f)
     return f->attempt_max / 4 > SHARE_MIN ? f->attempt_max / 4 : SHARE_MIN;
 }
 
-// Who waits for this question and has not had their network's share of attempts? Any of them will
+// On whose behalf is this asked that has not had its network's share of attempts? Any of them will
 // do, or one who has would stand in the way of others who want to know the same; but first somebody
 // whose network is not known for what stalls connections. NULL: nobody.
-static const struct waiter *asker_find(struct forward *f, uint64_t now_us,
-                                       const struct question *question, uint32_t max)
+static const struct asker *asker_find(struct forward *f, uint64_t now_us,
+                                      const struct question *question, uint32_t max)
 {
-    const struct waiter *found = NULL;
-    for (const struct waiter *w = question->waiters; w; w = w->next) {
-        const struct share *share = &f->questions.shares.shares[w->share];
+    const struct asker *found = NULL;
+    for (const struct asker *a = question->askers; a; a = a->next) {
+        const struct share *share = &f->questions.shares.shares[a->share];
         struct network network = share_network(share);
         if (share->apart >= max)
             continue;
         if (!stalling_has(&f->stalling, &network, now_us))
-            return w;
-        found = found ? found : w;
+            return a;
+        found = found ? found : a;
     }
     return found;
 }
@@ -155,7 +155,7 @@ static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct q
                                     int choice)
 {
     uint32_t max = share_max(f);
-    const struct waiter *asker = asker_find(f, now_us, question, max);
+    const struct asker *asker = asker_find(f, now_us, question, max);
     struct attempt *attempt = NULL;
     // What nobody waits for can wait itself until there is enough for all. What follows a reply
     // takes the place of what that was to.
@@ -246,21 +246,19 @@ void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *a
         return;
     bool known = kind_share_stalls(share, now_us);
     kind_share_stall(share, closed ? 1 : KIND_STALLS, now_us);
-    if (known || (question && question->is_charged))
+    if (known || (question && question->charged.family != ADDRESS_NONE))
         return;
     stalling_charge(&f->stalling, &attempt->network, now_us);
-    if (question && !closed) {
+    if (question && !closed)
         question->charged = attempt->network;
-        question->is_charged = true;
-    }
 }
 
 bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct question *question)
 {
-    if (!question->waiters)
+    if (!question->askers)
         return stalling_has(&f->stalling, &question->network, now_us);
-    for (const struct waiter *w = question->waiters; w; w = w->next) {
-        struct network network = share_network(&f->questions.shares.shares[w->share]);
+    for (const struct asker *a = question->askers; a; a = a->next) {
+        struct network network = share_network(&f->questions.shares.shares[a->share]);
         if (!stalling_has(&f->stalling, &network, now_us))
             return false;
     }
@@ -367,11 +365,10 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     upstream_sent(&f->upstreams[attempt->upstream], attempt->tcp, now_us);
     // Counted here and not when it was queued: its port may be refused, and then it never leaves.
     forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
-    if (attempt->question->sent)
+    if (attempt->question->first_sent_us != 0)
         forward_count(f, COUNTER_upstream_resends);
     else
         attempt->question->first_sent_us = now_us;
-    attempt->question->sent = true;
     size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
     outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;
     outgoing->len = room + query_write(f, now_us, attempt, outgoing->bytes + room);

@@ -89,9 +89,10 @@ void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *z
     probe_start(f, now_us, zone);
 }
 
-void forward_abandon(struct forward *f, uint64_t now_us, struct question *question)
+void forward_give_up(struct forward *f, uint64_t now_us, struct question *question,
+                     enum question_state end)
 {
-    question_fail(f, now_us, question);
+    question_fail(f, now_us, question, end);
 }
 
 bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
@@ -146,7 +147,7 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
         attempt->refused = true;
         if (attempt->queued)
             attempt_drop(f, attempt);
-        if (!question || question->end != QUESTION_WAITS)
+        if (!question || !question_is_open(question))
             continue;
         if (believed)
             schedule_go_elsewhere(f, now_us, question);
@@ -205,7 +206,7 @@ static void question_due(struct forward *f, uint64_t now_us, struct question *qu
     if (schedule_expire(f, now_us, question))
         return;
     connections_stalled(f, now_us, question);
-    if (question->end == QUESTION_WAITS)
+    if (question_is_open(question))
         schedule_due(f, now_us, question);
 }
 
@@ -310,5 +311,16 @@ struct question *forward_take_ended(struct forward *f)
     if (!f->ended)
         f->ended_end = &f->ended;
     question->next_ended = NULL;
+    return question;
+}
+
+struct question *forward_take_hopeless(struct forward *f)
+{
+    struct question *question = f->hopeless;
+    if (!question)
+        return NULL;
+    f->hopeless = question->next_hopeless;
+    question->next_hopeless = NULL;
+    question->hopeless = false;
     return question;
 }

@@ -40,8 +40,10 @@ void forward_joined(struct forward *f, uint64_t now_us, struct question *questio
 // Looks whether the zone's upstreams are there, where they are due for that (probe.h).
 void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
 
-// Gives a question up before its time; it ends as failed.
-void forward_abandon(struct forward *f, uint64_t now_us, struct question *question);
+// Gives a question up before its time; it ends as failed: with what an upstream has said if one
+// has, or else like this (QUESTION_SILENT, or what stands behind it).
+void forward_give_up(struct forward *f, uint64_t now_us, struct question *question,
+                     enum question_state end);
 
 // No upstream of this zone is alive, as far as is known.
 [[nodiscard]] bool forward_is_down(struct forward *f, uint64_t now_us,
@@ -65,6 +67,10 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 [[nodiscard]] bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);
 
 // The next question that has ended, unlinked and without attempts and timers of its own; NULL:
-// there is none. Where its end is QUESTION_ANSWERED, f->answer is the answer; the taker clears
+// there is none. Where its state is QUESTION_ANSWERED, f->answer is the answer; the taker clears
 // f->answer_taken when it is done with it.
 [[nodiscard]] struct question *forward_take_ended(struct forward *f);
+
+// The next question of which the network has just said that there is nobody to ask; it goes on all
+// the same, or has ended meanwhile. NULL: there is none.
+[[nodiscard]] struct question *forward_take_hopeless(struct forward *f);

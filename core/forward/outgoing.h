@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/question_table.h"
+#include "core/client.h"
+#include "core/endpoint.h"
 
 // What a worker is asked to do, fetched by serve_drain one thing after the other.
 

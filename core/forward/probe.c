@@ -71,7 +71,7 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
     if (probe->attempts)
         question_wait_until(f, probe, probe->deadline_us);
     else
-        question_finish(f, now_us, probe, QUESTION_FAILED);
+        question_finish(f, now_us, probe, QUESTION_SILENT);
 }
 
 void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
@@ -94,5 +94,5 @@ void probe_due(struct forward *f, uint64_t now_us, struct question *probe)
             upstream_overdue(u, KIND_PROBE, a->sent_us, now_us);
     }
     upstreams_age(probe->zone, f->upstreams, now_us);
-    question_finish(f, now_us, probe, QUESTION_FAILED);
+    question_finish(f, now_us, probe, QUESTION_SILENT);
 }

@@ -5,32 +5,34 @@
 // out of the table and has no attempts and no timer.
 
 void question_finish(struct forward *f, uint64_t now_us, struct question *question,
-                     enum question_end end)
+                     enum question_state end)
 {
     wheel_stop(&f->wheel, &question->timer);
     while (question->attempts)
         attempt_leave(f, now_us, question->attempts, end == QUESTION_ANSWERED);
     f->probe_count -= question->probe;
+    question->state = (uint8_t)end;
     question_unlink(&f->questions, question);
-    question->end = (uint8_t)end;
     f->answer_taken |= end == QUESTION_ANSWERED;
     *f->ended_end = question;
     f->ended_end = &question->next_ended;
 }
 
-void question_fail(struct forward *f, uint64_t now_us, struct question *question)
+void question_fail(struct forward *f, uint64_t now_us, struct question *question,
+                   enum question_state end)
 {
-    if (!question->heard_rcode)
-        question->rcode = RCODE_SERVFAIL;
+    if (question->rcode != RCODE_NOERROR && end != QUESTION_ABANDONED)
+        end = QUESTION_REFUSED;
     // What was asked apart for those who asked has not failed for others.
-    question->unasked |= question->apart && !question->heard_rcode;
-    question_finish(f, now_us, question, QUESTION_FAILED);
+    else if (question->apart && end == QUESTION_SILENT)
+        end = QUESTION_UNASKED;
+    question_finish(f, now_us, question, end);
 }
 
 void question_wait_until(struct forward *f, struct question *question, uint64_t due_us)
 {
     question->timer.kind = TIMER_QUESTION;
-    question->idle = false;
+    question->state = QUESTION_ASKED;
     wheel_start(&f->wheel, &question->timer,
                 due_us < question->deadline_us ? due_us : question->deadline_us);
 }

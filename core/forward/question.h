@@ -13,10 +13,12 @@ void question_wait_until(struct forward *f, struct question *question, uint64_t 
 
 // Ends it; what was sent and not answered becomes orphans.
 void question_finish(struct forward *f, uint64_t now_us, struct question *question,
-                     enum question_end end);
+                     enum question_state end);
 
-// Ends it as failed: with what an upstream has said, or as SERVFAIL.
-void question_fail(struct forward *f, uint64_t now_us, struct question *question);
+// Ends it as failed: with what an upstream has said, or else like this (QUESTION_SILENT, or what
+// stands behind it).
+void question_fail(struct forward *f, uint64_t now_us, struct question *question,
+                   enum question_state end);
 
 // Has the name an upper-case letter where it is asked in mixed case?
 [[nodiscard]] bool question_is_mixed_case(const struct question *question);

@@ -3,21 +3,19 @@
 
 #include <assert.h>
 
-// The table's chains hold the questions that can be joined. The counts of waiters and attempts are
+// The table's chains hold the questions that can be joined. The counts of askers and attempts are
 // fixed multiples of the questions', large enough that they rarely run out first. An orphan's
 // `question` is NULL and it stands in the list of orphans; any other attempt stands in its
 // question's.
 
 enum {
-    WAITERS_PER_QUESTION = 4,
     ATTEMPTS_PER_QUESTION = 4,
-    SHARES_PER_QUESTION = WAITERS_PER_QUESTION + ATTEMPTS_PER_QUESTION,
+    SHARES_PER_QUESTION = QUESTION_ASKERS + ATTEMPTS_PER_QUESTION,
 };
 
 size_t question_table_size(uint32_t size)
 {
     return size * (sizeof(struct question *) + sizeof(struct question) +
-                   WAITERS_PER_QUESTION * sizeof(struct waiter) +
                    ATTEMPTS_PER_QUESTION * sizeof(struct attempt)) +
            share_size(size * SHARES_PER_QUESTION);
 }
@@ -33,19 +31,14 @@ void question_table_init(struct question_table *table, void *memory, uint32_t si
     assert(size > 0 && (size & (size - 1)) == 0);
     memset(memory, 0, question_table_size(size));
     struct question *all = memory;
-    struct waiter *waiters = (struct waiter *)(all + size);
-    struct attempt *attempts = (struct attempt *)(waiters + size * WAITERS_PER_QUESTION);
+    struct attempt *attempts = (struct attempt *)(all + size);
 
-    *table = (struct question_table){.size = size, .chain_mask = size - 1};
+    *table = (struct question_table){.all = all, .size = size, .chain_mask = size - 1};
     table->chains = (struct question **)(attempts + size * ATTEMPTS_PER_QUESTION);
     share_init(&table->shares, table->chains + size, size * SHARES_PER_QUESTION, seed);
     for (uint32_t i = size; i-- > 0;) {
         all[i].next = table->free;
         table->free = &all[i];
-    }
-    for (uint32_t i = size * WAITERS_PER_QUESTION; i-- > 0;) {
-        waiters[i].next = table->free_waiters;
-        table->free_waiters = &waiters[i];
     }
     for (uint32_t i = size * ATTEMPTS_PER_QUESTION; i-- > 0;) {
         attempts[i].next = table->free_attempts;
@@ -97,9 +90,8 @@ struct question *question_add(struct question_table *table, const struct key *ke
     table->free = question->next;
     table->count++;
     table->open_count++;
-    *question = (struct question){.waiters_end = &question->waiters, .older = table->youngest};
+    *question = (struct question){.askers_end = &question->askers, .older = table->youngest};
     key_copy(&question->key, key);
-    question->open = true;
     unwaited_add(table, question);
     *(table->youngest ? &table->youngest->younger : &table->oldest) = question;
     table->youngest = question;
@@ -121,7 +113,7 @@ static void chain_leave(struct question_table *table, struct question *question)
 
 void question_rekey(struct question_table *table, struct question *question, const struct key *key)
 {
-    assert(question->open);
+    assert(question_is_open(question));
     chain_leave(table, question);
     key_copy(&question->key, key);
     struct question **chain = &table->chains[key->hash & table->chain_mask];
@@ -131,9 +123,9 @@ void question_rekey(struct question_table *table, struct question *question, con
 
 void question_unlink(struct question_table *table, struct question *question)
 {
+    assert(!question_is_open(question));
     chain_leave(table, question);
-    question->open = false;
-    if (question->waiter_count == 0)
+    if (question->asker_count == 0)
         unwaited_remove(table, question);
     table->open_count--;
     *(question->older ? &question->older->younger : &table->oldest) = question->younger;
@@ -143,139 +135,59 @@ void question_unlink(struct question_table *table, struct question *question)
 
 void question_free(struct question_table *table, struct question *question)
 {
-    assert(!question->waiters && !question->attempts && !timer_running(&question->timer) &&
-           !timer_running(&question->stale_timer));
+    assert(!question->askers && !question->attempts && !timer_running(&question->timer) &&
+           !question->hopeless);
     question->next = table->free;
     table->free = question;
     table->count--;
 }
 
-// Is so much of so many too much for one network?
-static bool is_hogged(uint32_t used, uint32_t held, uint32_t size)
+void asker_add(struct question_table *table, struct question *question, struct asker *asker,
+               const struct address *client)
 {
-    return used >= size / 2 && held > size / QUESTION_SHARE;
-}
-
-// Waiters of one network at one question, of which there are QUESTION_WAITERS_MAX at most.
-static uint32_t held_at(const struct question *question, uint32_t share)
-{
-    uint32_t held = 0;
-    for (const struct waiter *waiter = question->waiters; waiter; waiter = waiter->next)
-        held += waiter->share == share;
-    return held;
-}
-
-bool question_share_left(const struct question_table *table, const struct question *question,
-                         const struct address *client)
-{
-    uint32_t share = share_find(&table->shares, client);
-    if (share == SHARE_NONE)
-        return true;
-    uint32_t held = table->shares.shares[share].held;
-    if (is_hogged(table->waiter_count, held, table->size * WAITERS_PER_QUESTION))
-        return false;
-    if (!question)
-        return !is_hogged(table->count, held, table->size);
-    // Few questions have so many that it has to be counted.
-    return question->waiter_count < QUESTION_WAITERS_MAX / 2 ||
-           held_at(question, share) <= QUESTION_WAITERS_MAX / QUESTION_SHARE;
-}
-
-struct waiter *waiter_add(struct question_table *table, struct question *question,
-                          const struct address *client)
-{
-    struct waiter *waiter = table->free_waiters;
-    if (!waiter || question->waiter_count >= QUESTION_WAITERS_MAX)
-        return NULL;
-    table->free_waiters = waiter->next;
-    table->waiter_count++;
-    waiter->share = share_take(&table->shares, client);
-    waiter->next = NULL;
-    if (question->open && question->waiter_count == 0)
+    table->asker_count++;
+    asker->share = share_take(&table->shares, client);
+    asker->next = NULL;
+    if (question_is_open(question) && question->asker_count == 0)
         unwaited_remove(table, question);
     if (question->network.family == ADDRESS_NONE)
         question->network = share_network_of(client);
-    *question->waiters_end = waiter;
-    question->waiters_end = &waiter->next;
-    question->waiter_count++;
-    return waiter;
+    *question->askers_end = asker;
+    question->askers_end = &asker->next;
+    question->asker_count++;
 }
 
-struct waiter *waiter_take(struct question_table *table, struct question *question)
+struct asker *asker_take(struct question_table *table, struct question *question)
 {
-    struct waiter *waiter = question->waiters;
-    if (!waiter)
+    struct asker *asker = question->askers;
+    if (!asker)
         return NULL;
-    question->waiters = waiter->next;
-    if (!question->waiters)
-        question->waiters_end = &question->waiters;
-    if (--question->waiter_count == 0 && question->open)
+    question->askers = asker->next;
+    if (!question->askers)
+        question->askers_end = &question->askers;
+    if (--question->asker_count == 0 && question_is_open(question))
         unwaited_add(table, question);
-    share_give(&table->shares, waiter->share);
-    waiter->next = table->free_waiters;
-    table->free_waiters = waiter;
-    table->waiter_count--;
-    return waiter;
+    share_give(&table->shares, asker->share);
+    table->asker_count--;
+    return asker;
 }
 
-void waiters_move(struct question_table *table, struct question *to, struct question *from)
+void askers_move(struct question_table *table, struct question *to, struct question *from)
 {
     if (to->network.family == ADDRESS_NONE)
         to->network = from->network;
-    if (!from->waiters)
+    if (!from->askers)
         return;
-    if (to->open && to->waiter_count == 0)
+    if (question_is_open(to) && to->asker_count == 0)
         unwaited_remove(table, to);
-    if (from->open)
+    if (question_is_open(from))
         unwaited_add(table, from);
-    *to->waiters_end = from->waiters;
-    to->waiters_end = from->waiters_end;
-    to->waiter_count += from->waiter_count;
-    from->waiters = NULL;
-    from->waiters_end = &from->waiters;
-    from->waiter_count = 0;
-}
-
-void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query,
-                 uint64_t now_us)
-{
-    waiter->since_us = now_us;
-    waiter->client = *client;
-    waiter->id = query->id;
-    waiter->udp_size = query->udp_size;
-    waiter->flags = query->flags;
-    waiter->edns = query->edns;
-    waiter->proven = query->proven;
-    waiter->asks = query->asks;
-    if (query->asks & ASKS_COOKIE)
-        memcpy(waiter->cookie, query->cookie, sizeof waiter->cookie);
-    name_case_take(&waiter->spelling, query_name(query), query->name_len);
-}
-
-struct query waiter_query(const struct waiter *waiter, const struct key *key,
-                          uint8_t message[static UPSTREAM_QUERY_MAX])
-{
-    uint8_t name_len = key_name_len(key);
-    uint8_t *name = message + MESSAGE_HEADER_LEN;
-    memcpy(name, key_name(key), name_len);
-    name_case_apply(&waiter->spelling, name, name_len);
-    store_be16(name + name_len, key_type(key));
-    store_be16(name + name_len + 2, key_class(key));
-    return (struct query){
-        .message = message,
-        .id = waiter->id,
-        .type = key_type(key),
-        .class = key_class(key),
-        .name_len = name_len,
-        .flags = waiter->flags,
-        .edns = waiter->edns,
-        .dnssec_ok = key_flags(key) & KEY_DO,
-        .checking_disabled = key_flags(key) & KEY_CD,
-        .udp_size = waiter->udp_size,
-        .asks = waiter->asks,
-        .proven = waiter->proven,
-        .tcp = waiter->client.tcp,
-    };
+    *to->askers_end = from->askers;
+    to->askers_end = from->askers_end;
+    to->asker_count += from->asker_count;
+    from->askers = NULL;
+    from->askers_end = &from->askers;
+    from->asker_count = 0;
 }
 
 struct attempt *attempt_add(struct question_table *table, struct question *question)

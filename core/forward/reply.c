@@ -344,7 +344,6 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct question *qu
     support_learn(f, now_us, question, asked);
     upstream_answered(&f->upstreams[asked->upstream]);
     failures_note(f, now_us, question);
-    question->rcode = f->answer.rcode;
     f->answer.upstream = asked->upstream;
     f->answer.transport = asked->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
     question_finish(f, now_us, question, QUESTION_ANSWERED);
@@ -371,7 +370,6 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct question *q
     bool spoilt = f->answer.too_long || verdict == REPLY_MALFORMED;
     if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP && !spoilt) {
         question->rcode = f->answer.rcode;
-        question->heard_rcode = true;
     }
     if (asked->spelled && !choice_in(question->failed, choice))
         send_forgive(question, asked);

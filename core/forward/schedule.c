@@ -180,9 +180,9 @@ static bool has_been_asked(const struct forward *f, uint64_t now_us,
     for (int i = 0; i < question->zone->upstream_count; i++)
         tcp |= question->tcp_sends[i] > 0;
     bool wants_tcp = question->truncated || question->stream_only;
-    bool silent =
-        question->sent && (tcp || !wants_tcp) && now_us - question->first_sent_us >= SILENT_US;
-    return silent || question->heard_rcode || question->out ||
+    bool silent = question->first_sent_us != 0 && (tcp || !wants_tcp) &&
+                  now_us - question->first_sent_us >= SILENT_US;
+    return silent || question->rcode != RCODE_NOERROR || question->out ||
            upstream_all_dead(question->zone, f->upstreams);
 }
 
@@ -203,11 +203,14 @@ static uint64_t gone_until_us(const struct forward *f, const struct question *qu
 }
 
 // The network says that there is nobody to ask. The question goes on, as that may not be true, but
-// where there is something stale its clients need not wait for that.
-static void stale_hasten(struct forward *f, uint64_t now_us, struct question *question)
+// its clients may be given something else.
+static void hopeless_tell(struct forward *f, struct question *question)
 {
-    if (question->has_stale)
-        wheel_hasten(&f->wheel, &question->stale_timer, now_us);
+    if (question->hopeless)
+        return;
+    question->hopeless = true;
+    question->next_hopeless = f->hopeless;
+    f->hopeless = question;
 }
 
 // When will something that it waits for over TCP have taken too long? UINT64_MAX: nothing will.
@@ -245,12 +248,11 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
         }
     }
     if ((back && now_us >= hope_us) || over) {
-        question->unreachable = nobody;
-        question_fail(f, now_us, question);
+        question_fail(f, now_us, question, nobody ? QUESTION_UNREACHABLE : QUESTION_SILENT);
         return;
     }
     if (nobody)
-        stale_hasten(f, now_us, question);
+        hopeless_tell(f, question);
     probe_start(f, now_us, question->zone);
     uint64_t next_us = upstream_next_trial_us(question->zone, f->upstreams, question->kind, now_us);
     // Those that wait for the same moment are spread a little, or they all come at once.
@@ -263,7 +265,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     if (late_us < next_us)
         next_us = late_us;
     question_wait_until(f, question, back && hope_us < next_us ? hope_us : next_us);
-    question->idle = true;
+    question->state = QUESTION_IDLE;
 }
 
 // Of those that are well and have not had the question the one that answers soonest; -1: there is
@@ -359,7 +361,7 @@ static int datagram_whom(struct forward *f, uint64_t now_us, const struct questi
         return better;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     sends_of(f, question, false, sends);
-    return whom(f, now_us, question, !question->sent, sends);
+    return whom(f, now_us, question, question->first_sent_us == 0, sends);
 }
 
 static bool datagram_next(struct forward *f, uint64_t now_us, struct question *question)
@@ -435,7 +437,7 @@ void schedule_go_on(struct forward *f, uint64_t now_us, struct question *questio
 {
     if (question->probe) {
         if (!question->attempts)
-            question_fail(f, now_us, question);
+            question_fail(f, now_us, question, QUESTION_SILENT);
         return;
     }
     upstreams_age(question->zone, f->upstreams, now_us);
@@ -564,7 +566,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     budget_give(&f->loss_budget, 1);
     budget_give(&forward_share(f, question->kind)->budget, 1);
     schedule_go_on(f, now_us, question);
-    if (question->end != QUESTION_WAITS)
+    if (!question_is_open(question))
         return;
     // Whom nobody knows is not asked alone.
     const struct attempt *first = question->attempts;
@@ -588,10 +590,13 @@ bool schedule_expire(struct forward *f, uint64_t now_us, struct question *questi
     overdue_note(f, now_us, question);
     if (now_us < question->deadline_us)
         return false;
-    question->unreachable = nobody_there(f, question->zone) && !is_awaited(question);
+    enum question_state end = QUESTION_SILENT;
     held_note(question);
-    question->unasked = !has_been_asked(f, now_us, question);
-    question_fail(f, now_us, question);
+    if (nobody_there(f, question->zone) && !is_awaited(question))
+        end = QUESTION_UNREACHABLE;
+    else if (!has_been_asked(f, now_us, question))
+        end = QUESTION_UNASKED;
+    question_fail(f, now_us, question, end);
     return true;
 }
 
@@ -600,7 +605,7 @@ void schedule_due(struct forward *f, uint64_t now_us, struct question *question)
     // Nobody else is there, as the network says: the chance in lower case does not wait for that.
     if (!is_awaited(question) && lower_case_next(f, now_us, question))
         return;
-    uint64_t wait_us = question->idle ? 0 : resend_wait_us(f, now_us, question);
+    uint64_t wait_us = question->state == QUESTION_IDLE ? 0 : resend_wait_us(f, now_us, question);
     if (wait_us > 0) {
         wait_us = wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US;
         question_wait_until(f, question, now_us + wait_us);
@@ -665,9 +670,9 @@ void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back)
                 (latest->upstream == back || !upstream_is_trusted(u, question->kind, now_us)) &&
                 now_us - latest->sent_us >= upstream_early_us(u);
         }
-        if ((!question->idle && !silent) || question->probe)
+        if ((question->state != QUESTION_IDLE && !silent) || question->probe)
             continue;
         question_wait_until(f, question, now_us + rng_below(&f->rng, WAKE_SPREAD_US));
-        question->idle = true;
+        question->state = QUESTION_IDLE;
     }
 }

@@ -29,7 +29,7 @@ struct forward_config {
 
 enum forward_timer {
     TIMER_QUESTION, // struct question
-    TIMER_STALE,    // struct question, serve's
+    TIMER_PATIENCE, // struct waiting, serve's
     TIMER_REFRESH,  // struct refresh, serve's
     TIMER_ORPHAN,   // struct attempt
     TIMER_PORTS,
@@ -49,6 +49,7 @@ struct forward {
     struct attempt **to_send_end;
     struct question *ended; // by next_ended
     struct question **ended_end;
+    struct question *hopeless;  // by next_hopeless
     struct budget budget;       // of resends
     struct budget trial_budget; // of trials beside other sends
     struct budget loss_budget;  // of sends lost with connections that served nobody

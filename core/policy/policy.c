@@ -193,30 +193,33 @@ static bool rebind_empties(const struct policy *policy, const struct question *q
 // Not for whoever validates, nor where the name does not exist; where a server has failed at AAAA,
 // or says nothing to it, it may yet know A (RFC 6147 5.1.2, 5.1.3).
 bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
-                        const struct question *question, const struct answer *answer)
+                        const struct question *question, enum policy_clients clients,
+                        const struct answer *answer)
 {
     const struct settings *settings = policy->config.settings;
     if (key_type(&question->key) != TYPE_AAAA ||
-        !dns64_serves(settings, key_flags(&question->key)) || question->told || question->abandoned)
+        !dns64_serves(settings, key_flags(&question->key)) || clients == POLICY_CLIENTS_TOLD ||
+        question->state == QUESTION_ABANDONED)
         return false;
-    if (question->end == QUESTION_ANSWERED)
+    if (question->state == QUESTION_ANSWERED)
         return dns64_is_wanted(settings, answer);
-    if (question->has_stale)
+    if (clients == POLICY_CLIENTS_STALE)
         return false;
     // Given up before its time it was for this.
-    return question->heard_rcode || (!question->unreachable && now_us < question->deadline_us);
+    return question->rcode != RCODE_NOERROR ||
+           (question->state != QUESTION_UNREACHABLE && now_us < question->deadline_us);
 }
 
 enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
-                                 const struct question *question, struct answer *answer,
-                                 bool second)
+                                 const struct question *question, enum policy_clients clients,
+                                 struct answer *answer, bool second)
 {
-    bool answered = question->end == QUESTION_ANSWERED;
+    bool answered = question->state == QUESTION_ANSWERED;
     if (answered && block_aliases(policy, &question->key, answer))
         return POLICY_REPLACED;
     if (answered && rebind_empties(policy, question, answer))
         return POLICY_EMPTIED;
-    if (!second && policy_wants_dns64(policy, now_us, question, answer))
+    if (!second && policy_wants_dns64(policy, now_us, question, clients, answer))
         return POLICY_DNS64_WANT;
     return POLICY_KEEP;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/client.h"
 #include "core/forward/question_table.h"
 #include "core/policy/access.h"
 #include "core/policy/error_loop.h"
@@ -200,12 +201,20 @@ enum policy_outcome {
     POLICY_DNS64_WANT, // its A records are to be asked for
 };
 
-// Says what becomes of a question that has ended, whose answer this is if its end is
+// What the clients of a question have so far.
+enum policy_clients {
+    POLICY_CLIENTS_WAIT,
+    POLICY_CLIENTS_STALE, // there is a stale answer for them
+    POLICY_CLIENTS_TOLD,  // they are being given it
+};
+
+// Says what becomes of a question that has ended, whose answer this is if its state is
 // QUESTION_ANSWERED, and changes the answer accordingly. `second`: it was the A question that DNS64
 // has asked, with the key of the first one again.
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                                const struct question *question,
-                                               struct answer *answer, bool second);
+                                               enum policy_clients clients, struct answer *answer,
+                                               bool second);
 
 // Was a question begun by the rules in force, or such as would have it asked of the same upstreams?
 [[nodiscard]] bool policy_holds_question(const struct policy *policy,
@@ -218,4 +227,5 @@ enum policy_outcome {
 
 // Would DNS64 have the A records of an AAAA question asked for, if it ended now without an answer?
 [[nodiscard]] bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
-                                      const struct question *question, const struct answer *answer);
+                                      const struct question *question, enum policy_clients clients,
+                                      const struct answer *answer);

@@ -57,7 +57,7 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct question *questio
     struct cache_key own = key_for_cache(&question->key), of_name = key_for_cache(&denial);
     struct cache_inserted inserted;
     uint32_t birth_s = now_s;
-    if (question->refresh) {
+    if (serve_waiting(s, question)->refresh) {
         answer_mark_refreshed(answer);
         if (answer->lifetime_s < REFRESH_SHORT_S)
             birth_s = (uint32_t)((now_us + 999999) / 1000000);

@@ -99,8 +99,8 @@ static void dns64_answer(struct serve *s, uint64_t now_us, struct question *ques
         break;
     case DNS64_SPOILT:
         f->answer_taken = false;
-        question->end = QUESTION_FAILED;
-        question->rcode = RCODE_SERVFAIL;
+        question->state = QUESTION_SILENT;
+        question->rcode = RCODE_NOERROR;
         break;
     }
 }
@@ -122,7 +122,7 @@ static bool dns64_recall(struct serve *s, uint64_t now_us, struct question *ques
     uint32_t age_s = now_s > hit.birth_s ? now_s - hit.birth_s : 0;
     bool withheld = answer_is_withheld(answer->value, answer->len);
     dns64_answer(s, now_us, question, age_s);
-    if (withheld && question->end == QUESTION_ANSWERED)
+    if (withheld && question->state == QUESTION_ANSWERED)
         answer_withhold(answer);
     return true;
 }
@@ -132,13 +132,16 @@ static bool dns64_recall(struct serve *s, uint64_t now_us, struct question *ques
 static void waiters_inherit(struct serve *s, uint64_t now_us, struct question *second,
                             const struct question *first)
 {
-    second->has_stale |= first->has_stale;
-    second->stale_due |= first->stale_due;
-    second->stale_timer.kind = TIMER_STALE;
-    if (!second->has_stale || !second->waiters || timer_running(&second->stale_timer))
+    struct waiting *to = serve_waiting(s, second);
+    const struct waiting *from = serve_waiting(s, first);
+    const struct waiter *oldest = (const struct waiter *)second->askers;
+    to->has_stale |= from->has_stale;
+    to->stale_due |= from->stale_due;
+    if (!to->has_stale || !oldest || timer_running(&to->patience))
         return;
-    uint64_t due_us = second->waiters->since_us + s->stale_after_us;
-    wheel_start(&s->forward.wheel, &second->stale_timer, due_us > now_us ? due_us : now_us);
+    uint64_t due_us = oldest->since_us + s->stale_after_us;
+    to->patience.kind = TIMER_PATIENCE;
+    wheel_start(&s->forward.wheel, &to->patience, due_us > now_us ? due_us : now_us);
 }
 
 // Lets the waiters of a question wait for the second one. False: there is no room for it.
@@ -155,12 +158,13 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct question *questio
         return false;
     if (fresh) {
         second->zone = question->zone;
-        second->refresh = question->refresh;
+        serve_waiting(s, second)->refresh = serve_waiting(s, question)->refresh;
     }
     uint64_t deadline_us = question->deadline_us;
-    waiters_move(&f->questions, second, question);
+    askers_move(&f->questions, second, question);
     waiters_inherit(s, now_us, second, question);
-    f->answer_taken &= question->end != QUESTION_ANSWERED;
+    f->answer_taken &= question->state != QUESTION_ANSWERED;
+    *serve_waiting(s, question) = (struct waiting){0};
     question_free(&f->questions, question);
     if (!fresh) {
         forward_joined(f, now_us, second);
@@ -175,18 +179,28 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct question *questio
     return true;
 }
 
+// What do the clients of this question have so far?
+static enum policy_clients clients_of(const struct serve *s, const struct question *question)
+{
+    const struct waiting *waiting = serve_waiting(s, question);
+    if (waiting->told)
+        return POLICY_CLIENTS_TOLD;
+    return waiting->has_stale ? POLICY_CLIENTS_STALE : POLICY_CLIENTS_WAIT;
+}
+
 bool serve_dns64_is_due(struct serve *s, uint64_t now_us, const struct question *question)
 {
-    return question->end == QUESTION_WAITS && question->waiters &&
+    return question_is_open(question) && question->askers &&
            !(key_flags(&question->key) & KEY_DNS64) &&
-           policy_wants_dns64(&s->policy, now_us, question, &s->forward.answer);
+           policy_wants_dns64(&s->policy, now_us, question, clients_of(s, question),
+                              &s->forward.answer);
 }
 
 // Ends the second question as the first.
 static void dns64_end(struct serve *s, uint64_t now_us, struct question *question,
                       enum policy_outcome outcome)
 {
-    if (question->end == QUESTION_ANSWERED && outcome == POLICY_KEEP)
+    if (question->state == QUESTION_ANSWERED && outcome == POLICY_KEEP)
         dns64_answer(s, now_us, question, 0);
     if (outcome == POLICY_EMPTIED && dns64_take_back(s, now_us, question))
         answer_withhold(&s->forward.answer);
@@ -198,8 +212,8 @@ bool serve_filter(struct serve *s, uint64_t now_us, struct question *question)
     bool second = key_flags(&question->key) & KEY_DNS64;
     if (second)
         key_change(&question->key, TYPE_AAAA, key_flags(&question->key) & (KEY_DO | KEY_CD));
-    enum policy_outcome outcome =
-        policy_after(&s->policy, now_us, question, &s->forward.answer, second);
+    enum policy_outcome outcome = policy_after(&s->policy, now_us, question,
+                                               clients_of(s, question), &s->forward.answer, second);
     if (outcome == POLICY_REPLACED)
         serve_count(s, COUNTER_blocked_aliases);
     else if (outcome == POLICY_EMPTIED)
@@ -208,7 +222,7 @@ bool serve_filter(struct serve *s, uint64_t now_us, struct question *question)
         dns64_end(s, now_us, question, outcome);
     if (outcome != POLICY_DNS64_WANT)
         return false;
-    if (question->end != QUESTION_ANSWERED)
+    if (question->state != QUESTION_ANSWERED)
         return dns64_ask(s, now_us, question);
     dns64_save(s, now_us, question);
     if (!dns64_recall(s, now_us, question))

@@ -5,29 +5,57 @@
 #include "core/serve/dns64.h"
 #include "core/serve/waiters.h"
 
-// Of a probe, which may be asked at a worker that is not its name's home, nothing is kept.
+// Remembers how a question has failed, where that says something to whoever asks it again.
+static void failure_keep(struct serve *s, uint64_t now_us, const struct question *question)
+{
+    uint64_t hash = question->key.hash;
+    uint64_t least_us = serve_waiting(s, question)->has_stale ? FAILURE_STALE_US : 0;
+    switch (question->state) {
+    case QUESTION_UNREACHABLE:
+        failure_add_gone(&s->failures, hash, question->era, now_us);
+        break;
+    case QUESTION_REFUSED:
+        failure_add(&s->failures, hash, question->rcode, false, question->era, least_us, now_us);
+        break;
+    case QUESTION_SILENT:
+        failure_add(&s->failures, hash, RCODE_SERVFAIL, true, question->era, least_us, now_us);
+        break;
+    default:
+        break;
+    }
+}
+
+static void ended(struct serve *s, uint64_t now_us, struct question *question)
+{
+    struct waiting *waiting = serve_waiting(s, question);
+    wheel_stop(&s->forward.wheel, &waiting->patience);
+    // Of a probe, which may be asked at a worker that is not its name's home, nothing is kept.
+    if (question->probe) {
+        serve_tell(s, question);
+        return;
+    }
+    if (serve_filter(s, now_us, question))
+        return;
+    if (question->state == QUESTION_ANSWERED) {
+        serve_keep(s, now_us, question);
+        failure_forget(&s->failures, question->key.hash);
+    } else {
+        failure_keep(s, now_us, question);
+    }
+    waiting->tell_stale = question_has_failed(question) && waiting->has_stale;
+    serve_tell(s, question);
+}
+
 void serve_ended_take(struct serve *s, uint64_t now_us)
 {
     struct forward *f = &s->forward;
     struct question *question;
-    while ((question = forward_take_ended(f))) {
-        wheel_stop(&f->wheel, &question->stale_timer);
-        if (question->probe) {
-            serve_tell(s, question);
-            continue;
-        }
-        if (serve_filter(s, now_us, question))
-            continue;
-        if (question->end == QUESTION_ANSWERED) {
-            serve_keep(s, now_us, question);
-            failure_forget(&s->failures, question->key.hash);
-        } else if (question->unreachable && !question->heard_rcode) {
-            failure_add_gone(&s->failures, question->key.hash, question->era, now_us);
-        } else if (!question->abandoned && !question->unasked) {
-            failure_add(&s->failures, question->key.hash, question->rcode, !question->heard_rcode,
-                        question->era, question->has_stale ? FAILURE_STALE_US : 0, now_us);
-        }
-        question->tell_stale = question->end == QUESTION_FAILED && question->has_stale;
-        serve_tell(s, question);
+    for (;;) {
+        while ((question = forward_take_hopeless(f)))
+            serve_patience_hasten(s, now_us, question);
+        question = forward_take_ended(f);
+        if (!question)
+            return;
+        ended(s, now_us, question);
     }
 }

@@ -59,7 +59,7 @@ static void pending_look(const struct serve *s, struct serve_explanation *e)
     if (!question)
         return;
     e->asked_us = question->started_us;
-    e->waiting = question->waiter_count;
+    e->waiting = question->asker_count;
     for (size_t i = 0; i < question->zone->upstream_count; i++)
         e->sends += question->sends[i] + question->tcp_sends[i];
 }

@@ -31,9 +31,8 @@ static void room_make(struct serve *s, uint64_t now_us)
     if (table->open_count == 0 || table->open_count + spare < table->size)
         return;
     struct question *question = question_to_abandon(table);
-    question->abandoned = true;
     serve_count(s, COUNTER_pending_abandoned);
-    forward_abandon(&s->forward, now_us, question);
+    forward_give_up(&s->forward, now_us, question, QUESTION_ABANDONED);
     serve_ended_take(s, now_us);
 }
 
@@ -72,7 +71,7 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
     if (answered_failed(s, now_us, lookup, zone, out))
         return NULL;
     // Asked before anything is taken or given up, so that a failure leaves all as it was.
-    if (!f->questions.free || !f->questions.free_waiters) {
+    if (!f->questions.free || !s->waiters.free) {
         serve_drop(s, item, COUNTER_drops_pending_full);
         return NULL;
     }
@@ -87,7 +86,8 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
 // waited long enough.
 static bool stale_is_due(struct serve *s, uint64_t now_us, const struct question *question)
 {
-    return question->stale_due || forward_is_down(&s->forward, now_us, question->zone);
+    return serve_waiting(s, question)->stale_due ||
+           forward_is_down(&s->forward, now_us, question->zone);
 }
 
 // Attaches the query to its question, which is asked upstream if it is new.
@@ -97,18 +97,19 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     struct forward *f = &s->forward;
     struct question *question = question_find(&f->questions, &lookup->key);
     bool fresh = !question;
-    bool share_left = question_share_left(&f->questions, question, &item->client.from);
+    bool share_left = waiter_may_be_added(&f->questions, question, &item->client.from);
     if (fresh && share_left)
         question = question_begin(s, now_us, lookup, out);
     if (!question && !share_left)
         serve_drop(s, item, COUNTER_drops_client_share);
     if (!question)
         return;
-    question->has_stale |= lookup->stale;
+    struct waiting *waiting = serve_waiting(s, question);
+    waiting->has_stale |= lookup->stale;
     struct waiter *waiter = NULL;
     if (!stale_is_due(s, now_us, question) || !serve_answered_stale(s, now_us, lookup, out)) {
         if (share_left)
-            waiter = waiter_add(&f->questions, question, &item->client.from);
+            waiter = waiter_add(&s->waiters, &f->questions, question, &item->client.from);
         item->verdict = SERVE_WAITING;
         if (waiter)
             waiter_fill(waiter, &item->client, &lookup->query, now_us);
@@ -120,9 +121,8 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     }
     if (waiter && !fresh)
         forward_joined(f, now_us, question);
-    question->stale_timer.kind = TIMER_STALE;
-    if (waiter && !timer_running(&question->stale_timer))
-        serve_patience_start(s, now_us, lookup, question);
+    if (waiter && !timer_running(&waiting->patience))
+        serve_patience_start(s, now_us, lookup, waiting);
     if (fresh) {
         budget_give(&s->refresh_budget, REFRESH_EARNS);
         forward_start(f, now_us, question);

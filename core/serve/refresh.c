@@ -88,6 +88,6 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     }
     serve_count(s, COUNTER_refreshes);
     question->zone = zone;
-    question->refresh = true;
+    serve_waiting(s, question)->refresh = true;
     forward_start(f, now_us, question);
 }

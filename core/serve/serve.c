@@ -46,6 +46,7 @@ size_t serve_size(const struct serve_config *config)
     struct forward_config forward = forward_config_of(config);
     struct policy_config policy = serve_policy_config(config, NULL);
     return serve_aligned(sizeof(struct serve)) + serve_aligned(forward_size(&forward)) +
+           serve_aligned(waiter_table_size(config->pending_max)) +
            serve_aligned(failure_size(failures_of(config))) + policy_size(&policy) +
            serve_aligned(refresh_size(config->pending_max * REFRESHES_PER_QUESTION));
 }
@@ -66,6 +67,8 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     forward.key_seed = config->cache->seed;
     forward_init(&s->forward, tables, &forward, config->seed, now_us);
     tables += serve_aligned(forward_size(&forward));
+    waiter_table_init(&s->waiters, tables, config->pending_max);
+    tables += serve_aligned(waiter_table_size(config->pending_max));
     failure_init(&s->failures, tables, failures_of(config));
     tables += serve_aligned(failure_size(failures_of(config)));
     refresh_init(&s->refreshes, tables, config->pending_max * REFRESHES_PER_QUESTION);
@@ -177,8 +180,8 @@ void serve_expire(struct serve *s, uint64_t now_us)
 {
     struct timer *timer;
     while ((timer = wheel_next(&s->forward.wheel, now_us))) {
-        if (timer->kind == TIMER_STALE)
-            serve_stale_due(s, now_us, stale_timer_owner(timer));
+        if (timer->kind == TIMER_PATIENCE)
+            serve_patience_due(s, now_us, (struct waiting *)timer);
         else if (timer->kind == TIMER_REFRESH)
             serve_refresh_due(s, now_us, (struct refresh *)timer);
         else
@@ -198,7 +201,7 @@ bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
     if (forward_drain(&s->forward, now_us, outgoing) || serve_waiters_drain(s, now_us, outgoing))
         return true;
     counter_set(s->config.counters, COUNTER_pending, f->questions.count);
-    counter_set(s->config.counters, COUNTER_waiters, f->questions.waiter_count);
+    counter_set(s->config.counters, COUNTER_waiters, f->questions.asker_count);
     counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
     counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
     return false;

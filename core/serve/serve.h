@@ -3,6 +3,8 @@
 #include "cache/cache.h"
 #include "core/answer.h"
 #include "core/forward/outgoing.h"
+#include "core/forward/plan.h"
+#include "core/forward/wheel.h"
 #include "core/policy/access.h"
 #include "core/policy/local.h"
 #include "core/settings/counters.h"

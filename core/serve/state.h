@@ -6,6 +6,7 @@
 #include "core/policy/policy.h"
 #include "core/serve/serve.h"
 #include "core/serve/top.h"
+#include "core/serve/waiter_table.h"
 
 // The state of a worker, which the files of this directory share. No other file looks inside.
 
@@ -33,9 +34,10 @@ struct serve {
     struct policy policy;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
-    uint64_t top_weight;   // lookups since the last that was counted for them
-    uint64_t top_next_us;  // when the next one is counted
-    struct question *told; // by next_told
+    uint64_t top_weight;  // lookups since the last that was counted for them
+    uint64_t top_next_us; // when the next one is counted
+    struct waiter_table waiters;
+    struct question *told; // by struct waiting's next_told
     struct question **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
     struct forward forward;
@@ -50,6 +52,12 @@ static inline size_t serve_aligned(size_t size)
 static inline const void *serve_tables(const struct serve *s)
 {
     return (const uint8_t *)s + serve_aligned(sizeof *s);
+}
+
+// What concerns the clients of this question.
+static inline struct waiting *serve_waiting(const struct serve *s, const struct question *question)
+{
+    return &s->waiters.waiting[question_index(&s->forward.questions, question)];
 }
 
 // The part of the settings that every answer is made with.

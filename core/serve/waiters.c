@@ -10,41 +10,58 @@
 
 void serve_tell(struct serve *s, struct question *question)
 {
-    if (question->told)
+    struct waiting *waiting = serve_waiting(s, question);
+    if (waiting->told)
         return;
-    question->told = true;
+    waiting->told = true;
     *s->told_end = question;
-    s->told_end = &question->next_told;
+    s->told_end = &waiting->next_told;
 }
 
-// Has a client that waits for long be given something else: what is over, or addresses made by
-// DNS64.
 void serve_patience_start(struct serve *s, uint64_t now_us, const struct lookup *lookup,
-                          struct question *question)
+                          struct waiting *waiting)
 {
     const struct key *key = &lookup->key;
+    waiting->patience.kind = TIMER_PATIENCE;
     if (lookup->stale)
-        wheel_start(&s->forward.wheel, &question->stale_timer, now_us + s->stale_after_us);
+        wheel_start(&s->forward.wheel, &waiting->patience, now_us + s->stale_after_us);
     else if (key_type(key) == TYPE_AAAA && dns64_serves(s->config.settings, key_flags(key)))
-        wheel_start(&s->forward.wheel, &question->stale_timer, now_us + SERVE_DNS64_AFTER_US);
+        wheel_start(&s->forward.wheel, &waiting->patience, now_us + SERVE_DNS64_AFTER_US);
 }
 
-// Its clients have waited long enough: they get what is over, if that is still there, and the
-// question goes on without them.
-void serve_stale_due(struct serve *s, uint64_t now_us, struct question *question)
+void serve_patience_hasten(struct serve *s, uint64_t now_us, const struct question *question)
 {
+    struct waiting *waiting = serve_waiting(s, question);
+    if (waiting->has_stale)
+        wheel_hasten(&s->forward.wheel, &waiting->patience, now_us);
+}
+
+void serve_patience_due(struct serve *s, uint64_t now_us, struct waiting *waiting)
+{
+    struct question *question = &s->forward.questions.all[waiting - s->waiters.waiting];
     uint8_t value[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key room;
     const struct key *key = serve_client_key(question, &room);
     if (!serve_recall_stale(s, now_us, key, value, sizeof value, &hit)) {
         if (serve_dns64_is_due(s, now_us, question))
-            forward_abandon(&s->forward, now_us, question);
+            forward_give_up(&s->forward, now_us, question, QUESTION_SILENT);
         return;
     }
-    question->stale_due = true;
-    question->tell_stale = true;
+    waiting->stale_due = true;
+    waiting->tell_stale = true;
     serve_tell(s, question);
+}
+
+// Tells a client that its question has failed. One that goes on has not ended with anything yet.
+static size_t failure_give(const struct serve *s, const struct question *question,
+                           const struct query *query, uint8_t *out)
+{
+    bool heard = question->rcode != RCODE_NOERROR;
+    uint16_t rcode = heard && !question_is_open(question) ? question->rcode : RCODE_SERVFAIL;
+    int ede = question->state == QUESTION_UNREACHABLE ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
+    return reply_empty(out, query, rcode, 0, true, s->limits.udp_payload_max,
+                       heard ? EDE_NONE : ede);
 }
 
 // Writes the reply to a waiter; false: it gets none.
@@ -56,7 +73,8 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
     struct key room_for_key;
     const struct key *key = serve_client_key(question, &room_for_key);
     struct query query = waiter_query(waiter, key, message);
-    struct answer_giving giving = {.turn = s->turn++, .stale = question->tell_stale};
+    struct answer_giving giving = {.turn = s->turn++,
+                                   .stale = serve_waiting(s, question)->tell_stale};
     const struct answer *answer = &s->forward.answer;
     struct cache_hit hit = {.value_len = answer->len};
     size_t room = serve_room_for(s, &waiter->client);
@@ -70,18 +88,13 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
     outgoing->client = waiter->client;
     if (giving.stale)
         source = COUNTER_answers_stale;
-    if (question->end == QUESTION_ANSWERED)
+    if (question->state == QUESTION_ANSWERED)
         memcpy(outgoing->bytes, answer->value, answer->len < room ? answer->len : room);
     else if (!giving.stale || !serve_recall_stale(s, now_us, key, outgoing->bytes, room, &hit))
         source = COUNTER_answers_failure;
     if (source == COUNTER_answers_failure) {
-        // A question that goes on has not ended with anything yet.
-        uint16_t rcode = question->end == QUESTION_FAILED ? question->rcode : RCODE_SERVFAIL;
         serve_top_failed(s, now_us, key);
-        int ede = question->unreachable ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE;
-        outgoing->len =
-            reply_empty(outgoing->bytes, &query, rcode, 0, true, s->limits.udp_payload_max,
-                        question->heard_rcode ? EDE_NONE : ede);
+        outgoing->len = failure_give(s, question, &query, outgoing->bytes);
     } else {
         outgoing->len =
             answer_give(outgoing->bytes, room, hit.value_len, &query, &giving, &s->limits);
@@ -105,19 +118,21 @@ bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outg
     struct forward *f = &s->forward;
     while (s->told) {
         struct question *question = s->told;
-        struct waiter *waiter = waiter_take(&f->questions, question);
+        struct waiting *waiting = serve_waiting(s, question);
+        struct waiter *waiter = waiter_take(&s->waiters, &f->questions, question);
         if (waiter && reply_drain(s, now_us, question, waiter, outgoing))
             return true;
         if (waiter)
             continue;
-        s->told = question->next_told;
+        s->told = waiting->next_told;
         if (!s->told)
             s->told_end = &s->told;
-        question->next_told = NULL;
-        question->told = question->tell_stale = false;
-        if (question->end == QUESTION_WAITS)
+        waiting->next_told = NULL;
+        waiting->told = waiting->tell_stale = false;
+        if (question_is_open(question))
             continue;
-        f->answer_taken &= question->end != QUESTION_ANSWERED;
+        f->answer_taken &= question->state != QUESTION_ANSWERED;
+        *waiting = (struct waiting){0};
         question_free(&f->questions, question);
     }
     return false;

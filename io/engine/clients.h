@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/question_table.h"
+#include "core/client.h"
 #include "io/transport/stream.h"
 
 // The TCP connections of one worker's clients (RFC 7766, 9210): who holds how many, how long one

@@ -77,7 +77,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
         return "is refreshed without having been asked for three times";
     if (sim->now_us + lead_us < kept->expiry_s * 1000000)
         return "is refreshed too early";
-    return question->waiter_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
+    return question->asker_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
 }
 
 static bool failure_surely_kept(const struct sim *sim, const struct node *node, uint64_t hash)
@@ -99,9 +99,10 @@ static void begins(struct sim *sim, unsigned worker, const struct question *ques
         return;
     }
     struct topic *q = &sim->questions[number];
-    const char *why = question->refresh ? refresh_check(sim, &q->kept, question) : NULL;
+    bool refresh = inside_waiting(node->serve, question)->refresh;
+    const char *why = refresh ? refresh_check(sim, &q->kept, question) : NULL;
     bool kept = q->kept.served && question->started_us / 1000000 < q->kept.expiry_s;
-    bool plain = !question->refresh && !question->probe;
+    bool plain = !refresh && !question->probe;
     bool fails = sim->now_us < q->fail_until_us &&
                  (!q->fail_network || q->fail_revivals == node->forward->revivals);
     if (q->asking && plain)
@@ -113,11 +114,11 @@ static void begins(struct sim *sim, unsigned worker, const struct question *ques
     if (why)
         sim_fail(sim, "%s %s", sim_question_text(sim, (uint32_t)number), why);
     sim_trace(sim, "worker %u begins to ask%s: %s", worker,
-              question->refresh ? " anew"
+              refresh           ? " again"
               : question->probe ? " for a sign of life"
                                 : "",
               sim_question_text(sim, (uint32_t)number));
-    sim->tally.refreshes += question->refresh;
+    sim->tally.refreshes += refresh;
     node->began++;
     node->slot_asking[slot] = ++sim->asking_count;
     // Of a probe, which may be at another worker than others who ask for an SOA, only that one
@@ -129,7 +130,7 @@ static void begins(struct sim *sim, unsigned worker, const struct question *ques
         .question = (uint32_t)number,
         .began_us = question->started_us,
         .worker = (uint8_t)worker,
-        .refresh = question->refresh,
+        .refresh = refresh,
         .probe = question->probe,
     };
 }
@@ -139,7 +140,7 @@ static void fails(const struct sim *sim, struct node *node, struct topic *q,
                   const struct question *question)
 {
     uint64_t lasts_us = FAILURE_MIN_US;
-    uint64_t least_us = question->has_stale ? FAILURE_STALE_US : 0;
+    uint64_t least_us = inside_waiting(node->serve, question)->has_stale ? FAILURE_STALE_US : 0;
     if (q->fail_until_us && sim->now_us < q->fail_until_us + q->fail_lasts_us + FAIL_TAKES_US)
         lasts_us = 2 * q->fail_lasts_us;
     lasts_us = lasts_us < FAILURE_MAX_US ? lasts_us : FAILURE_MAX_US;
@@ -147,7 +148,7 @@ static void fails(const struct sim *sim, struct node *node, struct topic *q,
         uint64_t buckets = sim->scenario.pending_max * 2 / 4;
         node->failures[((question->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
     }
-    bool gone = question->unreachable && !question->heard_rcode;
+    bool gone = question->state == QUESTION_UNREACHABLE;
     if (gone)
         lasts_us = FAILURE_MIN_US;
     q->fail_counted = true;
@@ -155,8 +156,9 @@ static void fails(const struct sim *sim, struct node *node, struct topic *q,
     q->fail_until_us = sim->now_us + (gone                  ? FAILURE_GONE_US
                                       : lasts_us > least_us ? lasts_us
                                                             : least_us);
-    q->fail_rcode = question->rcode;
-    q->fail_network = !question->heard_rcode;
+    bool refused = question->state == QUESTION_REFUSED;
+    q->fail_rcode = refused ? question->rcode : RCODE_SERVFAIL;
+    q->fail_network = !refused;
     q->fail_revivals = question->era;
 }
 
@@ -180,22 +182,21 @@ static void ends(struct sim *sim, unsigned worker, const struct question *questi
     struct topic *q = &sim->questions[asking->question];
     asking->ended_us = sim->now_us;
     asking->rcode = question->rcode;
-    asking->heard_rcode = question->heard_rcode;
+    asking->heard_rcode = question->rcode != RCODE_NOERROR;
     if (q->asking == node->slot_asking[slot])
         q->asking = 0;
-    if (question->end == QUESTION_ANSWERED) {
+    if (question->state == QUESTION_ANSWERED) {
         asking->end = ASKING_ANSWERED;
         if (!asking->probe)
             q->fail_until_us = 0;
         if (!asking->answer)
             sim_fail(sim, "%s is answered without a reply",
                      sim_question_text(sim, asking->question));
-    } else if (question->abandoned) {
+    } else if (question->state == QUESTION_ABANDONED) {
         asking->end = ASKING_ABANDONED;
     } else {
         asking->end = ASKING_FAILED;
-        bool gone = question->unreachable && !question->heard_rcode;
-        if (!asking->probe && (gone || !question->unasked))
+        if (!asking->probe && question->state != QUESTION_UNASKED)
             fails(sim, node, q, question);
         else if (!asking->probe && !question->truncated && !question->stream_only &&
                  !question->apart && was_silent(sim, node, slot))
@@ -275,9 +276,9 @@ void asking_look(struct sim *sim, unsigned worker)
     bool seen[PENDING_MAX] = {false};
     const struct question *question;
     for (question = inside_told(node->serve); question && !sim->failed;
-         question = question->next_told) {
+         question = inside_waiting(node->serve, question)->next_told) {
         uint32_t slot = inside_slot(node->serve, question);
-        if (question->end == QUESTION_WAITS)
+        if (question_is_open(question))
             continue;
         seen[slot] = true;
         if (!node->slot_asking[slot])
@@ -317,12 +318,13 @@ uint32_t asking_of_client(const struct sim *sim, unsigned worker, uint32_t quest
     const struct node *node = &sim->nodes[worker];
     const struct question *lists[] = {node->forward->questions.oldest, inside_told(node->serve)};
     for (unsigned i = 0; i < 2; i++) {
-        for (const struct question *p = lists[i]; p; p = i ? p->next_told : p->younger) {
+        for (const struct question *p = lists[i]; p;
+             p = i ? inside_waiting(node->serve, p)->next_told : p->younger) {
             uint32_t asking = node->slot_asking[inside_slot(node->serve, p)];
             if (!asking || sim->askings[asking - 1].question != question)
                 continue;
-            for (const struct waiter *w = p->waiters; w; w = w->next) {
-                if (w->client.listener == number)
+            for (const struct asker *a = p->askers; a; a = a->next) {
+                if (((const struct waiter *)a)->client.listener == number)
                     return asking;
             }
         }

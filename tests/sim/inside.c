@@ -5,10 +5,10 @@
 #include "tests/sim/sim.h"
 
 // Whether the tables hold together: each thing stands where the others say it does, nothing is
-// counted wrongly, nothing is lost. The numbers of waiters, attempts and
-// shares are core/forward/question.c's.
+// counted wrongly, nothing is lost. The numbers of attempts and shares are
+// core/forward/question_table.c's.
 
-enum { WAITERS_PER_QUESTION = 4, ATTEMPTS_PER_QUESTION = 4, SHARES_PER_QUESTION = 8 };
+enum { ATTEMPTS_PER_QUESTION = 4, SHARES_PER_QUESTION = 8 };
 
 const struct forward *inside_forward(const struct serve *serve)
 {
@@ -23,6 +23,11 @@ const struct question *inside_told(const struct serve *serve)
 uint32_t inside_slot(const struct serve *serve, const struct question *question)
 {
     return (uint32_t)(question - (const struct question *)serve_tables(serve));
+}
+
+const struct waiting *inside_waiting(const struct serve *serve, const struct question *question)
+{
+    return serve_waiting(serve, question);
 }
 
 bool inside_fails(const struct serve *serve, uint64_t hash)
@@ -69,10 +74,10 @@ static const char *pending_check(const struct forward *f, const struct question 
 {
     uint32_t waiters = 0;
     n->questions++;
-    for (const struct waiter *w = p->waiters; w; w = w->next)
+    for (const struct asker *a = p->askers; a; a = a->next)
         waiters++;
     n->waiters += waiters;
-    if (waiters != p->waiter_count)
+    if (waiters != p->asker_count)
         return "a question's waiters are counted wrongly";
     for (const struct attempt *a = p->attempts; a; a = a->next) {
         const char *why = a->question == p ? attempt_check(f, a, n) : "an attempt is another's";
@@ -153,12 +158,13 @@ static const char *refreshes_check(const struct serve *s)
     return noted + left == table->chain_mask + 1 ? NULL : "notes of refreshes are lost";
 }
 
-static const char *free_check(const struct question_table *table, const struct count *n)
+static const char *free_check(const struct question_table *table,
+                              const struct waiter_table *waiting, const struct count *n)
 {
     uint32_t questions = 0, waiters = 0, attempts = 0, held = 0, apart = 0;
     for (const struct question *p = table->free; p; p = p->next)
         questions++;
-    for (const struct waiter *w = table->free_waiters; w; w = w->next)
+    for (const struct waiter *w = waiting->free; w; w = (const struct waiter *)w->asker.next)
         waiters++;
     for (const struct attempt *a = table->free_attempts; a; a = a->next)
         attempts++;
@@ -168,8 +174,8 @@ static const char *free_check(const struct question_table *table, const struct c
     }
     if (n->questions != table->count || n->questions + questions != table->size)
         return "questions are counted wrongly";
-    if (n->waiters != table->waiter_count || held != n->waiters ||
-        n->waiters + waiters != WAITERS_PER_QUESTION * table->size)
+    if (n->waiters != table->asker_count || held != n->waiters ||
+        n->waiters + waiters != QUESTION_ASKERS * table->size)
         return "waiting clients are counted wrongly";
     if (n->attempts + attempts != ATTEMPTS_PER_QUESTION * table->size)
         return "attempts are lost";
@@ -185,14 +191,14 @@ const char *inside_check(const struct serve *s)
     for (const struct question *p = f->questions.oldest; p && !why; p = p->younger) {
         why = pending_check(f, p, &n);
         open++;
-        if (!why && (p->end != QUESTION_WAITS || !timer_running(&p->timer)))
+        if (!why && (!question_is_open(p) || !timer_running(&p->timer)))
             why = "a question has ended and can be joined, or has no timer";
     }
-    for (const struct question *p = s->told; p && !why; p = p->next_told) {
-        if (p->end != QUESTION_WAITS)
+    for (const struct question *p = s->told; p && !why; p = serve_waiting(s, p)->next_told) {
+        if (!question_is_open(p))
             why = p->attempts ? "a question has ended and has attempts" : pending_check(f, p, &n);
     }
-    if (!why && (open != f->questions.open_count || f->ended))
+    if (!why && (open != f->questions.open_count || f->ended || f->hopeless))
         why = "open questions are counted wrongly";
     if (!why)
         why = orphans_check(f, &n);
@@ -201,7 +207,7 @@ const char *inside_check(const struct serve *s)
     if (!why)
         why = streams_check(f, &n);
     if (!why)
-        why = free_check(&f->questions, &n);
+        why = free_check(&f->questions, &s->waiters, &n);
     if (!why)
         why = refreshes_check(s);
     for (size_t i = 0; i < f->config.plan->upstream_count && !why; i++) {

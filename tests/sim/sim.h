@@ -4,6 +4,7 @@
 #include "core/forward/forward.h"
 #include "core/forward/refresh.h"
 #include "core/serve/serve.h"
+#include "core/serve/waiter_table.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/strict.h"
 
@@ -689,3 +690,4 @@ const struct question *inside_told(const struct serve *serve); // those that hav
 bool inside_fails(const struct serve *serve, uint64_t hash);   // a failure is in the table
 const char *inside_check(const struct serve *serve);           // NULL, or what is not sound
 uint32_t inside_slot(const struct serve *serve, const struct question *question);
+const struct waiting *inside_waiting(const struct serve *serve, const struct question *question);

@@ -231,8 +231,8 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
     if (asked->expect == EXPECT_DROP || loops)
         return;
     sim->tally.dropped_full++;
-    bool full = table->count >= table->size / 2 || table->waiter_count >= 2 * table->size ||
-                (q->asking && sim->askings[q->asking - 1].waiting >= QUESTION_WAITERS_MAX / 2);
+    bool full = table->count >= table->size / 2 || table->asker_count >= 2 * table->size ||
+                (q->asking && sim->askings[q->asking - 1].waiting >= WAITERS_PER_QUESTION_MAX / 2);
     if (!full || asked->expect != EXPECT_ANSWER)
         sim_fail(sim, "query %u is dropped without a reason", number);
 }

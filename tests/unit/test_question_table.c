@@ -6,6 +6,8 @@
 struct bench {
     struct question_table table;
     void *memory;
+    struct asker askers[64];
+    size_t asker_count; // that were ever used
 };
 
 // The memory is of the exact size, so that a sanitizer sees what reaches out of it.
@@ -25,16 +27,13 @@ static struct address client_of(unsigned number)
         .ip = {10, 0, (uint8_t)(number >> 8), (uint8_t)number}, .port = 1, .family = ADDRESS_IPV4};
 }
 
-static struct waiter *add(struct bench *b, struct question *question, unsigned number)
+static struct asker *add(struct bench *b, struct question *question, unsigned number)
 {
     struct address client = client_of(number);
-    return waiter_add(&b->table, question, &client);
-}
-
-static bool share_left(const struct bench *b, const struct question *question, unsigned number)
-{
-    struct address client = client_of(number);
-    return question_share_left(&b->table, question, &client);
+    struct asker *asker = &b->askers[b->asker_count++];
+    assert_in_range(b->asker_count, 1, sizeof b->askers / sizeof *b->askers);
+    asker_add(&b->table, question, asker, &client);
+    return asker;
 }
 
 static void end(struct bench *bench)
@@ -51,9 +50,15 @@ static struct key key_of(unsigned n, unsigned chains)
     return key;
 }
 
+static void finish(struct question_table *table, struct question *question)
+{
+    question->state = QUESTION_SILENT;
+    question_unlink(table, question);
+}
+
 static void put_away(struct question_table *table, struct question *question)
 {
-    question_unlink(table, question);
+    finish(table, question);
     question_free(table, question);
 }
 
@@ -94,23 +99,21 @@ static void test_new_question_is_clean(void **state)
     for (unsigned round = 0; round < 3; round++) {
         struct question *question = question_add(&b.table, &key);
         assert_non_null(question);
-        assert_null(question->waiters);
+        assert_null(question->askers);
         assert_null(question->attempts);
         assert_null(question->zone);
         assert_false(timer_running(&question->timer));
-        assert_false(timer_running(&question->stale_timer));
-        assert_ptr_equal(stale_timer_owner(&question->stale_timer), question);
-        assert_int_equal(question->end, QUESTION_WAITS);
-        assert_false(question->sent || question->has_stale || question->told || question->refresh);
-        assert_false(question->stream_only || question->heard_rcode);
+        assert_int_equal(question->state, QUESTION_ASKED);
+        assert_true(question_is_open(question));
+        assert_false(question->stream_only || question->hopeless || question->apart);
+        assert_int_equal(question->rcode, RCODE_NOERROR);
         assert_int_equal(question->plain, 0);
         for (unsigned i = 0; i < PLAN_ZONE_UPSTREAMS_MAX; i++)
             assert_int_equal(question->sends[i] + question->tcp_sends[i], 0);
         memset(question->sends, 3, sizeof question->sends);
         memset(question->tcp_sends, 3, sizeof question->tcp_sends);
-        question->end = QUESTION_FAILED;
-        question->sent = question->has_stale = question->told = question->refresh = true;
-        question->stream_only = question->heard_rcode = true;
+        question->stream_only = question->apart = true;
+        question->rcode = RCODE_REFUSED;
         question->plain = 7;
         put_away(&b.table, question);
     }
@@ -142,76 +145,24 @@ static void test_table_is_full_at_its_size(void **state)
     }
 }
 
-// A finished question cannot be joined, but its waiters can still be taken.
-static void test_unlinked_question_keeps_its_waiters(void **state)
+// A finished question cannot be joined, but its askers can still be taken.
+static void test_unlinked_question_keeps_its_askers(void **state)
 {
     (void)state;
     struct bench b = begin(4);
     struct key key = key_of(1, 4);
     struct question *first = question_add(&b.table, &key);
     assert_non_null(first);
-    struct waiter *waiter = add(&b, first, 0);
-    assert_non_null(waiter);
-    waiter->id = 77;
-    question_unlink(&b.table, first);
+    struct asker *asker = add(&b, first, 0);
+    finish(&b.table, first);
     assert_null(question_find(&b.table, &key));
     struct question *second = question_add(&b.table, &key);
     assert_non_null(second);
     assert_ptr_not_equal(second, first);
-    waiter = waiter_take(&b.table, first);
-    assert_non_null(waiter);
-    assert_int_equal(waiter->id, 77);
-    assert_null(waiter_take(&b.table, first));
+    assert_ptr_equal(asker_take(&b.table, first), asker);
+    assert_null(asker_take(&b.table, first));
     question_free(&b.table, first);
     assert_ptr_equal(question_find(&b.table, &key), second);
-    end(&b);
-}
-
-static void test_waiters_come_out_in_the_order_they_came_in(void **state)
-{
-    (void)state;
-    struct bench b = begin(128);
-    struct key key = key_of(1, 4);
-    struct question *question = question_add(&b.table, &key);
-    assert_non_null(question);
-    uint16_t in = 0, out = 0;
-    uint64_t seed = 1;
-    for (unsigned i = 0; i < 20000; i++) {
-        if (test_random(&seed) % 2) {
-            struct waiter *waiter = add(&b, question, 7);
-            bool full = (uint16_t)(in - out) == QUESTION_WAITERS_MAX;
-            assert_int_equal(waiter == NULL, full);
-            if (waiter)
-                waiter->id = in++;
-        } else {
-            struct waiter *waiter = waiter_take(&b.table, question);
-            assert_int_equal(waiter == NULL, in == out);
-            if (waiter)
-                assert_int_equal(waiter->id, out++);
-        }
-        assert_int_equal(question->waiter_count, (uint16_t)(in - out));
-        assert_int_equal(b.table.waiter_count, (uint16_t)(in - out));
-        struct address seven = client_of(7);
-        assert_int_equal(share_held(&b.table.shares, &seven), (uint16_t)(in - out));
-    }
-    end(&b);
-}
-
-static void test_limits_of_waiters_of_a_question_and_of_all(void **state)
-{
-    (void)state;
-    struct bench b = begin(128); // 512 waiters
-    for (unsigned i = 0; i < 3; i++) {
-        struct key key = key_of(i, 4);
-        struct question *question = question_add(&b.table, &key);
-        assert_non_null(question);
-        unsigned count = 0;
-        while (add(&b, question, 7))
-            count++;
-        assert_int_equal(count, i < 2 ? QUESTION_WAITERS_MAX : 0);
-    }
-    assert_int_equal(b.table.waiter_count, 512);
-    assert_null(b.table.free_waiters);
     end(&b);
 }
 
@@ -283,7 +234,7 @@ static void test_questions_stand_in_the_order_they_came(void **state)
             assert_order(&b.table, in, i + 1);
         }
         struct question *gone = in[which];
-        question_unlink(&b.table, gone);
+        finish(&b.table, gone);
         assert_int_equal(b.table.count, 4);
         memmove(in + which, in + which + 1, (3 - which) * sizeof *in);
         assert_order(&b.table, in, 3);
@@ -293,93 +244,12 @@ static void test_questions_stand_in_the_order_they_came(void **state)
         question_free(&b.table, gone);
         assert_int_equal(b.table.count, 4);
         for (unsigned i = 0; i < 4; i++) {
-            question_unlink(&b.table, in[i]);
+            finish(&b.table, in[i]);
             assert_order(&b.table, in + i + 1, 3 - i);
             question_free(&b.table, in[i]);
         }
         end(&b);
     }
-}
-
-// A table of 16 is half full with 8 questions; from then on 4 waiters are a quarter of it.
-static void test_share_is_bounded_where_the_table_is_half_full(void **state)
-{
-    (void)state;
-    struct bench b = begin(16);
-    struct question *question = NULL;
-    for (unsigned i = 0; i < 8; i++) {
-        assert_true(share_left(&b, NULL, 5));
-        struct key key = key_of(i, 4);
-        question = question_add(&b.table, &key);
-        assert_non_null(question);
-        assert_non_null(add(&b, question, i < 5 ? 5 : 6));
-    }
-    assert_false(share_left(&b, NULL, 5)); // has five
-    assert_true(share_left(&b, NULL, 6));  // has three
-    assert_true(share_left(&b, NULL, 7));
-    assert_true(share_left(&b, question, 5)); // what is asked already takes no room there
-    assert_non_null(add(&b, question, 6));
-    assert_true(share_left(&b, NULL, 6));
-    assert_non_null(add(&b, question, 6));
-    assert_false(share_left(&b, NULL, 6));
-    assert_non_null(waiter_take(&b.table, question));
-    assert_true(share_left(&b, NULL, 6));
-    // A question that has ended and is not done with still takes its place.
-    question_unlink(&b.table, question);
-    assert_false(share_left(&b, NULL, 5));
-    while (waiter_take(&b.table, question))
-        continue;
-    question_free(&b.table, question);
-    assert_true(share_left(&b, NULL, 5));
-    end(&b);
-}
-
-// Of 64 waiters one network gets half, until others have some and it has no more than a quarter.
-static void test_share_of_all_waiters_is_bounded(void **state)
-{
-    (void)state;
-    struct bench b = begin(16);
-    struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
-    struct question *first = question_add(&b.table, &keys[0]);
-    struct question *second = question_add(&b.table, &keys[1]);
-    assert_non_null(first);
-    assert_non_null(second);
-    unsigned count = 0;
-    for (; share_left(&b, count % 2 ? first : second, 5); count++)
-        assert_non_null(add(&b, count % 2 ? first : second, 5));
-    assert_int_equal(count, 32);
-    assert_false(share_left(&b, NULL, 5));
-    for (count = 0; share_left(&b, first, 6); count++)
-        assert_non_null(add(&b, first, 6));
-    assert_int_equal(count, 17); // a quarter, and the one that it was not above before
-    assert_true(share_left(&b, first, 7));
-    assert_true(share_left(&b, NULL, 7));
-    end(&b);
-}
-
-// The same of one question's 256.
-static void test_share_of_the_waiters_of_a_question_is_bounded(void **state)
-{
-    (void)state;
-    struct bench b = begin(1024);
-    struct key keys[2] = {key_of(1, 4), key_of(2, 4)};
-    struct question *first = question_add(&b.table, &keys[0]);
-    struct question *second = question_add(&b.table, &keys[1]);
-    assert_non_null(first);
-    assert_non_null(second);
-    unsigned count = 0;
-    for (; share_left(&b, first, 5); count++)
-        assert_non_null(add(&b, first, 5));
-    assert_int_equal(count, QUESTION_WAITERS_MAX / 2);
-    assert_true(share_left(&b, second, 5));
-    for (count = 0; share_left(&b, first, 6); count++)
-        assert_non_null(add(&b, first, 6));
-    assert_int_equal(count, QUESTION_WAITERS_MAX / 4 + 1);
-    for (unsigned i = 0; i < 5; i++) {
-        assert_true(share_left(&b, first, 100 + i));
-        assert_non_null(add(&b, first, 100 + i));
-    }
-    end(&b);
 }
 
 static void assert_orphans(const struct question_table *table, struct attempt *const *wanted,
@@ -481,19 +351,19 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
         assert_non_null(add(&b, all[i], i));
     }
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
-    assert_non_null(waiter_take(&b.table, all[3]));
-    assert_non_null(waiter_take(&b.table, all[2]));
+    assert_non_null(asker_take(&b.table, all[3]));
+    assert_non_null(asker_take(&b.table, all[2]));
     assert_ptr_equal(question_to_abandon(&b.table), all[3]);
     all[3]->probe = true;
     assert_ptr_equal(question_to_abandon(&b.table), all[2]);
     // Those that can no longer be joined are not given up again.
-    question_unlink(&b.table, all[2]);
+    finish(&b.table, all[2]);
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     all[3]->probe = false;
-    waiters_move(&b.table, all[3], all[4]);
+    askers_move(&b.table, all[3], all[4]);
     assert_ptr_equal(question_to_abandon(&b.table), all[4]);
-    question_unlink(&b.table, all[0]);
-    assert_non_null(waiter_take(&b.table, all[0]));
+    finish(&b.table, all[0]);
+    assert_non_null(asker_take(&b.table, all[0]));
     assert_non_null(add(&b, all[4], 1));
     assert_ptr_equal(question_to_abandon(&b.table), all[1]);
     end(&b);
@@ -517,9 +387,9 @@ static void test_probe_is_given_up_where_there_is_nothing_else(void **state)
     assert_ptr_equal(question_to_abandon(&b.table), all[3]);
     assert_non_null(add(&b, all[3], 1));
     assert_ptr_equal(question_to_abandon(&b.table), all[2]);
-    question_unlink(&b.table, all[2]);
+    finish(&b.table, all[2]);
     assert_ptr_equal(question_to_abandon(&b.table), all[3]);
-    question_unlink(&b.table, all[3]);
+    finish(&b.table, all[3]);
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     end(&b);
 }
@@ -559,14 +429,9 @@ int main(void)
         cmocka_unit_test(test_question_is_found_by_its_whole_key),
         cmocka_unit_test(test_new_question_is_clean),
         cmocka_unit_test(test_table_is_full_at_its_size),
-        cmocka_unit_test(test_unlinked_question_keeps_its_waiters),
-        cmocka_unit_test(test_waiters_come_out_in_the_order_they_came_in),
-        cmocka_unit_test(test_limits_of_waiters_of_a_question_and_of_all),
+        cmocka_unit_test(test_unlinked_question_keeps_its_askers),
         cmocka_unit_test(test_attempts_are_latest_first_and_freed_in_any_order),
         cmocka_unit_test(test_questions_stand_in_the_order_they_came),
-        cmocka_unit_test(test_share_of_all_waiters_is_bounded),
-        cmocka_unit_test(test_share_of_the_waiters_of_a_question_is_bounded),
-        cmocka_unit_test(test_share_is_bounded_where_the_table_is_half_full),
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
         cmocka_unit_test(test_what_nobody_waits_for_is_given_up_first),

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "core/serve/waiter_table.h"
+
+size_t waiter_table_size(uint32_t size)
+{
+    return size * (sizeof(struct waiting) + QUESTION_ASKERS * sizeof(struct waiter));
+}
+
+void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size)
+{
+    memset(memory, 0, waiter_table_size(size));
+    *table = (struct waiter_table){.waiting = memory};
+    struct waiter *waiters = (struct waiter *)(table->waiting + size);
+    for (uint32_t i = size * QUESTION_ASKERS; i-- > 0;) {
+        waiters[i].asker.next = (struct asker *)table->free;
+        table->free = &waiters[i];
+    }
+}
+
+// Is so much of so many too much for one network?
+static bool is_hogged(uint32_t used, uint32_t held, uint32_t size)
+{
+    return used >= size / 2 && held > size / WAITERS_SHARE;
+}
+
+// Waiters of one network at one question, of which there are WAITERS_PER_QUESTION_MAX at most.
+static uint32_t held_at(const struct question *question, uint32_t share)
+{
+    uint32_t held = 0;
+    for (const struct asker *asker = question->askers; asker; asker = asker->next)
+        held += asker->share == share;
+    return held;
+}
+
+bool waiter_may_be_added(const struct question_table *questions, const struct question *question,
+                         const struct address *client)
+{
+    uint32_t share = share_find(&questions->shares, client);
+    if (share == SHARE_NONE)
+        return true;
+    uint32_t held = questions->shares.shares[share].held;
+    if (is_hogged(questions->asker_count, held, questions->size * QUESTION_ASKERS))
+        return false;
+    if (!question)
+        return !is_hogged(questions->count, held, questions->size);
+    // Few questions have so many that it has to be counted.
+    return question->asker_count < WAITERS_PER_QUESTION_MAX / 2 ||
+           held_at(question, share) <= WAITERS_PER_QUESTION_MAX / WAITERS_SHARE;
+}
+
+struct waiter *waiter_add(struct waiter_table *table, struct question_table *questions,
+                          struct question *question, const struct address *client)
+{
+    struct waiter *waiter = table->free;
+    if (!waiter || question->asker_count >= WAITERS_PER_QUESTION_MAX)
+        return NULL;
+    table->free = (struct waiter *)waiter->asker.next;
+    asker_add(questions, question, &waiter->asker, client);
+    return waiter;
+}
+
+struct waiter *waiter_take(struct waiter_table *table, struct question_table *questions,
+                           struct question *question)
+{
+    struct waiter *waiter = (struct waiter *)asker_take(questions, question);
+    if (!waiter)
+        return NULL;
+    waiter->asker.next = (struct asker *)table->free;
+    table->free = waiter;
+    return waiter;
+}
+
+void waiter_fill(struct waiter *waiter, const struct client *client, const struct query *query,
+                 uint64_t now_us)
+{
+    waiter->since_us = now_us;
+    waiter->client = *client;
+    waiter->id = query->id;
+    waiter->udp_size = query->udp_size;
+    waiter->flags = query->flags;
+    waiter->edns = query->edns;
+    waiter->proven = query->proven;
+    waiter->asks = query->asks;
+    if (query->asks & ASKS_COOKIE)
+        memcpy(waiter->cookie, query->cookie, sizeof waiter->cookie);
+    name_case_take(&waiter->spelling, query_name(query), query->name_len);
+}
+
+struct query waiter_query(const struct waiter *waiter, const struct key *key,
+                          uint8_t message[static UPSTREAM_QUERY_MAX])
+{
+    uint8_t name_len = key_name_len(key);
+    uint8_t *name = message + MESSAGE_HEADER_LEN;
+    memcpy(name, key_name(key), name_len);
+    name_case_apply(&waiter->spelling, name, name_len);
+    store_be16(name + name_len, key_type(key));
+    store_be16(name + name_len + 2, key_class(key));
+    return (struct query){
+        .message = message,
+        .id = waiter->id,
+        .type = key_type(key),
+        .class = key_class(key),
+        .name_len = name_len,
+        .flags = waiter->flags,
+        .edns = waiter->edns,
+        .dnssec_ok = key_flags(key) & KEY_DO,
+        .checking_disabled = key_flags(key) & KEY_CD,
+        .udp_size = waiter->udp_size,
+        .asks = waiter->asks,
+        .proven = waiter->proven,
+        .tcp = waiter->client.tcp,
+    };
+}
