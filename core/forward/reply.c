@@ -10,12 +10,12 @@
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
-// TCP, where nobody outside can put in a word: of the zone's upstream number `first`, if that is
-// not -1, and of whoever comes next, as neither may be there.
-static void streams_only(struct forward *f, uint64_t now_us, struct question *question, int first)
+// TCP, where nobody outside can put in a word: first of the upstreams that have a last chance in
+// lower case.
+static void streams_only(struct forward *f, uint64_t now_us, struct question *question)
 {
     struct attempt *next;
-    uint16_t last = 0; // upstreams that are out, but for a chance in lower case
+    uint16_t last = 0; // upstreams that are out, but for such a chance
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (attempt->tcp)
@@ -29,12 +29,16 @@ static void streams_only(struct forward *f, uint64_t now_us, struct question *qu
         if (choice_in(last, i) && attempt_ask_stream(f, now_us, question, i))
             question_wait_until(f, question, now_us + QUESTION_STREAM_US);
     }
-    bool asked = first >= 0 && !choice_in(question->out, first) &&
-                 attempt_ask_stream(f, now_us, question, first);
-    if (asked)
-        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
-    if (!asked || question_has_others(f, now_us, question, first))
-        schedule_go_on(f, now_us, question);
+}
+
+// Asks the zone's upstream number `choice` over TCP; false: it is -1, out, or cannot be asked.
+static bool stream_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
+{
+    if (choice < 0 || choice_in(question->out, choice) ||
+        !attempt_ask_stream(f, now_us, question, choice))
+        return false;
+    question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    return true;
 }
 
 // The upstream that was asked last, if it is known to be well: whom the guesses are to forestall,
@@ -47,15 +51,24 @@ static int asked_last(const struct forward *f, uint64_t now_us, const struct que
     return latest->choice;
 }
 
+static void guesses_evade(struct forward *f, uint64_t now_us, struct question *question)
+{
+    int choice = asked_last(f, now_us, question);
+    streams_only(f, now_us, question);
+    if (!stream_ask(f, now_us, question, choice))
+        schedule_go_on(f, now_us, question);
+}
+
 static void near_miss(struct forward *f, uint64_t now_us, struct question *question)
 {
     question->near_misses += question->near_misses < NEAR_MISSES_MAX;
     if (question->near_misses == NEAR_MISSES_MAX && !question->stream_only)
-        streams_only(f, now_us, question, asked_last(f, now_us, question));
+        guesses_evade(f, now_us, question);
 }
 
 // All is right but the spelling, or that there is no cookie: a forgery with a lucky ID, or a server
-// that does not know better. TCP tells; and if it is the server, it lives, as another one may not.
+// that does not know better. TCP tells; and if it is the server, it lives, as another one may not,
+// and another one may know, as this one may not be there.
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct question *question = attempt->question;
@@ -64,9 +77,15 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
     attempt_answered(f, now_us, attempt);
     if (last && attempt_ask_stream(f, now_us, question, choice))
         question_wait_until(f, question, now_us + QUESTION_STREAM_US);
-    if (!question->stream_only)
-        streams_only(f, now_us, question, last ? -1 : choice);
-    else if (!question->attempts)
+    if (question->stream_only) {
+        if (!question->attempts)
+            schedule_go_on(f, now_us, question);
+        return;
+    }
+    choice = last ? -1 : choice;
+    streams_only(f, now_us, question);
+    if (!stream_ask(f, now_us, question, choice) ||
+        question_has_others(f, now_us, question, choice))
         schedule_go_on(f, now_us, question);
 }
 
@@ -96,7 +115,7 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t 
     // Moving one of them changes the list.
     struct question *missed;
     while ((missed = missed_find(f, port)))
-        streams_only(f, now_us, missed, asked_last(f, now_us, missed));
+        guesses_evade(f, now_us, missed);
 }
 
 static bool is_answer(unsigned rcode)
