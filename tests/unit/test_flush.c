@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/warm.h"
+#include "tests/support/warm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
