@@ -26,3 +26,12 @@ struct transport_traits {
 };
 
 extern const struct transport_traits transport_traits[TRANSPORTS];
+
+// Does it have connections? Then messages may have 65,535 octets, come from where they say, and
+// nobody outside can put in a word.
+static inline bool transport_has_connections(enum transport transport)
+{
+    const unsigned with = 1u << TRANSPORT_TCP | 1u << TRANSPORT_DOT | 1u << TRANSPORT_DOH |
+                          1u << TRANSPORT_DOQ | 1u << TRANSPORT_DOH3;
+    return with >> transport & 1;
+}

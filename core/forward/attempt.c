@@ -23,7 +23,7 @@ static void queue_remove(struct forward *f, struct attempt *attempt)
 
 static void detach(struct forward *f, struct attempt *attempt)
 {
-    if (attempt->tcp)
+    if (attempt_has_connection(attempt))
         stream_detach(&f->streams, attempt);
     else
         port_detach(&f->ports, attempt);
@@ -40,7 +40,7 @@ static void end(struct forward *f, struct attempt *attempt)
 // Its reply may still come where it went over a connection.
 static void give_up(struct forward *f, struct attempt *attempt)
 {
-    if (attempt->tcp && attempt->sent_us != 0 && attempt->port != STREAM_NONE)
+    if (attempt_has_connection(attempt) && attempt->sent_us != 0 && attempt->port != STREAM_NONE)
         f->streams.streams[attempt->port].unanswered++;
     end(f, attempt);
 }
@@ -68,13 +68,14 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
 {
     struct upstream *upstream = &f->upstreams[attempt->upstream];
     bool there = upstream_is_there(upstream);
-    bool sample = attempt->tcp || kind_share_sample(forward_share(f, attempt->kind), now_us);
-    upstream_replied(upstream, attempt->kind, attempt->sent_us, now_us, attempt->tcp, sample);
+    bool sample = attempt_has_connection(attempt) ||
+                  kind_share_sample(forward_share(f, attempt->kind), now_us);
+    upstream_replied(upstream, attempt->kind, attempt->sent_us, now_us, attempt->transport, sample);
     f->revivals += !there && upstream_is_there(upstream);
-    if (!attempt->tcp)
+    if (!attempt_has_connection(attempt))
         histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
-    if (attempt->tcp) {
+    if (attempt_has_connection(attempt)) {
         struct stream *stream = &f->streams.streams[attempt->port];
         stream->replies++;
         upstream->tcp_any_order |= stream_oldest(stream) != attempt;
@@ -95,7 +96,7 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, 
     uint64_t wait_us = ORPHAN_TAILS * (uint64_t)upstream_late_us(&f->upstreams[attempt->upstream]);
     wait_us = wait_us > ORPHAN_MIN_US ? wait_us : ORPHAN_MIN_US;
     // On a connection it may be what the others there wait for.
-    wait_us = !attempt->tcp && wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
+    wait_us = !attempt_has_connection(attempt) && wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
     attempt->needed = answered;
     attempt_orphan(&f->questions, attempt);
     attempt->timer.kind = TIMER_ORPHAN;
@@ -109,13 +110,14 @@ void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *atte
 {
     struct upstream *upstream = &f->upstreams[attempt->upstream];
     struct kind_share *share = forward_share(f, attempt->kind);
-    if (!attempt->tcp && attempt->needed && upstream->reply_sent_us >= attempt->sent_us) {
+    if (!attempt_has_connection(attempt) && attempt->needed &&
+        upstream->reply_sent_us >= attempt->sent_us) {
         upstream_lost(upstream, kind_share_sample(share, now_us));
         budget_give(&f->budget, BUDGET_SEND);
         budget_give(&share->budget, BUDGET_SEND);
         forward_count(f, COUNTER_upstream_lost);
     } else {
-        if (!attempt->tcp && !attempt->overdue && !attempt->refused)
+        if (!attempt_has_connection(attempt) && !attempt->overdue && !attempt->refused)
             upstream_overdue(upstream, attempt->kind, attempt->sent_us, now_us);
         upstream_forgotten(upstream);
     }
@@ -188,7 +190,7 @@ static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct q
 static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
-    struct timer *timer = attempt->tcp ? &f->streams_timer : &f->ports_timer;
+    struct timer *timer = attempt_has_connection(attempt) ? &f->streams_timer : &f->ports_timer;
     if (!timer_running(timer))
         wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
     const struct question *question = attempt->question;
@@ -294,7 +296,7 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *que
     struct attempt *attempt = attempt_take(f, now_us, question, choice);
     if (!attempt)
         return false;
-    attempt->tcp = true;
+    attempt->transport = TRANSPORT_TCP;
     uint64_t late_us = upstream_late_us(u);
     enum stream_lane lane = lane_of(f, now_us, question, choice);
     unsigned part = attempt_batch_part(f, &attempt->network);
@@ -316,6 +318,13 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *que
     question->tcp_sends[choice]++;
     attempt_queue(f, now_us, attempt);
     return true;
+}
+
+bool attempt_ask_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
+                      enum transport transport)
+{
+    return transport_has_connections(transport) ? attempt_ask_stream(f, now_us, question, choice)
+                                                : attempt_ask(f, now_us, question, choice);
 }
 
 static size_t query_write(struct forward *f, uint64_t now_us, const struct attempt *attempt,
@@ -348,31 +357,33 @@ static size_t query_write(struct forward *f, uint64_t now_us, const struct attem
 static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
 {
     struct attempt *attempt = f->to_send;
-    bool *to_open = attempt->tcp ? &f->streams.streams[attempt->port].to_open
-                                 : &f->ports.ports[attempt->port].to_open;
+    bool *to_open = attempt_has_connection(attempt) ? &f->streams.streams[attempt->port].to_open
+                                                    : &f->ports.ports[attempt->port].to_open;
     outgoing->port = attempt->port;
-    outgoing->number = attempt->tcp ? 0 : f->ports.ports[attempt->port].number;
+    outgoing->number = attempt_has_connection(attempt) ? 0 : f->ports.ports[attempt->port].number;
     outgoing->upstream = &f->config.plan->upstreams[attempt->upstream];
     if (*to_open) {
         *to_open = false;
-        outgoing->kind = attempt->tcp ? OUTGOING_CONNECT : OUTGOING_OPEN;
-        forward_count(f, attempt->tcp ? COUNTER_streams_opened : COUNTER_ports_opened);
+        outgoing->kind = attempt_has_connection(attempt) ? OUTGOING_CONNECT : OUTGOING_OPEN;
+        forward_count(f, attempt_has_connection(attempt) ? COUNTER_streams_opened
+                                                         : COUNTER_ports_opened);
         return;
     }
     queue_remove(f, attempt);
     attempt->next_to_send = NULL;
     attempt->sent_us = now_us;
-    upstream_sent(&f->upstreams[attempt->upstream], attempt->tcp, now_us);
+    upstream_sent(&f->upstreams[attempt->upstream], attempt->transport, now_us);
     // Counted here and not when it was queued: its port may be refused, and then it never leaves.
-    forward_count(f, attempt->tcp ? COUNTER_upstream_queries_tcp : COUNTER_upstream_queries);
+    forward_count(f, attempt_has_connection(attempt) ? COUNTER_upstream_queries_tcp
+                                                     : COUNTER_upstream_queries);
     if (attempt->question->first_sent_us != 0)
         forward_count(f, COUNTER_upstream_resends);
     else
         attempt->question->first_sent_us = now_us;
-    size_t room = attempt->tcp ? FRAME_HEAD_LEN : 0;
-    outgoing->kind = attempt->tcp ? OUTGOING_MESSAGE : OUTGOING_QUERY;
+    size_t room = attempt_has_connection(attempt) ? FRAME_HEAD_LEN : 0;
+    outgoing->kind = attempt_has_connection(attempt) ? OUTGOING_MESSAGE : OUTGOING_QUERY;
     outgoing->len = room + query_write(f, now_us, attempt, outgoing->bytes + room);
-    if (attempt->tcp)
+    if (attempt_has_connection(attempt))
         store_be16(outgoing->bytes, (uint16_t)(outgoing->len - room));
 }
 

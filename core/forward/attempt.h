@@ -22,6 +22,10 @@
 [[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question,
                                       int choice);
 
+// One of the two.
+[[nodiscard]] bool attempt_ask_over(struct forward *f, uint64_t now_us, struct question *question,
+                                    int choice, enum transport transport);
+
 // May it be asked over TCP, as far as its upstream and itself are concerned? Where it then cannot
 // be it is for want of an attempt or a connection, and can be later.
 [[nodiscard]] bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,

@@ -124,7 +124,7 @@ static bool is_lost(struct forward *f, uint64_t now_us, const struct attempt *at
 static bool is_there_too(const struct attempt *attempt)
 {
     const struct attempt *a = attempt->question->attempts;
-    while (a && (a == attempt || !a->tcp || a->choice != attempt->choice))
+    while (a && (a == attempt || !attempt_has_connection(a) || a->choice != attempt->choice))
         a = a->next;
     return a != NULL;
 }
@@ -248,7 +248,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct question *qu
     struct attempt *next;
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
-        if (!attempt->tcp || attempt->sent_us == 0 || attempt->overdue ||
+        if (!attempt_has_connection(attempt) || attempt->sent_us == 0 || attempt->overdue ||
             now_us - attempt->sent_us < QUESTION_STREAM_US)
             continue;
         uint16_t index = attempt->port;

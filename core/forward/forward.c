@@ -214,7 +214,7 @@ static void question_due(struct forward *f, uint64_t now_us, struct question *qu
 static void orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     uint16_t index = attempt->port;
-    bool look = attempt->tcp && index != STREAM_NONE;
+    bool look = attempt_has_connection(attempt) && index != STREAM_NONE;
     attempt_orphan_due(f, now_us, attempt);
     if (look)
         connection_look(f, now_us, index);

@@ -14,11 +14,13 @@ enum {
 
 // One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
 // question.
-static struct question *probe_add(struct forward *f, const struct plan_zone *zone, bool tcp)
+static struct question *probe_add(struct forward *f, const struct plan_zone *zone,
+                                  enum transport transport)
 {
     struct key key;
     key_of_name(&key, &zone->settings->zone, TYPE_SOA, f->config.key_seed);
-    key_change(&key, TYPE_SOA, (uint8_t)(KEY_PROBE | (tcp ? KEY_CD : 0)));
+    key_change(&key, TYPE_SOA,
+               (uint8_t)(KEY_PROBE | (transport_has_connections(transport) ? KEY_CD : 0)));
     if (f->probe_count > f->questions.size / PROBES_SHARE || question_find(&f->questions, &key))
         return NULL;
     struct question *probe = question_add(&f->questions, &key);
@@ -32,42 +34,43 @@ static struct question *probe_add(struct forward *f, const struct plan_zone *zon
 }
 
 // How long an upstream may take to reply.
-static uint64_t patience_us(const struct upstream *u, bool tcp)
+static uint64_t patience_us(const struct upstream *u, enum transport transport)
 {
     uint64_t tail_us = u->latency.total > 0 ? 2 * (uint64_t)upstream_early_us(u) : 0;
-    if (tcp || tail_us > QUESTION_STREAM_US)
+    if (transport_has_connections(transport) || tail_us > QUESTION_STREAM_US)
         return QUESTION_STREAM_US;
     return tail_us > PROBE_US ? tail_us : PROBE_US;
 }
 
 // Sends it to those that are due over this transport. Returns how long they may take.
-static uint64_t probe_send(struct forward *f, uint64_t now_us, struct question *probe, bool tcp)
+static uint64_t probe_send(struct forward *f, uint64_t now_us, struct question *probe,
+                           enum transport transport)
 {
     uint64_t wait_us = 0;
     for (unsigned i = 0; i < PROBES_AT_ONCE; i++) {
-        int choice = upstream_probe(probe->zone, f->upstreams, tcp, now_us);
-        if (choice < 0 || !(tcp ? attempt_ask_stream(f, now_us, probe, choice)
-                                : attempt_ask(f, now_us, probe, choice)))
+        int choice = upstream_probe(probe->zone, f->upstreams, transport, now_us);
+        if (choice < 0 || !attempt_ask_over(f, now_us, probe, choice, transport))
             break;
         forward_count(f, COUNTER_upstream_trials);
-        uint64_t us = patience_us(&f->upstreams[probe->zone->upstreams[choice]], tcp);
+        uint64_t us = patience_us(&f->upstreams[probe->zone->upstreams[choice]], transport);
         wait_us = us > wait_us ? us : wait_us;
     }
     return wait_us;
 }
 
-static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zone *zone, bool tcp)
+static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zone *zone,
+                       enum transport transport)
 {
-    if (!upstream_probe_due(zone, f->upstreams, tcp, now_us))
+    if (!upstream_probe_due(zone, f->upstreams, transport, now_us))
         return;
-    struct question *probe = probe_add(f, zone, tcp);
+    struct question *probe = probe_add(f, zone, transport);
     if (!probe)
         return;
     probe->started_us = now_us;
     probe->era = f->revivals;
     if (f->config.spelling)
         rng_bytes(&f->rng, probe->spelling.bits, (key_name_len(&probe->key) + 7u) / 8);
-    probe->deadline_us = now_us + probe_send(f, now_us, probe, tcp);
+    probe->deadline_us = now_us + probe_send(f, now_us, probe, transport);
     if (probe->attempts)
         question_wait_until(f, probe, probe->deadline_us);
     else
@@ -76,9 +79,9 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
 
 void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
 {
-    probe_over(f, now_us, zone, false);
+    probe_over(f, now_us, zone, TRANSPORT_UDP);
     if (upstream_all_dead(zone, f->upstreams))
-        probe_over(f, now_us, zone, true);
+        probe_over(f, now_us, zone, TRANSPORT_TCP);
 }
 
 void probe_due(struct forward *f, uint64_t now_us, struct question *probe)
@@ -88,7 +91,7 @@ void probe_due(struct forward *f, uint64_t now_us, struct question *probe)
         if (a->sent_us == 0 || a->refused)
             continue;
         a->overdue = true;
-        if (a->tcp)
+        if (attempt_has_connection(a))
             upstream_tcp_overdue(u, a->sent_us);
         else
             upstream_overdue(u, KIND_PROBE, a->sent_us, now_us);

@@ -60,7 +60,7 @@ bool question_has_others(const struct forward *f, uint64_t now_us, const struct 
 // A reply over TCP is late after a while, whether or not its connection is to blame for that.
 static bool is_late(const struct attempt *attempt, uint64_t now_us)
 {
-    return attempt->overdue || (attempt->tcp && attempt->sent_us != 0 &&
+    return attempt->overdue || (attempt_has_connection(attempt) && attempt->sent_us != 0 &&
                                 now_us - attempt->sent_us >= QUESTION_STREAM_US);
 }
 

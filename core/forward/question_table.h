@@ -42,20 +42,20 @@ struct attempt {
     uint32_t share;         // of an asker's network, SHARE_NONE: of none, or an orphan
     struct network network; // that it is asked for, also as an orphan
     uint16_t id;
-    uint16_t port;     // source port, or connection where `tcp`
+    uint16_t port;     // source port, or connection where its transport has such
     uint16_t upstream; // index into plan.upstreams
     uint8_t choice;    // place of the upstream in the zone's list
     uint8_t opens;     // source ports tried that could not be opened
-    bool tcp;
-    bool plain;   // sent without EDNS
-    bool cookied; // sent with a cookie
-    bool spelled; // sent with the question's own spelling (0x20)
-    bool queued;  // waits to be sent
-    bool held;    // waits for the next connection: this one takes no more
-    bool beside;  // a copy beside another one, for which the question does not wait
-    bool overdue; // has been counted as such
-    bool refused; // the network says that nobody is there; its reply still counts
-    bool needed;  // of an orphan: another one got the question answered
+    uint8_t transport; // enum transport
+    bool plain;        // sent without EDNS
+    bool cookied;      // sent with a cookie
+    bool spelled;      // sent with the question's own spelling (0x20)
+    bool queued;       // waits to be sent
+    bool held;         // waits for the next connection: this one takes no more
+    bool beside;       // a copy beside another one, for which the question does not wait
+    bool overdue;      // has been counted as such
+    bool refused;      // the network says that nobody is there; its reply still counts
+    bool needed;       // of an orphan: another one got the question answered
 };
 
 _Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
@@ -125,6 +125,12 @@ struct question {
 static inline bool choice_in(uint16_t bits, int choice)
 {
     return bits >> choice & 1;
+}
+
+// Is it sent over a connection?
+static inline bool attempt_has_connection(const struct attempt *attempt)
+{
+    return transport_has_connections(attempt->transport);
 }
 
 // Can it be joined, as it has not ended?

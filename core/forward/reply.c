@@ -18,7 +18,7 @@ static void streams_only(struct forward *f, uint64_t now_us, struct question *qu
     uint16_t last = 0; // upstreams that are out, but for such a chance
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
-        if (attempt->tcp)
+        if (attempt_has_connection(attempt))
             continue;
         last |= (uint16_t)((unsigned)attempt_is_last_chance(attempt) << attempt->choice);
         attempt_drop(f, attempt);
@@ -73,7 +73,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
 {
     struct question *question = attempt->question;
     int choice = attempt->choice;
-    bool last = attempt_is_last_chance(attempt) && !attempt->tcp;
+    bool last = attempt_is_last_chance(attempt) && !attempt_has_connection(attempt);
     attempt_answered(f, now_us, attempt);
     if (last && attempt_ask_stream(f, now_us, question, choice))
         question_wait_until(f, question, now_us + QUESTION_STREAM_US);
@@ -166,7 +166,7 @@ static enum cookie_verdict cookie_take(struct forward *f, uint64_t now_us,
     if (!attempt->cookied || f->answer.truncated)
         return COOKIE_GOOD;
     size_t len = reply_cookie(f, &cookie);
-    if (len == 0 && attempt->tcp)
+    if (len == 0 && attempt_has_connection(attempt))
         u->cookie_server_len = 0;
     if (len == 0)
         return upstream_cookie_len(u, now_us) == 0 ? COOKIE_GOOD : COOKIE_MISSING;
@@ -191,7 +191,8 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
     f->answer.respelled = verdict == REPLY_SPELLING;
     if (verdict == REPLY_BARE)
         answer_take_bare(&f->answer, in, len);
-    if (attempt->tcp && (verdict == REPLY_GARBAGE || verdict == REPLY_NO_QUESTION)) {
+    if (attempt_has_connection(attempt) &&
+        (verdict == REPLY_GARBAGE || verdict == REPLY_NO_QUESTION)) {
         answer_take_malformed(&f->answer);
         return REPLY_MALFORMED;
     }
@@ -200,7 +201,7 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
     enum reply_verdict records = answer_take(&f->answer, in, len, &question->key, f->config.limits);
     if (verdict == REPLY_GOOD || !attempt->spelled)
         return records;
-    return attempt->tcp || is_proven(f, attempt) ? records : REPLY_SPELLING;
+    return attempt_has_connection(attempt) || is_proven(f, attempt) ? records : REPLY_SPELLING;
 }
 
 // What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
@@ -238,27 +239,29 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
 // Is the question on its way to this upstream so already: over TCP, without EDNS or a cookie? What
 // was sent twice comes back twice, and the second time there is nothing more to do.
 struct way {
-    bool tcp, plain, no_cookie;
+    enum transport transport; // UDP: over any
+    bool plain, no_cookie;
 };
 
 static bool is_under_way(const struct question *question, int choice, struct way way)
 {
     const struct attempt *a = question->attempts;
-    while (a && (a->choice != choice || (way.tcp && !a->tcp) || (way.plain && !a->plain) ||
-                 (way.no_cookie && a->cookied)))
+    while (a && (a->choice != choice ||
+                 (transport_has_connections(way.transport) && !attempt_has_connection(a)) ||
+                 (way.plain && !a->plain) || (way.no_cookie && a->cookied)))
         a = a->next;
     return a != NULL;
 }
 
-// Asks the same upstream again, over TCP where `tcp` is set; the next one if it cannot be. Whoever
+// Asks the same upstream again over this transport; the next one if it cannot be. Whoever
 // is out has had a last chance in lower case at most, which goes where nobody can forge. For want
 // of an attempt or a connection, which others may hold, nobody is out.
 static void ask_again(struct forward *f, uint64_t now_us, struct question *question,
-                      const struct attempt *asked, bool tcp)
+                      const struct attempt *asked, enum transport transport)
 {
     int choice = asked->choice;
     bool out = choice_in(question->out, choice);
-    tcp |= out;
+    bool tcp = out || transport_has_connections(transport);
     bool may = tcp ? attempt_may_ask_stream(f, now_us, question, choice)
                    : question->sends[choice] < UPSTREAM_SENDS_MAX;
     if (!may || (out && asked->spelled)) {
@@ -266,8 +269,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
         return;
     }
     question->follows = true;
-    bool sent = tcp ? attempt_ask_stream(f, now_us, question, choice)
-                    : attempt_ask(f, now_us, question, choice);
+    bool sent = attempt_ask_over(f, now_us, question, choice, tcp ? TRANSPORT_TCP : TRANSPORT_UDP);
     question->follows = false;
     question->truncated |= (uint16_t)((unsigned)(tcp && !sent) << choice);
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
@@ -294,7 +296,7 @@ static enum word word_of(const struct answer *answer, enum reply_verdict verdict
     uint16_t rcode = answer->rcode_heard;
     // What is cut or spoilt on the way is whole over TCP.
     if (verdict == REPLY_MALFORMED)
-        return asked->tcp ? WORD_FAILURE : WORD_TRUNCATED;
+        return attempt_has_connection(asked) ? WORD_FAILURE : WORD_TRUNCATED;
     if (rcode == RCODE_FORMERR && asked->cookied)
         return WORD_NO_COOKIE;
     // Whoever replies with an OPT record understands EDNS, if perhaps not this version.
@@ -364,7 +366,7 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct question *qu
     upstream_answered(&f->upstreams[asked->upstream]);
     failures_note(f, now_us, question);
     f->answer.upstream = asked->upstream;
-    f->answer.transport = asked->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
+    f->answer.transport = asked->transport;
     question_finish(f, now_us, question, QUESTION_ANSWERED);
 }
 
@@ -372,7 +374,7 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct question *qu
 // it does not count among the three that an upstream gets over TCP. Once for each way.
 static void send_forgive(struct question *question, const struct attempt *asked)
 {
-    if (asked->tcp)
+    if (attempt_has_connection(asked))
         question->tcp_sends[asked->choice]--;
 }
 
@@ -398,7 +400,7 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct question *q
     question->no_case |= (uint16_t)((unsigned)no_case << choice);
     question->out |= (uint16_t)(1u << choice);
     // Over TCP others may take seconds, where they are not there: it is asked at once.
-    if (!asked->tcp || !schedule_lower_case(f, now_us, question, choice))
+    if (!attempt_has_connection(asked) || !schedule_lower_case(f, now_us, question, choice))
         schedule_upstream_out(f, now_us, question, choice);
 }
 
@@ -408,17 +410,18 @@ static void objection_heard(struct forward *f, uint64_t now_us, struct question 
 {
     int choice = asked->choice;
     uint16_t bit = (uint16_t)(1u << choice);
-    struct way way = {asked->tcp, word == WORD_PLAIN, word == WORD_NO_COOKIE};
+    struct way way = {asked->transport, word == WORD_PLAIN, word == WORD_NO_COOKIE};
     uint16_t *heard = way.plain ? &question->plain : &question->no_cookie;
     if (!(*heard & bit))
         send_forgive(question, asked);
     *heard |= bit;
-    if (!way.plain && (asked->tcp || verdict != REPLY_BARE))
+    if (!way.plain && (attempt_has_connection(asked) || verdict != REPLY_BARE))
         question->objected |= bit;
     // It may have gone out three times before the first of these replies came.
-    way.tcp |= question->sends[choice] >= UPSTREAM_SENDS_MAX;
+    if (question->sends[choice] >= UPSTREAM_SENDS_MAX)
+        way.transport = TRANSPORT_TCP;
     if (!is_under_way(question, choice, way))
-        ask_again(f, now_us, question, asked, way.tcp);
+        ask_again(f, now_us, question, asked, way.transport);
 }
 
 static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attempt,
@@ -447,16 +450,17 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
         failure_heard(f, now_us, question, &asked, verdict);
         break;
     case WORD_TRUNCATED:
-        if (!is_under_way(question, choice, (struct way){.tcp = true}))
-            ask_again(f, now_us, question, &asked, true);
+        if (!is_under_way(question, choice, (struct way){.transport = TRANSPORT_TCP}))
+            ask_again(f, now_us, question, &asked, TRANSPORT_TCP);
         break;
     case WORD_PLAIN:
     case WORD_NO_COOKIE:
         objection_heard(f, now_us, question, &asked, verdict, word);
         break;
     case WORD_COOKIE:
-        if (!is_under_way(question, choice, (struct way){.tcp = asked.tcp}))
-            ask_again(f, now_us, question, &asked, asked.tcp || question->sends[choice] > 1);
+        if (!is_under_way(question, choice, (struct way){.transport = asked.transport}))
+            ask_again(f, now_us, question, &asked,
+                      question->sends[choice] > 1 ? TRANSPORT_TCP : asked.transport);
         break;
     }
 }

@@ -20,10 +20,11 @@ enum {
 
 // The sends of a question to each upstream over one transport, as upstream_choose wants them: who
 // is out has had all, and whoever is there over TCP alone is asked over nothing else.
-static void sends_of(const struct forward *f, const struct question *question, bool tcp,
-                     uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
+static void sends_of(const struct forward *f, const struct question *question,
+                     enum transport transport, uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
 {
-    memcpy(sends, tcp ? question->tcp_sends : question->sends, PLAN_ZONE_UPSTREAMS_MAX);
+    memcpy(sends, transport_has_connections(transport) ? question->tcp_sends : question->sends,
+           PLAN_ZONE_UPSTREAMS_MAX);
     for (int i = 0; i < question->zone->upstream_count; i++) {
         if (f->upstreams[question->zone->upstreams[i]].over_tcp)
             sends[i] = question->tcp_sends[i];
@@ -41,7 +42,7 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct question 
     unsigned sent = 0;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     while (sent < TRIALS_AT_ONCE) {
-        sends_of(f, question, false, sends);
+        sends_of(f, question, TRANSPORT_UDP, sends);
         int choice =
             upstream_try(question->zone, f->upstreams, question->kind, sends, sends_max, now_us);
         if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
@@ -219,7 +220,7 @@ static uint64_t overdue_us(uint64_t now_us, const struct question *question)
     uint64_t due_us = UINT64_MAX;
     for (const struct attempt *a = question->attempts; a; a = a->next) {
         uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_STREAM_US;
-        if (a->tcp && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
+        if (attempt_has_connection(a) && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
             due_us = a_us;
     }
     return due_us;
@@ -360,7 +361,7 @@ static int datagram_whom(struct forward *f, uint64_t now_us, const struct questi
     if (better >= 0)
         return better;
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(f, question, false, sends);
+    sends_of(f, question, TRANSPORT_UDP, sends);
     return whom(f, now_us, question, question->first_sent_us == 0, sends);
 }
 
@@ -409,7 +410,7 @@ static bool stream_next(struct forward *f, uint64_t now_us, struct question *que
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     bool later = false;
     int choice;
-    sends_of(f, question, true, sends);
+    sends_of(f, question, TRANSPORT_TCP, sends);
     while ((choice = stream_whom(f, now_us, question, sends)) >= 0) {
         case_doubt(f, now_us, question, choice);
         if (attempt_ask_stream(f, now_us, question, choice)) {
@@ -451,7 +452,7 @@ void schedule_go_on(struct forward *f, uint64_t now_us, struct question *questio
 void schedule_go_elsewhere(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(f, question, question->stream_only, sends);
+    sends_of(f, question, question->stream_only ? TRANSPORT_TCP : TRANSPORT_UDP, sends);
     int other = whom(f, now_us, question, false, sends);
     if (!is_awaited(question) || (other >= 0 && sends[other] == 0))
         schedule_go_on(f, now_us, question);
@@ -467,9 +468,8 @@ void schedule_upstream_out(struct forward *f, uint64_t now_us, struct question *
 // Sends it to the zone's number `choice` over whatever that is there over.
 static bool ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    return f->upstreams[question->zone->upstreams[choice]].over_tcp
-               ? attempt_ask_stream(f, now_us, question, choice)
-               : attempt_ask(f, now_us, question, choice);
+    bool tcp = f->upstreams[question->zone->upstreams[choice]].over_tcp;
+    return attempt_ask_over(f, now_us, question, choice, tcp ? TRANSPORT_TCP : TRANSPORT_UDP);
 }
 
 // Takes a resend from the budget of all and from that of its kind, of which the former keeps so
@@ -504,7 +504,7 @@ static void overdue_note(struct forward *f, uint64_t now_us, struct question *qu
 {
     for (struct attempt *a = question->attempts; a; a = a->next) {
         struct upstream *u = &f->upstreams[a->upstream];
-        if (a->sent_us == 0 || a->overdue || a->refused || a->tcp ||
+        if (a->sent_us == 0 || a->overdue || a->refused || attempt_has_connection(a) ||
             now_us - a->sent_us < upstream_early_us(u))
             continue;
         a->overdue = true;
@@ -532,7 +532,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     if (!latest || latest->sent_us == 0)
         return 0;
     uint64_t age_us = now_us - latest->sent_us;
-    if (latest->tcp)
+    if (attempt_has_connection(latest))
         return age_us < QUESTION_STREAM_US ? QUESTION_STREAM_US - age_us : 0;
     const struct upstream *u = &f->upstreams[latest->upstream];
     unsigned before = question->sends[latest->choice] - 1u;
@@ -574,7 +574,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
         first && upstream_is_trusted(&f->upstreams[first->upstream], question->kind, now_us);
     if (first && !trusted) {
         uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-        sends_of(f, question, false, sends);
+        sends_of(f, question, TRANSPORT_UDP, sends);
         int second = whom(f, now_us, question, false, sends);
         if (second >= 0 && sends[second] == 0 && resend_take(f, question, 0) &&
             ask(f, now_us, question, second))
@@ -634,7 +634,8 @@ static bool apart_leave(struct forward *f, uint64_t now_us, struct question *que
     }
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
-        if (!attempt->tcp || f->streams.streams[attempt->port].lane != STREAM_APART ||
+        if (!attempt_has_connection(attempt) ||
+            f->streams.streams[attempt->port].lane != STREAM_APART ||
             now_us < f->upstreams[attempt->upstream].tcp_retry_us)
             continue;
         again |= (uint16_t)(1u << attempt->choice);
@@ -654,7 +655,7 @@ void schedule_joined(struct forward *f, uint64_t now_us, struct question *questi
     memset(question->cuts, 0, sizeof question->cuts);
     memset(question->tcp_sends, 0, sizeof question->tcp_sends);
     for (const struct attempt *a = question->attempts; a; a = a->next)
-        question->tcp_sends[a->choice] += a->tcp && !a->held;
+        question->tcp_sends[a->choice] += attempt_has_connection(a) && !a->held;
     if (!truncated_next(f, now_us, question))
         question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
 }
@@ -664,7 +665,7 @@ void schedule_wake(struct forward *f, uint64_t now_us, uint16_t back)
     for (struct question *question = f->questions.oldest; question; question = question->younger) {
         const struct attempt *latest = question_latest(question);
         bool silent = false;
-        if (latest && latest->sent_us != 0 && !latest->tcp) {
+        if (latest && latest->sent_us != 0 && !attempt_has_connection(latest)) {
             const struct upstream *u = &f->upstreams[latest->upstream];
             silent =
                 (latest->upstream == back || !upstream_is_trusted(u, question->kind, now_us)) &&

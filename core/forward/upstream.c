@@ -34,10 +34,10 @@ void upstream_init(struct upstream *u, struct rng *rng, uint64_t now_us)
     rng_bytes(rng, u->cookie, sizeof u->cookie);
 }
 
-void upstream_sent(struct upstream *u, bool tcp, uint64_t now_us)
+void upstream_sent(struct upstream *u, enum transport transport, uint64_t now_us)
 {
     u->in_flight++;
-    if (tcp)
+    if (transport_has_connections(transport))
         u->tcp_trial_us = now_us + TCP_TRIAL_US;
 }
 
@@ -55,11 +55,11 @@ static void alive_now(struct upstream *u)
 }
 
 void upstream_replied(struct upstream *u, uint32_t kind, uint64_t sent_us, uint64_t now_us,
-                      bool tcp, bool sample)
+                      enum transport transport, bool sample)
 {
     u->in_flight--;
     u->reply_us = now_us;
-    if (tcp) {
+    if (transport_has_connections(transport)) {
         // Of what becomes of datagrams it tells nothing.
         u->tcp_reply_us = now_us;
         u->over_tcp = u->health == UPSTREAM_DEAD;
@@ -324,28 +324,29 @@ static bool wants_tcp_probe(const struct upstream *u, uint64_t now_us)
     return u->health == UPSTREAM_DEAD && now_us >= u->tcp_trial_us && now_us >= u->tcp_retry_us;
 }
 
-static int probe_find(const struct plan_zone *zone, const struct upstream *upstreams, bool tcp,
-                      uint64_t now_us)
+static int probe_find(const struct plan_zone *zone, const struct upstream *upstreams,
+                      enum transport transport, uint64_t now_us)
 {
     for (int i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (tcp ? wants_tcp_probe(u, now_us) : wants_probe(u, now_us))
+        if (transport_has_connections(transport) ? wants_tcp_probe(u, now_us)
+                                                 : wants_probe(u, now_us))
             return i;
     }
     return -1;
 }
 
-bool upstream_probe_due(const struct plan_zone *zone, const struct upstream *upstreams, bool tcp,
-                        uint64_t now_us)
+bool upstream_probe_due(const struct plan_zone *zone, const struct upstream *upstreams,
+                        enum transport transport, uint64_t now_us)
 {
-    return probe_find(zone, upstreams, tcp, now_us) >= 0;
+    return probe_find(zone, upstreams, transport, now_us) >= 0;
 }
 
-int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams, bool tcp,
-                   uint64_t now_us)
+int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams,
+                   enum transport transport, uint64_t now_us)
 {
-    int found = probe_find(zone, upstreams, tcp, now_us);
-    if (found >= 0 && tcp)
+    int found = probe_find(zone, upstreams, transport, now_us);
+    if (found >= 0 && transport_has_connections(transport))
         upstreams[zone->upstreams[found]].tcp_trial_us = now_us + TCP_TRIAL_US;
     else if (found >= 0)
         trial_note(&upstreams[zone->upstreams[found]], now_us);

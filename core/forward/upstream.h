@@ -86,9 +86,9 @@ void upstream_init(struct upstream *upstream, struct rng *rng, uint64_t now_us);
 // `sent_us` (whatever it says; one over TCP tells nothing of the time and the loss of datagrams),
 // as lost for good, or without anybody knowing. Where `sample` is not set it tells nothing of times
 // and losses.
-void upstream_sent(struct upstream *upstream, bool tcp, uint64_t now_us);
+void upstream_sent(struct upstream *upstream, enum transport transport, uint64_t now_us);
 void upstream_replied(struct upstream *upstream, uint32_t kind, uint64_t sent_us, uint64_t now_us,
-                      bool tcp, bool sample);
+                      enum transport transport, bool sample);
 void upstream_lost(struct upstream *upstream, bool sample);
 void upstream_forgotten(struct upstream *upstream);
 
@@ -144,9 +144,10 @@ struct choice {
 // Is one due for a probe, over UDP or over TCP: because it may be dead, or may be back? The second
 // chooses it and notes that it had it; -1: none.
 [[nodiscard]] bool upstream_probe_due(const struct plan_zone *zone,
-                                      const struct upstream *upstreams, bool tcp, uint64_t now_us);
-[[nodiscard]] int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams, bool tcp,
-                                 uint64_t now_us);
+                                      const struct upstream *upstreams, enum transport transport,
+                                      uint64_t now_us);
+[[nodiscard]] int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams,
+                                 enum transport transport, uint64_t now_us);
 
 // Does it reply, but with failures where others have answers: to this kind, or to all?
 static inline bool upstream_fails_all(const struct upstream *upstream)

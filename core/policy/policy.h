@@ -135,8 +135,8 @@ static inline struct policy_reading policy_before(struct policy *policy,
         return (struct policy_reading){.verdict =
                                            message->cut ? POLICY_DROP_CUT : POLICY_DROP_SOURCE};
     enum query_verdict verdict = query_read(query, message->bytes, message->len);
-    query->tcp = client->tcp;
-    query->proven = client->tcp;
+    query->transport = client->transport;
+    query->proven = client_has_connection(client);
     if (verdict != QUERY_GOOD || access != ACCESS_ALLOW || query->asks)
         return (struct policy_reading){POLICY_UNUSUAL, (uint8_t)access, (uint8_t)verdict};
     if (policy->guard.limits_queries && !message->handed_over)

@@ -24,7 +24,8 @@ static inline bool serve_admit(struct serve *s, struct serve_item *item, struct 
         .cut = item->cut,
     };
     if (!message.handed_over)
-        serve_count(s, item->client.tcp ? COUNTER_queries_tcp : COUNTER_queries);
+        serve_count(s,
+                    client_has_connection(&item->client) ? COUNTER_queries_tcp : COUNTER_queries);
     struct policy_reading reading = policy_before(&s->policy, &message, &lookup->query);
     lookup->hits_only = reading.verdict == POLICY_HITS_ONLY;
     return reading.verdict <= POLICY_HITS_ONLY ||

@@ -92,7 +92,7 @@ static inline size_t rooms_of(const struct serve *s, const struct serve_item *it
 {
     size_t streams = 0;
     for (size_t i = 0; i < count; i++)
-        streams += items[i].client.tcp;
+        streams += client_has_connection(&items[i].client);
     return streams * SERVE_STREAM_ROOM + (count - streams) * s->reply_room;
 }
 

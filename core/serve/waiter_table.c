@@ -108,6 +108,6 @@ struct query waiter_query(const struct waiter *waiter, const struct key *key,
         .udp_size = waiter->udp_size,
         .asks = waiter->asks,
         .proven = waiter->proven,
-        .tcp = waiter->client.tcp,
+        .transport = waiter->client.transport,
     };
 }

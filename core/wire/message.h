@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/transport.h"
 #include "core/wire/name.h"
 
 // DNS messages (RFC 1035 4.1, RFC 6891): what is read from a query, and what is checked of a reply.
@@ -125,9 +126,9 @@ struct query {
     // Nearly always zero from here on, and written as one.
     uint8_t asks; // enum query_asks
     uint16_t cookie_len;
-    uint16_t rcode; // what to answer at once; RCODE_NOERROR: go on
-    bool tcp;       // set by the caller: the answer goes over a connection
-    bool proven;    // it comes from where it says (policy/guard.h)
+    uint16_t rcode;    // what to answer at once; RCODE_NOERROR: go on
+    uint8_t transport; // enum transport, set by the caller
+    bool proven;       // it comes from where it says (policy/guard.h)
     bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
 };
 
@@ -167,7 +168,7 @@ static inline const uint8_t *query_name(const struct query *query)
 // The most octets that may go back to this client.
 static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
 {
-    if (query->tcp)
+    if (transport_has_connections(query->transport))
         return MESSAGE_LEN_MAX;
     if (!query->edns)
         return MESSAGE_UDP_MIN;

@@ -92,8 +92,8 @@ static void message_fill(Dnstap__Message *message, const struct tapped *tapped,
     message->socket_family = client->from.family == ADDRESS_IPV4 ? DNSTAP__SOCKET_FAMILY__INET
                                                                  : DNSTAP__SOCKET_FAMILY__INET6;
     message->has_socket_protocol = true;
-    message->socket_protocol =
-        client->tcp ? DNSTAP__SOCKET_PROTOCOL__TCP : DNSTAP__SOCKET_PROTOCOL__UDP;
+    message->socket_protocol = client->transport == TRANSPORT_TCP ? DNSTAP__SOCKET_PROTOCOL__TCP
+                                                                  : DNSTAP__SOCKET_PROTOCOL__UDP;
     message->has_query_address = true;
     message->query_address = ip_of(&client->from);
     message->has_response_address = true;

@@ -67,7 +67,7 @@ static void line_write(const struct query_log *q, const struct tapped *tapped,
     snprintf(octets, sizeof octets, "%zu", len);
     log_always(q->log, "query",
                (struct log_field[]){{"client", from},
-                                    {"transport", client->tcp ? "tcp" : "udp"},
+                                    {"transport", transport_traits[client->transport].label},
                                     {"name", name},
                                     {"type", type},
                                     {"rcode", text_rcode(reply[3] & HEADER_RCODE)},

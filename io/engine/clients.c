@@ -338,7 +338,7 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
     *client = (struct client){
         .from = connection->from,
         .listener = connection->listener,
-        .tcp = true,
+        .transport = TRANSPORT_TCP,
         .worker = c->config.worker,
         .connection = slot,
         .generation = streams_generation(c->streams, slot),
@@ -348,7 +348,7 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
 
 static bool is_current(const struct clients *c, const struct client *client)
 {
-    return client->tcp && client->connection < c->slot_count &&
+    return client_has_connection(client) && client->connection < c->slot_count &&
            c->connections[client->connection].open &&
            streams_generation(c->streams, client->connection) == client->generation;
 }

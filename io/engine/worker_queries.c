@@ -44,9 +44,9 @@ void worker_overflow_flush(struct worker *w)
 static void no_reply(struct worker *w, const struct client *client)
 {
     static const uint8_t nothing[1];
-    if (client->tcp && client->worker == w->serve_config.worker)
+    if (client_has_connection(client) && client->worker == w->serve_config.worker)
         clients_no_reply(w->clients, client);
-    else if (client->tcp)
+    else if (client_has_connection(client))
         owed_to(w, HANDED_NO_REPLY, client, nothing, sizeof nothing);
 }
 
@@ -78,7 +78,7 @@ static inline void datagram_send(struct worker *w, const struct client *client, 
 
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
 {
-    if (client->tcp) {
+    if (client_has_connection(client)) {
         stream_reply_send(w, client, bytes, len);
         return;
     }
@@ -94,7 +94,7 @@ static void reply_send(struct worker *w, const struct client *client, const void
     const struct listener *listener = &w->listeners.slots[client->listener];
     struct tapped tapped = {
         .since_us = since_us, .now_us = w->now_us, .at = listener->address, .source = source};
-    if (listener->wildcard && !client->tcp)
+    if (listener->wildcard && !client_has_connection(client))
         memcpy(tapped.at.ip, client->local, sizeof tapped.at.ip);
     bool put = tap_put(&w->tap, &tapped, client, bytes, len);
     counter_add(w->serve_config.counters, put ? COUNTER_tapped : COUNTER_tap_full, 1);
@@ -230,7 +230,7 @@ static inline void query_take(struct worker *w, const struct ring_event *event, 
     // All that is read of it has its value here: what an earlier one has left may stand in the
     // rest.
     client->listener = (uint16_t)listener;
-    client->tcp = false;
+    client->transport = TRANSPORT_UDP;
     client->worker = 0;
     client->connection = client->generation = 0;
     item->in = datagram.bytes;
@@ -314,7 +314,7 @@ static void handed_take(struct worker *w, const struct handed *handed)
         clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);
     } else if (handed->kind == HANDED_NO_REPLY) {
         clients_no_reply(w->clients, &handed->client);
-    } else if (handed->client.tcp) {
+    } else if (client_has_connection(&handed->client)) {
         stream_query_run(w, &item);
     } else {
         assert(w->batch_count < SERVE_BATCH_MAX);

@@ -246,7 +246,7 @@ static size_t asked_find(const struct stage *stage, const struct client *client,
         const struct asked *asked = &stage->asked[i];
         if (asked->waiting && len >= 2 && memcmp(asked->bytes, bytes, 2) == 0 &&
             address_equal(&stage->clients[asked->client].address, &client->from) &&
-            asked->tcp == client->tcp && (!client->tcp || client->connection == i))
+            asked->tcp == client_has_connection(client) && (!asked->tcp || client->connection == i))
             return i;
     }
     script_fail(stage->script, "serve answers what no client has asked");
@@ -355,7 +355,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
     uint8_t *out = script_room(stage->script, room);
     struct serve_item item = {
         .client = {.from = stage->clients[asked->client].address,
-                   .tcp = asked->tcp,
+                   .transport = asked->tcp ? TRANSPORT_TCP : TRANSPORT_UDP,
                    .connection = (uint32_t)number},
         .in = in,
         .in_len = (uint16_t)asked->len,

@@ -416,7 +416,7 @@ struct telling telling_read(const uint8_t *bytes, size_t len, const uint8_t *ask
     size_t size;
     FILE *trouble = open_memstream(&t.trouble, &size);
     (void)query_read(&query, asked, asked_len);
-    query.tcp = tcp;
+    query.transport = tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
     t.edns = false;
     if (len < MESSAGE_HEADER_LEN) {
         fprintf(trouble, " without header");

@@ -134,8 +134,9 @@ static void draft_write(struct sim *sim, struct draft *draft, struct asked *aske
     asked->question = (name * TYPES_MAX + type) * FLAGS_MAX + (asked->dnssec_ok ? 1u : 0u) +
                       (asked->checking_disabled ? 2u : 0u);
     asked->name_len = qname->len;
-    asked->client.tcp = dice_chance(d, s->tcp_pm);
-    asked->room = asked->client.tcp ? UINT16_MAX : MESSAGE_UDP_MIN;
+    bool tcp = dice_chance(d, s->tcp_pm);
+    asked->client.transport = tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
+    asked->room = tcp ? UINT16_MAX : MESSAGE_UDP_MIN;
 
     memset(draft->bytes, 0, 12);
     // Few IDs, so that equal ones meet at equal ports.
@@ -158,7 +159,7 @@ static void draft_write(struct sim *sim, struct draft *draft, struct asked *aske
     unsigned room = size < sim->settings.server_udp_payload_max
                         ? size
                         : (unsigned)sim->settings.server_udp_payload_max;
-    if (!asked->client.tcp)
+    if (!client_has_connection(&asked->client))
         asked->room = (uint16_t)(room < MESSAGE_UDP_MIN ? MESSAGE_UDP_MIN : room);
     opt_add(draft, d, size, 0, asked->dnssec_ok);
 }
@@ -278,7 +279,7 @@ static void spoil(struct sim *sim, struct draft *draft, struct asked *asked)
         break;
     case SPOIL_TOO_LONG:
         asked->cut = true;
-        asked->client.tcp = false;
+        asked->client.transport = TRANSPORT_UDP;
         expect(asked, EXPECT_DROP, 0);
         break;
     case SPOIL_NOISE:
@@ -341,8 +342,8 @@ static void asked_send(struct sim *sim, uint32_t number, uint64_t after_us)
     };
     struct client *client = &sim->asked[number].client;
     client->worker = event.worker;
-    client->connection = client->tcp ? dice_below(&sim->dice, 4096) : 0;
-    client->generation = client->tcp ? dice_below(&sim->dice, 1u << 24) : 0;
+    client->connection = client_has_connection(client) ? dice_below(&sim->dice, 4096) : 0;
+    client->generation = client_has_connection(client) ? dice_below(&sim->dice, 1u << 24) : 0;
     link_carry(sim, &sim->client_link, &event, after_us);
 }
 

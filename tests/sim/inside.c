@@ -52,13 +52,13 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
     n->attempts++;
     n->charged += a->share != SHARE_NONE;
     bool sent = a->sent_us != 0;
-    if (sent + a->queued + a->held != 1 || (a->held && !a->tcp))
+    if (sent + a->queued + a->held != 1 || (a->held && !attempt_has_connection(a)))
         return "an attempt is not one of sent, queued and held";
     n->in_flight[a->upstream] += sent;
     if (a->port == UINT16_MAX)
         return "an attempt has no port";
     const struct attempt *at;
-    if (a->tcp) {
+    if (attempt_has_connection(a)) {
         n->at_streams++;
         at = f->streams.streams[a->port].attempts;
     } else {
@@ -107,7 +107,7 @@ static const char *ports_check(const struct forward *f, const struct count *n)
         open += f->ports.ports[i].open;
         for (const struct attempt *a = f->ports.ports[i].attempts; a; a = a->next_at_port) {
             attempts++;
-            if (!f->ports.ports[i].open || a->port != i || a->tcp ||
+            if (!f->ports.ports[i].open || a->port != i || attempt_has_connection(a) ||
                 a->upstream != f->ports.ports[i].upstream)
                 return "a source port has an attempt that is not its own";
         }
@@ -128,7 +128,7 @@ static const char *streams_check(const struct forward *f, const struct count *n)
         for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
             here++;
             held += a->held;
-            if (!stream->open || stream->closing || a->port != i || !a->tcp ||
+            if (!stream->open || stream->closing || a->port != i || !attempt_has_connection(a) ||
                 a->upstream != stream->upstream)
                 return "a connection has an attempt that is not its own";
         }

@@ -388,7 +388,7 @@ static const char *hit_judge(struct sim *sim, const struct asked *asked, const s
     if (!why && j->ede != EDE_NONE)
         why = "it has an extended error";
     if (!why)
-        memory_hit(sim, kept, asked->client.tcp);
+        memory_hit(sim, kept, client_has_connection(&asked->client));
     return why;
 }
 

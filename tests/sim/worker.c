@@ -83,7 +83,8 @@ static void reply_do(struct sim *sim, unsigned worker, const struct outgoing *ou
         return;
     }
     if (!address_equal(&asked->client.from, &out->client.from) ||
-        asked->client.tcp != out->client.tcp || asked->client.worker != out->client.worker ||
+        asked->client.transport != out->client.transport ||
+        asked->client.worker != out->client.worker ||
         asked->client.connection != out->client.connection ||
         asked->client.generation != out->client.generation)
         sim_fail(sim, "the answer to query %u goes to another client", number);
@@ -340,9 +341,9 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
             .cut = asked->cut,
             .verdict = 0xff,
         };
-        out -= asked->client.tcp ? SERVE_STREAM_ROOM : sim->reply_room;
+        out -= client_has_connection(&asked->client) ? SERVE_STREAM_ROOM : sim->reply_room;
         sim->tally.arrived += !from[i].handed;
-        sim->tally.arrived_tcp += !from[i].handed && asked->client.tcp;
+        sim->tally.arrived_tcp += !from[i].handed && client_has_connection(&asked->client);
         sim_trace(sim, "worker %u takes query %u%s", worker, from[i].asked,
                   from[i].note     ? ", a note"
                   : from[i].handed ? ", handed over"

@@ -19,10 +19,11 @@ static struct upstream known(void)
     rng_seed(&rng, seed);
     upstream_init(&u, &rng, 5);
     for (unsigned i = 0; i < 100; i++) {
-        upstream_sent(&u, false, NOW_US - 100000);
-        upstream_replied(&u, 1, NOW_US - 100000, NOW_US - 100000 + 900 + i % 7, false, true);
+        upstream_sent(&u, TRANSPORT_UDP, NOW_US - 100000);
+        upstream_replied(&u, 1, NOW_US - 100000, NOW_US - 100000 + 900 + i % 7, TRANSPORT_UDP,
+                         true);
     }
-    upstream_sent(&u, false, NOW_US);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
     upstream_lost(&u, true);
     upstream_tcp_failed(&u, NOW_US);
     for (uint32_t kind = 1; kind <= KINDS_SEVERAL; kind++)

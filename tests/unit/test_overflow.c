@@ -25,7 +25,7 @@ static bool take(void *context, enum handed_kind kind, const struct client *clie
 static struct client client_of(uint8_t network, uint16_t worker, uint32_t connection)
 {
     return (struct client){.from = {.ip = {10, network}, .family = ADDRESS_IPV4},
-                           .tcp = true,
+                           .transport = TRANSPORT_TCP,
                            .worker = worker,
                            .connection = connection};
 }

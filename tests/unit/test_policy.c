@@ -200,7 +200,7 @@ static void test_message_row(void **state)
     struct packet packet = packet_of(row->message);
     struct client client = {
         .from = {.ip = {192, 0, 2, row->from}, .port = 1053, .family = ADDRESS_IPV4},
-        .tcp = row->tcp,
+        .transport = row->tcp ? TRANSPORT_TCP : TRANSPORT_UDP,
     };
     enum policy_verdict verdict = POLICY_LOOK_UP;
     begin(&w, NULL, row->qps, ANY_HINFO);
@@ -271,7 +271,8 @@ static void test_name_row(void **state)
     struct query query;
     struct key key;
     assert_int_equal(query_read(&query, packet.bytes, packet.len), QUERY_GOOD);
-    query.tcp = query.proven = false;
+    query.transport = TRANSPORT_UDP;
+    query.proven = false;
     key_make(&key, &query, w.cache.seed);
     for (unsigned i = 0; i < 2; i++) { // the second time it is known
         struct policy_decision decision =

@@ -180,10 +180,12 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
             assert_non_null(attempts[i]);
             assert_ptr_equal(attempts[i]->question, question);
             assert_int_equal(attempts[i]->port, UINT16_MAX);
-            assert_false(attempts[i]->queued || attempts[i]->overdue || attempts[i]->tcp);
+            assert_false(attempts[i]->queued || attempts[i]->overdue);
+            assert_int_equal(attempts[i]->transport, TRANSPORT_UDP);
             assert_int_equal(attempts[i]->sent_us, 0);
             assert_ptr_equal(question->attempts, attempts[i]);
-            attempts[i]->queued = attempts[i]->overdue = attempts[i]->tcp = true;
+            attempts[i]->queued = attempts[i]->overdue = true;
+            attempts[i]->transport = TRANSPORT_TCP;
             attempts[i]->sent_us = 1;
         }
         assert_null(attempt_add(&b.table, question));

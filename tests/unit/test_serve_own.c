@@ -63,7 +63,7 @@ static void test_option_row(void **state)
     struct table *t = begin((struct setup){0});
     char query[256], reply[256];
     struct serve_item item = {.client = client(2)};
-    item.client.tcp = row->tcp;
+    item.client.transport = row->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
     identity_set(t, row->nameless ? "" : "ns1");
     snprintf(query, sizeof query, "%s%s", QUERY_OPT, row->asked);
     struct serve_item waits = ask_as(t, item, query);
@@ -89,7 +89,7 @@ static void test_keepalive_is_bounded(void **state)
     (void)state;
     struct table *t = begin((struct setup){0});
     struct serve_item item = {.client = client(2)};
-    item.client.tcp = true;
+    item.client.transport = TRANSPORT_TCP;
     learn(t);
     t->settings.server_tcp_idle_timeout = 7200000;
     item = ask_as(t, item, QUERY_OPT OPT_OF("0004") KEEPALIVE);
@@ -192,7 +192,7 @@ static void test_any_gets_one_record(void **state)
                  "1234 8590 0001 0001 0000 0001 " ANY HINFO OPT_DO);
     ask_answered(t, 1, "1234 0000 " ONE ANY, "1234 8480 " COUNTS1 ANY HINFO);
     struct serve_item item = {.client = client(2)};
-    item.client.tcp = true;
+    item.client.transport = TRANSPORT_TCP;
     item = ask_as(t, item, "1234 0100 " ONE ANY);
     assert_packet(item.out, item.out_len, reply);
     assert_int_equal(drain(t), 0);
@@ -207,7 +207,7 @@ static void test_any_is_asked_for_over_tcp(void **state)
     ask_answered(t, 1, "1234 0100 " ONE ANY, "1234 8380 " ONE ANY);
     assert_counted(t, "queries answers_local truncated");
     struct serve_item item = {.client = client(2)};
-    item.client.tcp = true;
+    item.client.transport = TRANSPORT_TCP;
     item = ask_as(t, item, "1234 0100 " ONE ANY);
     assert_int_equal(item.verdict, SERVE_WAITING);
     end(t);

@@ -29,8 +29,8 @@ static struct upstream unknown(void)
 static void replies(struct upstream *u, uint32_t us, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        upstream_sent(u, false, NOW_US);
-        upstream_replied(u, KIND, NOW_US - us, NOW_US, false, true);
+        upstream_sent(u, TRANSPORT_UDP, NOW_US);
+        upstream_replied(u, KIND, NOW_US - us, NOW_US, TRANSPORT_UDP, true);
     }
 }
 
@@ -65,9 +65,9 @@ static void test_first_reply_makes_it_alive_whatever_it_was(void **state)
         u.health = (uint8_t)health;
         u.overdue = 3;
         u.gone = true;
-        upstream_sent(&u, false, NOW_US);
+        upstream_sent(&u, TRANSPORT_UDP, NOW_US);
         assert_int_equal(u.in_flight, 1);
-        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, false, true);
+        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, TRANSPORT_UDP, true);
         assert_int_equal(u.in_flight, 0);
         assert_int_equal(u.health, UPSTREAM_ALIVE);
         assert_true(upstream_is_trusted(&u, KIND, NOW_US) && !u.gone && u.reply_us == NOW_US);
@@ -85,8 +85,8 @@ static void test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp(void **state)
         struct upstream u = unknown();
         u.health = (uint8_t)health;
         u.gone = health == UPSTREAM_DEAD;
-        upstream_sent(&u, true, NOW_US);
-        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, true, true);
+        upstream_sent(&u, TRANSPORT_TCP, NOW_US);
+        upstream_replied(&u, KIND, NOW_US - 7 * MS, NOW_US, TRANSPORT_TCP, true);
         assert_int_equal(u.health, health == UPSTREAM_DEAD ? UPSTREAM_DEAD : UPSTREAM_ALIVE);
         assert_int_equal(u.over_tcp, health == UPSTREAM_DEAD);
         assert_true(upstream_is_trusted(&u, KIND, NOW_US) && upstream_is_there(&u) && !u.gone);
@@ -94,8 +94,8 @@ static void test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp(void **state)
         if (!u.over_tcp)
             continue;
         struct upstream again = u;
-        upstream_sent(&again, false, NOW_US);
-        upstream_replied(&again, KIND, NOW_US, NOW_US + 1, false, true);
+        upstream_sent(&again, TRANSPORT_UDP, NOW_US);
+        upstream_replied(&again, KIND, NOW_US, NOW_US + 1, TRANSPORT_UDP, true);
         assert_true(again.health == UPSTREAM_ALIVE && !again.over_tcp);
         again = u;
         upstream_tcp_overdue(&again, NOW_US); // it has replied since
@@ -159,8 +159,8 @@ static void test_overdue_row(void **state)
     assert_true(u.silent_since_us == NOW_US + 1);
     assert_int_equal(upstream_owes(&u, KIND - 1, now_us), row->owes_all);
     // A reply ends the row.
-    upstream_sent(&u, false, NOW_US);
-    upstream_replied(&u, KIND, NOW_US, NOW_US + 5 * S, false, true);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
+    upstream_replied(&u, KIND, NOW_US, NOW_US + 5 * S, TRANSPORT_UDP, true);
     assert_true(upstream_is_trusted(&u, KIND, NOW_US + 5 * S));
     upstream_overdue(&u, KIND, NOW_US + 6 * S, NOW_US + 7 * S);
     upstream_overdue(&u, KIND, NOW_US + 6 * S, NOW_US + 7 * S);
@@ -172,8 +172,8 @@ static void test_probe_vouches_for_a_moment(void **state)
 {
     (void)state;
     struct upstream u = alive(1000);
-    upstream_sent(&u, false, NOW_US);
-    upstream_replied(&u, KIND_PROBE, NOW_US - 1, NOW_US, false, false);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
+    upstream_replied(&u, KIND_PROBE, NOW_US - 1, NOW_US, TRANSPORT_UDP, false);
     for (unsigned i = 0; i < 9; i++)
         upstream_overdue(&u, KIND + i, NOW_US + 1, NOW_US + 20 * MS);
     assert_false(upstream_owes(&u, KIND - 1, NOW_US + 249 * MS));
@@ -224,11 +224,12 @@ static void test_latest_send_that_was_answered_counts(void **state)
     (void)state;
     struct upstream u = alive(1000);
     uint64_t latest_us = u.reply_sent_us;
-    upstream_sent(&u, false, NOW_US);
-    upstream_replied(&u, KIND, latest_us - 500 * MS, NOW_US, false, true); // an older one, late
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
+    upstream_replied(&u, KIND, latest_us - 500 * MS, NOW_US, TRANSPORT_UDP,
+                     true); // an older one, late
     assert_true(u.reply_sent_us == latest_us);
-    upstream_sent(&u, false, NOW_US);
-    upstream_replied(&u, KIND, latest_us + 1, NOW_US, false, true);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
+    upstream_replied(&u, KIND, latest_us + 1, NOW_US, TRANSPORT_UDP, true);
     assert_true(u.reply_sent_us == latest_us + 1);
 }
 
@@ -237,27 +238,27 @@ static void test_loss_is_smoothed(void **state)
     (void)state;
     struct upstream u = alive(1000);
     assert_int_equal(u.loss_pm, 0);
-    upstream_sent(&u, false, NOW_US);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
     upstream_lost(&u, true);
     assert_int_equal(u.in_flight, 0);
     assert_int_equal(u.loss_pm, 1000 / 32);
     for (unsigned i = 0; i < 1000; i++) {
-        upstream_sent(&u, false, NOW_US);
+        upstream_sent(&u, TRANSPORT_UDP, NOW_US);
         if (i % 4 == 0)
             upstream_lost(&u, true);
         else
-            upstream_replied(&u, KIND, NOW_US, NOW_US + 1, false, true);
+            upstream_replied(&u, KIND, NOW_US, NOW_US + 1, TRANSPORT_UDP, true);
     }
     assert_in_range(u.loss_pm, 180, 320); // a quarter
     for (unsigned i = 0; i < 1000; i++) {
-        upstream_sent(&u, false, NOW_US);
+        upstream_sent(&u, TRANSPORT_UDP, NOW_US);
         upstream_lost(&u, true);
     }
     assert_in_range(u.loss_pm, 960, 1000);
     replies(&u, 1000, 300);
     assert_in_range(u.loss_pm, 0, 32);
     // What nobody knows of changes nothing.
-    upstream_sent(&u, false, NOW_US);
+    upstream_sent(&u, TRANSPORT_UDP, NOW_US);
     uint16_t loss_pm = u.loss_pm;
     upstream_forgotten(&u);
     assert_int_equal(u.loss_pm, loss_pm);
@@ -580,7 +581,7 @@ static void test_a_minute_of_silence_costs_few_trials(void **state)
     unsigned count = 0;
     for (uint64_t ms = 0; ms < 60000; ms++)
         count += try(&t, NOW_US + ms * MS) == 0 ||
-                 upstream_probe(&t.zone, t.upstreams, false, NOW_US + ms * MS) == 0;
+                 upstream_probe(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + ms * MS) == 0;
     assert_in_range(count, 100, 150);
 }
 
@@ -611,7 +612,7 @@ static void test_trials_are_for_those_who_are_not_trusted(void **state)
     assert_int_equal(try(&t, NOW_US), 2);
     assert_int_equal(try(&t, NOW_US), -1);
     t.upstreams[1].overdue = 0;
-    upstream_replied(&t.upstreams[2], KIND, NOW_US, NOW_US + 1, false, true);
+    upstream_replied(&t.upstreams[2], KIND, NOW_US, NOW_US + 1, TRANSPORT_UDP, true);
     assert_int_equal(try(&t, NOW_US + 10 * S), -1);
     assert_true(t.next_us == UINT64_MAX);
 }
@@ -641,7 +642,7 @@ static void test_many_trials_are_not_all_made_of_clients_questions(void **state)
         uint64_t now_us = NOW_US + i * S;
         if (try(&t, now_us) == 0)
             copies++;
-        else if (upstream_probe(&t.zone, t.upstreams, false, now_us) == 0)
+        else if (upstream_probe(&t.zone, t.upstreams, TRANSPORT_UDP, now_us) == 0)
             probes++;
     }
     assert_int_equal(copies + probes, 100);
@@ -654,24 +655,24 @@ static void test_probe_is_for_those_that_may_be_dead(void **state)
     struct trials t = trials_of(1);
     struct upstream *u = &t.upstreams[0];
     *u = alive(1000);
-    assert_false(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + S));
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + S));
     for (unsigned i = 0; i < UPSTREAM_OVERDUE_DEAD; i++)
         upstream_overdue(u, KIND, NOW_US + 1, NOW_US + 20 * MS);
-    assert_false(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + 150 * MS));
-    assert_true(upstream_probe_due(&t.zone, t.upstreams, false, NOW_US + 151 * MS));
-    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 60 * S));
-    assert_int_equal(upstream_probe(&t.zone, t.upstreams, false, NOW_US + 151 * MS), 0);
-    assert_int_equal(upstream_probe(&t.zone, t.upstreams, false, NOW_US + 250 * MS), -1);
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + 150 * MS));
+    assert_true(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + 151 * MS));
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 60 * S));
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + 151 * MS), 0);
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + 250 * MS), -1);
     upstream_overdue(u, KIND_PROBE, NOW_US + 151 * MS, NOW_US + 251 * MS);
     assert_int_equal(u->health, UPSTREAM_DEAD);
     // Half a second later over TCP too, and every five seconds from then on.
-    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 750 * MS));
-    assert_int_equal(upstream_probe(&t.zone, t.upstreams, true, NOW_US + 751 * MS), 0);
-    assert_false(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5750 * MS));
-    assert_true(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5751 * MS));
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 750 * MS));
+    assert_int_equal(upstream_probe(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 751 * MS), 0);
+    assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5750 * MS));
+    assert_true(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5751 * MS));
     // Also where the network says that nobody is there, which it may say of UDP alone.
     u->gone = true;
-    assert_true(upstream_probe_due(&t.zone, t.upstreams, true, NOW_US + 5751 * MS));
+    assert_true(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5751 * MS));
 }
 
 static void test_all_are_dead_only_when_each_is(void **state)
