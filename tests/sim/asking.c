@@ -223,6 +223,8 @@ static void goes_on(struct sim *sim, struct asking *asking, const struct questio
     if (question->stream_only && !asking->stream_only)
         asking->credits++;
     asking->stream_only = question->stream_only;
+    asking->released |= asking->apart && !question->apart;
+    asking->apart = question->apart;
     uint64_t end_us = asking->began_us + (asking->probe ? PROBE_US : DEADLINE_US);
     if (sim->now_us > worker_patience(sim, end_us))
         sim_fail(sim, "%s is still asked %llu us after it began",
@@ -552,7 +554,8 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
     if (asking->failed >> server & 1 && !lowered(sim, asking, m, server, tcp))
         return "that server has refused or failed already";
     uint8_t *sends = tcp ? asking->tcp_sends : asking->sends;
-    if (++sends[server] > SENDS_PER_SERVER_MAX + (tcp ? asking->other_ways[server] : 0))
+    unsigned rounds = tcp && asking->released ? 2 : 1;
+    if (++sends[server] > rounds * SENDS_PER_SERVER_MAX + (tcp ? asking->other_ways[server] : 0))
         return "that server had it three times already";
     for (unsigned i = 0; qname->zone >= 0 && i < sim->zones[qname->zone].server_count; i++) {
         if (sim->zones[qname->zone].servers[i] == server)

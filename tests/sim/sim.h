@@ -252,6 +252,8 @@ struct asking {
     bool probe; // of the zone's SOA, to see whether somebody is back
     bool gone;  // the network has said meanwhile that none of its upstreams is there
     bool stream_only;
+    bool apart;    // is asked for networks alone that are held apart
+    bool released; // was, before another network joined: it starts anew over TCP, once
     bool heard_rcode;
 };
 
