@@ -12,11 +12,12 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: run_scenario [--trace] [--bad] [--seed N] FILE|DIRECTORY...\n"
+    "usage: run_scenario [--trace] [--bad] [--seed N] [--part N/COUNT] FILE|DIRECTORY...\n"
     "Plays scenarios, each with several seeds, and says in TAP how it went.\n"
-    "  --trace   prints what happens\n"
-    "  --bad     each must fail, with the sentence behind \"fails:\" in its first line\n"
-    "  --seed N  with this seed alone\n";
+    "  --trace         prints what happens\n"
+    "  --bad           each must fail, with the sentence behind \"fails:\" in its first line\n"
+    "  --seed N        with this seed alone\n"
+    "  --part N/COUNT  the Nth and each COUNTth behind it; the parts from 1 to COUNT are all\n";
 
 enum { SEEDS = 5, PATHS_MAX = 1000, OUTPUT_MAX = 1 << 20, PATIENCE_S = 60, TRIM_MIN = 64 << 20 };
 
@@ -24,6 +25,8 @@ struct run {
     bool trace;
     bool bad;
     uint64_t seed; // 0: several
+    size_t part;   // from 1, of so many
+    size_t part_count;
     char *paths[PATHS_MAX];
     size_t path_count;
 };
@@ -45,7 +48,8 @@ static void path_add(struct run *run, const char *path)
     run->paths[run->path_count++] = strdup(path);
 }
 
-// Adds a file, or the scenarios of a directory and those below it in the order of their names.
+// Adds a file, or the scenarios of a directory and those below it in the order of their names. What
+// else lies there is an error: a scenario with a wrong name would never be played.
 static void paths_find(struct run *run, const char *path)
 {
     struct dirent **entries;
@@ -63,8 +67,14 @@ static void paths_find(struct run *run, const char *path)
         char below[4096];
         snprintf(below, sizeof below, "%s/%s", path, entries[i]->d_name);
         bool directory = stat(below, &about) == 0 && S_ISDIR(about.st_mode);
-        if (*entries[i]->d_name != '.' && (directory || is_scenario(entries[i]->d_name)))
+        if (*entries[i]->d_name != '.') {
+            if (!directory && !is_scenario(entries[i]->d_name)) {
+                fprintf(stderr, "run_scenario: %s: no scenario (its name has to end in %s)\n",
+                        below, suffix);
+                exit(2);
+            }
             paths_find(run, below);
+        }
         free(entries[i]);
     }
     if (count >= 0)
@@ -167,6 +177,33 @@ static void case_print(bool good, size_t number, const char *path, const char *t
            title);
 }
 
+// Leaves those of its part, which are spread over all folders, as some take longer than others.
+static void part_keep(struct run *run)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < run->path_count; i++) {
+        if (i % run->part_count == run->part - 1)
+            run->paths[kept++] = run->paths[i];
+        else
+            free(run->paths[i]);
+    }
+    run->path_count = kept;
+}
+
+static bool part_read(struct run *run, const char *text)
+{
+    char *end;
+    run->part = strtoul(text, &end, 10);
+    run->part_count = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
+    return *end == '\0' && run->part >= 1 && run->part <= run->part_count;
+}
+
+static _Noreturn void usage_tell(void)
+{
+    fputs(usage, stderr);
+    exit(2);
+}
+
 static void options_take(struct run *run, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -176,22 +213,23 @@ static void options_take(struct run *run, int argc, char **argv)
             run->bad = true;
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             run->seed = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--part") == 0 && i + 1 < argc) {
+            if (!part_read(run, argv[++i]))
+                usage_tell();
         } else if (*argv[i] == '-') {
-            fputs(usage, stderr);
-            exit(2);
+            usage_tell();
         } else {
             paths_find(run, argv[i]);
         }
     }
-    if (run->path_count == 0) {
-        fputs(usage, stderr);
-        exit(2);
-    }
+    part_keep(run);
+    if (run->path_count == 0)
+        usage_tell();
 }
 
 int main(int argc, char **argv)
 {
-    struct run run = {0};
+    struct run run = {.part = 1, .part_count = 1};
     size_t failed = 0;
     char *output = malloc(OUTPUT_MAX);
     if (!output)
