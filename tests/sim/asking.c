@@ -26,11 +26,11 @@ static bool name_is(const struct sim *sim, unsigned n, const uint8_t *name, size
 
 static int name_index(const struct sim *sim, const uint8_t *name, size_t len)
 {
-    for (unsigned n = 0; n < sim->scenario.names; n++) {
+    for (unsigned n = 0; n < sim->params.names; n++) {
         if (name_is(sim, n, name, len))
             return (int)n;
     }
-    for (unsigned z = 0; z < sim->scenario.zones; z++) {
+    for (unsigned z = 0; z < sim->params.zones; z++) {
         if (name_is(sim, NAMES_MAX + z, name, len))
             return (int)(NAMES_MAX + z);
     }
@@ -50,7 +50,7 @@ int asking_question(const struct sim *sim, const uint8_t *key, size_t len)
 
 unsigned asking_home(const struct sim *sim, const struct asking *asking)
 {
-    return cache_shard_of(&sim->cache, asking->hash) % sim->scenario.workers;
+    return cache_shard_of(&sim->cache, asking->hash) % sim->params.workers;
 }
 
 // A refresh is for what was asked for three times in its life, and comes near its end.
@@ -64,7 +64,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
     // What becomes popular in its last moment may be over when its worker comes to it, which
     // another worker may have had to tell.
     uint64_t due_us = kept->expiry_s * 1000000 - lead_us;
-    uint64_t told_us = worker_patience(sim, kept->popular_us + sim->scenario.handed_us);
+    uint64_t told_us = worker_patience(sim, kept->popular_us + sim->params.handed_us);
     due_us = kept->popular_us > due_us ? told_us : due_us;
     if (!sim->settings.cache_prefetch)
         return "is refreshed though that is turned off";
@@ -82,7 +82,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
 
 static bool failure_surely_kept(const struct sim *sim, const struct node *node, uint64_t hash)
 {
-    uint64_t buckets = sim->scenario.pending_max * 2 / 4;
+    uint64_t buckets = sim->params.pending_max * 2 / 4;
     buckets = buckets ? buckets : 1;
     return node->failures[((hash & UINT32_MAX) * buckets) >> 32] <= 4;
 }
@@ -145,7 +145,7 @@ static void fails(const struct sim *sim, struct node *node, struct topic *q,
         lasts_us = 2 * q->fail_lasts_us;
     lasts_us = lasts_us < FAILURE_MAX_US ? lasts_us : FAILURE_MAX_US;
     if (!q->fail_counted) {
-        uint64_t buckets = sim->scenario.pending_max * 2 / 4;
+        uint64_t buckets = sim->params.pending_max * 2 / 4;
         node->failures[((question->key.hash & UINT32_MAX) * (buckets ? buckets : 1)) >> 32]++;
     }
     bool gone = question->state == QUESTION_UNREACHABLE;
@@ -257,7 +257,7 @@ static bool silent(const struct sim *sim, unsigned worker, unsigned server)
 static void deaths_look(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
-    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+    for (unsigned i = 0; i < sim->params.servers; i++) {
         struct heard *heard = &node->heard[i];
         int upstream = sim->servers[i].upstream;
         bool dead = upstream >= 0 && node->forward->upstreams[upstream].health == UPSTREAM_DEAD;
@@ -297,7 +297,7 @@ void asking_look(struct sim *sim, unsigned worker)
         if (node->slot_asking[slot])
             goes_on(sim, &sim->askings[node->slot_asking[slot] - 1], question);
     }
-    for (uint32_t slot = 0; slot < sim->scenario.pending_max; slot++) {
+    for (uint32_t slot = 0; slot < sim->params.pending_max; slot++) {
         if (!seen[slot] && node->slot_asking[slot] &&
             !sim->askings[node->slot_asking[slot] - 1].end)
             sim_fail(sim, "worker %u has lost a question", worker);
@@ -307,7 +307,7 @@ void asking_look(struct sim *sim, unsigned worker)
     if (node->forward->questions.open_count > node->open_most)
         node->open_most = node->forward->questions.open_count;
     deaths_look(sim, worker);
-    if (++node->looks % LOOKS_PER_CHECK == 0 && sim->scenario.pending_max <= TABLES_CHECK_MAX) {
+    if (++node->looks % LOOKS_PER_CHECK == 0 && sim->params.pending_max <= TABLES_CHECK_MAX) {
         const char *why = inside_check(node->serve);
         if (why)
             sim_fail(sim, "worker %u: %s", worker, why);
@@ -338,7 +338,7 @@ uint32_t asking_of_client(const struct sim *sim, unsigned worker, uint32_t quest
 
 static int server_of(const struct sim *sim, const struct address *address)
 {
-    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+    for (unsigned i = 0; i < sim->params.servers; i++) {
         if (address_equal(&sim->servers[i].address, address))
             return (int)i;
     }
@@ -367,11 +367,11 @@ void asking_open(struct sim *sim, unsigned worker, const struct outgoing *out)
         return;
     }
     slot->state = SLOT_FAILED;
-    if (number_taken(sim, out->number) || dice_chance(&sim->dice, sim->scenario.refuse_pm)) {
+    if (number_taken(sim, out->number) || dice_chance(&sim->dice, sim->params.refuse_pm)) {
         sim_trace(sim, "worker %u cannot open port %u (%u)", worker, out->port, out->number);
         sim->tally.refusals++;
         serve_port_refused(node->serve, sim->now_us, out->port);
-    } else if (dice_chance(&sim->dice, sim->scenario.connect_fail_pm)) {
+    } else if (dice_chance(&sim->dice, sim->params.connect_fail_pm)) {
         sim_trace(sim, "worker %u cannot connect port %u", worker, out->port);
         sim->tally.unreachables++;
         node->heard[server].gone = true;
@@ -412,7 +412,7 @@ void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out
         return;
     }
     sim_trace(sim, "worker %u opens connection %u to server %d", worker, out->port, server);
-    if (!dice_chance(&sim->dice, sim->scenario.connect_fail_pm)) {
+    if (!dice_chance(&sim->dice, sim->params.connect_fail_pm)) {
         tcp_connect(sim, worker, out->port, (unsigned)server);
         return;
     }
@@ -486,7 +486,7 @@ static const char *cookie_check(struct sim *sim, unsigned worker, int server, co
     if (cookie != (len > 0) || (cookie && !sim->settings.upstream_cookies) ||
         (!cookie && sim->settings.upstream_cookies && !objected))
         return "its cookie is missing, wrong, or not wanted";
-    for (unsigned i = 0; cookie && i < sim->scenario.servers; i++) {
+    for (unsigned i = 0; cookie && i < sim->params.servers; i++) {
         struct heard *heard = &node->heard[i];
         bool same = memcmp(heard->cookie, option + 4, 8) == 0;
         if (heard->has_cookie && same != ((int)i == server))

@@ -265,7 +265,7 @@ static double load(struct bench *bench, uint64_t seed, unsigned forged)
     struct sim *sim = bench->sim;
     for (unsigned i = 0; i < 2; i++)
         sim->servers[i].there.base_us = sim->servers[i].back.base_us = 10000;
-    sim->scenario.spoof_us = 1;
+    sim->params.spoof_us = 1;
     for (unsigned i = 0; i < 1000; i++) {
         ask(sim, i);
         for (unsigned k = 0; k < forged / 1000; k++)

@@ -90,13 +90,13 @@ static uint32_t name_choose(struct sim *sim)
 {
     uint64_t place = dice_below(&sim->dice, 65536);
     uint64_t of = 65536;
-    for (uint32_t i = 0; i < sim->scenario.popularity; i++) {
+    for (uint32_t i = 0; i < sim->params.popularity; i++) {
         place *= dice_below(&sim->dice, 65536);
         of <<= 16;
     }
-    if (sim->scenario.popularity == 3) // 64 bits are full: the product is taken apart
-        return (uint32_t)((place >> 32) * sim->scenario.names >> 32);
-    return (uint32_t)(place * sim->scenario.names / of);
+    if (sim->params.popularity == 3) // 64 bits are full: the product is taken apart
+        return (uint32_t)((place >> 32) * sim->params.names >> 32);
+    return (uint32_t)(place * sim->params.names / of);
 }
 
 static struct client client_of(struct sim *sim, uint32_t number)
@@ -122,7 +122,7 @@ static struct client client_of(struct sim *sim, uint32_t number)
 static void draft_write(struct sim *sim, struct draft *draft, struct asked *asked)
 {
     struct dice *d = &sim->dice;
-    const struct scenario *s = &sim->scenario;
+    const struct params *s = &sim->params;
     uint32_t name = name_choose(sim);
     uint32_t type = dice_below(d, s->types);
     const struct strict_name *qname = &sim->names[name].name;
@@ -338,7 +338,7 @@ static void asked_send(struct sim *sim, uint32_t number, uint64_t after_us)
     struct event event = {
         .kind = EVENT_QUERY,
         .number = number,
-        .worker = (uint8_t)dice_below(&sim->dice, sim->scenario.workers),
+        .worker = (uint8_t)dice_below(&sim->dice, sim->params.workers),
     };
     struct client *client = &sim->asked[number].client;
     client->worker = event.worker;
@@ -350,7 +350,7 @@ static void asked_send(struct sim *sim, uint32_t number, uint64_t after_us)
 void client_next(struct sim *sim)
 {
     struct dice *d = &sim->dice;
-    const struct scenario *s = &sim->scenario;
+    const struct params *s = &sim->params;
     if (sim->asked_count + 2 > ASKED_MAX / 2)
         sim->queries_left = 0;
     if (sim->queries_left == 0)

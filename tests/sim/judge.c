@@ -311,7 +311,7 @@ static const char *stale_judge_any(struct sim *sim, unsigned worker, const struc
 static const char *failure_check(const struct sim *sim, const struct asked *asked,
                                  const struct judged *j, bool abandoned)
 {
-    if (sim->scenario.must_answer && !abandoned)
+    if (sim->params.must_answer && !abandoned)
         return "it is a failure though a good server was there";
     const struct kept *stale = memory_stale(sim, asked->question);
     bool since = asked->state != ASKED_WAITING || (stale && stale->served == asked->stale);

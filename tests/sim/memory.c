@@ -49,7 +49,7 @@ void memory_taken(struct sim *sim, uint32_t number, bool inserted, bool refresh)
 static uint64_t counted(const struct sim *sim, enum counter counter)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < sim->scenario.workers; i++)
+    for (unsigned i = 0; i < sim->params.workers; i++)
         sum += sim_counted(&sim->nodes[i], counter);
     return sum;
 }

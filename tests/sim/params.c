@@ -46,9 +46,9 @@ static uint32_t span_draw(struct dice *d)
     return 1000 + dice_skewed(d, spans[dice_below(d, sizeof spans / sizeof *spans)]);
 }
 
-static void numbers_draw(struct scenario *s, struct dice *d)
+static void numbers_draw(struct params *s, struct dice *d)
 {
-    *s = (struct scenario){
+    *s = (struct params){
         .workers = dice_between(d, 1, WORKERS_MAX),
         .clients = dice_between(d, 1, 16),
         .queries = 10 + dice_skewed(d, 400),
@@ -94,7 +94,7 @@ static void numbers_draw(struct scenario *s, struct dice *d)
 }
 
 // So much that the logs of the cache go round.
-static void plenty_make(struct scenario *s, struct dice *d)
+static void plenty_make(struct params *s, struct dice *d)
 {
     s->workers = dice_between(d, 1, 2);
     s->queries = dice_between(d, 400, 900);
@@ -109,7 +109,7 @@ static void plenty_make(struct scenario *s, struct dice *d)
 }
 
 // What would excuse a failure is taken out where none is to be excused.
-static void excuses_remove(struct scenario *s)
+static void excuses_remove(struct params *s)
 {
     s->refuse_pm = 0;
     s->connect_fail_pm = 0;
@@ -180,9 +180,9 @@ static void habits_draw(struct server *server, struct dice d)
 static void servers_draw(struct sim *sim)
 {
     struct dice *d = &sim->dice;
-    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+    for (unsigned i = 0; i < sim->params.servers; i++) {
         struct server *server = &sim->servers[i];
-        bool steady = i == 0 && sim->scenario.must_answer;
+        bool steady = i == 0 && sim->params.must_answer;
         *server = (struct server){
             .address = {.ip = {192, 0, 2, (uint8_t)(1 + i)}, .family = ADDRESS_IPV4, .port = 53},
             .there = link_draw(d, steady),
@@ -203,7 +203,7 @@ static void servers_draw(struct sim *sim)
 static void zones_draw(struct sim *sim)
 {
     struct dice *d = &sim->dice;
-    struct scenario *s = &sim->scenario;
+    struct params *s = &sim->params;
     bool other = !s->plain && dice_chance(d, 300);
     unsigned first = other ? dice_below(d, ZONES_MAX) : 0; // mostly the root
     for (unsigned z = 0; z < s->zones; z++) {
@@ -242,7 +242,7 @@ static void zones_draw(struct sim *sim)
 static int zone_of(const struct sim *sim, const struct strict_name *name)
 {
     for (size_t at = 0; at < name->len; at += 1u + name->bytes[at]) {
-        for (unsigned z = 0; z < sim->scenario.zones; z++) {
+        for (unsigned z = 0; z < sim->params.zones; z++) {
             const struct strict_name *zone = &sim->zones[z].name;
             if (zone->len == name->len - at && !memcmp(zone->bytes, name->bytes + at, zone->len))
                 return (int)z;
@@ -293,11 +293,11 @@ static void name_draw(struct strict_name *name, uint32_t number, struct dice *d)
 static void names_draw(struct sim *sim)
 {
     struct dice *d = &sim->dice;
-    for (uint32_t i = 0; i < sim->scenario.names; i++) {
+    for (uint32_t i = 0; i < sim->params.names; i++) {
         name_draw(&sim->names[i].name, i, d);
         sim->names[i].zone = zone_of(sim, &sim->names[i].name);
     }
-    for (unsigned z = 0; z < sim->scenario.zones; z++)
+    for (unsigned z = 0; z < sim->params.zones; z++)
         sim->names[NAMES_MAX + z] = (struct qname){.name = sim->zones[z].name, .zone = (int)z};
     memcpy(sim->types, all_types, sizeof all_types);
     for (unsigned i = TYPES_MAX - 1; i > 0; i--) {
@@ -323,7 +323,7 @@ static void settings_draw(struct sim *sim)
     settings->access_refuse = (struct prefix_list){.items = prefixes + 2, .count = 1};
     settings->access_drop = (struct prefix_list){.items = prefixes + 3, .count = 1};
     settings->forward =
-        (struct forward_zone_list){.items = sim->forward, .count = sim->scenario.zones};
+        (struct forward_zone_list){.items = sim->forward, .count = sim->params.zones};
     settings->server_udp_payload_max =
         dice_chance(d, 500) ? 1232 : dice_between(d, MESSAGE_UDP_MIN, 4096);
     settings->server_any = ANY_FORWARD; // so that there is something to judge
@@ -354,32 +354,32 @@ static void clock_draw(struct sim *sim)
     sim->now_us = sim->start_us;
 }
 
-void scenario_draw(struct sim *sim)
+void params_draw(struct sim *sim)
 {
-    numbers_draw(&sim->scenario, &sim->dice);
+    numbers_draw(&sim->params, &sim->dice);
     if (dice_chance(&sim->dice, 30))
-        plenty_make(&sim->scenario, &sim->dice);
-    if (sim->scenario.must_answer)
-        excuses_remove(&sim->scenario);
+        plenty_make(&sim->params, &sim->dice);
+    if (sim->params.must_answer)
+        excuses_remove(&sim->params);
     struct dice icmp = dice_for(sim->seed, 0x1c390000u);
-    sim->scenario.icmp = !sim->scenario.must_answer && dice_chance(&icmp, 300);
+    sim->params.icmp = !sim->params.must_answer && dice_chance(&icmp, 300);
     clock_draw(sim);
     sim->client_link = link_draw(&sim->dice, false);
     servers_draw(sim);
     zones_draw(sim);
     names_draw(sim);
     settings_draw(sim);
-    sim->queries_left = sim->scenario.queries;
+    sim->queries_left = sim->params.queries;
     const char *why = plan_build(&sim->plan, sim->plan_memory, &sim->settings);
     assert(!why);
     access_build(&sim->access, sim->access_memory, &sim->settings);
 }
 
-void scenario_plain(struct sim *sim, unsigned servers)
+void params_plain(struct sim *sim, unsigned servers)
 {
     static const struct link quick = {.base_us = 250};
     struct settings *settings = &sim->settings;
-    sim->scenario = (struct scenario){
+    sim->params = (struct params){
         .workers = 1,
         .clients = 1,
         .names = NAMES_MAX,
@@ -414,9 +414,9 @@ void scenario_plain(struct sim *sim, unsigned servers)
     access_build(&sim->access, sim->access_memory, settings);
 }
 
-struct serve_config scenario_config(struct sim *sim, unsigned worker)
+struct serve_config params_config(struct sim *sim, unsigned worker)
 {
-    const struct scenario *s = &sim->scenario;
+    const struct params *s = &sim->params;
     return (struct serve_config){
         .settings = &sim->settings,
         .plan = &sim->plan,
@@ -431,13 +431,13 @@ struct serve_config scenario_config(struct sim *sim, unsigned worker)
     };
 }
 
-void scenario_largest(struct sim *sim)
+void params_largest(struct sim *sim)
 {
     struct settings *settings = &sim->settings;
     settings_init(settings);
     settings->server_udp_payload_max = 4096;
     settings->forward = (struct forward_zone_list){.items = sim->forward, .count = ZONES_MAX};
     settings->access_allow = (struct prefix_list){.items = sim->prefixes, .count = 4};
-    sim->scenario = (struct scenario){
+    sim->params = (struct params){
         .pending_max = PENDING_MAX, .ports_max = PORTS_MAX, .streams_max = STREAMS_MAX};
 }

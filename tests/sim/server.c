@@ -27,14 +27,14 @@ void server_mode_change(struct sim *sim, unsigned number, bool again)
     if (dice_chance(d, 200))
         memset(server->known, 0, sizeof server->known);
     sim_trace(sim, "server %u %s", number, mode_texts[server->mode]);
-    if (again && sim->scenario.mode_us > 0 && sim->queries_left > 0)
+    if (again && sim->params.mode_us > 0 && sim->queries_left > 0)
         event_push(sim, &(struct event){.kind = EVENT_MODE, .server = (uint8_t)number},
-                   sim->now_us + 1 + dice_below(d, 2 * sim->scenario.mode_us));
+                   sim->now_us + 1 + dice_below(d, 2 * sim->params.mode_us));
 }
 
 void server_outage(struct sim *sim)
 {
-    sim->outage_until_us = sim->now_us + 1 + dice_below(&sim->dice, sim->scenario.outage_us);
+    sim->outage_until_us = sim->now_us + 1 + dice_below(&sim->dice, sim->params.outage_us);
     sim_trace(sim, "an outage begins, of %llu us",
               (unsigned long long)(sim->outage_until_us - sim->now_us));
 }
@@ -330,7 +330,7 @@ static void mode_do(struct sim *sim, const struct event *asked, const struct ups
 {
     struct dice *d = &sim->dice;
     uint64_t after_us =
-        sim->scenario.plain ? 0 : dice_skewed(d, sim->servers[asked->server].steady ? 500 : 3000);
+        sim->params.plain ? 0 : dice_skewed(d, sim->servers[asked->server].steady ? 500 : 3000);
     switch (mode) {
     case MODE_DEAD:
         break;
@@ -349,7 +349,7 @@ static void mode_do(struct sim *sim, const struct event *asked, const struct ups
         break;
     case MODE_SLOW:
         reply_make(sim, asked, query, MODE_GOOD,
-                   after_us + (sim->scenario.plain
+                   after_us + (sim->params.plain
                                    ? sim->servers[asked->server].slow_us
                                    : dice_below(d, sim->servers[asked->server].slow_us)));
         break;

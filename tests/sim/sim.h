@@ -12,7 +12,7 @@
 // spoofer, and a clock that moves when nothing is left to do at its time. One seed decides all of
 // it, so what went wrong once can be seen again:
 //
-//   scenario   draws the parameters and makes settings, plan and access list of them
+//   params     draws the parameters and makes settings, plan and access list of them
 //   network    packets, the event queue, links, the clock
 //   tcp        connections from workers to upstream servers
 //   client     writes queries and knows what each of them must get
@@ -81,7 +81,7 @@ struct link {
     bool cuts;
 };
 
-struct scenario {
+struct params {
     uint32_t workers, clients, queries, names, types, zones, servers;
     uint32_t span_us;    // in which the queries come
     uint32_t popularity; // 0: all names alike, up to 3: few names get nearly all
@@ -427,7 +427,7 @@ struct sim {
     bool failed;
     char why[1600]; // with a name whose octets are all escaped
 
-    struct scenario scenario;
+    struct params params;
     struct settings settings;
     struct forward_zone forward[ZONES_MAX];
     struct endpoint forward_to[ZONES_MAX][SERVERS_MAX];
@@ -460,7 +460,7 @@ struct sim {
     struct sent sent[SENDS_MAX];
     struct served served[SERVED_MAX];
     struct event events[EVENTS_MAX];
-    // Taken once, at the largest size that a scenario can want.
+    // Taken once, at the largest size that parameters can want.
     void *plan_memory;
     void *access_memory;
     void *region;
@@ -500,11 +500,11 @@ static inline uint64_t sim_counted(const struct node *node, enum counter counter
     return counter_get(&node->counters, counter);
 }
 
-// scenario.c
-void scenario_draw(struct sim *sim);
-void scenario_plain(struct sim *sim, unsigned servers);
-void scenario_largest(struct sim *sim); // settings that want the most memory
-struct serve_config scenario_config(struct sim *sim, unsigned worker);
+// params.c
+void params_draw(struct sim *sim);
+void params_plain(struct sim *sim, unsigned servers);
+void params_largest(struct sim *sim); // settings that want the most memory
+struct serve_config params_config(struct sim *sim, unsigned worker);
 
 static inline uint32_t question_name(uint32_t question)
 {

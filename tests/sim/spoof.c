@@ -117,8 +117,8 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
 static struct slot *slot_find(struct sim *sim, unsigned *worker, uint16_t *port)
 {
     for (unsigned i = 0; i < 8; i++) {
-        *worker = dice_below(&sim->dice, sim->scenario.workers);
-        *port = (uint16_t)dice_below(&sim->dice, sim->scenario.ports_max);
+        *worker = dice_below(&sim->dice, sim->params.workers);
+        *port = (uint16_t)dice_below(&sim->dice, sim->params.ports_max);
         struct slot *slot = &sim->nodes[*worker].slots[*port];
         if (slot->state == SLOT_OPEN && slot->sent_count > 0)
             return slot;
@@ -175,7 +175,7 @@ static void spoof_once(struct sim *sim)
         break;
     default: // knows little
         id = (uint16_t)(id ^ 1u << dice_below(d, 16));
-        name = sim->names[dice_below(d, sim->scenario.names)].name;
+        name = sim->names[dice_below(d, sim->params.names)].name;
         break;
     }
     uint8_t out[PACKET_MAX];
@@ -210,8 +210,8 @@ void spoof_blind(struct sim *sim)
 static void spoof_unreachable(struct sim *sim)
 {
     struct dice d = dice_for(sim->seed, 0x1c3a0000u + sim->steps);
-    unsigned worker = dice_below(&d, sim->scenario.workers);
-    for (uint16_t i = 0; i < sim->scenario.ports_max; i++) {
+    unsigned worker = dice_below(&d, sim->params.workers);
+    for (uint16_t i = 0; i < sim->params.ports_max; i++) {
         const struct slot *slot = &sim->nodes[worker].slots[i];
         if (slot->state == SLOT_OPEN && dice_chance(&d, 200)) {
             world_unreachable(sim, worker, i);
@@ -222,12 +222,12 @@ static void spoof_unreachable(struct sim *sim)
 
 void spoof(struct sim *sim)
 {
-    if (sim->scenario.icmp)
+    if (sim->params.icmp)
         spoof_unreachable(sim);
 
     for (unsigned i = dice_between(&sim->dice, 1, 4); i > 0; i--)
         spoof_once(sim);
     if (world_busy(sim))
         event_push(sim, &(struct event){.kind = EVENT_SPOOF},
-                   sim->now_us + 1 + dice_below(&sim->dice, 2 * sim->scenario.spoof_us));
+                   sim->now_us + 1 + dice_below(&sim->dice, 2 * sim->params.spoof_us));
 }

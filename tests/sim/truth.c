@@ -244,8 +244,8 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     struct strict_name zone = zone_name_of(sim, qname);
     struct strict_name owner = qname->name;
     bool sign = question % 2;
-    bool big = dice_chance(d, sim->scenario.big_pm);
-    t->huge = dice_chance(d, sim->scenario.huge_pm);
+    bool big = dice_chance(d, sim->params.big_pm);
+    t->huge = dice_chance(d, sim->params.huge_pm);
     uint16_t type = question_type(sim, question);
     enum kind kind = t->plain ? KIND_DATA : kind_of(sim, question, d);
     // Who asks for a CNAME itself, or for all there is, is not led on.
@@ -280,8 +280,8 @@ void truth_make(struct truth *t, const struct sim *sim, uint32_t number)
     t->rcode = 0;
     t->truncated = served->kind == SERVED_TRUNCATED;
     t->huge = false;
-    t->brief = sim->scenario.brief;
-    t->plain = sim->scenario.plain;
+    t->brief = sim->params.brief;
+    t->plain = sim->params.plain;
     t->count = 0;
     t->data_used = 0;
     t->size = 12 + question_qname(sim, served->question)->name.len + 4u;

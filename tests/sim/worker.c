@@ -11,7 +11,7 @@ enum { DRAIN_MAX = 100000, DRAIN_LATE_US = 50, CANARY = 0xc5 };
 void worker_start(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
-    struct serve_config config = scenario_config(sim, worker);
+    struct serve_config config = params_config(sim, worker);
     for (unsigned i = 0; i < sizeof config.seed; i++)
         config.seed[i] = (uint8_t)dice_u64(&sim->dice);
     // Generations go on from seed to seed, so no reply of an old one can be taken for a new one's.
@@ -37,7 +37,7 @@ void worker_start(struct sim *sim, unsigned worker)
 
 const char *worker_check(struct sim *sim, unsigned worker)
 {
-    struct serve_config config = scenario_config(sim, worker);
+    struct serve_config config = params_config(sim, worker);
     const uint8_t *end = sim->serve_memory[worker] + serve_size(&config);
     for (unsigned i = 0; i < CANARY_LEN; i++) {
         if (end[i] != CANARY)
@@ -51,12 +51,12 @@ static void deadline_take(struct sim *sim, struct node *node)
     uint64_t deadline_us = serve_deadline(node->serve);
     node->wake_us = NEVER;
     if (deadline_us != WHEEL_NEVER)
-        node->wake_us = deadline_us + dice_below(&sim->dice, sim->scenario.wake_late_us + 1);
+        node->wake_us = deadline_us + dice_below(&sim->dice, sim->params.wake_late_us + 1);
 }
 
 uint64_t worker_patience(const struct sim *sim, uint64_t due_us)
 {
-    uint64_t end_us = due_us + 2 * TICK_US + sim->scenario.wake_late_us + DRAIN_LATE_US;
+    uint64_t end_us = due_us + 2 * TICK_US + sim->params.wake_late_us + DRAIN_LATE_US;
     if (sim->stall_until_us > end_us && sim->stall_from_us <= end_us)
         end_us = sim->stall_until_us + TICK_US + DRAIN_LATE_US;
     return end_us;
@@ -105,7 +105,7 @@ static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing 
     bool stream = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
                   out->kind == OUTGOING_DISCONNECT;
     if (out->kind != OUTGOING_REPLY &&
-        out->port >= (stream ? sim->scenario.streams_max : sim->scenario.ports_max)) {
+        out->port >= (stream ? sim->params.streams_max : sim->params.ports_max)) {
         sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->port);
         return;
     }
@@ -159,7 +159,7 @@ void worker_drain(struct sim *sim, unsigned worker)
 static void drain_soon(struct sim *sim, unsigned worker)
 {
     struct node *node = &sim->nodes[worker];
-    if (!sim->scenario.lazy) {
+    if (!sim->params.lazy) {
         worker_drain(sim, worker);
         return;
     }
@@ -242,18 +242,18 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
 static void noted(struct sim *sim, unsigned worker, const struct serve_item *item, uint32_t number)
 {
     const struct kept *kept = memory_alive(sim, sim->asked[number].question, false);
-    if (item->owner == worker || item->owner >= sim->scenario.workers || !kept ||
+    if (item->owner == worker || item->owner >= sim->params.workers || !kept ||
         (kept->hits != REFRESH_HITS && !kept->hasty) || !sim->settings.cache_prefetch) {
         sim_fail(sim, "worker %u tells %u without a reason that an answer is popular", worker,
                  item->owner);
         return;
     }
     sim->tally.notes++;
-    if (dice_chance(&sim->dice, sim->scenario.handed_fail_pm))
+    if (dice_chance(&sim->dice, sim->params.handed_fail_pm))
         return;
     struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)item->owner, .number = number};
     event.note = true;
-    event_push(sim, &event, sim->now_us + dice_below(&sim->dice, sim->scenario.handed_us + 1));
+    event_push(sim, &event, sim->now_us + dice_below(&sim->dice, sim->params.handed_us + 1));
 }
 
 static void elsewhere(struct sim *sim, unsigned worker, const struct serve_item *item,
@@ -261,11 +261,11 @@ static void elsewhere(struct sim *sim, unsigned worker, const struct serve_item 
 {
     struct node *node = &sim->nodes[worker];
     sim->tally.handed++;
-    if (item->handed_over || item->owner == worker || item->owner >= sim->scenario.workers) {
+    if (item->handed_over || item->owner == worker || item->owner >= sim->params.workers) {
         sim_fail(sim, "query %u is handed from worker %u to %u", number, worker, item->owner);
         return;
     }
-    if (dice_chance(&sim->dice, sim->scenario.handed_fail_pm)) {
+    if (dice_chance(&sim->dice, sim->params.handed_fail_pm)) {
         serve_handover_failed(node->serve);
         sim->tally.handed_failed++;
         sim->tally.dropped++;
@@ -275,7 +275,7 @@ static void elsewhere(struct sim *sim, unsigned worker, const struct serve_item 
     event_push(
         sim,
         &(struct event){.kind = EVENT_HANDED, .worker = (uint8_t)item->owner, .number = number},
-        sim->now_us + dice_below(&sim->dice, sim->scenario.handed_us + 1));
+        sim->now_us + dice_below(&sim->dice, sim->params.handed_us + 1));
 }
 
 static void verdict_do(struct sim *sim, unsigned worker, const struct serve_item *item,
@@ -378,7 +378,7 @@ void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool hande
 {
     struct node *node = &sim->nodes[worker];
     // What a socket cannot hold is lost before anybody counts it; what was handed over is not.
-    if (node->inbox_count >= (handed ? (uint32_t)INBOX_MAX : sim->scenario.inbox_max)) {
+    if (node->inbox_count >= (handed ? (uint32_t)INBOX_MAX : sim->params.inbox_max)) {
         struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)worker, .number = asked};
         event.note = note;
         if (handed)
@@ -388,6 +388,6 @@ void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool hande
     node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed, note};
     if (!node->inbox_event)
         event_push(sim, &(struct event){.kind = EVENT_INBOX, .worker = (uint8_t)worker},
-                   sim->now_us + (sim->scenario.plain ? 0 : dice_skewed(&sim->dice, 200)));
+                   sim->now_us + (sim->params.plain ? 0 : dice_skewed(&sim->dice, 200)));
     node->inbox_event = true;
 }

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// A seed's life: make the scenario, let things happen in the order of time until nothing is left to
-// happen, then add up.
+// A seed's life: draw the parameters, let things happen in the order of time until nothing is left
+// to happen, then add up.
 
 enum { STEPS_MAX = 1000000 };
 
@@ -78,11 +78,11 @@ struct sim *sim_make(void)
 {
     struct sim *sim = taken(sizeof *sim);
     memset(sim, 0, sizeof *sim);
-    scenario_largest(sim);
+    params_largest(sim);
     sim->plan_memory = taken(plan_size(&sim->settings));
     sim->access_memory = taken(access_size(&sim->settings));
     sim->region = taken(2 * cache_size_min(2 * WORKERS_MAX));
-    struct serve_config config = scenario_config(sim, 0);
+    struct serve_config config = params_config(sim, 0);
     sim->serve_memory_size = serve_size(&config) + CANARY_LEN;
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         sim->serve_memory[i] = taken(sim->serve_memory_size);
@@ -108,7 +108,7 @@ void sim_free(struct sim *sim)
 static void cache_make(struct sim *sim)
 {
     // Two shards for each worker, or one.
-    uint32_t shard_count = sim->scenario.workers << (sim->seed & 1);
+    uint32_t shard_count = sim->params.workers << (sim->seed & 1);
     size_t size = cache_size_min(shard_count);
     if (dice_chance(&sim->dice, 200))
         size += dice_below(&sim->dice, (uint32_t)size);
@@ -121,7 +121,7 @@ static void cache_make(struct sim *sim)
 // Which upstream of the plan each server is.
 static void upstreams_find(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->scenario.servers; i++) {
+    for (unsigned i = 0; i < sim->params.servers; i++) {
         sim->servers[i].upstream = -1;
         for (size_t u = 0; u < sim->plan.upstream_count; u++) {
             if (address_equal(&sim->plan.upstreams[u].address, &sim->servers[i].address))
@@ -148,18 +148,18 @@ static void start(struct sim *sim, uint64_t seed, bool trace, unsigned servers)
     memset(sim->questions, 0, sizeof sim->questions);
     memset(sim->denials, 0, sizeof sim->denials);
     if (servers)
-        scenario_plain(sim, servers);
+        params_plain(sim, servers);
     else
-        scenario_draw(sim);
+        params_draw(sim);
     upstreams_find(sim);
     cache_make(sim);
-    for (unsigned i = 0; i < sim->scenario.workers; i++)
+    for (unsigned i = 0; i < sim->params.workers; i++)
         worker_start(sim, i);
 }
 
 static void events_plan(struct sim *sim)
 {
-    const struct scenario *s = &sim->scenario;
+    const struct params *s = &sim->params;
     event_push(sim, &(struct event){.kind = EVENT_CLIENT}, sim->now_us);
     if (s->spoof_us)
         event_push(sim, &(struct event){.kind = EVENT_SPOOF}, sim->now_us);
@@ -322,13 +322,13 @@ bool world_busy(const struct sim *sim)
 // put off is not put off over a leap.
 static void stall(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         if (sim->nodes[i].drain_event)
             worker_drain(sim, i);
     }
     if (sim->now_us != sim->stall_until_us)
         sim->stall_from_us = sim->now_us;
-    sim->now_us += 1 + dice_below(&sim->dice, sim->scenario.stall_us);
+    sim->now_us += 1 + dice_below(&sim->dice, sim->params.stall_us);
     sim->stall_until_us = sim->now_us;
     sim_trace(sim, "the clock leaps");
     cache_check(sim);
@@ -418,7 +418,7 @@ bool sim_step(struct sim *sim)
 {
     uint64_t next_us = event_next_us(sim);
     int worker = -1;
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         if (sim->nodes[i].wake_us < next_us) {
             next_us = sim->nodes[i].wake_us;
             worker = (int)i;
@@ -441,7 +441,7 @@ bool sim_step(struct sim *sim)
 static uint64_t sum_of(const struct sim *sim, unsigned first, unsigned last)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         for (unsigned c = first; c <= last; c++)
             sum += counter_get(&sim->nodes[i].counters, c);
     }
@@ -510,7 +510,7 @@ static void totals_add(struct sim *sim)
 {
     const uint64_t *from = (const uint64_t *)&sim->tally;
     uint64_t *to = (uint64_t *)&sim->tallies;
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         sim_note_bytes(sim, (const uint8_t *)&sim->nodes[i].counters, sizeof(struct counters));
         for (unsigned c = 0; c < COUNTER_COUNT; c++)
             sim->totals[c] += sim_counted(&sim->nodes[i], c);
@@ -523,12 +523,12 @@ static void totals_add(struct sim *sim)
 // of them than places.
 static void forgone_check(struct sim *sim)
 {
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         const struct node *node = &sim->nodes[i];
-        bool room = node->open_most < sim->scenario.pending_max / 2 && sim->tally.refreshes < 256;
+        bool room = node->open_most < sim->params.pending_max / 2 && sim->tally.refreshes < 256;
         if (room && sim_counted(node, COUNTER_refreshes_forgone) > 0)
             sim_fail(sim, "worker %u has forgone a refresh, and had room", i);
-        if (sim->tally.popular <= sim->scenario.pending_max &&
+        if (sim->tally.popular <= sim->params.pending_max &&
             sim_counted(node, COUNTER_refreshes_unnoted) > 0)
             sim_fail(sim, "worker %u has not noted that an answer is popular, and had room", i);
     }
@@ -537,7 +537,7 @@ static void forgone_check(struct sim *sim)
 static void end_check(struct sim *sim)
 {
     totals_add(sim);
-    for (unsigned i = 0; i < sim->scenario.workers; i++) {
+    for (unsigned i = 0; i < sim->params.workers; i++) {
         const char *why = worker_check(sim, i);
         if (why)
             sim_fail(sim, "worker %u: %s", i, why);
@@ -561,9 +561,9 @@ static void end_check(struct sim *sim)
         opens_check(sim);
 }
 
-static void scenario_trace(struct sim *sim)
+static void params_trace(struct sim *sim)
 {
-    const struct scenario *s = &sim->scenario;
+    const struct params *s = &sim->params;
     sim_trace(sim,
               "%u workers, %u clients, %u queries in %u us, %u names, %u types, %u zones, "
               "%u servers, tables of %u questions, %u ports and %u connections%s%s",
@@ -586,7 +586,7 @@ bool sim_run(struct sim *sim, uint64_t seed, bool trace)
 {
     start(sim, seed, trace, 0);
     events_plan(sim);
-    scenario_trace(sim);
+    params_trace(sim);
     return sim_end(sim);
 }
 
