@@ -115,6 +115,7 @@ void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *atte
         upstream_lost(upstream, kind_share_sample(share, now_us));
         budget_give(&f->budget, BUDGET_SEND);
         budget_give(&share->budget, BUDGET_SEND);
+        budget_give(&forward_network(f, &attempt->network)->resends, BUDGET_SEND);
         forward_count(f, COUNTER_upstream_lost);
     } else {
         if (!attempt_has_connection(attempt) && !attempt->overdue && !attempt->refused)
@@ -281,10 +282,7 @@ static enum stream_lane lane_of(struct forward *f, uint64_t now_us, struct quest
 
 unsigned attempt_batch_part(const struct forward *f, const struct network *network)
 {
-    struct siphash hash = siphash_begin(f->kind_secret, ~f->kind_secret);
-    siphash_word(&hash, network->octets);
-    return (unsigned)(siphash_end(&hash, network->family, sizeof network->octets + 1) %
-                      STREAM_BATCHES);
+    return forward_network_hash(f, network) % STREAM_BATCHES;
 }
 
 bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question, int choice)

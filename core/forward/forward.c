@@ -42,6 +42,10 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->ended_end = &f->ended;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     budget_init(&f->trial_budget, TRIALS_MAX, TRIALS_MAX);
+    for (unsigned i = 0; i < NETWORK_SHARES; i++) {
+        budget_init(&f->networks[i].resends, NETWORK_SENDS, NETWORK_SENDS);
+        budget_init(&f->networks[i].losses, NETWORK_LOSSES, NETWORK_LOSSES);
+    }
     budget_init(&f->loss_budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     rng_bytes(&f->rng, (uint8_t *)&f->kind_secret, sizeof f->kind_secret);
     for (size_t i = 0; i < KIND_SHARES; i++)

@@ -34,11 +34,18 @@ static uint64_t due_us(uint32_t birth_s, uint32_t expiry_s)
     return (uint64_t)expiry_s * 1000000 - lead_us;
 }
 
-struct refresh *refresh_note(struct refresh_table *table, const struct key *key, uint32_t birth_s,
-                             uint32_t expiry_s, bool *full)
+static bool is_full(const struct refresh_table *table, uint8_t network)
+{
+    uint32_t size = table->chain_mask + 1;
+    return !table->free ||
+           (table->count >= size / 2 && table->held[network] > size / REFRESH_SHARE_MAX);
+}
+
+struct refresh *refresh_note(struct refresh_table *table, const struct key *key, uint8_t network,
+                             uint32_t birth_s, uint32_t expiry_s, bool *full)
 {
     struct refresh **link = link_of(table, key), *refresh = *link;
-    *full = !refresh && !table->free;
+    *full = !refresh && is_full(table, network);
     if (*full || (refresh && refresh->birth_s == birth_s && refresh->expiry_s == expiry_s))
         return NULL;
     if (!refresh) {
@@ -46,7 +53,12 @@ struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
         table->free = refresh->next;
         *refresh = (struct refresh){0};
         key_copy(&refresh->key, key);
+        table->count++;
+    } else {
+        table->held[refresh->network]--;
     }
+    table->held[network]++;
+    refresh->network = network;
     refresh->due_us = due_us(birth_s, expiry_s);
     refresh->birth_s = birth_s;
     refresh->expiry_s = expiry_s;
@@ -56,6 +68,8 @@ struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
 void refresh_forget(struct refresh_table *table, struct refresh *refresh)
 {
     *link_of(table, &refresh->key) = refresh->next;
+    table->held[refresh->network]--;
+    table->count--;
     refresh->next = table->free;
     table->free = refresh;
 }

@@ -13,13 +13,16 @@
 // be over with it, so where a life is that short (below REFRESH_SHORT_S) a refreshed answer's
 // begins with the next second.
 //
-// A table of fixed size; what finds no place in it is simply not refreshed.
+// A table of fixed size; what finds no place in it is simply not refreshed. Once half of it is
+// taken, the client networks with one hash may have no more than a quarter.
 
 #define REFRESH_HITS        3  // of an answer in its life, with which it is noted
 #define REFRESH_SHORT_S     2  // see above
 #define REFRESH_SHARE       10 // the last part in so many of a life is when it is asked for
 #define REFRESH_LEAD_MIN_US 1000000u
 #define REFRESH_LEAD_MAX_US 30000000u
+#define REFRESH_NETWORKS    256 // hashes of networks
+#define REFRESH_SHARE_MAX   4   // they may have one place in so many
 
 struct refresh {
     struct timer timer; // first, so that the owner of a timer is found
@@ -27,6 +30,7 @@ struct refresh {
     uint64_t due_us;
     uint32_t birth_s; // of the answer that was noted, as the next
     uint32_t expiry_s;
+    uint8_t network; // the hash of the one for which it was noted last
     struct key key;
 };
 
@@ -34,6 +38,8 @@ struct refresh_table {
     struct refresh **chains;
     struct refresh *free;
     uint32_t chain_mask;
+    uint32_t count;
+    uint32_t held[REFRESH_NETWORKS];
 };
 
 // Octets for a table of `size` notes (a power of two).
@@ -41,8 +47,9 @@ struct refresh_table {
 void refresh_init(struct refresh_table *table, void *memory, uint32_t size);
 
 // Notes an answer by its key and times, in the place of an older one under the key; the caller
-// starts its timer anew for `due_us`. NULL: it is there already, or the table is full
-// (`*full`).
+// starts its timer again for `due_us`. `network` is the hash of the client's. NULL: it is there
+// already, or the table is full, for that network at least (`*full`).
 [[nodiscard]] struct refresh *refresh_note(struct refresh_table *table, const struct key *key,
-                                           uint32_t birth_s, uint32_t expiry_s, bool *full);
+                                           uint8_t network, uint32_t birth_s, uint32_t expiry_s,
+                                           bool *full);
 void refresh_forget(struct refresh_table *table, struct refresh *refresh);

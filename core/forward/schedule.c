@@ -472,13 +472,15 @@ static bool ask(struct forward *f, uint64_t now_us, struct question *question, i
     return attempt_ask_over(f, now_us, question, choice, tcp ? TRANSPORT_TCP : TRANSPORT_UDP);
 }
 
-// Takes a resend from the budget of all and from that of its kind, of which the former keeps so
-// many units; false: one of them has none.
+// Takes a resend from the budget of all, of which so many units are kept, and from those of its
+// kind and of the network that asks; false: one of them has none.
 static bool resend_take(struct forward *f, const struct question *question, uint32_t reserve)
 {
-    struct budget *own = &forward_share(f, question->kind)->budget;
-    return own->units >= BUDGET_SEND && f->budget.units > reserve && budget_take(&f->budget) &&
-           budget_take(own);
+    struct budget *kind = &forward_share(f, question->kind)->budget;
+    struct budget *network = &forward_network(f, &question->network)->resends;
+    return kind->units >= BUDGET_SEND && network->units >= BUDGET_SEND &&
+           f->budget.units > reserve && budget_take(&f->budget) && budget_take(kind) &&
+           budget_take(network);
 }
 
 void schedule_hasten(struct forward *f, uint64_t now_us, struct question *question)
@@ -537,6 +539,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     const struct upstream *u = &f->upstreams[latest->upstream];
     unsigned before = question->sends[latest->choice] - 1u;
     uint64_t early_us = patience_us(f, now_us, question, latest->choice);
+    early_us = early_us < FREE_MAX_US ? early_us : FREE_MAX_US;
     uint64_t late_us = (uint64_t)upstream_late_us(u) << before;
     uint64_t free_us = FREE_FACTOR * late_us;
     free_us = free_us > FREE_MIN_US ? free_us : FREE_MIN_US;
@@ -565,6 +568,8 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     budget_give(&f->trial_budget, 1);
     budget_give(&f->loss_budget, 1);
     budget_give(&forward_share(f, question->kind)->budget, 1);
+    budget_give(&forward_network(f, &question->network)->resends, 1);
+    budget_give(&forward_network(f, &question->network)->losses, 1);
     schedule_go_on(f, now_us, question);
     if (!question_is_open(question))
         return;

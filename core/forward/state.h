@@ -14,6 +14,10 @@
 #define FORWARD_DEADLINE_US     4900000u // so that clients who wait for 5 s hear of it
 #define FORWARD_HOUSEKEEPING_US 1000000u // between two looks for what has grown old
 
+#define NETWORK_SHARES 256
+#define NETWORK_SENDS  16 // resends that a network may have at once, a quarter of all
+#define NETWORK_LOSSES 32 // the same of sends lost with connections, half of all
+
 struct forward_config {
     const struct plan *plan;
     struct counters *counters;
@@ -36,6 +40,12 @@ enum forward_timer {
     TIMER_STREAMS,
 };
 
+// What the client networks with one hash have of the budgets.
+struct network_share {
+    struct budget resends;
+    struct budget losses; // as loss_budget
+};
+
 struct forward {
     struct forward_config config;
     struct rng rng;
@@ -55,6 +65,7 @@ struct forward {
     struct budget loss_budget;  // of sends lost with connections that served nobody
     uint64_t kind_secret;
     struct kind_share shares[KIND_SHARES];
+    struct network_share networks[NETWORK_SHARES];
     struct stalling stalling; // networks whose questions end connections
     uint32_t attempt_count;   // of all kinds
     uint32_t attempt_max;
@@ -69,6 +80,19 @@ struct forward {
 static inline struct kind_share *forward_share(struct forward *f, uint32_t kind)
 {
     return &f->shares[kind % KIND_SHARES];
+}
+
+static inline unsigned forward_network_hash(const struct forward *f, const struct network *network)
+{
+    struct siphash hash = siphash_begin(f->kind_secret, ~f->kind_secret);
+    siphash_word(&hash, network->octets);
+    return (unsigned)siphash_end(&hash, network->family, sizeof network->octets + 1);
+}
+
+static inline struct network_share *forward_network(struct forward *f,
+                                                    const struct network *network)
+{
+    return &f->networks[forward_network_hash(f, network) % NETWORK_SHARES];
 }
 
 static inline void forward_count(struct forward *f, enum counter which)

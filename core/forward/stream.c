@@ -66,15 +66,31 @@ static bool is_stale(const struct stream *stream, const struct stream_wish *wish
            (stream->attempts && wish->now_us - stream->silent_since_us >= wish->stale_us);
 }
 
-// Which of the two takes the next attempt? One that is not stale, among those one that may have
+// Are answers late here though they come, as there are too many, or some that take long?
+static bool is_crowded(const struct stream *stream, const struct stream_wish *wish)
+{
+    if (stream->in_flight < STREAM_CROWD)
+        return false;
+    const struct attempt *head = stream_oldest(stream);
+    return stream->in_flight >= STREAM_IN_FLIGHT / 2 ||
+           (head && wish->now_us - head->sent_us >= wish->stale_us);
+}
+
+// Will what is asked here be answered late, if ever?
+static bool is_busy(const struct stream *stream, const struct stream_wish *wish)
+{
+    return is_stale(stream, wish) || (stream->lane == STREAM_SHARED && is_crowded(stream, wish));
+}
+
+// Which of the two takes the next attempt? One that is not busy, among those one that may have
 // more, and among those the one with the least in flight.
 static bool is_better(const struct stream *a, const struct stream *b,
                       const struct stream_wish *wish)
 {
-    bool a_stale = is_stale(a, wish), b_stale = is_stale(b, wish);
+    bool a_busy = is_busy(a, wish), b_busy = is_busy(b, wish);
     bool a_more = stream_has_room(a), b_more = stream_has_room(b);
-    if (a_stale != b_stale)
-        return b_stale;
+    if (a_busy != b_busy)
+        return b_busy;
     return a_more != b_more ? a_more : a->in_flight < b->in_flight;
 }
 
@@ -90,7 +106,8 @@ static uint16_t not_closing(const struct stream_table *table, uint16_t index)
     return index != STREAM_NONE && !table->streams[index].closing ? index : STREAM_NONE;
 }
 
-// How many connections a lane has to an upstream: the smaller the batches, the more.
+// How many connections of a lane to an upstream a network may wait on, but for a quarter that is
+// left to others: the smaller its batches, the more.
 static unsigned connections_max(const struct stream_wish *wish)
 {
     if (wish->lane != STREAM_SUSPECT || wish->batch == 0)
@@ -109,17 +126,29 @@ static bool waits_on(const struct stream *stream, const struct attempt *attempt)
     return a != NULL;
 }
 
-// Does a question of the attempt's network stand in front of all others here, for a while now?
+// Does the attempt's network have more than its share of what is in flight here?
+static bool is_hogged_by(const struct stream *stream, const struct attempt *attempt)
+{
+    unsigned count = 0;
+    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port)
+        count += network_equal(&a->network, &attempt->network);
+    return count > stream->in_flight / STREAM_NETWORK_SHARE;
+}
+
+// Do others wait here for what the attempt's network has asked: does a question of it stand in
+// front of all others, for a while now, or is it most of a crowd?
 static bool is_held_up_by(const struct stream *stream, const struct attempt *attempt,
                           const struct stream_wish *wish)
 {
     const struct attempt *head = stream_oldest(stream);
-    return head && wish->now_us - head->sent_us >= wish->stale_us &&
-           network_equal(&head->network, &attempt->network);
+    if (head && wish->now_us - head->sent_us >= wish->stale_us &&
+        network_equal(&head->network, &attempt->network))
+        return true;
+    return is_crowded(stream, wish) && is_hogged_by(stream, attempt);
 }
 
-// The shared connection to this upstream that is best, or a new one. A network whose questions
-// stand in front on as many as there are for all waits there, and takes no more from the others.
+// The shared connection to this upstream that is best, or a new one. A network that holds others up
+// on as many as there are for all waits there, and takes no more from them.
 static uint16_t shared_choose(struct stream_table *table, const struct attempt *attempt,
                               const struct stream_wish *wish)
 {
@@ -142,37 +171,41 @@ static uint16_t shared_choose(struct stream_table *table, const struct attempt *
     if (own_count >= STREAM_PER_UPSTREAM)
         return own;
     const struct stream *chosen = best == STREAM_NONE ? NULL : &table->streams[best];
-    bool stale = chosen && is_stale(chosen, wish);
+    bool busy = chosen && is_busy(chosen, wish);
     uint16_t fresh = STREAM_NONE;
-    if ((!chosen || stale || chosen->in_flight >= STREAM_FULL) &&
-        count < STREAM_PER_UPSTREAM + (stale && has_spare(table) ? STREAM_STALE_EXTRA : 0u))
+    if ((!chosen || busy || chosen->in_flight >= STREAM_FULL) &&
+        count < STREAM_PER_UPSTREAM + (busy && has_spare(table) ? STREAM_EXTRA : 0u))
         fresh = stream_open(table, wish);
     return fresh != STREAM_NONE ? fresh : not_closing(table, best);
 }
 
-// The same in another lane. A network that waits on most of the connections that there may be waits
-// there; whoever does not gets one of their own as long as there is one.
+// The same in another lane. A network that waits on most of the connections that there may be, to
+// this upstream or to all, waits there; any other gets one of its own as long as there is one.
 static uint16_t lane_choose(struct stream_table *table, const struct attempt *attempt,
                             const struct stream_wish *wish)
 {
     uint16_t best = STREAM_NONE, own = STREAM_NONE;
-    unsigned count = 0, own_count = 0, all_count = 0;
+    unsigned count = 0, own_count = 0, all_count = 0, all_own_count = 0;
     for (uint16_t i = 0; i < table->size && table->open_count > 0; i++) {
         const struct stream *stream = &table->streams[i];
-        all_count += stream->open && !stream->closing && stream->lane != STREAM_SHARED;
-        if (!stream->open || stream->closing || stream->upstream != wish->upstream ||
-            stream->lane != wish->lane)
+        if (!stream->open || stream->closing || stream->lane == STREAM_SHARED)
+            continue;
+        bool waits = waits_on(stream, attempt);
+        all_count++;
+        all_own_count += waits;
+        if (stream->upstream != wish->upstream || stream->lane != wish->lane)
             continue;
         count++;
         if (best == STREAM_NONE || is_better(stream, &table->streams[best], wish))
             best = i;
-        if (!waits_on(stream, attempt))
+        if (!waits)
             continue;
         own_count++;
         if (own == STREAM_NONE || is_better(stream, &table->streams[own], wish))
             own = i;
     }
     unsigned max = connections_max(wish);
+    unsigned lane_max = wish->lane == STREAM_SUSPECT ? STREAM_SUSPECT_MAX : STREAM_LANE_MIN;
     unsigned all_max = (count == 0 ? 2u : 1u) * table->size / STREAM_APART_SHARE;
     const struct stream *mine = own == STREAM_NONE ? NULL : &table->streams[own];
     bool mine_serves = mine && !is_stale(mine, wish) && stream_has_room(mine);
@@ -181,7 +214,9 @@ static uint16_t lane_choose(struct stream_table *table, const struct attempt *at
     const struct stream *idle = best == STREAM_NONE ? NULL : &table->streams[best];
     if (idle && !idle->attempts && stream_has_room(idle) && !idle->doubted)
         return best;
-    uint16_t fresh = count < max && all_count < all_max ? stream_open(table, wish) : STREAM_NONE;
+    uint16_t fresh = STREAM_NONE;
+    if (count < lane_max && all_count < all_max && all_own_count < all_max - all_max / 4)
+        fresh = stream_open(table, wish);
     if (fresh != STREAM_NONE)
         return fresh;
     return own != STREAM_NONE ? own : not_closing(table, best);

@@ -19,13 +19,14 @@
 // waits for what it has asked itself.
 //
 // A connection that has not been heard of for a moment although something is in flight gets nothing
-// more while another one can be had.
+// more while another one can be had; nor does a shared one that is crowded, be it with many or with
+// what takes long. The networks that make the crowd stay there.
 //
 // A connection is a slot of a table here; io holds the socket under the same number and takes
 // messages for it before it is established.
 
 #define STREAM_PER_UPSTREAM 2  // connections that are shared
-#define STREAM_STALE_EXTRA  2  // more, where all are stale
+#define STREAM_EXTRA        2  // more, where all are busy
 #define STREAM_LANE_MIN     2  // connections of each other lane, half of them for a network
 #define STREAM_SUSPECT_MAX  8  // for what is suspect, where batches are small
 #define STREAM_SUSPECT_ALL  64 // questions on all of those
@@ -37,8 +38,12 @@
 
 #define STREAM_STALE_US  100000u // without a word, after which one may be stale
 #define STREAM_FULL      32      // questions in flight, from which on another one is opened
+#define STREAM_CROWD     16      // the same, from which on they can be a crowd
 #define STREAM_IN_FLIGHT 512
-#define STREAM_NONE      UINT16_MAX
+
+// A network with more than one in so many of a crowd is what the crowd is made of.
+#define STREAM_NETWORK_SHARE 4
+#define STREAM_NONE          UINT16_MAX
 
 enum stream_lane {
     STREAM_SHARED,

@@ -125,6 +125,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
         serve_patience_start(s, now_us, lookup, waiting);
     if (fresh) {
         budget_give(&s->refresh_budget, REFRESH_EARNS);
+        budget_give(&s->refresh_budgets[serve_network_hash(s, &item->client)], REFRESH_EARNS);
         forward_start(f, now_us, question);
         serve_ended_take(s, now_us);
     }

@@ -11,16 +11,19 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
                          const struct cache_hit *hit)
 {
     bool full;
+    uint8_t network = serve_network_hash(s, &lookup->item->client);
     struct refresh *refresh =
-        refresh_note(&s->refreshes, &lookup->key, hit->birth_s, hit->expiry_s, &full);
+        refresh_note(&s->refreshes, &lookup->key, network, hit->birth_s, hit->expiry_s, &full);
     if (full)
         serve_count(s, COUNTER_refreshes_unnoted);
     if (!refresh)
         return;
     // A refresh that was of use has paid for itself.
     if (hit->value_len <= serve_room_for(s, &lookup->item->client) &&
-        answer_is_refreshed(value, hit->value_len))
+        answer_is_refreshed(value, hit->value_len)) {
         budget_give(&s->refresh_budget, BUDGET_SEND);
+        budget_give(&s->refresh_budgets[network], BUDGET_SEND);
+    }
     refresh->timer.kind = TIMER_REFRESH;
     wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
 }
@@ -57,6 +60,12 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         item->note = true;
 }
 
+// Takes a refresh from the budget of all and from that of the network that made it popular.
+static bool refresh_take(struct serve *s, struct budget *network)
+{
+    return network->units >= BUDGET_SEND && budget_take(&s->refresh_budget) && budget_take(network);
+}
+
 // An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
 // same, and as far as the budget goes.
 void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
@@ -70,6 +79,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     struct cache_hit hit;
     uint8_t value[SERVE_ANSWER_USUAL];
     uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
+    struct budget *network = &s->refresh_budgets[refresh->network];
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
     const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
@@ -80,7 +90,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;
     struct question *question = NULL;
-    if (f->questions.open_count < f->questions.size / 2 && budget_take(&s->refresh_budget))
+    if (f->questions.open_count < f->questions.size / 2 && refresh_take(s, network))
         question = question_add(&f->questions, &key);
     if (!question) {
         serve_count(s, COUNTER_refreshes_forgone);

@@ -78,6 +78,8 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     rng_bytes(&s->forward.rng, (uint8_t *)loop_seed, sizeof loop_seed);
     policy_init(&s->policy, tables, &policy, loop_seed);
     budget_init(&s->refresh_budget, REFRESH_SENDS_MAX, REFRESH_SENDS_AT_START);
+    for (unsigned i = 0; i < REFRESH_NETWORKS; i++)
+        budget_init(&s->refresh_budgets[i], REFRESH_SENDS_MAX / 2, REFRESH_SENDS_AT_START / 2);
     s->told_end = &s->told;
     return s;
 }

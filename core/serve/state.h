@@ -31,6 +31,7 @@ struct serve {
     struct failure_table failures;
     struct refresh_table refreshes;
     struct budget refresh_budget;
+    struct budget refresh_budgets[REFRESH_NETWORKS]; // of each network's hash
     struct policy policy;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
@@ -58,6 +59,13 @@ static inline const void *serve_tables(const struct serve *s)
 static inline struct waiting *serve_waiting(const struct serve *s, const struct question *question)
 {
     return &s->waiters.waiting[question_index(&s->forward.questions, question)];
+}
+
+// The hash of a client's network, for what networks have shares of.
+static inline uint8_t serve_network_hash(const struct serve *s, const struct client *client)
+{
+    struct network network = share_network_of(&client->from);
+    return (uint8_t)(forward_network_hash(&s->forward, &network) % REFRESH_NETWORKS);
 }
 
 // The part of the settings that every answer is made with.

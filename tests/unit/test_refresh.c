@@ -36,7 +36,8 @@ static struct refresh *note(struct bench *b, unsigned n, uint32_t life_s, bool f
 {
     struct key key = key_of(n);
     bool full = !full_wanted;
-    struct refresh *refresh = refresh_note(&b->table, &key, BIRTH_S, BIRTH_S + life_s, &full);
+    struct refresh *refresh =
+        refresh_note(&b->table, &key, (uint8_t)n, BIRTH_S, BIRTH_S + life_s, &full);
     assert_int_equal(full, full_wanted);
     return refresh;
 }
@@ -87,13 +88,13 @@ static void test_note_goes_over_to_the_next_answer(void **state)
     struct key key = key_of(1);
     bool full;
     struct refresh *refresh = note(&b, 1, 60, false);
-    assert_ptr_equal(refresh_note(&b.table, &key, BIRTH_S + 5, BIRTH_S + 60, &full), refresh);
+    assert_ptr_equal(refresh_note(&b.table, &key, 7, BIRTH_S + 5, BIRTH_S + 60, &full), refresh);
     assert_false(full);
     assert_int_equal(refresh->birth_s, BIRTH_S + 5);
     assert_int_equal(refresh->expiry_s, BIRTH_S + 60);
     assert_true(refresh->due_us == (BIRTH_S + 60) * 1000000ull - 5500000);
     assert_true(key_equal(&refresh->key, &key));
-    assert_null(refresh_note(&b.table, &key, BIRTH_S + 5, BIRTH_S + 60, &full));
+    assert_null(refresh_note(&b.table, &key, 7, BIRTH_S + 5, BIRTH_S + 60, &full));
     assert_null(note(&b, 2, 60, true));
     end(&b);
 }
@@ -123,6 +124,37 @@ static void test_full_table_notes_no_more_and_says_so(void **state)
     }
 }
 
+// Of 16 places networks with one hash get half, until others have some: then a quarter.
+static void test_network_takes_no_places_of_others(void **state)
+{
+    (void)state;
+    struct bench b = begin(16);
+    struct refresh *last = NULL;
+    unsigned count = 0;
+    for (; count < 16; count++) {
+        bool full;
+        struct key key = key_of(count);
+        struct refresh *refresh = refresh_note(&b.table, &key, 1, BIRTH_S, BIRTH_S + 60, &full);
+        assert_int_equal(refresh == NULL, full);
+        if (full)
+            break;
+        last = refresh;
+    }
+    assert_int_equal(count, 8);
+    for (unsigned i = 0; i < 5; i++)
+        assert_non_null(note(&b, 100 + i, 60, false));
+    // What another network makes popular is that one's.
+    bool full;
+    struct key key = key_of(0);
+    assert_non_null(refresh_note(&b.table, &key, 2, BIRTH_S + 1, BIRTH_S + 61, &full));
+    assert_int_equal(b.table.held[1], 7);
+    assert_int_equal(b.table.held[2], 1);
+    refresh_forget(&b.table, last);
+    assert_int_equal(b.table.held[1], 6);
+    assert_int_equal(b.table.count, 12);
+    end(&b);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -130,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_answer_is_noted_once),
         cmocka_unit_test(test_note_goes_over_to_the_next_answer),
         cmocka_unit_test(test_full_table_notes_no_more_and_says_so),
+        cmocka_unit_test(test_network_takes_no_places_of_others),
     };
     return cmocka_run_group_tests_name("refresh", tests, NULL, NULL);
 }

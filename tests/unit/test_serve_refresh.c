@@ -210,13 +210,13 @@ static void test_refreshes_leave_room_for_those_who_wait(void **state)
                  'a' + n % 20);
         snprintf(query, sizeof query, "1234 0100 " ONE "%s", question);
         snprintf(rest, sizeof rest, "8180 " COUNTS1 "%s" A(TTL_60), question);
-        ask_waiting(t, 1, query);
+        ask_waiting(t, (uint8_t)(1 + n), query);
         drain(t);
         struct sent sent = first_of(t, OUTGOING_QUERY);
         reply_from(t, &sent, rest);
         drain(t);
         for (unsigned i = 0; i < 3; i++)
-            assert_int_equal(ask(t, 1, query).verdict, SERVE_ANSWERED);
+            assert_int_equal(ask(t, (uint8_t)(1 + n), query).verdict, SERVE_ANSWERED);
     }
     t->before = t->counters;
     assert_after(t, 54 * SECOND_US);
@@ -233,13 +233,13 @@ static void test_full_table_of_notes_is_told(void **state)
         snprintf(question, sizeof question, "01 %02x 00 0001 0001 ", 'a' + n);
         snprintf(query, sizeof query, "1234 0100 " ONE "%s", question);
         snprintf(rest, sizeof rest, "8180 " COUNTS1 "%s" A(TTL_60), question);
-        ask_waiting(t, 1, query);
+        ask_waiting(t, (uint8_t)(1 + n), query);
         drain(t);
         struct sent sent = first_of(t, OUTGOING_QUERY);
         reply_from(t, &sent, rest);
         drain(t);
         for (unsigned i = 0; i < 5; i++)
-            assert_int_equal(ask(t, 1, query).verdict, SERVE_ANSWERED);
+            assert_int_equal(ask(t, (uint8_t)(1 + n), query).verdict, SERVE_ANSWERED);
     }
     assert_int_equal(counter_get(&t->counters, COUNTER_refreshes_unnoted), 2);
     end(t);
