@@ -183,8 +183,10 @@ static void ends(struct sim *sim, unsigned worker, const struct question *questi
     asking->ended_us = sim->now_us;
     asking->rcode = question->rcode;
     asking->heard_rcode = question->rcode != RCODE_NOERROR;
-    if (q->asking == node->slot_asking[slot])
+    if (q->asking == node->slot_asking[slot]) {
+        q->ended = q->asking;
         q->asking = 0;
+    }
     if (question->state == QUESTION_ANSWERED) {
         asking->end = ASKING_ANSWERED;
         if (!asking->probe)

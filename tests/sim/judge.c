@@ -271,6 +271,9 @@ static bool stale_allowed(const struct sim *sim, unsigned worker, const struct a
     const struct topic *q = &sim->questions[asked->question];
     bool waits = asked->state == ASKED_WAITING;
     uint32_t number = waits ? asked->asking + 1 : q->asking;
+    // It may have been given up for another query of the same batch.
+    if (number == 0 && q->ended && sim->askings[q->ended - 1].ended_us == sim->now_us)
+        number = q->ended;
     const struct asking *asking = number ? &sim->askings[number - 1] : NULL;
     if (asking && asking->stale_since_us && sim->now_us >= asking->stale_since_us + after_us)
         return true;

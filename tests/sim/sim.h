@@ -216,6 +216,7 @@ struct topic {
     struct kept kept;
     uint32_t served; // last reply made for it + 1; 0: none
     uint32_t asking; // the one under way + 1; 0: none
+    uint32_t ended;  // the one that ended last + 1; 0: none
     // What is remembered of its failing.
     uint64_t fail_until_us; // 0: nothing
     uint64_t fail_lasts_us;
