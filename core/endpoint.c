@@ -75,8 +75,9 @@ const char *endpoint_fault(enum endpoint_verdict verdict)
     static const char *const phrases[] = {
         [ENDPOINT_GOOD] = "is fine",
         [ENDPOINT_NO_ADDRESS] = "is no address",
-        [ENDPOINT_NAME_UNUSED] = "names a server for TLS, but does not ask for it: leave out # and "
-                                 "the name",
+        [ENDPOINT_NAME_UNUSED] =
+            ("names a server for TLS, but does not ask for it: leave out # and "
+             "the name"),
         [ENDPOINT_NAME_BAD] = "has no host name behind #: give one such as #dns.example",
         [ENDPOINT_PATH_UNUSED] = "has a path, which only DNS over HTTPS has: leave it out",
         [ENDPOINT_PATH_BAD] = "has no path that can be asked for: give up to 127 printable octets",

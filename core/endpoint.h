@@ -24,8 +24,7 @@ struct endpoint {
 // Reads "192.0.2.53", "udp://192.0.2.53:5353", "tls://192.0.2.53#dns.example",
 // "https://192.0.2.53/dns-query#dns.example" or "quic://[2001:db8::53]:8853#dns.example": a scheme
 // (UDP without one), an address as address_parse reads it, a path where the transport is HTTP, and
-// a server's name where it is encrypted. Octets of the endpoint that are not used are 0, so equal
-// ones are equal bytes.
+// a server's name where it is encrypted. Octets of name and path that are not used are 0.
 enum endpoint_verdict {
     ENDPOINT_GOOD,
     ENDPOINT_NO_ADDRESS,
@@ -47,5 +46,9 @@ size_t endpoint_format(const struct endpoint *endpoint, bool brief,
 
 static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
-    return memcmp(a, b, sizeof *a) == 0;
+    // Part by part: what the compiler puts behind the path to fill up is not always 0.
+    return address_equal(&a->address, &b->address) && a->transport == b->transport &&
+           a->name_len == b->name_len && a->path_len == b->path_len &&
+           memcmp(a->name, b->name, sizeof a->name) == 0 &&
+           memcmp(a->path, b->path, sizeof a->path) == 0;
 }

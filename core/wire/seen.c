@@ -16,7 +16,7 @@ void seen_begin(struct seen_names *seen, struct suffix_seed seed, size_t len)
 // Hashes the labels from the last to the first, and remembers what begins at each.
 static void hash_back(struct seen_names *seen, const uint8_t *message, struct seen_name *name)
 {
-    uint8_t label[1 + LABEL_MAX_LEN];
+    uint8_t label[1 + LABEL_MAX_LEN] = {0};
     uint16_t lead = name->tail_at ? seen->leads[name->tail_at] : 0;
     name->hash = name->tail_hash;
     name->len = name->tail_len;

@@ -4,6 +4,7 @@
 #include "cache/layout.h"
 #include "core/forward/learned.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@ _Static_assert(PACKET_FORM == 5 && LEARNED_FORM == 4 && LAYOUT_VERSION == 4,
 int packet_send(int fd, enum packet_kind kind, const void *bytes, size_t len, const int *fds,
                 size_t fd_count)
 {
+    assert(fd_count <= PACKET_FDS_MAX);
     uint32_t word = kind;
     struct iovec parts[] = {{&word, sizeof word}, {(void *)(uintptr_t)bytes, len}};
     _Alignas(struct cmsghdr) uint8_t option[CMSG_SPACE(PACKET_FDS_MAX * sizeof(int))];
@@ -25,9 +27,10 @@ int packet_send(int fd, enum packet_kind kind, const void *bytes, size_t len, co
     if (fd_count > 0) {
         message.msg_control = option;
         message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        *CMSG_FIRSTHDR(&message) =
-            (struct cmsghdr){CMSG_LEN(fd_count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), fds, fd_count * sizeof(int));
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        assert(header);
+        *header = (struct cmsghdr){CMSG_LEN(fd_count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+        memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
     }
     return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

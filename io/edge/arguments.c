@@ -10,6 +10,7 @@
 #include "io/edge/settings_file.h"
 #include "io/edge/user.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <sys/un.h>
@@ -173,6 +174,7 @@ static void read_values(struct loading *l)
         size_t which = (size_t)(got - FIRST_OPTION);
         if (!arguments[which].section)
             continue;
+        assert(optarg); // as the first reading has found
         apply(l, &arguments[which], !applied[which], optarg);
         applied[which] = true;
     }
@@ -256,6 +258,7 @@ static void warning_print(void *context, const struct settings *settings, struct
 
 int settings_load(struct settings *settings, int argc, char **argv, FILE *errors)
 {
+    assert(settings);
     struct loading l = {.settings = settings, .argc = argc, .argv = argv};
     read_form(&l);
     if (l.usage) {

@@ -130,7 +130,7 @@ static int read_arguments(struct saying *s, int argc, char **argv)
         const char *word = argv[i];
         if (strcmp(word, "--json") == 0) {
             json = true;
-        } else if (strcmp(word, "--control") == 0 && argv[i + 1]) {
+        } else if (strcmp(word, "--control") == 0 && i + 1 < argc) {
             s->path = argv[++i];
         } else if (strncmp(word, "--control=", 10) == 0) {
             s->path = word + 10;

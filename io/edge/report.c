@@ -10,6 +10,7 @@
 #include "core/serve/top.h"
 #include "core/wire/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ static struct upstream_state state_of(const struct looking *looking, size_t inde
         if (u->heard_us > t.all.heard_us)
             t.all.heard_us = u->heard_us;
     }
+    assert(looking->worker_count > 0);
     unsigned known = t.known ? t.known : 1;
     t.all.fast_us = (uint32_t)(fast / known);
     t.all.slow_us = (uint32_t)(slow / known);

@@ -8,12 +8,13 @@
 enum scope_verdict scope_number(const char *text, size_t len,
                                 char numbered[static ADDRESS_TEXT_MAX])
 {
+    static const char ends[] = {']', ':', '@'};
     char name[IF_NAMESIZE];
     const char *percent = len > 0 ? memchr(text, '%', len) : NULL;
     if (!percent || len >= ADDRESS_TEXT_MAX)
         return SCOPE_NONE;
     size_t at = (size_t)(percent - text) + 1, name_len = 0;
-    while (at + name_len < len && !memchr("]:@", text[at + name_len], 3))
+    while (at + name_len < len && !memchr(ends, text[at + name_len], sizeof ends))
         name_len++;
     if (name_len == 0 || isdigit((unsigned char)text[at]))
         return SCOPE_NONE;

@@ -3,6 +3,7 @@
 
 #include "io/engine/engine_state.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@ void region_stale_set(struct engine *engine, const struct settings *settings)
 
 uint32_t engine_shard_count(uint64_t cache_size, unsigned worker_count)
 {
+    assert(worker_count > 0);
     uint32_t count = worker_count;
     while (count <= CACHE_SHARDS_MAX && cache_size > cache_size_max(count))
         count += worker_count;
