@@ -519,16 +519,16 @@ static void totals_add(struct sim *sim)
         to[i] += from[i];
 }
 
-// Refreshes are forgone where there is no room for them, or too many; notes where there are more
-// of them than places.
+// Refreshes are forgone where there is no room for them, or too many for one network; notes where
+// half of the places are taken.
 static void forgone_check(struct sim *sim)
 {
     for (unsigned i = 0; i < sim->params.workers; i++) {
         const struct node *node = &sim->nodes[i];
-        bool room = node->open_most < sim->params.pending_max / 2 && sim->tally.refreshes < 256;
+        bool room = node->open_most < sim->params.pending_max / 2 && sim->tally.refreshes < 128;
         if (room && sim_counted(node, COUNTER_refreshes_forgone) > 0)
             sim_fail(sim, "worker %u has forgone a refresh, and had room", i);
-        if (sim->tally.popular <= sim->params.pending_max &&
+        if (sim->tally.popular < sim->params.pending_max / 2 &&
             sim_counted(node, COUNTER_refreshes_unnoted) > 0)
             sim_fail(sim, "worker %u has not noted that an answer is popular, and had room", i);
     }
