@@ -24,7 +24,7 @@ static void queue_remove(struct forward *f, struct attempt *attempt)
 static void detach(struct forward *f, struct attempt *attempt)
 {
     if (attempt_has_connection(attempt))
-        stream_detach(&f->streams, attempt);
+        connection_detach(&f->connections, attempt);
     else
         port_detach(&f->ports, attempt);
 }
@@ -40,8 +40,9 @@ static void end(struct forward *f, struct attempt *attempt)
 // Its reply may still come where it went over a connection.
 static void give_up(struct forward *f, struct attempt *attempt)
 {
-    if (attempt_has_connection(attempt) && attempt->sent_us != 0 && attempt->port != STREAM_NONE)
-        f->streams.streams[attempt->port].unanswered++;
+    if (attempt_has_connection(attempt) && attempt->sent_us != 0 &&
+        attempt->port != CONNECTION_NONE)
+        f->connections.slots[attempt->port].unanswered++;
     end(f, attempt);
 }
 
@@ -76,11 +77,11 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
         histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
     if (attempt_has_connection(attempt)) {
-        struct stream *stream = &f->streams.streams[attempt->port];
-        stream->replies++;
-        upstream->tcp_any_order |= stream_oldest(stream) != attempt;
-        if (attempt->sent_us > stream->answered_us)
-            stream->answered_us = attempt->sent_us;
+        struct connection *connection = &f->connections.slots[attempt->port];
+        connection->replies++;
+        upstream->tcp_any_order |= connection_oldest(connection) != attempt;
+        if (attempt->sent_us > connection->answered_us)
+            connection->answered_us = attempt->sent_us;
         upstream_tcp_worked(upstream);
         forgive(f, attempt->question);
     }
@@ -191,7 +192,7 @@ static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct q
 static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
-    struct timer *timer = attempt_has_connection(attempt) ? &f->streams_timer : &f->ports_timer;
+    struct timer *timer = attempt_has_connection(attempt) ? &f->connections_timer : &f->ports_timer;
     if (!timer_running(timer))
         wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
     const struct question *question = attempt->question;
@@ -232,11 +233,11 @@ static bool is_held(const struct question *question, int choice)
     return a != NULL;
 }
 
-bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,
-                            const struct question *question, int choice)
+bool attempt_may_ask_tcp(const struct forward *f, uint64_t now_us, const struct question *question,
+                         int choice)
 {
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
-    return f->streams.size > 0 && question->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
+    return f->connections.size > 0 && question->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
            now_us >= u->tcp_retry_us && !is_held(question, choice) &&
            question->cuts[choice] < ATTEMPT_CUTS_MAX;
 }
@@ -269,46 +270,46 @@ bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct que
 }
 
 // Over which of the connections to its upstream does this go? Probes are the server's own.
-static enum stream_lane lane_of(struct forward *f, uint64_t now_us, struct question *question,
-                                int choice)
+static enum connection_lane lane_of(struct forward *f, uint64_t now_us, struct question *question,
+                                    int choice)
 {
     bool probe = question->kind == KIND_PROBE;
     bool kind = !probe && kind_share_stalls(forward_share(f, question->kind), now_us);
     question->apart = !probe && !kind && attempt_networks_stall(f, now_us, question);
     if (kind || question->apart)
-        return STREAM_APART;
-    return choice_in(question->suspect, choice) ? STREAM_SUSPECT : STREAM_SHARED;
+        return LANE_APART;
+    return choice_in(question->suspect, choice) ? LANE_SUSPECT : LANE_SHARED;
 }
 
 unsigned attempt_batch_part(const struct forward *f, const struct network *network)
 {
-    return forward_network_hash(f, network) % STREAM_BATCHES;
+    return forward_network_hash(f, network) % LANE_BATCHES;
 }
 
-bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question, int choice)
+bool attempt_ask_tcp(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     uint16_t upstream = question->zone->upstreams[choice];
     const struct upstream *u = &f->upstreams[upstream];
-    if (!attempt_may_ask_stream(f, now_us, question, choice))
+    if (!attempt_may_ask_tcp(f, now_us, question, choice))
         return false;
     struct attempt *attempt = attempt_take(f, now_us, question, choice);
     if (!attempt)
         return false;
     attempt->transport = TRANSPORT_TCP;
     uint64_t late_us = upstream_late_us(u);
-    enum stream_lane lane = lane_of(f, now_us, question, choice);
+    enum connection_lane lane = lane_of(f, now_us, question, choice);
     unsigned part = attempt_batch_part(f, &attempt->network);
-    struct stream_wish wish = {
+    struct connection_wish wish = {
         .upstream = upstream,
         .lane = lane,
         .batch = u->tcp_batches[lane][part],
         .part = (uint8_t)part,
-        .stale_us = late_us > STREAM_STALE_US ? late_us : STREAM_STALE_US,
+        .stale_us = late_us > CONNECTION_STALE_US ? late_us : CONNECTION_STALE_US,
         .now_us = now_us,
     };
-    if (stream_attach(&f->streams, &f->rng, attempt, &wish) == STREAM_NONE) {
+    if (connection_attach(&f->connections, &f->rng, attempt, &wish) == CONNECTION_NONE) {
         end(f, attempt);
-        forward_count(f, COUNTER_streams_exhausted);
+        forward_count(f, COUNTER_upstream_connections_exhausted);
         return false;
     }
     if (attempt->held)
@@ -321,7 +322,7 @@ bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *que
 bool attempt_ask_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
                       enum transport transport)
 {
-    return transport_has_connections(transport) ? attempt_ask_stream(f, now_us, question, choice)
+    return transport_has_connections(transport) ? attempt_ask_tcp(f, now_us, question, choice)
                                                 : attempt_ask(f, now_us, question, choice);
 }
 
@@ -355,7 +356,7 @@ static size_t query_write(struct forward *f, uint64_t now_us, const struct attem
 static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
 {
     struct attempt *attempt = f->to_send;
-    bool *to_open = attempt_has_connection(attempt) ? &f->streams.streams[attempt->port].to_open
+    bool *to_open = attempt_has_connection(attempt) ? &f->connections.slots[attempt->port].to_open
                                                     : &f->ports.ports[attempt->port].to_open;
     outgoing->port = attempt->port;
     outgoing->number = attempt_has_connection(attempt) ? 0 : f->ports.ports[attempt->port].number;
@@ -363,7 +364,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     if (*to_open) {
         *to_open = false;
         outgoing->kind = attempt_has_connection(attempt) ? OUTGOING_CONNECT : OUTGOING_OPEN;
-        forward_count(f, attempt_has_connection(attempt) ? COUNTER_streams_opened
+        forward_count(f, attempt_has_connection(attempt) ? COUNTER_upstream_connections_opened
                                                          : COUNTER_ports_opened);
         return;
     }
@@ -397,9 +398,9 @@ static bool close_drain(struct forward *f, struct outgoing *outgoing)
         return true;
     outgoing->kind = OUTGOING_DISCONNECT;
     do
-        outgoing->port = stream_take_closing(&f->streams);
-    while (outgoing->port != STREAM_NONE && f->streams.streams[outgoing->port].to_open);
-    return outgoing->port != STREAM_NONE;
+        outgoing->port = connection_take_closing(&f->connections);
+    while (outgoing->port != CONNECTION_NONE && f->connections.slots[outgoing->port].to_open);
+    return outgoing->port != CONNECTION_NONE;
 }
 
 bool attempt_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)

@@ -7,8 +7,8 @@
 // to be.
 //
 // An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0), nor has one
-// that is held (stream.h); any other one has been, and counts as in flight at its upstream until it
-// ends.
+// that is held (connection.h); any other one has been, and counts as in flight at its upstream
+// until it ends.
 
 #define ATTEMPT_CUTS_MAX 2 // connections to an upstream that one question may end
 
@@ -19,8 +19,8 @@
 
 // The same over TCP. False also where it cannot be, for now: that upstream's connections failed, or
 // it had the question three times that way, but for what it wanted in another way.
-[[nodiscard]] bool attempt_ask_stream(struct forward *f, uint64_t now_us, struct question *question,
-                                      int choice);
+[[nodiscard]] bool attempt_ask_tcp(struct forward *f, uint64_t now_us, struct question *question,
+                                   int choice);
 
 // One of the two.
 [[nodiscard]] bool attempt_ask_over(struct forward *f, uint64_t now_us, struct question *question,
@@ -28,8 +28,8 @@
 
 // May it be asked over TCP, as far as its upstream and itself are concerned? Where it then cannot
 // be it is for want of an attempt or a connection, and can be later.
-[[nodiscard]] bool attempt_may_ask_stream(const struct forward *f, uint64_t now_us,
-                                          const struct question *question, int choice);
+[[nodiscard]] bool attempt_may_ask_tcp(const struct forward *f, uint64_t now_us,
+                                       const struct question *question, int choice);
 
 // Whoever is out was asked in lower case, for the last time but for what is said to that. How what
 // is held is spelled shows only when it is sent.

@@ -6,26 +6,26 @@
 // on it, as servers take questions in turn. One that the server closed before it answered anything
 // is held against the question that was alone on it; else any of them may be why, or the server
 // answers so many and no more. Those are asked again at once in smaller and smaller batches
-// (stream.h), until the one that is to blame is alone. That does not count as one of their sends:
-// otherwise whoever has connections closed would use them up.
+// (connection.h), until the one that is to blame is alone. That does not count as one of their
+// sends: otherwise whoever has connections closed would use them up.
 
 enum {
-    CONNECT_US = 2000000,         // for a connection to be established
-    SILENT_US = 1000000,          // without a word, after which a connection is given up
-    SILENT_MAX_US = 4000000,      // the same where nothing waits for anything else
-    CROWD = STREAM_IN_FLIGHT / 2, // from which on what stalls makes room for others
-    LOSSES_MAX = 64,              // sends of a question that others' connections may cost
-    LOSSES_FEW = 2,               // the same where another upstream may know
+    CONNECT_US = 2000000,             // for a connection to be established
+    SILENT_US = 1000000,              // without a word, after which a connection is given up
+    SILENT_MAX_US = 4000000,          // the same where nothing waits for anything else
+    CROWD = CONNECTION_IN_FLIGHT / 2, // from which on what stalls makes room for others
+    LOSSES_MAX = 64,                  // sends of a question that others' connections may cost
+    LOSSES_FEW = 2,                   // the same where another upstream may know
 };
 
 // Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
 // end here.
-static struct attempt *attempts_take(struct forward *f, struct stream *stream)
+static struct attempt *attempts_take(struct forward *f, struct connection *connection)
 {
     struct attempt *list = NULL, *next;
-    for (struct attempt *attempt = stream->attempts; attempt; attempt = next) {
+    for (struct attempt *attempt = connection->attempts; attempt; attempt = next) {
         next = attempt->next_at_port;
-        attempt->port = STREAM_NONE;
+        attempt->port = CONNECTION_NONE;
         if (attempt->question) {
             attempt->next_at_port = list;
             list = attempt;
@@ -33,39 +33,41 @@ static struct attempt *attempts_take(struct forward *f, struct stream *stream)
             attempt_drop(f, attempt);
         }
     }
-    stream->attempts = NULL;
-    stream->in_flight = stream->held = 0;
+    connection->attempts = NULL;
+    connection->in_flight = connection->held = 0;
     return list;
 }
 
 // Which of the questions on a connection is to blame for its end? NULL: it cannot be told. Without
 // lanes it is the oldest, for want of a way to find out.
-static const struct attempt *blamed_find(const struct forward *f, const struct stream *stream,
-                                         enum stream_ending how)
+static const struct attempt *blamed_find(const struct forward *f,
+                                         const struct connection *connection,
+                                         enum connection_ending how)
 {
-    bool lanes = stream_has_lanes(&f->streams);
-    if (how == STREAM_SPENT || !stream->connected)
+    bool lanes = connection_table_has_lanes(&f->connections);
+    if (how == CONNECTION_SPENT || !connection->connected)
         return NULL;
     // It may have been as many as the server answers: the question is tried alone.
-    if (how == STREAM_ENDED && stream->replies > 0 && lanes)
+    if (how == CONNECTION_ENDED && connection->replies > 0 && lanes)
         return NULL;
     // What was given up may be why, too.
-    bool told = stream->unanswered == 0 && (how == STREAM_STUCK || stream_sent_count(stream) == 1);
-    return told || !lanes ? stream_oldest(stream) : NULL;
+    bool told = connection->unanswered == 0 &&
+                (how == CONNECTION_STUCK || connection_sent_count(connection) == 1);
+    return told || !lanes ? connection_oldest(connection) : NULL;
 }
 
 // Holds the end of a connection against a question. One that was lost with others before and now
 // with a connection of its own has had the two ends that it may have. Of its kind a close says
 // something where nothing but the question can have been the reason.
-static void blame(struct forward *f, uint64_t now_us, const struct stream *stream,
-                  const struct attempt *attempt, enum stream_ending how)
+static void blame(struct forward *f, uint64_t now_us, const struct connection *connection,
+                  const struct attempt *attempt, enum connection_ending how)
 {
     struct question *question = attempt->question;
-    bool alone = how == STREAM_ENDED && stream->replies == 0;
-    if (how == STREAM_STUCK || alone)
-        attempt_stalled(f, now_us, attempt, how == STREAM_ENDED);
+    bool alone = how == CONNECTION_ENDED && connection->replies == 0;
+    if (how == CONNECTION_STUCK || alone)
+        attempt_stalled(f, now_us, attempt, how == CONNECTION_ENDED);
     // What is overdue has been counted already.
-    if (!question || (how == STREAM_STUCK && attempt->overdue))
+    if (!question || (how == CONNECTION_STUCK && attempt->overdue))
         return;
     bool proven = alone && choice_in(question->suspect, attempt->choice);
     question->cuts[attempt->choice] =
@@ -74,9 +76,9 @@ static void blame(struct forward *f, uint64_t now_us, const struct stream *strea
 
 // What was sent on a connection that has ended is suspect, and asked apart from what comes to share
 // one.
-static void suspect(const struct stream *stream, const struct attempt *blamed)
+static void suspect(const struct connection *connection, const struct attempt *blamed)
 {
-    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
         if (a->question && a != blamed && a->sent_us != 0)
             a->question->suspect |= (uint16_t)(1u << a->choice);
     }
@@ -86,13 +88,14 @@ static void suspect(const struct stream *stream, const struct attempt *blamed)
 // one, of which nobody knows how many a batch is, only where there is no better guess. A server
 // that closes when it has answered so many does so whatever is asked: where that ends a batch the
 // next one is smaller, too.
-static void batch_lost(struct forward *f, const struct stream *stream)
+static void batch_lost(struct forward *f, const struct connection *connection)
 {
-    struct upstream *u = &f->upstreams[stream->upstream];
-    bool shared = stream->lane == STREAM_SHARED;
-    enum stream_lane lane = shared ? STREAM_SUSPECT : stream->lane;
-    uint32_t half = (stream->batch == 0 ? stream_sent_count(stream) : stream->taken) / 2;
-    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+    struct upstream *u = &f->upstreams[connection->upstream];
+    bool shared = connection->lane == LANE_SHARED;
+    enum connection_lane lane = shared ? LANE_SUSPECT : connection->lane;
+    uint32_t half =
+        (connection->batch == 0 ? connection_sent_count(connection) : connection->taken) / 2;
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
         uint16_t *batch = &u->tcp_batches[lane][attempt_batch_part(f, &a->network)];
         if (a->sent_us != 0 && half > 0 && (*batch == 0 || (!shared && half < *batch)))
             *batch = (uint16_t)half;
@@ -100,11 +103,12 @@ static void batch_lost(struct forward *f, const struct stream *stream)
 }
 
 // A whole batch was answered: the next one may be twice as large.
-static void batch_answered(struct forward *f, const struct stream *stream)
+static void batch_answered(struct forward *f, const struct connection *connection)
 {
-    uint16_t *batch = &f->upstreams[stream->upstream].tcp_batches[stream->lane][stream->part];
-    if (stream->batch > 0 && stream->replies >= stream->batch)
-        *batch = *batch < STREAM_IN_FLIGHT / 2 ? (uint16_t)(2 * *batch) : 0;
+    uint16_t *batch =
+        &f->upstreams[connection->upstream].tcp_batches[connection->lane][connection->part];
+    if (connection->batch > 0 && connection->replies >= connection->batch)
+        *batch = *batch < CONNECTION_IN_FLIGHT / 2 ? (uint16_t)(2 * *batch) : 0;
 }
 
 // Takes a lost send from the budget of all and from that of the network that it was for.
@@ -158,43 +162,43 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
     question->losses += lost;
     question->tcp_sends[choice] -= attempt->queued || lost;
     attempt_drop(f, attempt);
-    bool asked = again && attempt_ask_stream(f, now_us, question, choice);
-    if (again && !asked && last_chance && attempt_may_ask_stream(f, now_us, question, choice))
+    bool asked = again && attempt_ask_tcp(f, now_us, question, choice);
+    if (again && !asked && last_chance && attempt_may_ask_tcp(f, now_us, question, choice))
         question->no_case &= (uint16_t) ~(1u << choice); // for want of a connection: still there
     // What is held has waited for a while, and is not to begin anew with each connection.
     if (asked && !question->attempts->held)
-        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+        question_wait_until(f, question, now_us + QUESTION_TCP_US);
     else if (!question->attempts)
         schedule_go_on(f, now_us, question);
     else if (!question_is_expected(question, now_us))
         question_wait_until(f, question, now_us + WHEEL_TICK_US); // others may stand in the list
 }
 
-void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how)
+void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum connection_ending how)
 {
-    struct stream *stream = &f->streams.streams[index];
-    bool connected = stream->connected;
-    const struct attempt *blamed = blamed_find(f, stream, how);
+    struct connection *connection = &f->connections.slots[index];
+    bool connected = connection->connected;
+    const struct attempt *blamed = blamed_find(f, connection, how);
     if (blamed)
-        blame(f, now_us, stream, blamed, how);
-    if (how != STREAM_SPENT && connected)
-        suspect(stream, how == STREAM_STUCK ? blamed : NULL);
-    if (how == STREAM_ENDED && connected)
-        batch_lost(f, stream);
-    if (how == STREAM_SPENT)
-        batch_answered(f, stream);
-    bool served = stream->replies > 0 && how != STREAM_STUCK;
-    struct ended ended = {connected, stream->replies > 0, how == STREAM_STUCK};
-    struct attempt *list = attempts_take(f, stream);
-    if (how == STREAM_ENDED)
-        stream_closed(&f->streams, index);
+        blame(f, now_us, connection, blamed, how);
+    if (how != CONNECTION_SPENT && connected)
+        suspect(connection, how == CONNECTION_STUCK ? blamed : NULL);
+    if (how == CONNECTION_ENDED && connected)
+        batch_lost(f, connection);
+    if (how == CONNECTION_SPENT)
+        batch_answered(f, connection);
+    bool served = connection->replies > 0 && how != CONNECTION_STUCK;
+    struct ended ended = {connected, connection->replies > 0, how == CONNECTION_STUCK};
+    struct attempt *list = attempts_take(f, connection);
+    if (how == CONNECTION_ENDED)
+        connection_closed(&f->connections, index);
     else
-        stream_close(&f->streams, index);
-    forward_count(f, how == STREAM_SPENT ? COUNTER_streams_spent
-                     : served            ? COUNTER_streams_ended
-                                         : COUNTER_streams_failed);
+        connection_close(&f->connections, index);
+    forward_count(f, how == CONNECTION_SPENT ? COUNTER_upstream_connections_spent
+                     : served                ? COUNTER_upstream_connections_ended
+                                             : COUNTER_upstream_connections_failed);
     if (!connected)
-        upstream_tcp_failed(&f->upstreams[stream->upstream], now_us);
+        upstream_tcp_failed(&f->upstreams[connection->upstream], now_us);
     while (list) {
         struct attempt *attempt = list;
         list = attempt->next_at_port;
@@ -204,48 +208,49 @@ void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum str
 
 void connection_connected(struct forward *f, uint64_t now_us, uint16_t index)
 {
-    stream_connected(&f->streams, index, now_us);
-    upstream_tcp_worked(&f->upstreams[f->streams.streams[index].upstream]);
+    connection_established(&f->connections, index, now_us);
+    upstream_tcp_worked(&f->upstreams[f->connections.slots[index].upstream]);
 }
 
 // Does anything wait here but what the connection waits for? That alone may take its time.
-static bool has_victims(const struct stream *stream)
+static bool has_victims(const struct connection *connection)
 {
-    const struct attempt *oldest = stream_oldest(stream);
-    for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+    const struct attempt *oldest = connection_oldest(connection);
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
         if (oldest && a->question && a->kind != oldest->kind)
             return true;
     }
     return false;
 }
 
-static bool is_silent(const struct forward *f, const struct stream *stream, uint64_t now_us)
+static bool is_silent(const struct forward *f, const struct connection *connection, uint64_t now_us)
 {
-    uint64_t silent_us = now_us - stream->silent_since_us;
-    if (!stream->connected)
+    uint64_t silent_us = now_us - connection->silent_since_us;
+    if (!connection->connected)
         return silent_us >= CONNECT_US;
-    if (!stream->attempts)
+    if (!connection->attempts)
         return false;
     // Where the server does not answer in turn nothing stands in the way of anything else.
-    bool in_turn = !f->upstreams[stream->upstream].tcp_any_order;
-    return silent_us >= SILENT_MAX_US || (silent_us >= SILENT_US && in_turn && has_victims(stream));
+    bool in_turn = !f->upstreams[connection->upstream].tcp_any_order;
+    return silent_us >= SILENT_MAX_US ||
+           (silent_us >= SILENT_US && in_turn && has_victims(connection));
 }
 
 void connection_look(struct forward *f, uint64_t now_us, uint16_t index)
 {
-    const struct stream *stream = &f->streams.streams[index];
-    if (!stream->open || stream->closing)
+    const struct connection *connection = &f->connections.slots[index];
+    if (!connection->open || connection->closing)
         return;
-    if (is_silent(f, stream, now_us))
-        connection_end(f, now_us, index, STREAM_STUCK);
-    else if (stream_is_spent(stream))
-        connection_end(f, now_us, index, STREAM_SPENT);
+    if (is_silent(f, connection, now_us))
+        connection_end(f, now_us, index, CONNECTION_STUCK);
+    else if (connection_is_spent(connection))
+        connection_end(f, now_us, index, CONNECTION_SPENT);
 }
 
 // Is it this attempt that its connection waits for, or was it passed over?
-static bool is_at_fault(const struct stream *stream, const struct attempt *attempt)
+static bool is_at_fault(const struct connection *connection, const struct attempt *attempt)
 {
-    return stream_oldest(stream) == attempt || attempt->sent_us < stream->answered_us;
+    return connection_oldest(connection) == attempt || attempt->sent_us < connection->answered_us;
 }
 
 // A question over TCP has waited long enough: it is asked elsewhere as well, and where connections
@@ -256,27 +261,27 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct question *qu
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (!attempt_has_connection(attempt) || attempt->sent_us == 0 || attempt->overdue ||
-            now_us - attempt->sent_us < QUESTION_STREAM_US)
+            now_us - attempt->sent_us < QUESTION_TCP_US)
             continue;
         uint16_t index = attempt->port;
-        const struct stream *stream = &f->streams.streams[index];
-        if (is_silent(f, stream, now_us)) {
-            connection_end(f, now_us, index, STREAM_STUCK);
+        const struct connection *connection = &f->connections.slots[index];
+        if (is_silent(f, connection, now_us)) {
+            connection_end(f, now_us, index, CONNECTION_STUCK);
             return;
         }
-        if (!stream->connected || !is_at_fault(stream, attempt))
+        if (!connection->connected || !is_at_fault(connection, attempt))
             continue;
         attempt->overdue = true;
         question->cuts[attempt->choice]++;
-        if (stream->in_flight >= CROWD)
+        if (connection->in_flight >= CROWD)
             attempt_drop(f, attempt);
     }
 }
 
 void connections_due(struct forward *f, uint64_t now_us)
 {
-    for (uint16_t i = 0; i < f->streams.size && f->streams.open_count > 0; i++)
+    for (uint16_t i = 0; i < f->connections.size && f->connections.open_count > 0; i++)
         connection_look(f, now_us, i);
-    if (streams_close_idle(&f->streams, now_us - f->config.stream_idle_us))
-        wheel_start(&f->wheel, &f->streams_timer, now_us + FORWARD_HOUSEKEEPING_US);
+    if (connections_close_idle(&f->connections, now_us - f->config.tcp_idle_us))
+        wheel_start(&f->wheel, &f->connections_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }

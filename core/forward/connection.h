@@ -6,12 +6,12 @@
 
 // Ends a connection. What waits there is asked again at once, as it may have been closed just as we
 // asked (RFC 7766 6.2.4), but once at most where it is what the connection ended with.
-enum stream_ending {
-    STREAM_ENDED, // the other side has closed it, or it could not be had
-    STREAM_STUCK, // nothing was heard for too long
-    STREAM_SPENT, // all that it takes has been answered
+enum connection_ending {
+    CONNECTION_ENDED, // the other side has closed it, or it could not be had
+    CONNECTION_STUCK, // nothing was heard for too long
+    CONNECTION_SPENT, // all that it takes has been answered
 };
-void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum stream_ending how);
+void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum connection_ending how);
 
 // Ends it if it is spent or has been silent for too long.
 void connection_look(struct forward *f, uint64_t now_us, uint16_t index);

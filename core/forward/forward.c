@@ -21,7 +21,7 @@ enum {
 size_t forward_size(const struct forward_config *config)
 {
     return question_table_size(config->pending_max) + port_size(config->ports_max) +
-           stream_size(config->streams_max) + 2 * sizeof(uint64_t);
+           connection_table_size(config->upstream_connections_max) + 2 * sizeof(uint64_t);
 }
 
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,
@@ -35,8 +35,8 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     rng_bytes(&f->rng, (uint8_t *)shares_seed, sizeof shares_seed);
     question_table_init(&f->questions, at, config->pending_max, shares_seed);
     at += question_table_size(config->pending_max);
-    stream_init(&f->streams, at, config->streams_max);
-    at += stream_size(config->streams_max);
+    connection_table_init(&f->connections, at, config->upstream_connections_max);
+    at += connection_table_size(config->upstream_connections_max);
     port_init(&f->ports, at, config->ports_max);
     f->to_send_end = &f->to_send;
     f->ended_end = &f->ended;
@@ -55,14 +55,14 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
         f->attempt_max = (uint32_t)config->ports_max * PORT_USES;
     f->answer.value = f->answer_value;
     f->ports_timer.kind = TIMER_PORTS;
-    f->streams_timer.kind = TIMER_STREAMS;
+    f->connections_timer.kind = TIMER_CONNECTIONS;
     for (size_t i = 0; i < config->plan->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
 }
 
 void forward_settings_take(struct forward_config *config, const struct settings *settings)
 {
-    config->stream_idle_us = settings->upstream_tcp_idle_timeout * 1000;
+    config->tcp_idle_us = settings->upstream_tcp_idle_timeout * 1000;
     config->spelling = settings->upstream_random_case;
     config->cookies = settings->upstream_cookies;
 }
@@ -110,20 +110,20 @@ void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint
     reply_datagram(f, now_us, port, in, len);
 }
 
-void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
-                          size_t len)
+void forward_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,
+                     size_t len)
 {
-    reply_message(f, now_us, stream, in, len);
+    reply_message(f, now_us, connection, in, len);
 }
 
-void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t stream)
+void forward_connected(struct forward *f, uint64_t now_us, uint16_t connection)
 {
-    connection_connected(f, now_us, stream);
+    connection_connected(f, now_us, connection);
 }
 
-void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream)
+void forward_closed(struct forward *f, uint64_t now_us, uint16_t connection)
 {
-    connection_end(f, now_us, stream, STREAM_ENDED);
+    connection_end(f, now_us, connection, CONNECTION_ENDED);
 }
 
 // An attempt at this port of which the network has not said yet that nobody is there; NULL: none.
@@ -218,7 +218,7 @@ static void question_due(struct forward *f, uint64_t now_us, struct question *qu
 static void orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     uint16_t index = attempt->port;
-    bool look = attempt_has_connection(attempt) && index != STREAM_NONE;
+    bool look = attempt_has_connection(attempt) && index != CONNECTION_NONE;
     attempt_orphan_due(f, now_us, attempt);
     if (look)
         connection_look(f, now_us, index);

@@ -52,10 +52,10 @@ void forward_give_up(struct forward *f, uint64_t now_us, struct question *questi
 // What happened outside; see serve.h.
 void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,
                    size_t len);
-void forward_stream_reply(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
-                          size_t len);
-void forward_stream_connected(struct forward *f, uint64_t now_us, uint16_t stream);
-void forward_stream_closed(struct forward *f, uint64_t now_us, uint16_t stream);
+void forward_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,
+                     size_t len);
+void forward_connected(struct forward *f, uint64_t now_us, uint16_t connection);
+void forward_closed(struct forward *f, uint64_t now_us, uint16_t connection);
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port);
 void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port);
 void forward_port_unavailable(struct forward *f, uint64_t now_us, uint16_t port);

@@ -17,7 +17,7 @@ enum outgoing_kind {
 };
 
 struct outgoing {
-    uint8_t *bytes; // in: SERVE_STREAM_ROOM octets to write to, where there may be clients over
+    uint8_t *bytes; // in: SERVE_MESSAGE_ROOM octets to write to, where there may be clients over
                     // TCP; else serve_reply_room
     size_t len;     // out
     enum outgoing_kind kind;

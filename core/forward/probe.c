@@ -37,8 +37,8 @@ static struct question *probe_add(struct forward *f, const struct plan_zone *zon
 static uint64_t patience_us(const struct upstream *u, enum transport transport)
 {
     uint64_t tail_us = u->latency.total > 0 ? 2 * (uint64_t)upstream_early_us(u) : 0;
-    if (transport_has_connections(transport) || tail_us > QUESTION_STREAM_US)
-        return QUESTION_STREAM_US;
+    if (transport_has_connections(transport) || tail_us > QUESTION_TCP_US)
+        return QUESTION_TCP_US;
     return tail_us > PROBE_US ? tail_us : PROBE_US;
 }
 

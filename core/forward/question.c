@@ -51,7 +51,7 @@ bool question_has_others(const struct forward *f, uint64_t now_us, const struct 
 {
     for (int i = 0; i < question->zone->upstream_count; i++) {
         if (i != choice && question->tcp_sends[i] == 0 && !choice_in(question->out, i) &&
-            attempt_may_ask_stream(f, now_us, question, i))
+            attempt_may_ask_tcp(f, now_us, question, i))
             return true;
     }
     return false;
@@ -61,7 +61,7 @@ bool question_has_others(const struct forward *f, uint64_t now_us, const struct 
 static bool is_late(const struct attempt *attempt, uint64_t now_us)
 {
     return attempt->overdue || (attempt_has_connection(attempt) && attempt->sent_us != 0 &&
-                                now_us - attempt->sent_us >= QUESTION_STREAM_US);
+                                now_us - attempt->sent_us >= QUESTION_TCP_US);
 }
 
 bool question_is_expected(const struct question *question, uint64_t now_us)

@@ -6,7 +6,7 @@
 // for the schedule to say (schedule.h).
 
 #define QUESTION_EXHAUSTED_US 50000u   // until the next try, when there was no port or attempt
-#define QUESTION_STREAM_US    1000000u // for a reply over TCP, which resends by itself
+#define QUESTION_TCP_US       1000000u // for a reply over TCP, which resends by itself
 
 // Sets its timer, to the deadline at the latest.
 void question_wait_until(struct forward *f, struct question *question, uint64_t due_us);

@@ -94,13 +94,13 @@ struct question {
     uint32_t kind;          // kind.h
     uint32_t era;           // how often upstreams had come back when it started
     uint32_t asker_count;
-    uint16_t rcode;   // of an upstream that has failed, RCODE_NOERROR: none has said any
-    uint8_t state;    // enum question_state
-    bool probe;       // was started to see whether an upstream is there; no client waits for it
-    bool stream_only; // goes over TCP from now on
-    bool follows;     // is sent again for what was replied to the attempt that has just ended
-    bool apart;       // is asked apart over TCP for nothing but the networks that ask
-    bool hopeless;    // stands among those that have just been found to be so
+    uint16_t rcode; // of an upstream that has failed, RCODE_NOERROR: none has said any
+    uint8_t state;  // enum question_state
+    bool probe;     // was started to see whether an upstream is there; no client waits for it
+    bool tcp_only;  // goes over TCP from now on
+    bool follows;   // is sent again for what was replied to the attempt that has just ended
+    bool apart;     // is asked apart over TCP for nothing but the networks that ask
+    bool hopeless;  // stands among those that have just been found to be so
     // A bit for each of the zone's upstreams.
     uint16_t out;        // has nothing more to say to this question
     uint16_t failed;     // said SERVFAIL, REFUSED or the like

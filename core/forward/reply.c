@@ -12,7 +12,7 @@ enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 // Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
 // TCP, where nobody outside can put in a word: first of the upstreams that have a last chance in
 // lower case.
-static void streams_only(struct forward *f, uint64_t now_us, struct question *question)
+static void move_to_tcp(struct forward *f, uint64_t now_us, struct question *question)
 {
     struct attempt *next;
     uint16_t last = 0; // upstreams that are out, but for such a chance
@@ -23,21 +23,21 @@ static void streams_only(struct forward *f, uint64_t now_us, struct question *qu
         last |= (uint16_t)((unsigned)attempt_is_last_chance(attempt) << attempt->choice);
         attempt_drop(f, attempt);
     }
-    question->stream_only = true;
+    question->tcp_only = true;
     forward_count(f, COUNTER_moved_to_tcp);
     for (int i = 0; i < question->zone->upstream_count; i++) {
-        if (choice_in(last, i) && attempt_ask_stream(f, now_us, question, i))
-            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+        if (choice_in(last, i) && attempt_ask_tcp(f, now_us, question, i))
+            question_wait_until(f, question, now_us + QUESTION_TCP_US);
     }
 }
 
 // Asks the zone's upstream number `choice` over TCP; false: it is -1, out, or cannot be asked.
-static bool stream_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
+static bool tcp_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     if (choice < 0 || choice_in(question->out, choice) ||
-        !attempt_ask_stream(f, now_us, question, choice))
+        !attempt_ask_tcp(f, now_us, question, choice))
         return false;
-    question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+    question_wait_until(f, question, now_us + QUESTION_TCP_US);
     return true;
 }
 
@@ -54,15 +54,15 @@ static int asked_last(const struct forward *f, uint64_t now_us, const struct que
 static void guesses_evade(struct forward *f, uint64_t now_us, struct question *question)
 {
     int choice = asked_last(f, now_us, question);
-    streams_only(f, now_us, question);
-    if (!stream_ask(f, now_us, question, choice))
+    move_to_tcp(f, now_us, question);
+    if (!tcp_ask(f, now_us, question, choice))
         schedule_go_on(f, now_us, question);
 }
 
 static void near_miss(struct forward *f, uint64_t now_us, struct question *question)
 {
     question->near_misses += question->near_misses < NEAR_MISSES_MAX;
-    if (question->near_misses == NEAR_MISSES_MAX && !question->stream_only)
+    if (question->near_misses == NEAR_MISSES_MAX && !question->tcp_only)
         guesses_evade(f, now_us, question);
 }
 
@@ -75,17 +75,16 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
     int choice = attempt->choice;
     bool last = attempt_is_last_chance(attempt) && !attempt_has_connection(attempt);
     attempt_answered(f, now_us, attempt);
-    if (last && attempt_ask_stream(f, now_us, question, choice))
-        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
-    if (question->stream_only) {
+    if (last && attempt_ask_tcp(f, now_us, question, choice))
+        question_wait_until(f, question, now_us + QUESTION_TCP_US);
+    if (question->tcp_only) {
         if (!question->attempts)
             schedule_go_on(f, now_us, question);
         return;
     }
     choice = last ? -1 : choice;
-    streams_only(f, now_us, question);
-    if (!stream_ask(f, now_us, question, choice) ||
-        question_has_others(f, now_us, question, choice))
+    move_to_tcp(f, now_us, question);
+    if (!tcp_ask(f, now_us, question, choice) || question_has_others(f, now_us, question, choice))
         schedule_go_on(f, now_us, question);
 }
 
@@ -93,7 +92,7 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
 static struct question *missed_find(const struct forward *f, uint16_t port)
 {
     for (struct attempt *a = f->ports.ports[port].attempts; a; a = a->next_at_port) {
-        if (a->question && a->question->near_misses == NEAR_MISSES_MAX && !a->question->stream_only)
+        if (a->question && a->question->near_misses == NEAR_MISSES_MAX && !a->question->tcp_only)
             return a->question;
     }
     return NULL;
@@ -262,7 +261,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
     int choice = asked->choice;
     bool out = choice_in(question->out, choice);
     bool tcp = out || transport_has_connections(transport);
-    bool may = tcp ? attempt_may_ask_stream(f, now_us, question, choice)
+    bool may = tcp ? attempt_may_ask_tcp(f, now_us, question, choice)
                    : question->sends[choice] < UPSTREAM_SENDS_MAX;
     if (!may || (out && asked->spelled)) {
         schedule_upstream_out(f, now_us, question, choice);
@@ -274,8 +273,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
     question->truncated |= (uint16_t)((unsigned)(tcp && !sent) << choice);
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
     if (sent)
-        question_wait_until(f, question,
-                            now_us + (tcp ? QUESTION_STREAM_US : upstream_early_us(u)));
+        question_wait_until(f, question, now_us + (tcp ? QUESTION_TCP_US : upstream_early_us(u)));
     else
         schedule_put_off(f, now_us, question);
 }
@@ -326,7 +324,7 @@ static void failures_note(struct forward *f, uint64_t now_us, const struct quest
 static bool passed_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
                         enum word word)
 {
-    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || question->stream_only)
+    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || question->tcp_only)
         return false;
     int better = schedule_better(f, now_us, question, choice);
     if (better < 0)
@@ -497,20 +495,20 @@ void reply_datagram(struct forward *f, uint64_t now_us, uint16_t port, const uin
         unasked(f, now_us, port, id);
 }
 
-void reply_message(struct forward *f, uint64_t now_us, uint16_t stream, const uint8_t *in,
+void reply_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,
                    size_t len)
 {
     if (len < MESSAGE_HEADER_LEN) {
         forward_count(f, COUNTER_replies_garbage);
         return;
     }
-    stream_heard(&f->streams, stream, now_us);
-    struct attempt *attempt = stream_find(&f->streams, stream, load_be16(in));
+    connection_heard(&f->connections, connection, now_us);
+    struct attempt *attempt = connection_find(&f->connections, connection, load_be16(in));
     if (attempt) {
         attempt_reply(f, now_us, attempt, in, len);
     } else {
-        stream_late(&f->streams, stream);
+        connection_late(&f->connections, connection);
         forward_count(f, COUNTER_replies_late);
     }
-    connection_look(f, now_us, stream);
+    connection_look(f, now_us, connection);
 }

@@ -44,12 +44,12 @@ static void chacha_block(const uint32_t key[static 8], uint32_t count, uint8_t o
 
 static void refill(struct rng *rng)
 {
-    uint8_t stream[BLOCK * BLOCKS];
+    uint8_t connection[BLOCK * BLOCKS];
     for (uint32_t i = 0; i < BLOCKS; i++)
-        chacha_block(rng->key, i, stream + i * BLOCK);
+        chacha_block(rng->key, i, connection + i * BLOCK);
     // The first octets become the next key and are never given out.
-    memcpy(rng->key, stream, KEY_LEN);
-    memcpy(rng->pool, stream + sizeof stream - sizeof rng->pool, sizeof rng->pool);
+    memcpy(rng->key, connection, KEY_LEN);
+    memcpy(rng->pool, connection + sizeof connection - sizeof rng->pool, sizeof rng->pool);
     rng->used = 0;
 }
 

@@ -92,10 +92,10 @@ bool schedule_lower_case(struct forward *f, uint64_t now_us, struct question *qu
     if (!lower_case_may(f, now_us, question, choice))
         return false;
     question->no_case |= (uint16_t)(1u << choice);
-    bool asked = attempt_ask_stream(f, now_us, question, choice);
+    bool asked = attempt_ask_tcp(f, now_us, question, choice);
     if (asked)
-        question_wait_until(f, question, now_us + QUESTION_STREAM_US);
-    else if (attempt_may_ask_stream(f, now_us, question, choice))
+        question_wait_until(f, question, now_us + QUESTION_TCP_US);
+    else if (attempt_may_ask_tcp(f, now_us, question, choice))
         question->no_case &= (uint16_t) ~(1u << choice); // the chance is still there
     return asked;
 }
@@ -111,7 +111,7 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct question 
         bool cookie = f->config.cookies && u->health != UPSTREAM_DEAD &&
                       upstream_cookie_len(u, now_us) > 0 &&
                       !choice_in(question->plain | question->no_cookie, i) &&
-                      question->sends[i] < UPSTREAM_SENDS_MAX && !question->stream_only;
+                      question->sends[i] < UPSTREAM_SENDS_MAX && !question->tcp_only;
         question->no_case |= (uint16_t)((unsigned)cookie << i);
         if (cookie && attempt_ask(f, now_us, question, i)) {
             question_wait_until(f, question, now_us + upstream_early_us(u));
@@ -129,8 +129,7 @@ static bool lower_case_waits(const struct forward *f, uint64_t now_us,
                              const struct question *question)
 {
     for (int i = 0; i < question->zone->upstream_count; i++) {
-        if (lower_case_may(f, now_us, question, i) &&
-            attempt_may_ask_stream(f, now_us, question, i))
+        if (lower_case_may(f, now_us, question, i) && attempt_may_ask_tcp(f, now_us, question, i))
             return true;
     }
     return false;
@@ -143,13 +142,13 @@ static bool truncated_next(struct forward *f, uint64_t now_us, struct question *
     for (int i = 0; i < question->zone->upstream_count; i++) {
         if (!choice_in(question->truncated, i))
             continue;
-        bool may = attempt_may_ask_stream(f, now_us, question, i) && !choice_in(question->out, i) &&
+        bool may = attempt_may_ask_tcp(f, now_us, question, i) && !choice_in(question->out, i) &&
                    question->tcp_sends[i] == 0;
-        bool asked = may && attempt_ask_stream(f, now_us, question, i);
+        bool asked = may && attempt_ask_tcp(f, now_us, question, i);
         if (asked || !may)
             question->truncated &= (uint16_t) ~(1u << i);
         if (asked) {
-            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+            question_wait_until(f, question, now_us + QUESTION_TCP_US);
             return true;
         }
     }
@@ -180,7 +179,7 @@ static bool has_been_asked(const struct forward *f, uint64_t now_us,
     bool tcp = false;
     for (int i = 0; i < question->zone->upstream_count; i++)
         tcp |= question->tcp_sends[i] > 0;
-    bool wants_tcp = question->truncated || question->stream_only;
+    bool wants_tcp = question->truncated || question->tcp_only;
     bool silent = question->first_sent_us != 0 && (tcp || !wants_tcp) &&
                   now_us - question->first_sent_us >= SILENT_US;
     return silent || question->rcode != RCODE_NOERROR || question->out ||
@@ -219,7 +218,7 @@ static uint64_t overdue_us(uint64_t now_us, const struct question *question)
 {
     uint64_t due_us = UINT64_MAX;
     for (const struct attempt *a = question->attempts; a; a = a->next) {
-        uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_STREAM_US;
+        uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_TCP_US;
         if (attempt_has_connection(a) && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
             due_us = a_us;
     }
@@ -239,8 +238,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     // may have been at work on just this question, and nobody else asked him anything.
     bool back = spent && question->era != f->revivals;
     bool over = !is_awaited(question) && !question->truncated &&
-                (nobody || spent || question->stream_only) && now_us >= gone_us;
-    if (!nobody && !question_is_expected(question, now_us) && (spent || question->stream_only)) {
+                (nobody || spent || question->tcp_only) && now_us >= gone_us;
+    if (!nobody && !question_is_expected(question, now_us) && (spent || question->tcp_only)) {
         if (lower_case_next(f, now_us, question))
             return;
         if (lower_case_waits(f, now_us, question)) {
@@ -319,9 +318,9 @@ int schedule_better(const struct forward *f, uint64_t now_us, const struct quest
 void schedule_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     if (f->upstreams[question->zone->upstreams[choice]].over_tcp) {
-        bool asked = attempt_ask_stream(f, now_us, question, choice);
+        bool asked = attempt_ask_tcp(f, now_us, question, choice);
         question_wait_until(f, question,
-                            now_us + (asked ? QUESTION_STREAM_US : QUESTION_EXHAUSTED_US));
+                            now_us + (asked ? QUESTION_TCP_US : QUESTION_EXHAUSTED_US));
         return;
     }
     bool sent = attempt_ask(f, now_us, question, choice);
@@ -376,11 +375,11 @@ static bool datagram_next(struct forward *f, uint64_t now_us, struct question *q
 
 // Whom to ask over TCP. A question that must go there has lost what was under way over UDP, and
 // with it the sign of life that it may have brought: those that seem dead are asked once, too.
-static int stream_whom(struct forward *f, uint64_t now_us, const struct question *question,
-                       const uint8_t *sends)
+static int tcp_whom(struct forward *f, uint64_t now_us, const struct question *question,
+                    const uint8_t *sends)
 {
     int choice = whom(f, now_us, question, false, sends);
-    if (!question->stream_only || (choice >= 0 && sends[choice] == 0))
+    if (!question->tcp_only || (choice >= 0 && sends[choice] == 0))
         return choice;
     int seems_dead = -1;
     for (int i = question->zone->upstream_count; i-- > 0;) {
@@ -397,7 +396,7 @@ static int stream_whom(struct forward *f, uint64_t now_us, const struct question
 static void case_doubt(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
-    if (f->config.spelling && !question->stream_only && !u->over_tcp &&
+    if (f->config.spelling && !question->tcp_only && !u->over_tcp &&
         question->sends[choice] >= UPSTREAM_SENDS_MAX &&
         support_case_doubted(&u->support, now_us) && question_is_mixed_case(question))
         question->no_case |= (uint16_t)(1u << choice);
@@ -405,19 +404,19 @@ static void case_doubt(struct forward *f, uint64_t now_us, struct question *ques
 
 // False: nobody can be asked. For want of an attempt or a connection, which others may hold, it is
 // tried again in a moment.
-static bool stream_next(struct forward *f, uint64_t now_us, struct question *question)
+static bool tcp_next(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
     bool later = false;
     int choice;
     sends_of(f, question, TRANSPORT_TCP, sends);
-    while ((choice = stream_whom(f, now_us, question, sends)) >= 0) {
+    while ((choice = tcp_whom(f, now_us, question, sends)) >= 0) {
         case_doubt(f, now_us, question, choice);
-        if (attempt_ask_stream(f, now_us, question, choice)) {
-            question_wait_until(f, question, now_us + QUESTION_STREAM_US);
+        if (attempt_ask_tcp(f, now_us, question, choice)) {
+            question_wait_until(f, question, now_us + QUESTION_TCP_US);
             return true;
         }
-        later |= question->stream_only && attempt_may_ask_stream(f, now_us, question, choice);
+        later |= question->tcp_only && attempt_may_ask_tcp(f, now_us, question, choice);
         sends[choice] = UPSTREAM_SENDS_MAX;
     }
     if (later)
@@ -442,17 +441,17 @@ void schedule_go_on(struct forward *f, uint64_t now_us, struct question *questio
         return;
     }
     upstreams_age(question->zone, f->upstreams, now_us);
-    bool datagrams = !question->stream_only;
+    bool datagrams = !question->tcp_only;
     if (datagrams && (datagram_next(f, now_us, question) || trial_next(f, now_us, question)))
         return;
-    if (!stream_next(f, now_us, question))
+    if (!tcp_next(f, now_us, question))
         send_nothing(f, now_us, question);
 }
 
 void schedule_go_elsewhere(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    sends_of(f, question, question->stream_only ? TRANSPORT_TCP : TRANSPORT_UDP, sends);
+    sends_of(f, question, question->tcp_only ? TRANSPORT_TCP : TRANSPORT_UDP, sends);
     int other = whom(f, now_us, question, false, sends);
     if (!is_awaited(question) || (other >= 0 && sends[other] == 0))
         schedule_go_on(f, now_us, question);
@@ -485,7 +484,7 @@ static bool resend_take(struct forward *f, const struct question *question, uint
 
 void schedule_hasten(struct forward *f, uint64_t now_us, struct question *question)
 {
-    int other = question->stream_only ? -1 : untried_find(f, now_us, question);
+    int other = question->tcp_only ? -1 : untried_find(f, now_us, question);
     if (other >= 0 && resend_take(f, question, 0))
         schedule_ask(f, now_us, question, other);
 }
@@ -535,7 +534,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
         return 0;
     uint64_t age_us = now_us - latest->sent_us;
     if (attempt_has_connection(latest))
-        return age_us < QUESTION_STREAM_US ? QUESTION_STREAM_US - age_us : 0;
+        return age_us < QUESTION_TCP_US ? QUESTION_TCP_US - age_us : 0;
     const struct upstream *u = &f->upstreams[latest->upstream];
     unsigned before = question->sends[latest->choice] - 1u;
     uint64_t early_us = patience_us(f, now_us, question, latest->choice);
@@ -640,7 +639,7 @@ static bool apart_leave(struct forward *f, uint64_t now_us, struct question *que
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (!attempt_has_connection(attempt) ||
-            f->streams.streams[attempt->port].lane != STREAM_APART ||
+            f->connections.slots[attempt->port].lane != LANE_APART ||
             now_us < f->upstreams[attempt->upstream].tcp_retry_us)
             continue;
         again |= (uint16_t)(1u << attempt->choice);

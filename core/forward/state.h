@@ -2,10 +2,10 @@
 #pragma once
 #include "core/answer.h"
 #include "core/forward/budget.h"
+#include "core/forward/connection_table.h"
 #include "core/forward/outgoing.h"
 #include "core/forward/port.h"
 #include "core/forward/stalling.h"
-#include "core/forward/stream.h"
 #include "core/forward/upstream.h"
 #include "core/settings/counters.h"
 
@@ -24,11 +24,11 @@ struct forward_config {
     const struct answer_limits *limits;
     uint32_t pending_max; // questions, a power of two
     uint16_t ports_max;
-    uint16_t streams_max;
-    uint64_t stream_idle_us; // after which a connection is closed
-    uint64_t key_seed;       // of the keys' hash
-    bool spelling;           // names go out in random spelling (0x20)
-    bool cookies;            // RFC 7873
+    uint16_t upstream_connections_max;
+    uint64_t tcp_idle_us; // after which a connection is closed
+    uint64_t key_seed;    // of the keys' hash
+    bool spelling;        // names go out in random spelling (0x20)
+    bool cookies;         // RFC 7873
 };
 
 enum forward_timer {
@@ -37,7 +37,7 @@ enum forward_timer {
     TIMER_REFRESH,  // struct refresh, serve's
     TIMER_ORPHAN,   // struct attempt
     TIMER_PORTS,
-    TIMER_STREAMS,
+    TIMER_CONNECTIONS,
 };
 
 // What the client networks with one hash have of the budgets.
@@ -52,9 +52,9 @@ struct forward {
     struct wheel wheel;
     struct question_table questions;
     struct port_table ports;
-    struct stream_table streams;
-    struct timer ports_timer;   // runs while ports are open
-    struct timer streams_timer; // runs while connections are open
+    struct connection_table connections;
+    struct timer ports_timer;       // runs while ports are open
+    struct timer connections_timer; // runs while connections are open
     struct attempt *to_send;
     struct attempt **to_send_end;
     struct question *ended; // by next_ended

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/forward/connection_table.h"
 #include "core/forward/kind.h"
 #include "core/forward/latency.h"
 #include "core/forward/plan.h"
 #include "core/forward/rng.h"
-#include "core/forward/stream.h"
 #include "core/forward/support.h"
 
 // What one worker knows of an upstream, learned from real traffic and probes: how long it takes,
@@ -64,7 +64,7 @@ struct upstream {
     uint8_t tcp_failures;  // connections in a row that could not be had
     uint64_t tcp_retry_us; // when the next one may be tried
     // How many questions a connection takes in each lane, for each part of the networks; 0: any.
-    uint16_t tcp_batches[STREAM_LANES][STREAM_BATCHES];
+    uint16_t tcp_batches[LANES][LANE_BATCHES];
 
     // Cookies (RFC 7873): ours for this server, and the one it gave us.
     uint8_t cookie[8];

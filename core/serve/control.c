@@ -66,7 +66,7 @@ static void in_use_mark(const struct plan *plan, struct serve_upstream *upstream
 size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upstream *upstreams)
 {
     const struct plan *plan = s->config.plan;
-    const struct stream_table *streams = &s->forward.streams;
+    const struct connection_table *connections = &s->forward.connections;
     for (size_t i = 0; i < plan->upstream_count; i++) {
         const struct upstream *u = &s->forward.upstreams[i];
         upstreams[i] = (struct serve_upstream){
@@ -83,8 +83,8 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
             .heard_us = u->reply_us,
         };
     }
-    for (uint16_t i = 0; i < streams->size; i++)
-        upstreams[streams->streams[i].upstream].connections += streams->streams[i].open;
+    for (uint16_t i = 0; i < connections->size; i++)
+        upstreams[connections->slots[i].upstream].connections += connections->slots[i].open;
     in_use_mark(plan, upstreams);
     return plan->upstream_count;
 }

@@ -31,7 +31,7 @@ static struct forward_config forward_config_of(const struct serve_config *config
         .counters = config->counters,
         .pending_max = config->pending_max,
         .ports_max = config->ports_max,
-        .streams_max = config->streams_max,
+        .upstream_connections_max = config->upstream_connections_max,
     };
 }
 
@@ -92,10 +92,10 @@ size_t serve_reply_room(const struct serve *s)
 
 static inline size_t rooms_of(const struct serve *s, const struct serve_item *items, size_t count)
 {
-    size_t streams = 0;
+    size_t connections = 0;
     for (size_t i = 0; i < count; i++)
-        streams += client_has_connection(&items[i].client);
-    return streams * SERVE_STREAM_ROOM + (count - streams) * s->reply_room;
+        connections += client_has_connection(&items[i].client);
+    return connections * SERVE_MESSAGE_ROOM + (count - connections) * s->reply_room;
 }
 
 size_t serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items, size_t item_count,
@@ -142,21 +142,21 @@ void serve_reply(struct serve *s, uint64_t now_us, uint16_t port, const uint8_t 
     serve_ended_take(s, now_us);
 }
 
-void serve_stream_reply(struct serve *s, uint64_t now_us, uint16_t stream, const uint8_t *in,
-                        size_t len)
+void serve_message(struct serve *s, uint64_t now_us, uint16_t connection, const uint8_t *in,
+                   size_t len)
 {
-    forward_stream_reply(&s->forward, now_us, stream, in, len);
+    forward_message(&s->forward, now_us, connection, in, len);
     serve_ended_take(s, now_us);
 }
 
-void serve_stream_connected(struct serve *s, uint64_t now_us, uint16_t stream)
+void serve_connected(struct serve *s, uint64_t now_us, uint16_t connection)
 {
-    forward_stream_connected(&s->forward, now_us, stream);
+    forward_connected(&s->forward, now_us, connection);
 }
 
-void serve_stream_closed(struct serve *s, uint64_t now_us, uint16_t stream)
+void serve_closed(struct serve *s, uint64_t now_us, uint16_t connection)
 {
-    forward_stream_closed(&s->forward, now_us, stream);
+    forward_closed(&s->forward, now_us, connection);
     serve_ended_take(s, now_us);
 }
 
@@ -205,6 +205,6 @@ bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
     counter_set(s->config.counters, COUNTER_pending, f->questions.count);
     counter_set(s->config.counters, COUNTER_waiters, f->questions.asker_count);
     counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
-    counter_set(s->config.counters, COUNTER_streams, f->streams.open_count);
+    counter_set(s->config.counters, COUNTER_upstream_connections, f->connections.open_count);
     return false;
 }

@@ -17,7 +17,7 @@
 // goes back. What it wants done is fetched with serve_drain.
 //
 //   datagrams from clients  ->  serve_queries   -> answered at once, waiting, elsewhere or dropped
-//   a reply from upstream   ->  serve_reply, serve_stream_reply
+//   a reply from upstream   ->  serve_reply, serve_message
 //   time has passed         ->  serve_expire      (serve_deadline says when)
 //   and after each of them  ->  serve_drain       until it returns false
 
@@ -35,7 +35,7 @@ struct serve_config {
     uint32_t worker_count;
     uint32_t pending_max; // questions, a power of two
     uint16_t ports_max;
-    uint16_t streams_max;
+    uint16_t upstream_connections_max;
     uint8_t seed[32]; // for IDs, ports and choices
 };
 
@@ -78,11 +78,11 @@ struct serve; // opaque
 // message over TCP.
 [[nodiscard]] size_t serve_reply_room(const struct serve *serve);
 #define SERVE_REPLY_ROOM_MAX 5120 // whatever the settings say
-#define SERVE_STREAM_ROOM    (ANSWER_SIZE_MAX + 64)
+#define SERVE_MESSAGE_ROOM   (ANSWER_SIZE_MAX + 64)
 
 // Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, and not in the
 // order of the items; `out_size` is at least serve_reply_room for each datagram and
-// SERVE_STREAM_ROOM for each message over TCP. Returns how many octets of `out`, from its begin,
+// SERVE_MESSAGE_ROOM for each message over TCP. Returns how many octets of `out`, from its begin,
 // the replies take: what lies behind them is the caller's again.
 [[nodiscard]] size_t serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items,
                                    size_t count, uint8_t *out, size_t out_size);
@@ -94,16 +94,16 @@ void serve_handover_failed(struct serve *serve);
 void serve_reply(struct serve *serve, uint64_t now_us, uint16_t port, const uint8_t *in,
                  size_t len);
 
-// A message arrived on the connection of slot `stream`, without its length in front.
-void serve_stream_reply(struct serve *serve, uint64_t now_us, uint16_t stream, const uint8_t *in,
-                        size_t len);
+// A message arrived on the connection of this slot, without its length in front.
+void serve_message(struct serve *serve, uint64_t now_us, uint16_t connection, const uint8_t *in,
+                   size_t len);
 
-// The connection of slot `stream` is established.
-void serve_stream_connected(struct serve *serve, uint64_t now_us, uint16_t stream);
+// The connection of this slot is established.
+void serve_connected(struct serve *serve, uint64_t now_us, uint16_t connection);
 
-// The connection of slot `stream` has ended, or could not be opened. The slot may come again. May
-// be called between two calls of serve_drain, as may the next two.
-void serve_stream_closed(struct serve *serve, uint64_t now_us, uint16_t stream);
+// The connection of this slot has ended, or could not be opened. The slot may come again.
+// May be called between two calls of serve_drain, as may the next two.
+void serve_closed(struct serve *serve, uint64_t now_us, uint16_t connection);
 
 // The network reported that what left from this port cannot be delivered (ICMP, no route).
 void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);

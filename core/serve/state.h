@@ -78,7 +78,7 @@ struct policy_config serve_policy_config(const struct serve_config *config,
 // Octets for a reply to this client while it is made.
 static inline size_t serve_room_for(const struct serve *s, const struct client *client)
 {
-    return client_has_connection(client) ? SERVE_STREAM_ROOM : s->reply_room;
+    return client_has_connection(client) ? SERVE_MESSAGE_ROOM : s->reply_room;
 }
 
 static inline void serve_count(struct serve *s, enum counter which)

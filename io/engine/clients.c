@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// A slot is open, on its way out (streams.h), or free; the free ones stand in `free`. There are a
-// few more than there may be connections, for those on their way out.
+// A slot is open, on its way out (io/transport/connections.h), or free; the free ones stand in
+// `free`. There are a few more than there may be connections, for those on their way out.
 //
 // A connection that holds back queries is stopped. It is among the ready as soon as what it waits
 // for has happened, and stays stopped until its queries are fetched; one that is closed meanwhile
@@ -41,7 +41,7 @@ struct connection {
 
 struct clients {
     struct clients_config config;
-    struct streams *streams;
+    struct connections *tcp;
     struct share_table shares; // connections of each network
     void *shares_memory;
     unsigned slot_count;
@@ -78,7 +78,7 @@ static int tables_make(struct clients *c)
     if (!c->free || !c->ready || !c->arrived || !c->shares_memory)
         return -ENOMEM;
     share_init(&c->shares, c->shares_memory, config->count, seed);
-    return streams_make(&c->streams, &(struct streams_config){
+    return connections_make(&c->tcp, &(struct connections_config){
                                          .ring = config->ring,
                                          .count = c->slot_count,
                                          .group = config->group,
@@ -116,7 +116,7 @@ void clients_free(struct clients *c)
 {
     if (!c)
         return;
-    streams_free(c->streams);
+    connections_free(c->tcp);
     free(c->shares_memory);
     free(c->free);
     free(c->ready);
@@ -137,8 +137,8 @@ static void held_set(struct clients *c, struct connection *connection, size_t he
 static void held_count(struct clients *c, uint32_t slot)
 {
     struct connection *connection = &c->connections[slot];
-    connection->unsent = (uint32_t)streams_unsent(c->streams, slot);
-    held_set(c, connection, connection->unsent + streams_gathered(c->streams, slot));
+    connection->unsent = (uint32_t)connections_unsent(c->tcp, slot);
+    held_set(c, connection, connection->unsent + connections_gathered(c->tcp, slot));
 }
 
 // May so much more be held for its network?
@@ -157,7 +157,7 @@ static void slot_close(struct clients *c, uint32_t slot)
     share_give(&c->shares, connection->share);
     connection->open = false;
     c->open_count--;
-    streams_disconnect(c->streams, slot);
+    connections_disconnect(c->tcp, slot);
 }
 
 static bool is_idle(const struct clients *c, uint32_t slot)
@@ -239,7 +239,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
         .arrived = connection->arrived,
     };
     c->open_count++;
-    streams_adopt(c->streams, slot, fd);
+    connections_adopt(c->tcp, slot, fd);
     if (c->due_us == UINT64_MAX)
         c->due_us = now_us + CLIENTS_TICK_US;
     return CLIENTS_TAKEN;
@@ -250,8 +250,8 @@ void clients_event(struct clients *c, const struct ring_event *event, uint64_t n
     uint32_t slot = op_slot(event->tag);
     assert(slot < c->slot_count);
     struct connection *connection = &c->connections[slot];
-    enum stream_state state = streams_event(c->streams, event);
-    if (state == STREAM_OLD)
+    enum connection_state state = connections_event(c->tcp, event);
+    if (state == CONNECTION_OLD)
         return;
     assert(connection->open);
     c->now_us = now_us;
@@ -259,12 +259,12 @@ void clients_event(struct clients *c, const struct ring_event *event, uint64_t n
     // What it says of a query that never ends keeps no connection open.
     if (op_kind(event->tag) == OP_CLIENT_SEND)
         connection->used_us = now_us;
-    connection->ended |= state == STREAM_ENDS;
-    if (state == STREAM_NO_BUFFER)
-        streams_receive(c->streams, slot);
+    connection->ended |= state == CONNECTION_ENDS;
+    if (state == CONNECTION_NO_BUFFER)
+        connections_receive(c->tcp, slot);
     // What it sends of a query must end before there is too much of it.
     size_t gathered = connection->held - connection->unsent;
-    if (state == STREAM_BROKEN || (gathered > GATHERED_FREE && !may_hold(c, slot, 0)))
+    if (state == CONNECTION_BROKEN || (gathered > GATHERED_FREE && !may_hold(c, slot, 0)))
         slot_close(c, slot);
 }
 
@@ -297,7 +297,7 @@ void clients_receive(struct clients *c)
         assert(c->connections[slot].arrived);
         c->connections[slot].arrived = false;
         if (c->connections[slot].open && !c->connections[slot].stopped)
-            streams_receive(c->streams, slot);
+            connections_receive(c->tcp, slot);
     }
     c->arrived_count = 0;
 }
@@ -315,20 +315,20 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
 {
     assert(slot < c->slot_count);
     struct connection *connection = &c->connections[slot];
-    streams_message_done(c->streams, slot);
+    connections_message_done(c->tcp, slot);
     if (!connection->open)
         return false;
     connection->stopped = is_busy(connection);
     if (connection->stopped)
         return false;
-    if (!streams_message(c->streams, slot, bytes, len)) {
+    if (!connections_message(c->tcp, slot, bytes, len)) {
         receive_later(c, slot);
         close_if_over(c, slot);
         return false;
     }
     if (*len == 0) {
         slot_close(c, slot);
-        streams_message_done(c->streams, slot);
+        connections_message_done(c->tcp, slot);
         return false;
     }
     assert(connection->waiting < CLIENTS_WAITING_MAX);
@@ -341,7 +341,7 @@ bool clients_query(struct clients *c, uint32_t slot, struct client *client, cons
         .transport = TRANSPORT_TCP,
         .worker = c->config.worker,
         .connection = slot,
-        .generation = streams_generation(c->streams, slot),
+        .generation = connections_generation(c->tcp, slot),
     };
     return true;
 }
@@ -350,7 +350,7 @@ static bool is_current(const struct clients *c, const struct client *client)
 {
     return client_has_connection(client) && client->connection < c->slot_count &&
            c->connections[client->connection].open &&
-           streams_generation(c->streams, client->connection) == client->generation;
+           connections_generation(c->tcp, client->connection) == client->generation;
 }
 
 // A query of its has come to its end.
@@ -368,7 +368,7 @@ void clients_reply(struct clients *c, const struct client *client, const uint8_t
     if (!is_current(c, client))
         return;
     c->connections[slot].used_us = c->now_us = now_us;
-    if (!may_hold(c, slot, len) || !streams_send_message(c->streams, slot, bytes, len)) {
+    if (!may_hold(c, slot, len) || !connections_send_message(c->tcp, slot, bytes, len)) {
         slot_close(c, slot);
         return;
     }

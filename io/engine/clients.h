@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/client.h"
-#include "io/transport/stream.h"
+#include "io/transport/connections.h"
 
 // The TCP connections of one worker's clients (RFC 7766, 9210): who holds how many, how long one
 // may stay without a word, and which of them make room when the table is full. What they ask is

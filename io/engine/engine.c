@@ -21,7 +21,7 @@
 
 enum {
     PENDING_PER_WORKER = 4096,
-    STREAMS_PER_WORKER = WORKER_UPSTREAM_STREAMS,
+    STREAMS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
         5 + RING_CLOSES_MAX, // its ring, its eventfds, what they need for a moment
@@ -42,7 +42,7 @@ static unsigned cpu_count(void)
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     rlim_t own = LISTENER_SOCKETS * engine->settings->server_listen.count +
-                 WORKER_UPSTREAM_STREAMS + DESCRIPTORS_PER_WORKER;
+                 WORKER_UPSTREAM_CONNECTIONS + DESCRIPTORS_PER_WORKER;
     rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -137,7 +137,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .worker_count = engine->worker_count,
         .pending_max = PENDING_PER_WORKER,
         .ports_max = engine->ports_max,
-        .streams_max = STREAMS_PER_WORKER,
+        .upstream_connections_max = STREAMS_PER_WORKER,
     };
     if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
         return -EIO;

@@ -44,10 +44,10 @@ static bool event_do(struct worker *w, const struct ring_event *event)
         job_woken(&w->job);
         job_watch(w);
         return true;
-    case OP_STREAM_CONNECT:
-    case OP_STREAM_RECEIVE:
-    case OP_STREAM_SEND:
-        worker_stream_happened(w, event);
+    case OP_TCP_CONNECT:
+    case OP_TCP_RECEIVE:
+    case OP_TCP_SEND:
+        worker_tcp_happened(w, event);
         return true;
     case OP_ACCEPT:
         worker_client_connected(w, event);
@@ -160,13 +160,13 @@ static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
     if (error == 0)
         error = ring_buffers(w->ring, CLIENT_GROUP, CLIENT_BUFFERS, CLIENT_BUFFER_SIZE);
     if (error == 0)
-        error = streams_make(&w->streams, &(struct streams_config){
+        error = connections_make(&w->tcp, &(struct connections_config){
                                               .ring = w->ring,
-                                              .count = WORKER_UPSTREAM_STREAMS,
+                                              .count = WORKER_UPSTREAM_CONNECTIONS,
                                               .group = REPLY_GROUP,
-                                              .connect = OP_STREAM_CONNECT,
-                                              .receive = OP_STREAM_RECEIVE,
-                                              .send = OP_STREAM_SEND,
+                                              .connect = OP_TCP_CONNECT,
+                                              .receive = OP_TCP_RECEIVE,
+                                              .send = OP_TCP_SEND,
                                               .message_max = MESSAGE_LEN_MAX,
                                               .unsent_max = STREAM_UNSENT_MAX,
                                           });
@@ -208,8 +208,8 @@ static int memory_take(struct worker *w)
     w->serve_size = aligned(serve_size(&w->serve_config));
     w->serve = aligned_take(w->serve_size);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
-    w->stream_out = aligned_take(SERVE_STREAM_ROOM);
-    if (!w->serve || !w->wakes || !w->stream_out)
+    w->tcp_out = aligned_take(SERVE_MESSAGE_ROOM);
+    if (!w->serve || !w->wakes || !w->tcp_out)
         return -ENOMEM;
     int error = overflow_open(&w->overflow);
     if (error < 0)
@@ -217,7 +217,7 @@ static int memory_take(struct worker *w)
     w->serve = serve_init(w->serve, &w->serve_config, w->config.now_us(w->config.clock));
     w->room = aligned(serve_reply_room(w->serve));
     w->out.size = aligned(OUT_BATCHES * (SERVE_BATCH_MAX * (SERVE_REPLY_ROOM_MAX + ADDRESS_ROOM) +
-                                         SERVE_STREAM_ROOM));
+                                         SERVE_MESSAGE_ROOM));
     w->out.bytes = aligned_take(w->out.size);
     return w->out.bytes ? 0 : -ENOMEM;
 }
@@ -283,7 +283,7 @@ struct job *worker_job(struct worker *w)
 void worker_memory(const struct worker *w, uint64_t *tables, uint64_t *buffers)
 {
     *tables += w->serve_size + sizeof *w + share_size(OVERFLOW_COUNT_MAX);
-    *buffers += w->out.size + SERVE_STREAM_ROOM + QUERY_BUFFERS * w->query_buffer +
+    *buffers += w->out.size + SERVE_MESSAGE_ROOM + QUERY_BUFFERS * w->query_buffer +
                 REPLY_BUFFERS * REPLY_BUFFER_SIZE + CLIENT_BUFFERS * CLIENT_BUFFER_SIZE;
 }
 
@@ -341,9 +341,9 @@ void worker_close(struct worker *w)
     if (w->stop_fd >= 0)
         close(w->stop_fd);
     job_close(&w->job);
-    streams_free(w->streams);
+    connections_free(w->tcp);
     clients_free(w->clients);
-    free(w->stream_out);
+    free(w->tcp_out);
     free(w->serve);
     free(w->wakes);
     overflow_close(&w->overflow);

@@ -11,8 +11,8 @@
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
 // hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
 
-#define WORKER_UPSTREAM_PORTS   1024 // at most; struct serve_config says how many
-#define WORKER_UPSTREAM_STREAMS 32
+#define WORKER_UPSTREAM_PORTS       1024 // at most; struct serve_config says how many
+#define WORKER_UPSTREAM_CONNECTIONS 32
 
 struct worker_config {
     const struct serve_config *serve; // copied; worker, counters and seed are this worker's

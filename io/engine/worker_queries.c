@@ -51,8 +51,8 @@ static void no_reply(struct worker *w, const struct client *client)
 }
 
 // A reply over TCP goes out through the worker that holds the connection.
-static void stream_reply_send(struct worker *w, const struct client *client, const uint8_t *bytes,
-                              size_t len)
+static void tcp_reply_send(struct worker *w, const struct client *client, const uint8_t *bytes,
+                           size_t len)
 {
     if (client->worker == w->serve_config.worker)
         clients_reply(w->clients, client, bytes, len, w->now_us);
@@ -79,7 +79,7 @@ static inline void datagram_send(struct worker *w, const struct client *client, 
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
 {
     if (client_has_connection(client)) {
-        stream_reply_send(w, client, bytes, len);
+        tcp_reply_send(w, client, bytes, len);
         return;
     }
     struct sockaddr_in6 *to = send_buffer_take(&w->out, sizeof *to);
@@ -149,14 +149,14 @@ static void at_once_note(const struct worker *w, uint64_t count)
 
 // A query over TCP, whose answer may be too long to be made beside others. Replying comes last: it
 // may end the connection.
-static void stream_query_run(struct worker *w, struct serve_item *item)
+static void tcp_query_run(struct worker *w, struct serve_item *item)
 {
     bool is_note = item->note; // its worker has answered it
-    size_t used = serve_queries(w->serve, w->now_us, item, 1, w->stream_out, SERVE_STREAM_ROOM);
+    size_t used = serve_queries(w->serve, w->now_us, item, 1, w->tcp_out, SERVE_MESSAGE_ROOM);
     bool own = item->client.worker == w->serve_config.worker;
     switch ((enum serve_verdict)item->verdict) {
     case SERVE_ANSWERED:
-        assert(item->out == w->stream_out && item->out_len <= used);
+        assert(item->out == w->tcp_out && item->out_len <= used);
         item_tell(w, item);
         if (item->note)
             hand_over(w, item);
@@ -276,13 +276,13 @@ void worker_client_connected(struct worker *w, const struct ring_event *event)
 }
 
 // Answers what a connection's client has asked.
-static void stream_queries_run(struct worker *w, uint32_t slot)
+static void tcp_queries_run(struct worker *w, uint32_t slot)
 {
     struct serve_item item = {0};
     size_t len;
     while (clients_query(w->clients, slot, &item.client, &item.in, &len)) {
         item.in_len = (uint16_t)len;
-        stream_query_run(w, &item);
+        tcp_query_run(w, &item);
         item = (struct serve_item){0};
     }
 }
@@ -290,14 +290,14 @@ static void stream_queries_run(struct worker *w, uint32_t slot)
 void worker_client_happened(struct worker *w, const struct ring_event *event)
 {
     clients_event(w->clients, event, w->now_us);
-    stream_queries_run(w, op_slot(event->tag));
+    tcp_queries_run(w, op_slot(event->tag));
 }
 
 void worker_ready_do(struct worker *w)
 {
     uint32_t slot;
     while (clients_ready(w->clients, &slot))
-        stream_queries_run(w, slot);
+        tcp_queries_run(w, slot);
 }
 
 // Takes one thing that another worker has handed over; datagrams gather in the batch.
@@ -315,7 +315,7 @@ static void handed_take(struct worker *w, const struct handed *handed)
     } else if (handed->kind == HANDED_NO_REPLY) {
         clients_no_reply(w->clients, &handed->client);
     } else if (client_has_connection(&handed->client)) {
-        stream_query_run(w, &item);
+        tcp_query_run(w, &item);
     } else {
         assert(w->batch_count < SERVE_BATCH_MAX);
         w->batch_from[w->batch_count] = NULL;

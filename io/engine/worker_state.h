@@ -5,7 +5,7 @@
 #include "io/engine/send_buffer.h"
 #include "io/engine/worker.h"
 #include "io/net/op.h"
-#include "io/transport/stream.h"
+#include "io/transport/connections.h"
 
 #include <pthread.h>
 
@@ -53,9 +53,9 @@ struct worker {
     struct listeners listeners;
     struct tap tap;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
-    struct streams *streams;
+    struct connections *tcp;
     struct clients *clients; // over TCP
-    uint8_t *stream_out;     // a reply to one of them while it is made
+    uint8_t *tcp_out;        // a reply to one of them while it is made
     struct serve_item batch[SERVE_BATCH_MAX];
     const struct sockaddr *batch_from[SERVE_BATCH_MAX]; // NULL: handed over by another worker
     size_t batch_count;

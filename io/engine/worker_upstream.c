@@ -67,10 +67,10 @@ static void socket_send(struct worker *w, const struct outgoing *outgoing)
               op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
 }
 
-static void stream_give_up(struct worker *w, uint16_t stream)
+static void tcp_give_up(struct worker *w, uint16_t slot)
 {
-    streams_disconnect(w->streams, stream);
-    serve_stream_closed(w->serve, w->now_us, stream);
+    connections_disconnect(w->tcp, slot);
+    serve_closed(w->serve, w->now_us, slot);
 }
 
 static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
@@ -91,15 +91,15 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
         socket_close(w, outgoing->port);
         break;
     case OUTGOING_CONNECT:
-        if (streams_connect(w->streams, outgoing->port, &outgoing->upstream->address) < 0)
-            serve_stream_closed(w->serve, w->now_us, outgoing->port);
+        if (connections_connect(w->tcp, outgoing->port, &outgoing->upstream->address) < 0)
+            serve_closed(w->serve, w->now_us, outgoing->port);
         break;
     case OUTGOING_MESSAGE:
-        if (!streams_send(w->streams, outgoing->port, outgoing->bytes, outgoing->len))
-            stream_give_up(w, outgoing->port);
+        if (!connections_send(w->tcp, outgoing->port, outgoing->bytes, outgoing->len))
+            tcp_give_up(w, outgoing->port);
         break;
     case OUTGOING_DISCONNECT:
-        streams_disconnect(w->streams, outgoing->port);
+        connections_disconnect(w->tcp, outgoing->port);
         break;
     }
 }
@@ -108,7 +108,7 @@ void worker_drain(struct worker *w)
 {
     struct outgoing outgoing = {0};
     do {
-        outgoing.bytes = worker_out_room(w, SERVE_STREAM_ROOM + ADDRESS_ROOM);
+        outgoing.bytes = worker_out_room(w, SERVE_MESSAGE_ROOM + ADDRESS_ROOM);
         outgoing.port = 0;
         if (!serve_drain(w->serve, w->now_us, &outgoing))
             return;
@@ -151,28 +151,28 @@ void worker_send_failed(struct worker *w, const struct ring_event *event)
 
 // What has arrived is taken, and then its end, if it came. On the way serve may close the
 // connection and open another one in its slot, which is not to pay for this one.
-void worker_stream_happened(struct worker *w, const struct ring_event *event)
+void worker_tcp_happened(struct worker *w, const struct ring_event *event)
 {
-    uint16_t stream = (uint16_t)op_slot(event->tag);
-    uint32_t generation = streams_generation(w->streams, stream);
-    enum stream_state state = streams_event(w->streams, event);
+    uint16_t slot = (uint16_t)op_slot(event->tag);
+    uint32_t generation = connections_generation(w->tcp, slot);
+    enum connection_state state = connections_event(w->tcp, event);
     const uint8_t *message;
     size_t len;
-    if (state == STREAM_OLD)
+    if (state == CONNECTION_OLD)
         return;
-    if (state == STREAM_GOES_ON && op_kind(event->tag) == OP_STREAM_CONNECT)
-        serve_stream_connected(w->serve, w->now_us, stream);
-    while (streams_is_open(w->streams, stream, generation) &&
-           streams_message(w->streams, stream, &message, &len)) {
-        serve_stream_reply(w->serve, w->now_us, stream, message, len);
+    if (state == CONNECTION_GOES_ON && op_kind(event->tag) == OP_TCP_CONNECT)
+        serve_connected(w->serve, w->now_us, slot);
+    while (connections_is_open(w->tcp, slot, generation) &&
+           connections_message(w->tcp, slot, &message, &len)) {
+        serve_message(w->serve, w->now_us, slot, message, len);
         worker_drain(w);
     }
-    streams_message_done(w->streams, stream);
-    if (!streams_is_open(w->streams, stream, generation))
+    connections_message_done(w->tcp, slot);
+    if (!connections_is_open(w->tcp, slot, generation))
         return;
-    if (state == STREAM_GOES_ON || state == STREAM_NO_BUFFER)
-        streams_receive(w->streams, stream);
+    if (state == CONNECTION_GOES_ON || state == CONNECTION_NO_BUFFER)
+        connections_receive(w->tcp, slot);
     else
-        stream_give_up(w, stream);
+        tcp_give_up(w, slot);
     worker_drain(w);
 }

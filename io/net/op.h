@@ -7,19 +7,19 @@
 // whose slot another has by now, is seen and thrown away.
 
 enum op_kind {
-    OP_QUERY = 1,      // slot: listener. A client's datagram
-    OP_ANSWER,         // slot: listener. A send to a client failed
-    OP_REPLY,          // slot: source port. An upstream's datagram
-    OP_UPSTREAM_SEND,  // slot: source port. A send to an upstream failed
-    OP_HANDOVER,       // another worker has put queries into our ring
-    OP_WAKE,           // slot: worker. A wake of another worker failed
-    OP_STOP,           // the engine wants the worker to end
-    OP_JOB,            // or to do something
-    OP_CANCEL,         // there was nothing to cancel
-    OP_CLOSE,          // a descriptor could not be closed
-    OP_STREAM_CONNECT, // slot: connection to an upstream
-    OP_STREAM_RECEIVE,
-    OP_STREAM_SEND,
+    OP_QUERY = 1,     // slot: listener. A client's datagram
+    OP_ANSWER,        // slot: listener. A send to a client failed
+    OP_REPLY,         // slot: source port. An upstream's datagram
+    OP_UPSTREAM_SEND, // slot: source port. A send to an upstream failed
+    OP_HANDOVER,      // another worker has put queries into our ring
+    OP_WAKE,          // slot: worker. A wake of another worker failed
+    OP_STOP,          // the engine wants the worker to end
+    OP_JOB,           // or to do something
+    OP_CANCEL,        // there was nothing to cancel
+    OP_CLOSE,         // a descriptor could not be closed
+    OP_TCP_CONNECT,   // slot: connection to an upstream
+    OP_TCP_RECEIVE,
+    OP_TCP_SEND,
     OP_ACCEPT,         // slot: listener. A client connected
     OP_CLIENT_RECEIVE, // slot: connection of a client
     OP_CLIENT_SEND,

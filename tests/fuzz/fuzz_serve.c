@@ -129,7 +129,7 @@ static void world_make(uint8_t choice)
         .worker_count = shards,
         .pending_max = choice & 2 ? 1 : PENDING,
         .ports_max = choice & 4 ? 1 : PORTS,
-        .streams_max = choice & 4 ? 1 : STREAMS,
+        .upstream_connections_max = choice & 4 ? 1 : STREAMS,
         .seed = {choice},
     };
     settings.upstream_random_case = settings.upstream_cookies = choice & 8;
@@ -144,7 +144,7 @@ static void world_make(uint8_t choice)
         struct serve_config largest = config;
         largest.pending_max = PENDING;
         largest.ports_max = PORTS;
-        largest.streams_max = STREAMS;
+        largest.upstream_connections_max = STREAMS;
         memory = aligned_alloc(64, (serve_size(&largest) + 63) & ~(size_t)63);
         settings.limits_client_qps = choice >> 6 == 3;
     }
@@ -193,11 +193,11 @@ static void open_do(const struct outgoing *out)
         serve_unreachable(world.serve, world.now_us, out->port);
 }
 
-static void stream_closed(uint16_t stream)
+static void connection_closed(uint16_t stream)
 {
     world.connected[stream] = false;
     world.disconnects++;
-    serve_stream_closed(world.serve, world.now_us, stream);
+    serve_closed(world.serve, world.now_us, stream);
 }
 
 static void stream_do(const struct outgoing *out)
@@ -216,9 +216,9 @@ static void stream_do(const struct outgoing *out)
     // It cannot be opened, or has no room for the message.
     if (out->kind != OUTGOING_DISCONNECT && world.refuse > 0) {
         world.refuse--;
-        stream_closed(out->port);
+        connection_closed(out->port);
     } else if (out->kind == OUTGOING_CONNECT && out->port % 4 != 3) {
-        serve_stream_connected(world.serve, world.now_us, out->port);
+        serve_connected(world.serve, world.now_us, out->port);
     }
 }
 
@@ -380,7 +380,7 @@ static void reply_give(const struct departed *departed, const uint8_t *bytes, si
     if (len)
         memcpy(copy, bytes, len);
     if (departed->stream)
-        serve_stream_reply(world.serve, world.now_us, departed->port, copy, len);
+        serve_message(world.serve, world.now_us, departed->port, copy, len);
     else
         serve_reply(world.serve, world.now_us, departed->port, copy, len);
     free(copy);
@@ -514,7 +514,7 @@ static void stream_closed_op(unsigned stream)
 {
     uint16_t slot = (uint16_t)(stream % STREAMS);
     if (world.connected[slot])
-        stream_closed(slot);
+        connection_closed(slot);
 }
 
 // All but queries: they find everything drained.
@@ -594,7 +594,7 @@ static void end_check(void)
     // Refreshes may be due as late as an answer may live.
     wait_us((settings.cache_ttl_max + 60000) * 1000);
     assert(serve_deadline(world.serve) == WHEEL_NEVER);
-    assert(sum(COUNTER_pending, COUNTER_streams) == 0);
+    assert(sum(COUNTER_pending, COUNTER_upstream_connections) == 0);
     assert(sum(COUNTER_answers_cache, COUNTER_answers_error) == world.answered);
     assert(sum(COUNTER_drops_short, COUNTER_drops_handover_full) == world.dropped);
     assert(counted(COUNTER_handed_over) == world.elsewhere);
@@ -602,7 +602,7 @@ static void end_check(void)
     assert(counted(COUNTER_ports_opened) == world.opens && world.opens == world.closes);
     assert(counted(COUNTER_upstream_queries) == world.sends);
     assert(counted(COUNTER_upstream_queries_tcp) == world.messages);
-    assert(counted(COUNTER_streams_opened) == world.connects);
+    assert(counted(COUNTER_upstream_connections_opened) == world.connects);
     assert(world.connects == world.disconnects);
     assert(counted(COUNTER_refreshes_used) <= counted(COUNTER_refreshes));
     for (uint32_t i = 0; i < world.cache.shard_count; i++)

@@ -585,7 +585,8 @@ static void balance_check(const struct stage *stage, uint64_t left_waiting)
 
 void expect_end(struct stage *stage, uint64_t left_waiting)
 {
-    static const enum counter gauges[] = {COUNTER_ports, COUNTER_streams, COUNTER_pending};
+    static const enum counter gauges[] = {COUNTER_ports, COUNTER_upstream_connections,
+                                          COUNTER_pending};
     expect_nothing(stage, &(struct span){0});
     uint64_t waiting = stage_counter(stage, COUNTER_waiters);
     if (waiting != left_waiting)

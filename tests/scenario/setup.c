@@ -93,7 +93,7 @@ static void limit_take(struct stage *stage, struct phrase *phrase)
     else if (strcmp(what, "ports") == 0 && number > 0 && number <= PORTS_MAX)
         stage->ports_max = (uint16_t)number;
     else if (strcmp(what, "connections") == 0 && number <= STREAMS_MAX)
-        stage->streams_max = (uint16_t)number;
+        stage->upstream_connections_max = (uint16_t)number;
     else
         script_fail(stage->script, "limit what? pending (a power of two), ports or connections");
 }

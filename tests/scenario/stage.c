@@ -36,7 +36,7 @@ static void worker_begin(struct stage *stage, unsigned worker)
         .worker_count = stage->worker_count,
         .pending_max = stage->pending_max,
         .ports_max = stage->ports_max,
-        .streams_max = stage->streams_max,
+        .upstream_connections_max = stage->upstream_connections_max,
         .seed = {[0] = (uint8_t)(worker + 1), [1] = (uint8_t)stage->script->seed},
     };
     void *memory = script_region(stage->script, serve_size(&config));
@@ -269,7 +269,7 @@ static void outgoing_do(struct stage *stage, unsigned worker, const struct outgo
     bool stream = outgoing->kind == OUTGOING_CONNECT || outgoing->kind == OUTGOING_MESSAGE ||
                   outgoing->kind == OUTGOING_DISCONNECT;
     if (outgoing->kind != OUTGOING_REPLY &&
-        outgoing->port >= (stream ? stage->streams_max : stage->ports_max))
+        outgoing->port >= (stream ? stage->upstream_connections_max : stage->ports_max))
         script_fail(stage->script, "slot %u is out of bounds", outgoing->port);
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
@@ -296,7 +296,7 @@ static void outgoing_do(struct stage *stage, unsigned worker, const struct outgo
 
 void stage_drain(struct stage *stage, unsigned worker)
 {
-    uint8_t *bytes = script_room(stage->script, SERVE_STREAM_ROOM);
+    uint8_t *bytes = script_room(stage->script, SERVE_MESSAGE_ROOM);
     for (unsigned i = 0;; i++) {
         struct outgoing outgoing = {.bytes = bytes};
         if (!serve_drain(stage->workers[worker], stage->now_us, &outgoing))
@@ -351,7 +351,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
     const struct asked *asked = &stage->asked[number];
     struct counters before = stage->counters[worker];
     uint8_t *in = copy_of(stage, asked->bytes, asked->len);
-    size_t room = asked->tcp ? SERVE_STREAM_ROOM : stage->reply_room;
+    size_t room = asked->tcp ? SERVE_MESSAGE_ROOM : stage->reply_room;
     uint8_t *out = script_room(stage->script, room);
     struct serve_item item = {
         .client = {.from = stage->clients[asked->client].address,
@@ -427,7 +427,7 @@ static void plot_do(struct stage *stage, const struct plot *plot)
         return;
     if (plot->kind == PLOT_REPLY && plot->route.tcp) {
         const struct upstream_side *upstream = &stage->upstreams[slots[port].upstream];
-        serve_stream_reply(serve, stage->now_us, port, plot->bytes, plot->len);
+        serve_message(serve, stage->now_us, port, plot->bytes, plot->len);
         if (slots[port].open && ++slots[port].answers == upstream->closes_after)
             stage_plot(
                 stage,
@@ -437,10 +437,10 @@ static void plot_do(struct stage *stage, const struct plot *plot)
     } else if (plot->kind == PLOT_UNREACHABLE) {
         serve_unreachable(serve, stage->now_us, port);
     } else if (plot->kind == PLOT_CONNECTED) {
-        serve_stream_connected(serve, stage->now_us, port);
+        serve_connected(serve, stage->now_us, port);
     } else {
         slots[port].open = false;
-        serve_stream_closed(serve, stage->now_us, port);
+        serve_closed(serve, stage->now_us, port);
     }
     stage_drain(stage, worker);
 }
@@ -493,7 +493,7 @@ void stage_go(struct stage *stage, uint64_t until_us)
 void stage_hang_up(struct stage *stage, unsigned upstream)
 {
     for (unsigned worker = 0; worker < stage->worker_count; worker++) {
-        for (uint16_t i = 0; i < stage->streams_max; i++) {
+        for (uint16_t i = 0; i < stage->upstream_connections_max; i++) {
             const struct slot *slot = &stage->streams[worker][i];
             if (slot->open && slot->upstream == upstream)
                 stage_plot(stage, &(struct plot){.at_us = stage->now_us,

@@ -134,7 +134,7 @@ struct stage {
     bool watch_ports;
     uint32_t pending_max;
     uint16_t ports_max;
-    uint16_t streams_max;
+    uint16_t upstream_connections_max;
     uint32_t worker_count;
     struct settings settings;
     struct plan plan;

@@ -200,7 +200,7 @@ static void ends(struct sim *sim, unsigned worker, const struct question *questi
         asking->end = ASKING_FAILED;
         if (!asking->probe && question->state != QUESTION_UNASKED)
             fails(sim, node, q, question);
-        else if (!asking->probe && !question->truncated && !question->stream_only &&
+        else if (!asking->probe && !question->truncated && !question->tcp_only &&
                  !question->apart && was_silent(sim, node, slot))
             sim_fail(sim, "%s is not remembered, though a server was silent to it",
                      sim_question_text(sim, asking->question));
@@ -222,9 +222,9 @@ static bool zone_gone(const struct sim *sim, unsigned worker, const struct plan_
 static void goes_on(struct sim *sim, struct asking *asking, const struct question *question)
 {
     asking->gone |= zone_gone(sim, asking->worker, question->zone);
-    if (question->stream_only && !asking->stream_only)
+    if (question->tcp_only && !asking->tcp_only)
         asking->credits++;
-    asking->stream_only = question->stream_only;
+    asking->tcp_only = question->tcp_only;
     asking->released |= asking->apart && !question->apart;
     asking->apart = question->apart;
     uint64_t end_us = asking->began_us + (asking->probe ? PROBE_US : DEADLINE_US);
@@ -419,7 +419,7 @@ void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out
         return;
     }
     sim->tally.ends++;
-    serve_stream_closed(node->serve, sim->now_us, out->port);
+    serve_closed(node->serve, sim->now_us, out->port);
     asking_look(sim, worker);
 }
 
@@ -598,7 +598,7 @@ static uint32_t asking_of_send(const struct sim *sim, unsigned worker, const str
     const struct node *node = &sim->nodes[worker];
     const struct forward *f = node->forward;
     const struct attempt *attempt = out->kind == OUTGOING_MESSAGE
-                                        ? stream_find(&f->streams, out->port, id)
+                                        ? connection_find(&f->connections, out->port, id)
                                         : port_find(&f->ports, out->port, id);
     *plain = attempt && attempt->plain;
     return attempt && attempt->question

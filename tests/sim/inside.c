@@ -60,7 +60,7 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
     const struct attempt *at;
     if (attempt_has_connection(a)) {
         n->at_streams++;
-        at = f->streams.streams[a->port].attempts;
+        at = f->connections.slots[a->port].attempts;
     } else {
         n->at_ports++;
         at = f->ports.ports[a->port].attempts;
@@ -120,8 +120,8 @@ static const char *ports_check(const struct forward *f, const struct count *n)
 static const char *streams_check(const struct forward *f, const struct count *n)
 {
     uint32_t attempts = 0, open = 0, closing = 0;
-    for (uint16_t i = 0; i < f->streams.size; i++) {
-        const struct stream *stream = &f->streams.streams[i];
+    for (uint16_t i = 0; i < f->connections.size; i++) {
+        const struct connection *stream = &f->connections.slots[i];
         uint32_t here = 0, held = 0;
         open += stream->open;
         closing += stream->closing;
@@ -132,11 +132,11 @@ static const char *streams_check(const struct forward *f, const struct count *n)
                 a->upstream != stream->upstream)
                 return "a connection has an attempt that is not its own";
         }
-        if (here != stream->in_flight || held != stream->held || here > STREAM_IN_FLIGHT)
+        if (here != stream->in_flight || held != stream->held || here > CONNECTION_IN_FLIGHT)
             return "a connection's attempts are counted wrongly";
         attempts += here;
     }
-    if (open != f->streams.open_count || closing != f->streams.closing_count ||
+    if (open != f->connections.open_count || closing != f->connections.closing_count ||
         attempts != n->at_streams)
         return "connections or their attempts are counted wrongly";
     return NULL;

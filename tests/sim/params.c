@@ -80,7 +80,7 @@ static void numbers_draw(struct params *s, struct dice *d)
         .inbox_max = dice_chance(d, 100) ? dice_between(d, 1, 4) : INBOX_MAX,
         .pending_max = dice_chance(d, 300) ? power_of_two(d, 4) : USUAL_PENDING,
         .ports_max = dice_between(d, 1, dice_chance(d, 300) ? 6 : USUAL_PORTS),
-        .streams_max = dice_between(d, 1, dice_chance(d, 300) ? 2 : STREAMS_MAX),
+        .upstream_connections_max = dice_between(d, 1, dice_chance(d, 300) ? 2 : STREAMS_MAX),
         .brief = dice_chance(d, 400),
         .lazy = dice_chance(d, 500),
         .must_answer = dice_chance(d, 300),
@@ -117,7 +117,7 @@ static void excuses_remove(struct params *s)
     s->stalls = 0;
     s->pending_max = PENDING_MAX;
     s->ports_max = 2 * USUAL_PORTS;
-    s->streams_max = STREAMS_MAX;
+    s->upstream_connections_max = STREAMS_MAX;
 }
 
 static struct link link_draw(struct dice *d, bool good)
@@ -388,7 +388,7 @@ void params_plain(struct sim *sim, unsigned servers)
         .servers = servers,
         .pending_max = PENDING_MAX,
         .ports_max = PORTS_MAX,
-        .streams_max = STREAMS_MAX,
+        .upstream_connections_max = STREAMS_MAX,
         .inbox_max = INBOX_MAX,
         .plain = true,
     };
@@ -427,7 +427,7 @@ struct serve_config params_config(struct sim *sim, unsigned worker)
         .worker_count = s->workers,
         .pending_max = s->pending_max,
         .ports_max = (uint16_t)s->ports_max,
-        .streams_max = (uint16_t)s->streams_max,
+        .upstream_connections_max = (uint16_t)s->upstream_connections_max,
     };
 }
 
@@ -438,6 +438,7 @@ void params_largest(struct sim *sim)
     settings->server_udp_payload_max = 4096;
     settings->forward = (struct forward_zone_list){.items = sim->forward, .count = ZONES_MAX};
     settings->access_allow = (struct prefix_list){.items = sim->prefixes, .count = 4};
-    sim->params = (struct params){
-        .pending_max = PENDING_MAX, .ports_max = PORTS_MAX, .streams_max = STREAMS_MAX};
+    sim->params = (struct params){.pending_max = PENDING_MAX,
+                                  .ports_max = PORTS_MAX,
+                                  .upstream_connections_max = STREAMS_MAX};
 }

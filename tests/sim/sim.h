@@ -61,7 +61,7 @@ enum {
 };
 
 #define NEVER    UINT64_MAX
-#define OUT_SIZE ((size_t)SERVE_BATCH_MAX * SERVE_STREAM_ROOM)
+#define OUT_SIZE ((size_t)SERVE_BATCH_MAX * SERVE_MESSAGE_ROOM)
 
 // Octets of their exact number, so that a sanitizer sees who reads past them.
 struct packet {
@@ -91,7 +91,7 @@ struct params {
     uint32_t mode_us;            // between changes of a server's mode; 0: never
     uint32_t outages, outage_us; // times when no server answers but the steady one
     uint32_t big_pm, huge_pm, inbox_max;
-    uint32_t pending_max, ports_max, streams_max;
+    uint32_t pending_max, ports_max, upstream_connections_max;
     bool brief;       // answers live for seconds
     bool plain;       // nothing happens but what an experiment wants; no answer is kept
     bool lazy;        // drains once for several batches, as the daemon's loop does
@@ -252,7 +252,7 @@ struct asking {
     bool refresh;
     bool probe; // of the zone's SOA, to see whether somebody is back
     bool gone;  // the network has said meanwhile that none of its upstreams is there
-    bool stream_only;
+    bool tcp_only;
     bool apart;    // is asked for networks alone that are held apart
     bool released; // was, before another network joined: it starts anew over TCP, once
     bool heard_rcode;

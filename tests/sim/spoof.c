@@ -101,7 +101,7 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
         (m.flags[0] & 0xf8) != 0x80)
         return false;
     const struct attempt *attempt =
-        tcp ? stream_find(&f->streams, port, m.id) : port_find(&f->ports, port, m.id);
+        tcp ? connection_find(&f->connections, port, m.id) : port_find(&f->ports, port, m.id);
     if (!attempt || !attempt->question)
         return false;
     const struct key *key = &attempt->question->key;

@@ -146,7 +146,7 @@ void tcp_event(struct sim *sim, struct event *event)
             world_reply(sim, event->worker, event->port, true, event->packet, event->number);
             break;
         case EVENT_TCP_OPEN:
-            serve_stream_connected(node->serve, sim->now_us, event->port);
+            serve_connected(node->serve, sim->now_us, event->port);
             worker_drain(sim, event->worker);
             break;
         case EVENT_TCP_CLOSED:
@@ -155,7 +155,7 @@ void tcp_event(struct sim *sim, struct event *event)
             wire->open = false;
             sim->tally.ends++;
             asking_credit_all(sim, event->worker, event->port, true);
-            serve_stream_closed(node->serve, sim->now_us, event->port);
+            serve_closed(node->serve, sim->now_us, event->port);
             asking_look(sim, event->worker);
             worker_drain(sim, event->worker);
             break;

@@ -105,7 +105,7 @@ static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing 
     bool stream = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
                   out->kind == OUTGOING_DISCONNECT;
     if (out->kind != OUTGOING_REPLY &&
-        out->port >= (stream ? sim->params.streams_max : sim->params.ports_max)) {
+        out->port >= (stream ? sim->params.upstream_connections_max : sim->params.ports_max)) {
         sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->port);
         return;
     }
@@ -341,7 +341,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
             .cut = asked->cut,
             .verdict = 0xff,
         };
-        out -= client_has_connection(&asked->client) ? SERVE_STREAM_ROOM : sim->reply_room;
+        out -= client_has_connection(&asked->client) ? SERVE_MESSAGE_ROOM : sim->reply_room;
         sim->tally.arrived += !from[i].handed;
         sim->tally.arrived_tcp += !from[i].handed && client_has_connection(&asked->client);
         sim_trace(sim, "worker %u takes query %u%s", worker, from[i].asked,

@@ -88,7 +88,7 @@ struct sim *sim_make(void)
         sim->serve_memory[i] = taken(sim->serve_memory_size);
     sim->copy = taken(sizeof *sim->copy);
     sim->out = taken(OUT_SIZE);
-    sim->outgoing = taken(SERVE_STREAM_ROOM);
+    sim->outgoing = taken(SERVE_MESSAGE_ROOM);
     return sim;
 }
 
@@ -275,7 +275,7 @@ static void deliver(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
     struct node *node = &sim->nodes[worker];
     struct taken before = taken_now(node);
     uint16_t id = packet->len < 2 ? 0 : (uint16_t)(packet->bytes[0] << 8 | packet->bytes[1]);
-    bool sent_here = tcp ? stream_find(&node->forward->streams, port, id) != NULL
+    bool sent_here = tcp ? connection_find(&node->forward->connections, port, id) != NULL
                          : port_find(&node->forward->ports, port, id) != NULL;
     uint32_t sent = sent_here ? asking_sent_find(sim, worker, port, tcp, id) : 0;
     bool heard_before = heard_now(sim, sent);
@@ -283,7 +283,7 @@ static void deliver(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
     if (number && sim->served[number - 1].delivered_us == NEVER)
         sim->served[number - 1].delivered_us = sim->now_us;
     if (tcp)
-        serve_stream_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
+        serve_message(node->serve, sim->now_us, port, packet->bytes, packet->len);
     else
         serve_reply(node->serve, sim->now_us, port, packet->bytes, packet->len);
     struct taken taken = taken_since(node, &before);
@@ -492,9 +492,10 @@ static void opens_check(struct sim *sim)
     sum_check(sim, "ports refused", COUNTED(ports_refused), t->refusals);
     sum_check(sim, "ports closed", COUNTED(ports_opened), t->closes);
     sum_check(sim, "ports open", COUNTED(ports), 0);
-    sum_check(sim, "connections opened", COUNTED(streams_opened), t->connects);
-    sum_check(sim, "connections closed", COUNTED(streams_opened), t->ends + t->disconnects);
-    sum_check(sim, "connections open", COUNTED(streams), 0);
+    sum_check(sim, "connections opened", COUNTED(upstream_connections_opened), t->connects);
+    sum_check(sim, "connections closed", COUNTED(upstream_connections_opened),
+              t->ends + t->disconnects);
+    sum_check(sim, "connections open", COUNTED(upstream_connections), 0);
     sum_check(sim, "pending questions", COUNTED(pending), 0);
     sum_check(sim, "waiting clients", COUNTED(waiters), 0);
     uint64_t used = sum_of(sim, COUNTED(refreshes_used));
@@ -568,8 +569,8 @@ static void params_trace(struct sim *sim)
               "%u workers, %u clients, %u queries in %u us, %u names, %u types, %u zones, "
               "%u servers, tables of %u questions, %u ports and %u connections%s%s",
               s->workers, s->clients, s->queries, s->span_us, s->names, s->types, s->zones,
-              s->servers, s->pending_max, s->ports_max, s->streams_max, s->lazy ? ", lazy" : "",
-              s->must_answer ? ", no excuse" : "");
+              s->servers, s->pending_max, s->ports_max, s->upstream_connections_max,
+              s->lazy ? ", lazy" : "", s->must_answer ? ", no excuse" : "");
 }
 
 bool sim_end(struct sim *sim)

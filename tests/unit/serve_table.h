@@ -52,7 +52,7 @@ struct setup {
     size_t upstreams; // 0: stands for 1
     uint32_t pending_max;
     uint16_t ports_max;
-    uint16_t streams_max; // 0: stands for 8
+    uint16_t upstream_connections_max; // 0: stands for 8
     uint32_t workers;
     const char *zone;
     bool fastest; // the zone's strategy; else ordered
@@ -133,9 +133,10 @@ static inline struct table *begin(struct setup setup)
             .worker_count = workers,
             .pending_max = setup.pending_max ? setup.pending_max : 64,
             .ports_max = setup.ports_max ? setup.ports_max : 128,
-            .streams_max = setup.no_tcp        ? 0
-                           : setup.streams_max ? setup.streams_max
-                                               : 8,
+            .upstream_connections_max = setup.no_tcp ? 0
+                                        : setup.upstream_connections_max
+                                            ? setup.upstream_connections_max
+                                            : 8,
             .seed = {[0] = (uint8_t)(i + 1)},
         };
         t->workers[i] = serve_init(memory_of(t, serve_size(&config)), &config, t->now_us);
@@ -291,7 +292,7 @@ static inline void reply_from(struct table *t, const struct sent *query, const c
     struct packet packet = packet_of(text);
     uint8_t *bytes = exact_copy(packet.bytes, packet.len);
     if (query->kind == OUTGOING_MESSAGE)
-        serve_stream_reply(t->serve, t->now_us, query->port, bytes, packet.len);
+        serve_message(t->serve, t->now_us, query->port, bytes, packet.len);
     else
         serve_reply(t->serve, t->now_us, query->port, bytes, packet.len);
     free(bytes);
@@ -353,7 +354,7 @@ static inline void refuse_until_told(struct table *t)
             if (t->sent[i].kind == OUTGOING_QUERY)
                 serve_unreachable(t->serve, t->now_us, t->sent[i].port);
             else if (t->sent[i].kind == OUTGOING_CONNECT)
-                serve_stream_closed(t->serve, t->now_us, t->sent[i].port);
+                serve_closed(t->serve, t->now_us, t->sent[i].port);
         }
         if (drain(t) == 0)
             assert_true(pass_until(t, t->now_us + SECOND_US));
@@ -374,7 +375,7 @@ static inline void settle(struct table *t)
                         t->sent[i].kind == OUTGOING_DISCONNECT);
     }
     assert_int_equal(counter_get(&t->counters, COUNTER_ports), 0);
-    assert_int_equal(counter_get(&t->counters, COUNTER_streams), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_upstream_connections), 0);
     assert_int_equal(counter_get(&t->counters, COUNTER_pending), 0);
     assert_int_equal(counter_get(&t->counters, COUNTER_waiters), 0);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
 #include "io/net/udp.h"
-#include "io/transport/stream.h"
+#include "io/transport/connections.h"
 
 #include "tests/unit/packet.h"
 
@@ -18,7 +18,7 @@ enum { GROUP = 0, BUFFERS = 16, BUFFER_SIZE = 4096, SLOTS = 4, NOW_US = 1000000 
 
 struct bench {
     struct ring *ring;
-    struct streams *streams;
+    struct connections *tcp;
     unsigned freed; // bits of slots
 };
 
@@ -39,26 +39,26 @@ static struct ring *ring_begin(void)
 static void begin(struct bench *b)
 {
     *b = (struct bench){.ring = ring_begin()};
-    struct streams_config config = {
+    struct connections_config config = {
         .ring = b->ring,
         .count = SLOTS,
         .group = GROUP,
-        .connect = OP_STREAM_CONNECT,
-        .receive = OP_STREAM_RECEIVE,
-        .send = OP_STREAM_SEND,
+        .connect = OP_TCP_CONNECT,
+        .receive = OP_TCP_RECEIVE,
+        .send = OP_TCP_SEND,
         .message_max = 65535,
         .unsent_max = 1 << 20,
         .freed = slot_freed,
         .context = b,
     };
-    assert_int_equal(streams_make(&b->streams, &config), 0);
+    assert_int_equal(connections_make(&b->tcp, &config), 0);
 }
 
 static void end(struct bench *b)
 {
     ring_end(b->ring);
     ring_close(b->ring);
-    streams_free(b->streams);
+    connections_free(b->tcp);
 }
 
 static void pair_make(int type, int fds[2])
@@ -78,7 +78,7 @@ static bool is_readable(int fd)
 }
 
 // Takes the events that there are now; returns how many, and the state after the last of them.
-static unsigned events_take(struct bench *b, enum stream_state *state)
+static unsigned events_take(struct bench *b, enum connection_state *state)
 {
     struct ring_event events[32];
     unsigned count = 0;
@@ -88,7 +88,7 @@ static unsigned events_take(struct bench *b, enum stream_state *state)
             if (op_kind(events[i].tag) == OP_CANCEL)
                 continue;
             assert_int_not_equal(op_kind(events[i].tag), OP_CLOSE);
-            *state = streams_event(b->streams, &events[i]);
+            *state = connections_event(b->tcp, &events[i]);
             count++;
         }
     }
@@ -172,18 +172,18 @@ static void test_a_slot_is_free_with_its_last_event(void **state)
     struct bench b;
     begin(&b);
     int fds[2];
-    enum stream_state last = STREAM_GOES_ON;
+    enum connection_state last = CONNECTION_GOES_ON;
     pair_make(SOCK_STREAM, fds);
-    streams_adopt(b.streams, 2, fds[0]);
-    assert_true(streams_send_message(b.streams, 2, "hello", 5));
-    uint32_t generation = streams_generation(b.streams, 2);
-    assert_true(streams_is_open(b.streams, 2, generation));
-    streams_disconnect(b.streams, 2);
-    assert_false(streams_is_open(b.streams, 2, generation));
-    assert_false(streams_send(b.streams, 2, "x", 1));
+    connections_adopt(b.tcp, 2, fds[0]);
+    assert_true(connections_send_message(b.tcp, 2, "hello", 5));
+    uint32_t generation = connections_generation(b.tcp, 2);
+    assert_true(connections_is_open(b.tcp, 2, generation));
+    connections_disconnect(b.tcp, 2);
+    assert_false(connections_is_open(b.tcp, 2, generation));
+    assert_false(connections_send(b.tcp, 2, "x", 1));
     assert_int_equal(b.freed, 0);
     assert_int_equal(events_take(&b, &last), 2); // of the receive and of the send
-    assert_int_equal(last, STREAM_OLD);
+    assert_int_equal(last, CONNECTION_OLD);
     assert_int_equal(b.freed, 1u << 2);
     assert_false(is_open(fds[0]));
     close(fds[1]);
@@ -196,21 +196,21 @@ static void test_a_message_stays_until_it_is_given_back(void **state)
     struct bench b;
     begin(&b);
     int fds[2];
-    enum stream_state last = STREAM_BROKEN;
+    enum connection_state last = CONNECTION_BROKEN;
     const uint8_t *message;
     size_t len;
     pair_make(SOCK_STREAM, fds);
-    streams_adopt(b.streams, 0, fds[0]);
+    connections_adopt(b.tcp, 0, fds[0]);
     assert_int_equal(write(fds[1], "\0\3abc\0\3def", 10), 10);
     assert_int_equal(events_take(&b, &last), 1);
-    assert_int_equal(last, STREAM_GOES_ON);
-    assert_true(streams_message(b.streams, 0, &message, &len));
-    streams_disconnect(b.streams, 0);
+    assert_int_equal(last, CONNECTION_GOES_ON);
+    assert_true(connections_message(b.tcp, 0, &message, &len));
+    connections_disconnect(b.tcp, 0);
     assert_int_equal(events_take(&b, &last), 0);
     assert_int_equal(b.freed, 0); // somebody reads it
     assert_int_equal(len, 3);
     assert_memory_equal(message, "abc", 3);
-    assert_false(streams_message(b.streams, 0, &message, &len)); // the next is not fetched any more
+    assert_false(connections_message(b.tcp, 0, &message, &len)); // the next is not fetched any more
     assert_int_equal(b.freed, 1);
     close(fds[1]);
     end(&b);
@@ -223,30 +223,30 @@ static void test_receives_come_one_by_one(void **state)
     struct bench b;
     begin(&b);
     int fds[2];
-    enum stream_state last = STREAM_BROKEN;
+    enum connection_state last = CONNECTION_BROKEN;
     const uint8_t *message;
     size_t len;
     pair_make(SOCK_STREAM, fds);
-    streams_adopt(b.streams, 0, fds[0]);
+    connections_adopt(b.tcp, 0, fds[0]);
     assert_int_equal(write(fds[1], "\0\1a", 3), 3);
     assert_int_equal(events_take(&b, &last), 1);
     assert_int_equal(write(fds[1], "\0\1b", 3), 3);
     assert_int_equal(events_take(&b, &last), 0);
-    assert_true(streams_message(b.streams, 0, &message, &len));
-    assert_false(streams_message(b.streams, 0, &message, &len));
-    streams_receive(b.streams, 0);
-    streams_receive(b.streams, 0);
+    assert_true(connections_message(b.tcp, 0, &message, &len));
+    assert_false(connections_message(b.tcp, 0, &message, &len));
+    connections_receive(b.tcp, 0);
+    connections_receive(b.tcp, 0);
     assert_int_equal(events_take(&b, &last), 1);
-    assert_true(streams_message(b.streams, 0, &message, &len));
+    assert_true(connections_message(b.tcp, 0, &message, &len));
     assert_int_equal(*message, 'b');
     close(fds[1]);
-    streams_receive(b.streams, 0);
+    connections_receive(b.tcp, 0);
     assert_int_equal(events_take(&b, &last), 1);
-    assert_int_equal(last, STREAM_ENDS);
-    streams_receive(b.streams, 0); // there is nothing more to come
+    assert_int_equal(last, CONNECTION_ENDS);
+    connections_receive(b.tcp, 0); // there is nothing more to come
     assert_int_equal(events_take(&b, &last), 0);
-    streams_disconnect(b.streams, 0);
-    streams_message_done(b.streams, 0);
+    connections_disconnect(b.tcp, 0);
+    connections_message_done(b.tcp, 0);
     assert_int_equal(b.freed, 1);
     end(&b);
 }
@@ -272,22 +272,22 @@ static void test_a_slot_is_connected_again_when_it_can_be(void **state)
     struct bench b;
     begin(&b);
     struct address address;
-    enum stream_state last = STREAM_GOES_ON;
+    enum connection_state last = CONNECTION_GOES_ON;
     int listener = listener_make(&address, "127.0.0.1");
-    assert_int_equal(streams_connect(b.streams, 1, &address), 0);
-    assert_true(streams_send(b.streams, 1, "one", 3));
+    assert_int_equal(connections_connect(b.tcp, 1, &address), 0);
+    assert_true(connections_send(b.tcp, 1, "one", 3));
     (void)events_take(&b, &last);
     int first = accept(listener, NULL, NULL);
     assert_true(first >= 0);
     for (unsigned i = 0; i < 3; i++) { // in one round, the last one counts
-        streams_disconnect(b.streams, 1);
-        assert_int_equal(streams_connect(b.streams, 1, &address), 0);
-        assert_true(streams_send(b.streams, 1, "two", 3));
+        connections_disconnect(b.tcp, 1);
+        assert_int_equal(connections_connect(b.tcp, 1, &address), 0);
+        assert_true(connections_send(b.tcp, 1, "two", 3));
     }
-    uint32_t generation = streams_generation(b.streams, 1);
+    uint32_t generation = connections_generation(b.tcp, 1);
     (void)events_take(&b, &last);
-    assert_int_equal(last, STREAM_GOES_ON);
-    assert_true(streams_is_open(b.streams, 1, generation));
+    assert_int_equal(last, CONNECTION_GOES_ON);
+    assert_true(connections_is_open(b.tcp, 1, generation));
     int second = accept(listener, NULL, NULL);
     assert_true(second >= 0);
     char octets[16];

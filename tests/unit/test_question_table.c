@@ -105,14 +105,14 @@ static void test_new_question_is_clean(void **state)
         assert_false(timer_running(&question->timer));
         assert_int_equal(question->state, QUESTION_ASKED);
         assert_true(question_is_open(question));
-        assert_false(question->stream_only || question->hopeless || question->apart);
+        assert_false(question->tcp_only || question->hopeless || question->apart);
         assert_int_equal(question->rcode, RCODE_NOERROR);
         assert_int_equal(question->plain, 0);
         for (unsigned i = 0; i < PLAN_ZONE_UPSTREAMS_MAX; i++)
             assert_int_equal(question->sends[i] + question->tcp_sends[i], 0);
         memset(question->sends, 3, sizeof question->sends);
         memset(question->tcp_sends, 3, sizeof question->tcp_sends);
-        question->stream_only = question->apart = true;
+        question->tcp_only = question->apart = true;
         question->rcode = RCODE_REFUSED;
         question->plain = 7;
         put_away(&b.table, question);

@@ -305,7 +305,7 @@ static void test_wrong_cookie_is_a_near_miss(void **state)
     reply_with_cookie(t, &forged, COOKIE_A);
     struct sent message = message_sent(t);
     assert_counted(t, "upstream_queries_tcp upstream_resends moved_to_tcp replies_mismatched "
-                      "streams_opened");
+                      "upstream_connections_opened");
     assert_cookie(&message, COOKIE_A);
     reply_with_cookie(t, &message, COOKIE_B);
     assert_int_equal(drain(t), 1);
@@ -338,7 +338,7 @@ static void test_missing_row(void **state)
         reply_to(t, &query, row->head, row->tail);
         struct sent message = message_sent(t);
         assert_counted(t, "upstream_queries_tcp upstream_resends moved_to_tcp "
-                          "replies_mismatched streams_opened");
+                          "replies_mismatched upstream_connections_opened");
         if (forged)
             reply_with_cookie(t, &message, COOKIE_B);
         else
@@ -364,7 +364,7 @@ static void test_missing_cookie_without_tcp_is_not_believed(void **state)
     struct sent query = asked(t, ASK);
     reply_to(t, &query, "8183 " ONE, "");
     struct sent message = message_sent(t);
-    serve_stream_closed(t->serve, t->now_us, message.port);
+    serve_closed(t->serve, t->now_us, message.port);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 " FAILED);
     query = asked(t, TXT);
@@ -382,7 +382,8 @@ static void test_truncated_reply_needs_no_cookie(void **state)
     t->before = t->counters;
     reply_to(t, &query, "8380 " ONE, "");
     struct sent message = message_sent(t);
-    assert_counted(t, "upstream_queries_tcp upstream_resends replies_truncated streams_opened");
+    assert_counted(
+        t, "upstream_queries_tcp upstream_resends replies_truncated upstream_connections_opened");
     reply_with_cookie(t, &message, COOKIE_A);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8183 " ONE ASK);
@@ -407,7 +408,8 @@ static void test_badcookie_is_answered_with_the_new_one(void **state)
     reply_to(t, &query, "8187 " ONE_OPT, opt);
     struct sent message = message_sent(t);
     assert_cookie(&message, COOKIE_A);
-    assert_counted(t, "upstream_queries_tcp upstream_resends replies_edns streams_opened");
+    assert_counted(
+        t, "upstream_queries_tcp upstream_resends replies_edns upstream_connections_opened");
     reply_with_cookie(t, &message, COOKIE_A);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8183 " ONE ASK);

@@ -64,7 +64,8 @@ static void test_miss_row(void **state)
     struct sent message = message_sent(t);
     char counted[256];
     snprintf(counted, sizeof counted,
-             "upstream_queries_tcp upstream_resends moved_to_tcp %s streams_opened", row->counted);
+             "upstream_queries_tcp upstream_resends moved_to_tcp %s upstream_connections_opened",
+             row->counted);
     assert_counted(t, counted);
     // What was asked over UDP no longer counts, be it ever so right.
     reply_from(t, &query, GOOD);
@@ -140,7 +141,7 @@ static void test_misses_without_tcp_end_it(void **state)
     for (unsigned i = 0; i < 3; i++)
         reply_changed(t, query, 13, (uint8_t)(1 + i));
     struct sent message = message_sent(t);
-    serve_stream_closed(t->serve, t->now_us, message.port);
+    serve_closed(t->serve, t->now_us, message.port);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8182 " ONE ASK);
     reply_from(t, &query, GOOD);
@@ -221,7 +222,7 @@ static struct sent misspelled(struct table *t, const struct sent *query)
     reply_from(t, query, "8180 " COUNTS1 ASK A("0000012c"));
     struct sent message = message_sent(t);
     assert_counted(t, "upstream_queries_tcp upstream_resends moved_to_tcp replies_mismatched "
-                      "streams_opened");
+                      "upstream_connections_opened");
     assert_memory_equal(query->packet.bytes + 12, message.packet.bytes + 12, 17);
     return message;
 }
@@ -267,7 +268,7 @@ static void test_wrong_spelling_without_tcp_is_not_believed(void **state)
     meet(t, 1000, 20);
     struct sent query = asked(t, ASK);
     struct sent message = misspelled(t, &query);
-    serve_stream_closed(t->serve, t->now_us, message.port);
+    serve_closed(t->serve, t->now_us, message.port);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8182 " ONE ASK);
     query = asked(t, TXT);

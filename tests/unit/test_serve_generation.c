@@ -348,7 +348,7 @@ static void test_a_cache_is_inherited(void **state)
             .worker_count = 1,
             .pending_max = 64,
             .ports_max = 128,
-            .streams_max = 8,
+            .upstream_connections_max = 8,
             .seed = {7},
         };
         t->serve = serve_init(memory_of(t, serve_size(&config)), &config, t->now_us);

@@ -549,7 +549,7 @@ static void network_reply(struct table *t, struct soak *net, const struct sent *
     char question[64], text[256];
     if (sent->kind == OUTGOING_MESSAGE && (!net->connected[sent->port] || kind > 16)) {
         if (net->connected[sent->port])
-            serve_stream_closed(t->serve, t->now_us, sent->port);
+            serve_closed(t->serve, t->now_us, sent->port);
         net->connected[sent->port] = false;
     } else if (kind > 17) {
         serve_unreachable(t->serve, t->now_us, sent->port);
@@ -595,7 +595,7 @@ static void soak(uint64_t seed)
     struct table *t = begin((struct setup){.upstreams = 1 + seed % 3,
                                            .pending_max = 16u << seed % 3,
                                            .ports_max = (uint16_t)(4 << seed % 5),
-                                           .streams_max = (uint16_t)(1 + seed % 8),
+                                           .upstream_connections_max = (uint16_t)(1 + seed % 8),
                                            .no_stale = seed % 4 == 0,
                                            .fastest = seed % 2});
     struct soak *net = calloc(1, sizeof *net);

@@ -32,8 +32,9 @@ static void test_truncated_answer_is_asked_for_over_tcp(void **state)
     assert_int_equal(drain(t), 2);
     struct sent message = sent_at(t, 0, OUTGOING_CONNECT);
     assert_int_equal(where(t, &message), 0);
-    assert_int_equal(gauge(t, COUNTER_streams), 1);
-    assert_counted(t, "upstream_queries_tcp upstream_resends replies_truncated streams_opened");
+    assert_int_equal(gauge(t, COUNTER_upstream_connections), 1);
+    assert_counted(
+        t, "upstream_queries_tcp upstream_resends replies_truncated upstream_connections_opened");
     message.packet.bytes[0] = message.packet.bytes[1] = 0;
     assert_packet(message.packet.bytes, message.packet.len, "0000 0100 " ONE_OPT ASK OPT);
     t->now_us += 2000;
@@ -61,7 +62,7 @@ static void test_answer_longer_than_any_datagram_is_kept(void **state)
         store_be16(record.bytes + 12, (uint16_t)i);
         memcpy(reply + 29 + 16 * i, record.bytes, 16);
     }
-    serve_stream_reply(t->serve, t->now_us, message.port, reply, len);
+    serve_message(t->serve, t->now_us, message.port, reply, len);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8380 " ONE ASK); // more than the client takes
     assert_int_equal(counter_get(&t->counters, COUNTER_cache_inserted), 1);
@@ -80,7 +81,7 @@ static void test_connection_is_kept_and_replies_come_in_any_order(void **state)
     struct sent third = asked_over_tcp(t, NAME "001c 0001 ");
     assert_int_equal(first.port, second.port);
     assert_int_equal(first.port, third.port);
-    assert_int_equal(counter_get(&t->counters, COUNTER_streams_opened), 1);
+    assert_int_equal(counter_get(&t->counters, COUNTER_upstream_connections_opened), 1);
     reply_to(t, &third, "8183 " ONE, "");
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, "1234 8183 " ONE NAME "001c 0001");
@@ -116,14 +117,14 @@ static void test_idle_connection_is_closed_after_ten_seconds(void **state)
         }
     }
     assert_in_range(t->now_us - used_us, 10 * SECOND_US, 11 * SECOND_US + 1000);
-    assert_int_equal(gauge(t, COUNTER_streams), 0);
-    assert_int_equal(counter_get(&t->counters, COUNTER_streams_ended) +
-                         counter_get(&t->counters, COUNTER_streams_failed),
+    assert_int_equal(gauge(t, COUNTER_upstream_connections), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_upstream_connections_ended) +
+                         counter_get(&t->counters, COUNTER_upstream_connections_failed),
                      0);
     // The slot comes again.
     struct sent second = asked_over_tcp(t, TXT);
     assert_int_equal(second.port, first.port);
-    assert_int_equal(counter_get(&t->counters, COUNTER_streams_opened), 2);
+    assert_int_equal(counter_get(&t->counters, COUNTER_upstream_connections_opened), 2);
     end(t);
 }
 
@@ -140,19 +141,20 @@ static void test_connection_that_served_and_is_closed_is_opened_again_at_once(vo
     asked_over_tcp(t, ASK);
     asked_over_tcp(t, TXT);
     t->before = t->counters;
-    serve_stream_closed(t->serve, t->now_us, first.port);
+    serve_closed(t->serve, t->now_us, first.port);
     // Either may be why: each is asked alone, on a connection that is closed with its reply.
     assert_int_equal(drain(t), 4);
     struct sent message = t->sent[1], other = t->sent[3];
     assert_int_equal(message.kind, OUTGOING_MESSAGE);
     assert_int_equal(other.kind, OUTGOING_MESSAGE);
     assert_int_not_equal(other.port, message.port);
-    assert_counted(t, "upstream_queries_tcp 2 upstream_resends 2 streams_opened 2 streams_ended");
+    assert_counted(t, "upstream_queries_tcp 2 upstream_resends 2 upstream_connections_opened 2 "
+                      "upstream_connections_ended");
     reply_to(t, &message, "8183 " ONE, "");
     assert_int_equal(drain(t), 2);
     reply_to(t, &other, "8183 " ONE, "");
     assert_int_equal(drain(t), 2);
-    assert_int_equal(gauge(t, COUNTER_streams), 0);
+    assert_int_equal(gauge(t, COUNTER_upstream_connections), 0);
     end(t);
 }
 
@@ -169,7 +171,7 @@ static void test_server_that_always_closes_is_asked_twice(void **state)
         // A word on the connection, so that it counts as one that served.
         useful.packet.bytes[0] ^= 0x80;
         reply_to(t, &useful, "8183 " ONE, "");
-        serve_stream_closed(t->serve, t->now_us, message.port);
+        serve_closed(t->serve, t->now_us, message.port);
         drain(t);
         size_t i = 0;
         while (i < t->sent_count && t->sent[i].kind != OUTGOING_MESSAGE)
@@ -191,11 +193,11 @@ static void test_connection_that_cannot_be_had_sends_the_question_on(void **stat
     assert_int_equal(where(t, &message), 0);
     t->before = t->counters;
     t->now_us += 5000;
-    serve_stream_closed(t->serve, t->now_us, message.port);
+    serve_closed(t->serve, t->now_us, message.port);
     assert_int_equal(drain(t), 2);
     struct sent query = sent_at(t, 0, OUTGOING_OPEN);
     assert_int_equal(where(t, &query), 1);
-    assert_counted(t, "upstream_queries upstream_resends ports_opened streams_failed");
+    assert_counted(t, "upstream_queries upstream_resends ports_opened upstream_connections_failed");
     // The next one that is too long is not tried there for half a second.
     ask_waiting(t, 1, "1234 0100 " ONE TXT);
     struct sent other = query_sent(t);
@@ -229,7 +231,7 @@ static void test_truncated_answer_without_tcp_is_a_failure(void **state)
         reply_to(t, &query, CUT, "");
         if (how == 0) {
             struct sent message = message_sent(t);
-            serve_stream_closed(t->serve, t->now_us, message.port);
+            serve_closed(t->serve, t->now_us, message.port);
             // Perhaps it is shorter now.
             query = query_sent(t);
             reply_to(t, &query, CUT, "");
@@ -294,7 +296,7 @@ static void test_stuck_connection_is_given_up(void **state)
     struct table *t = begin((struct setup){0});
     meet(t, 1000, 20);
     uint64_t start_us = t->now_us;
-    for (unsigned n = 0; gauge(t, COUNTER_streams_failed) == 0; n++) {
+    for (unsigned n = 0; gauge(t, COUNTER_upstream_connections_failed) == 0; n++) {
         char question[64];
         assert_in_range(n, 0, 100);
         snprintf(question, sizeof question, "1234 0100 " ONE "01 %02x 00 0001 0001", 'A' + n);
@@ -302,7 +304,7 @@ static void test_stuck_connection_is_given_up(void **state)
         drain(t);
         cut_all(t);
         if (n == 0)
-            serve_stream_connected(t->serve, t->now_us, 0);
+            serve_connected(t->serve, t->now_us, 0);
         while (pass_until(t, start_us + (n + 1) * SECOND_US / 50))
             cut_all(t);
     }
@@ -364,7 +366,7 @@ static void test_orphan_goes_with_its_connection(void **state)
     struct sent query = first_of(t, OUTGOING_QUERY);
     reply_from(t, &query, GOOD);
     drain(t);
-    serve_stream_closed(t->serve, t->now_us, message.port);
+    serve_closed(t->serve, t->now_us, message.port);
     assert_int_equal(drain(t), 0);
     settle(t);
     end(t);
@@ -383,7 +385,7 @@ static void test_second_connection_opens_where_the_first_is_busy(void **state)
         struct sent message = asked_over_tcp(t, question);
         first = n == 0 ? message.port : first;
         on_first += message.port == first;
-        assert_int_equal(gauge(t, COUNTER_streams), n < 32 ? 1 : 2);
+        assert_int_equal(gauge(t, COUNTER_upstream_connections), n < 32 ? 1 : 2);
     }
     assert_in_range(on_first, 39, 41);
     end(t);
@@ -396,8 +398,8 @@ static void test_message_too_short_to_be_one_is_garbage(void **state)
     meet(t, 1000, 20);
     struct sent message = asked_over_tcp(t, ASK);
     t->before = t->counters;
-    serve_stream_reply(t->serve, t->now_us, message.port, message.packet.bytes, 11);
-    serve_stream_reply(t->serve, t->now_us, message.port, message.packet.bytes, 0);
+    serve_message(t->serve, t->now_us, message.port, message.packet.bytes, 11);
+    serve_message(t->serve, t->now_us, message.port, message.packet.bytes, 0);
     assert_int_equal(drain(t), 0);
     assert_counted(t, "replies_garbage 2");
     reply_from(t, &message, GOOD);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/stream.h"
+#include "core/forward/connection_table.h"
 
 #include "tests/unit/packet.h"
 
 #define NOW_US 1000000000u
 
 struct bench {
-    struct stream_table table;
+    struct connection_table table;
     struct rng rng;
     void *memory;
 };
 
 static struct bench begin(uint16_t size)
 {
-    struct bench bench = {.memory = malloc(stream_size(size))};
+    struct bench bench = {.memory = malloc(connection_table_size(size))};
     uint8_t seed[32] = {(uint8_t)size};
     assert_non_null(bench.memory);
-    memset(bench.memory, 0xa5, stream_size(size));
-    stream_init(&bench.table, bench.memory, size);
+    memset(bench.memory, 0xa5, connection_table_size(size));
+    connection_table_init(&bench.table, bench.memory, size);
     rng_seed(&bench.rng, seed);
     return bench;
 }
@@ -29,33 +29,33 @@ static void end(struct bench *bench)
 
 static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream)
 {
-    *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt,
-                         &(struct stream_wish){.upstream = upstream,
-                                               .lane = STREAM_SHARED,
-                                               .stale_us = STREAM_STALE_US,
-                                               .now_us = NOW_US});
+    *attempt = (struct attempt){.port = CONNECTION_NONE};
+    return connection_attach(&b->table, &b->rng, attempt,
+                             &(struct connection_wish){.upstream = upstream,
+                                                       .lane = LANE_SHARED,
+                                                       .stale_us = CONNECTION_STALE_US,
+                                                       .now_us = NOW_US});
 }
 
 static void detach_all(struct bench *b, struct attempt *attempts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        stream_detach(&b->table, &attempts[i]);
+        connection_detach(&b->table, &attempts[i]);
 }
 
 static void test_first_attempt_opens_a_connection_and_the_next_share_it(void **state)
 {
     (void)state;
     struct bench b = begin(4);
-    struct attempt attempts[STREAM_FULL];
-    for (unsigned i = 0; i < STREAM_FULL; i++) {
+    struct attempt attempts[CONNECTION_FULL];
+    for (unsigned i = 0; i < CONNECTION_FULL; i++) {
         uint16_t stream = attach(&b, &attempts[i], 7);
         assert_int_equal(stream, 0);
         assert_int_equal(attempts[i].port, 0);
-        assert_true(b.table.streams[0].to_open);
-        assert_int_equal(b.table.streams[0].upstream, 7);
-        assert_int_equal(b.table.streams[0].in_flight, i + 1);
-        assert_true(b.table.streams[0].used_us == NOW_US);
+        assert_true(b.table.slots[0].to_open);
+        assert_int_equal(b.table.slots[0].upstream, 7);
+        assert_int_equal(b.table.slots[0].in_flight, i + 1);
+        assert_true(b.table.slots[0].used_us == NOW_US);
     }
     assert_int_equal(b.table.open_count, 1);
     // To another upstream goes another one.
@@ -78,22 +78,22 @@ static void test_attempts_are_found_by_their_ids(void **state)
     }
     for (unsigned i = 0; i < COUNT; i++) {
         attempts[i].sent_us = NOW_US;
-        assert_ptr_equal(stream_find(&b.table, 0, attempts[i].id), &attempts[i]);
+        assert_ptr_equal(connection_find(&b.table, 0, attempts[i].id), &attempts[i]);
     }
     // What has not been sent cannot have been answered.
     attempts[5].sent_us = 0;
-    assert_null(stream_find(&b.table, 0, attempts[5].id));
+    assert_null(connection_find(&b.table, 0, attempts[5].id));
     // In any order they go.
     for (unsigned i = 0; i < COUNT; i++) {
         struct attempt *gone = &attempts[(i * 7 + 3) % COUNT];
         uint16_t id = gone->id;
-        stream_detach(&b.table, gone);
-        assert_int_equal(gone->port, STREAM_NONE);
-        assert_null(stream_find(&b.table, 0, id));
-        assert_int_equal(b.table.streams[0].in_flight, COUNT - 1 - i);
-        stream_detach(&b.table, gone); // a second time changes nothing
+        connection_detach(&b.table, gone);
+        assert_int_equal(gone->port, CONNECTION_NONE);
+        assert_null(connection_find(&b.table, 0, id));
+        assert_int_equal(b.table.slots[0].in_flight, COUNT - 1 - i);
+        connection_detach(&b.table, gone); // a second time changes nothing
     }
-    assert_null(b.table.streams[0].attempts);
+    assert_null(b.table.slots[0].attempts);
     end(&b);
 }
 
@@ -107,7 +107,7 @@ static void test_ids_come_from_the_whole_range(void **state)
         struct attempt attempt;
         assert_int_equal(attach(&b, &attempt, 1), 0);
         counts[attempt.id >> 12]++;
-        stream_detach(&b.table, &attempt);
+        connection_detach(&b.table, &attempt);
     }
     for (unsigned i = 0; i < 16; i++)
         assert_in_range(counts[i], 850, 1150);
@@ -117,21 +117,21 @@ static void test_ids_come_from_the_whole_range(void **state)
 static void test_busy_connection_gets_one_companion_and_no_more(void **state)
 {
     (void)state;
-    enum { COUNT = 2 * STREAM_IN_FLIGHT };
+    enum { COUNT = 2 * CONNECTION_IN_FLIGHT };
     struct bench b = begin(8);
     static struct attempt attempts[COUNT + 1];
     for (unsigned i = 0; i < COUNT; i++)
         assert_in_range(attach(&b, &attempts[i], 3), 0, 1);
-    assert_int_equal(b.table.open_count, STREAM_PER_UPSTREAM);
+    assert_int_equal(b.table.open_count, CONNECTION_PER_UPSTREAM);
     // They share the load evenly, each up to its bound.
-    assert_int_equal(b.table.streams[0].in_flight, STREAM_IN_FLIGHT);
-    assert_int_equal(b.table.streams[1].in_flight, STREAM_IN_FLIGHT);
-    assert_int_equal(attach(&b, &attempts[COUNT], 3), STREAM_NONE);
-    assert_int_equal(attempts[COUNT].port, STREAM_NONE);
+    assert_int_equal(b.table.slots[0].in_flight, CONNECTION_IN_FLIGHT);
+    assert_int_equal(b.table.slots[1].in_flight, CONNECTION_IN_FLIGHT);
+    assert_int_equal(attach(&b, &attempts[COUNT], 3), CONNECTION_NONE);
+    assert_int_equal(attempts[COUNT].port, CONNECTION_NONE);
     // The one that has room is taken.
     struct attempt *gone = &attempts[COUNT - 1];
     uint16_t where = gone->port;
-    stream_detach(&b.table, gone);
+    connection_detach(&b.table, gone);
     assert_int_equal(attach(&b, gone, 3), where);
     end(&b);
 }
@@ -140,15 +140,15 @@ static void test_full_table_leaves_the_busy_ones_to_go_on(void **state)
 {
     (void)state;
     struct bench b = begin(1);
-    static struct attempt attempts[STREAM_FULL + 10];
+    static struct attempt attempts[CONNECTION_FULL + 10];
     for (size_t i = 0; i < COUNT_OF(attempts); i++)
         assert_int_equal(attach(&b, &attempts[i], 3), 0);
     struct attempt other;
-    assert_int_equal(attach(&b, &other, 4), STREAM_NONE);
+    assert_int_equal(attach(&b, &other, 4), CONNECTION_NONE);
     end(&b);
     struct bench none = begin(0);
-    assert_int_equal(attach(&none, &other, 4), STREAM_NONE);
-    assert_int_equal(stream_take_closing(&none.table), STREAM_NONE);
+    assert_int_equal(attach(&none, &other, 4), CONNECTION_NONE);
+    assert_int_equal(connection_take_closing(&none.table), CONNECTION_NONE);
     end(&none);
 }
 
@@ -159,16 +159,16 @@ static void test_slot_of_a_connection_that_ended_is_used_again(void **state)
     struct attempt attempt;
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(attach(&b, &attempt, (uint16_t)(10 + i)), 0);
-        struct stream *stream = &b.table.streams[0];
+        struct connection *stream = &b.table.slots[0];
         assert_true(stream->open && stream->to_open && !stream->closing);
         assert_int_equal(stream->upstream, 10 + i);
         assert_int_equal(stream->replies, 0);
         stream->to_open = false;
         stream->replies = 9;
-        stream_detach(&b.table, &attempt);
-        stream_closed(&b.table, 0);
+        connection_detach(&b.table, &attempt);
+        connection_closed(&b.table, 0);
         assert_int_equal(b.table.open_count, 0);
-        assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+        assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
     }
     end(&b);
 }
@@ -179,19 +179,19 @@ static void test_closing_connection_takes_nothing_and_is_told_once(void **state)
     struct bench b = begin(3);
     struct attempt attempts[2];
     assert_int_equal(attach(&b, &attempts[0], 1), 0);
-    stream_detach(&b.table, &attempts[0]);
-    stream_close(&b.table, 0);
-    stream_close(&b.table, 0); // a second time changes nothing
+    connection_detach(&b.table, &attempts[0]);
+    connection_close(&b.table, 0);
+    connection_close(&b.table, 0); // a second time changes nothing
     assert_int_equal(attach(&b, &attempts[1], 1), 1);
     assert_int_equal(b.table.open_count, 2);
-    assert_int_equal(stream_take_closing(&b.table), 0);
-    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    assert_int_equal(connection_take_closing(&b.table), 0);
+    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
     assert_int_equal(b.table.open_count, 1);
     // One that ended by itself meanwhile is not told.
-    stream_detach(&b.table, &attempts[1]);
-    stream_close(&b.table, 1);
-    stream_closed(&b.table, 1);
-    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    connection_detach(&b.table, &attempts[1]);
+    connection_close(&b.table, 1);
+    connection_closed(&b.table, 1);
+    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
     assert_int_equal(b.table.open_count, 0);
     end(&b);
 }
@@ -203,24 +203,24 @@ static void test_idle_connections_are_closed(void **state)
     struct attempt attempts[4];
     for (uint16_t i = 0; i < 4; i++) {
         assert_int_equal(attach(&b, &attempts[i], i), i);
-        b.table.streams[i].used_us = NOW_US + i;
+        b.table.slots[i].used_us = NOW_US + i;
     }
     // 0 and 2 have nothing in flight any more.
-    stream_detach(&b.table, &attempts[0]);
-    stream_detach(&b.table, &attempts[2]);
-    assert_true(streams_close_idle(&b.table, NOW_US));
-    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
-    assert_true(streams_close_idle(&b.table, NOW_US + 1));
-    assert_int_equal(stream_take_closing(&b.table), 0);
+    connection_detach(&b.table, &attempts[0]);
+    connection_detach(&b.table, &attempts[2]);
+    assert_true(connections_close_idle(&b.table, NOW_US));
+    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+    assert_true(connections_close_idle(&b.table, NOW_US + 1));
+    assert_int_equal(connection_take_closing(&b.table), 0);
     // What waits for a reply is not idle, however old.
-    assert_true(streams_close_idle(&b.table, NOW_US + 99));
-    assert_int_equal(stream_take_closing(&b.table), 2);
-    assert_int_equal(stream_take_closing(&b.table), STREAM_NONE);
+    assert_true(connections_close_idle(&b.table, NOW_US + 99));
+    assert_int_equal(connection_take_closing(&b.table), 2);
+    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
     detach_all(&b, attempts, 4);
-    assert_true(streams_close_idle(&b.table, NOW_US + 99));
-    while (stream_take_closing(&b.table) != STREAM_NONE)
+    assert_true(connections_close_idle(&b.table, NOW_US + 99));
+    while (connection_take_closing(&b.table) != CONNECTION_NONE)
         continue;
-    assert_false(streams_close_idle(&b.table, NOW_US + 99));
+    assert_false(connections_close_idle(&b.table, NOW_US + 99));
     assert_int_equal(b.table.open_count + b.table.closing_count, 0);
     end(&b);
 }
@@ -231,47 +231,47 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     (void)state;
     struct bench b = begin(2);
     struct attempt first, second;
-    const struct stream *stream = &b.table.streams[0];
-    first = second = (struct attempt){.port = STREAM_NONE};
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first,
-                                   &(struct stream_wish){.upstream = 7,
-                                                         .lane = STREAM_SHARED,
-                                                         .stale_us = STREAM_STALE_US,
-                                                         .now_us = NOW_US}),
+    const struct connection *stream = &b.table.slots[0];
+    first = second = (struct attempt){.port = CONNECTION_NONE};
+    assert_int_equal(connection_attach(&b.table, &b.rng, &first,
+                                       &(struct connection_wish){.upstream = 7,
+                                                                 .lane = LANE_SHARED,
+                                                                 .stale_us = CONNECTION_STALE_US,
+                                                                 .now_us = NOW_US}),
                      0);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &second,
-                                   &(struct stream_wish){.upstream = 7,
-                                                         .lane = STREAM_SHARED,
-                                                         .stale_us = STREAM_STALE_US,
-                                                         .now_us = NOW_US + 50}),
+    assert_int_equal(connection_attach(&b.table, &b.rng, &second,
+                                       &(struct connection_wish){.upstream = 7,
+                                                                 .lane = LANE_SHARED,
+                                                                 .stale_us = CONNECTION_STALE_US,
+                                                                 .now_us = NOW_US + 50}),
                      0);
     assert_true(stream->silent_since_us == NOW_US && !stream->connected);
-    stream_connected(&b.table, 0, NOW_US + 5);
+    connection_established(&b.table, 0, NOW_US + 5);
     assert_true(stream->silent_since_us == NOW_US + 5 && stream->connected);
-    stream_heard(&b.table, 0, NOW_US + 10);
-    stream_detach(&b.table, &first);
+    connection_heard(&b.table, 0, NOW_US + 10);
+    connection_detach(&b.table, &first);
     assert_true(stream->silent_since_us == NOW_US + 10);
     // With nothing in flight it is not silent, and from what is asked next its time counts anew.
-    stream_detach(&b.table, &second);
-    assert_int_equal(stream_attach(&b.table, &b.rng, &first,
-                                   &(struct stream_wish){.upstream = 7,
-                                                         .lane = STREAM_SHARED,
-                                                         .stale_us = STREAM_STALE_US,
-                                                         .now_us = NOW_US + 200}),
+    connection_detach(&b.table, &second);
+    assert_int_equal(connection_attach(&b.table, &b.rng, &first,
+                                       &(struct connection_wish){.upstream = 7,
+                                                                 .lane = LANE_SHARED,
+                                                                 .stale_us = CONNECTION_STALE_US,
+                                                                 .now_us = NOW_US + 200}),
                      0);
     assert_true(stream->silent_since_us == NOW_US + 200);
-    stream_detach(&b.table, &first);
+    connection_detach(&b.table, &first);
     end(&b);
 }
 
 static uint16_t attach_at(struct bench *b, struct attempt *attempt, bool apart, uint64_t now_us)
 {
-    *attempt = (struct attempt){.port = STREAM_NONE};
-    return stream_attach(&b->table, &b->rng, attempt,
-                         &(struct stream_wish){.upstream = 7,
-                                               .lane = apart ? STREAM_APART : STREAM_SHARED,
-                                               .stale_us = STREAM_STALE_US,
-                                               .now_us = now_us});
+    *attempt = (struct attempt){.port = CONNECTION_NONE};
+    return connection_attach(&b->table, &b->rng, attempt,
+                             &(struct connection_wish){.upstream = 7,
+                                                       .lane = apart ? LANE_APART : LANE_SHARED,
+                                                       .stale_us = CONNECTION_STALE_US,
+                                                       .now_us = now_us});
 }
 
 // One that has been silent for a moment gets nothing more while another one can be had; four of
@@ -284,11 +284,11 @@ static void test_stale_connections_are_avoided(void **state)
     uint64_t now_us = NOW_US;
     for (uint16_t i = 0; i < 4; i++) {
         assert_int_equal(attach_at(&b, &attempts[i], false, now_us), i);
-        now_us += STREAM_STALE_US;
+        now_us += CONNECTION_STALE_US;
     }
     assert_int_equal(attach_at(&b, &attempts[4], false, now_us), 0);
     // One that says something is as good as new.
-    stream_heard(&b.table, 2, now_us);
+    connection_heard(&b.table, 2, now_us);
     assert_int_equal(attach_at(&b, &attempts[5], false, now_us), 2);
     assert_int_equal(attach_at(&b, &attempts[6], false, now_us), 2);
     detach_all(&b, attempts, 7);
@@ -304,8 +304,8 @@ static void test_what_stalls_goes_apart(void **state)
     assert_int_equal(attach_at(&b, &attempts[0], true, NOW_US), 0);
     assert_int_equal(attach_at(&b, &attempts[1], false, NOW_US), 1);
     assert_int_equal(attach_at(&b, &attempts[2], true, NOW_US), 0);
-    assert_int_equal(attach_at(&b, &attempts[3], true, NOW_US + STREAM_STALE_US), 0);
-    assert_int_equal(attach_at(&b, &attempts[4], false, NOW_US + STREAM_STALE_US), 2);
+    assert_int_equal(attach_at(&b, &attempts[3], true, NOW_US + CONNECTION_STALE_US), 0);
+    assert_int_equal(attach_at(&b, &attempts[4], false, NOW_US + CONNECTION_STALE_US), 2);
     detach_all(&b, attempts, 5);
     end(&b);
 }
@@ -313,13 +313,13 @@ static void test_what_stalls_goes_apart(void **state)
 static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t network,
                                uint32_t batch)
 {
-    *attempt = (struct attempt){.port = STREAM_NONE, .network = {network, ADDRESS_IPV4}};
-    uint16_t stream = stream_attach(&b->table, &b->rng, attempt,
-                                    &(struct stream_wish){.upstream = 7,
-                                                          .lane = STREAM_SUSPECT,
-                                                          .batch = batch,
-                                                          .stale_us = STREAM_STALE_US,
-                                                          .now_us = NOW_US});
+    *attempt = (struct attempt){.port = CONNECTION_NONE, .network = {network, ADDRESS_IPV4}};
+    uint16_t stream = connection_attach(&b->table, &b->rng, attempt,
+                                        &(struct connection_wish){.upstream = 7,
+                                                                  .lane = LANE_SUSPECT,
+                                                                  .batch = batch,
+                                                                  .stale_us = CONNECTION_STALE_US,
+                                                                  .now_us = NOW_US});
     attempt->sent_us = attempt->held ? 0 : NOW_US;
     return stream;
 }
@@ -329,7 +329,7 @@ static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t
 static void test_what_is_suspect_goes_in_batches(void **state)
 {
     (void)state;
-    enum { NETWORK = 6, OTHERS = STREAM_SUSPECT_MAX - NETWORK, BATCH = 2 };
+    enum { NETWORK = 6, OTHERS = LANE_SUSPECT_MAX - NETWORK, BATCH = 2 };
     enum { COUNT = NETWORK * BATCH };
     struct bench b = begin(32);
     struct attempt first[COUNT + 2], second[COUNT + 1], third, other;
@@ -345,12 +345,12 @@ static void test_what_is_suspect_goes_in_batches(void **state)
     (void)attach_suspect(&b, &third, 3, BATCH);
     assert_true(third.held);
     // Others have nothing to do with it.
-    assert_int_equal(attach_at(&b, &other, false, NOW_US), STREAM_SUSPECT_MAX);
-    assert_int_equal(stream_sent_count(&b.table.streams[0]), BATCH);
-    assert_false(stream_is_spent(&b.table.streams[0]));
+    assert_int_equal(attach_at(&b, &other, false, NOW_US), LANE_SUSPECT_MAX);
+    assert_int_equal(connection_sent_count(&b.table.slots[0]), BATCH);
+    assert_false(connection_is_spent(&b.table.slots[0]));
     for (unsigned i = 0; i < BATCH; i++)
-        stream_detach(&b.table, &first[i]);
-    assert_true(stream_is_spent(&b.table.streams[0]));
+        connection_detach(&b.table, &first[i]);
+    assert_true(connection_is_spent(&b.table.slots[0]));
     end(&b);
 }
 
@@ -376,21 +376,21 @@ static void test_a_full_table_closes_what_is_idle(void **state)
     struct bench b = begin(4);
     struct attempt attempts[4], next;
     for (uint16_t i = 0; i < 4; i++) {
-        attempts[i] = (struct attempt){.port = STREAM_NONE};
+        attempts[i] = (struct attempt){.port = CONNECTION_NONE};
         assert_int_equal(attach(&b, &attempts[i], i), i);
-        stream_connected(&b.table, i, NOW_US + i);
+        connection_established(&b.table, i, NOW_US + i);
     }
-    next = (struct attempt){.port = STREAM_NONE};
-    assert_int_equal(attach(&b, &next, 9), STREAM_NONE);
+    next = (struct attempt){.port = CONNECTION_NONE};
+    assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE);
     assert_int_equal(b.table.closing_count, 0);
     for (uint16_t i = 1; i < 3; i++) {
         attempts[i].sent_us = NOW_US;
-        stream_heard(&b.table, i, NOW_US + 100 - i);
-        stream_detach(&b.table, &attempts[i]);
+        connection_heard(&b.table, i, NOW_US + 100 - i);
+        connection_detach(&b.table, &attempts[i]);
     }
-    assert_int_equal(attach(&b, &next, 9), STREAM_NONE);
-    assert_int_equal(attach(&b, &next, 9), STREAM_NONE); // one is enough
-    assert_int_equal(stream_take_closing(&b.table), 2);
+    assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE);
+    assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE); // one is enough
+    assert_int_equal(connection_take_closing(&b.table), 2);
     assert_int_equal(attach(&b, &next, 9), 2);
     end(&b);
 }

@@ -25,34 +25,34 @@
 // A connection is a slot of a table here; io holds the socket under the same number and takes
 // messages for it before it is established.
 
-#define STREAM_PER_UPSTREAM 2  // connections that are shared
-#define STREAM_EXTRA        2  // more, where all are busy
-#define STREAM_LANE_MIN     2  // connections of each other lane, half of them for a network
-#define STREAM_SUSPECT_MAX  8  // for what is suspect, where batches are small
-#define STREAM_SUSPECT_ALL  64 // questions on all of those
-#define STREAM_BATCHES      32 // of each lane: networks are spread over them by a hash
+#define CONNECTION_PER_UPSTREAM 2  // connections that are shared
+#define CONNECTION_EXTRA        2  // more, where all are busy
+#define LANE_MIN                2  // connections of each other lane, half of them for a network
+#define LANE_SUSPECT_MAX        8  // for what is suspect, where batches are small
+#define LANE_SUSPECT_ALL        64 // questions on all of those
+#define LANE_BATCHES            32 // of each lane: networks are spread over them by a hash
 
 // One slot of the table in so many is for those lanes, and as many more for the first connection of
 // a lane to an upstream.
-#define STREAM_APART_SHARE 4
+#define LANE_SHARE 4
 
-#define STREAM_STALE_US  100000u // without a word, after which one may be stale
-#define STREAM_FULL      32      // questions in flight, from which on another one is opened
-#define STREAM_CROWD     16      // the same, from which on they can be a crowd
-#define STREAM_IN_FLIGHT 512
+#define CONNECTION_STALE_US  100000u // without a word, after which one may be stale
+#define CONNECTION_FULL      32      // questions in flight, from which on another one is opened
+#define CONNECTION_CROWD     16      // the same, from which on they can be a crowd
+#define CONNECTION_IN_FLIGHT 512
 
 // A network with more than one in so many of a crowd is what the crowd is made of.
-#define STREAM_NETWORK_SHARE 4
-#define STREAM_NONE          UINT16_MAX
+#define CONNECTION_NETWORK_SHARE 4
+#define CONNECTION_NONE          UINT16_MAX
 
-enum stream_lane {
-    STREAM_SHARED,
-    STREAM_SUSPECT, // for what was lost with another connection
-    STREAM_APART,   // for what is known to stall
-    STREAM_LANES,
+enum connection_lane {
+    LANE_SHARED,
+    LANE_SUSPECT, // for what was lost with another connection
+    LANE_APART,   // for what is known to stall
+    LANES,
 };
 
-struct stream {
+struct connection {
     struct attempt *attempts; // in flight here
     uint64_t used_us;         // when something last went out or came in
     uint64_t silent_since_us; // when something came in, or went out with nothing else in flight
@@ -61,7 +61,7 @@ struct stream {
     uint16_t upstream;        // index into plan.upstreams
     uint16_t in_flight;       // attempts here, those that are held among them
     uint16_t held;
-    uint8_t lane;        // enum stream_lane
+    uint8_t lane;        // enum connection_lane
     uint8_t part;        // of the networks whose batch it is
     uint32_t batch;      // attempts that it takes, whatever the upstream would; 0: any number
     uint32_t taken;      // attempts that were attached and not held
@@ -74,76 +74,77 @@ struct stream {
     bool doubted; // something sent on it was given up, and nothing has come in since
 };
 
-struct stream_table {
-    struct stream *streams;
+struct connection_table {
+    struct connection *slots;
     uint16_t size;
     uint16_t open_count;
     uint16_t closing_count;
 };
 
-[[nodiscard]] size_t stream_size(uint16_t size);
-void stream_init(struct stream_table *table, void *memory, uint16_t size);
+[[nodiscard]] size_t connection_table_size(uint16_t size);
+void connection_table_init(struct connection_table *table, void *memory, uint16_t size);
 
 // Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
 // are busy or stale, and gives it an ID. A new one of another lane than the shared one takes
 // `batch` attempts (0: any number); those beyond are held. Returns the slot, with `to_open` set
-// where io has yet to open it, or STREAM_NONE where none can be had.
-struct stream_wish {
+// where io has yet to open it, or CONNECTION_NONE where none can be had.
+struct connection_wish {
     uint16_t upstream;
-    enum stream_lane lane; // a table that is too small for lanes has but the shared one
-    uint8_t part;          // of the networks, among STREAM_BATCHES
+    enum connection_lane lane; // a table that is too small for lanes has but the shared one
+    uint8_t part;              // of the networks, among LANE_BATCHES
     uint32_t batch;
     uint64_t stale_us; // without a word, after which one is stale
     uint64_t now_us;
 };
-[[nodiscard]] uint16_t stream_attach(struct stream_table *table, struct rng *rng,
-                                     struct attempt *attempt, const struct stream_wish *wish);
-void stream_detach(struct stream_table *table, struct attempt *attempt);
+[[nodiscard]] uint16_t connection_attach(struct connection_table *table, struct rng *rng,
+                                         struct attempt *attempt,
+                                         const struct connection_wish *wish);
+void connection_detach(struct connection_table *table, struct attempt *attempt);
 
 // The attempt on this connection that went out with this message ID, or NULL.
-[[nodiscard]] struct attempt *stream_find(const struct stream_table *table, uint16_t stream,
-                                          uint16_t id);
+[[nodiscard]] struct attempt *connection_find(const struct connection_table *table,
+                                              uint16_t connection, uint16_t id);
 
 // The connection is established; or a message came in, which says the same.
-void stream_connected(struct stream_table *table, uint16_t stream, uint64_t now_us);
-void stream_heard(struct stream_table *table, uint16_t stream, uint64_t now_us);
+void connection_established(struct connection_table *table, uint16_t connection, uint64_t now_us);
+void connection_heard(struct connection_table *table, uint16_t connection, uint64_t now_us);
 
 // What came was asked by nobody who still waits for it: most likely a reply to what was given up.
-void stream_late(struct stream_table *table, uint16_t stream);
+void connection_late(struct connection_table *table, uint16_t connection);
 
 // The oldest of what was sent on it and is not answered; NULL: there is none.
-[[nodiscard]] struct attempt *stream_oldest(const struct stream *stream);
+[[nodiscard]] struct attempt *connection_oldest(const struct connection *connection);
 
 // How many were sent on it and are not answered.
-[[nodiscard]] unsigned stream_sent_count(const struct stream *stream);
+[[nodiscard]] unsigned connection_sent_count(const struct connection *connection);
 
 // Has the table room for lanes?
-static inline bool stream_has_lanes(const struct stream_table *table)
+static inline bool connection_table_has_lanes(const struct connection_table *table)
 {
-    return table->size >= STREAM_APART_SHARE;
+    return table->size >= LANE_SHARE;
 }
 
 // May it take one more?
-static inline bool stream_has_room(const struct stream *stream)
+static inline bool connection_has_room(const struct connection *connection)
 {
-    return stream->batch == 0 || stream->taken < stream->batch;
+    return connection->batch == 0 || connection->taken < connection->batch;
 }
 
 // Has it taken all that it may, and is all of that answered?
-static inline bool stream_is_spent(const struct stream *stream)
+static inline bool connection_is_spent(const struct connection *connection)
 {
-    return !stream_has_room(stream) && stream->held == stream->in_flight;
+    return !connection_has_room(connection) && connection->held == connection->in_flight;
 }
 
 // io's connection is gone: the slot is free. Its attempts must be detached.
-void stream_closed(struct stream_table *table, uint16_t stream);
+void connection_closed(struct connection_table *table, uint16_t connection);
 
 // Has io's connection closed, now that nothing is in flight on it.
-void stream_close(struct stream_table *table, uint16_t stream);
+void connection_close(struct connection_table *table, uint16_t connection);
 
-// The next slot whose connection is to be closed, free from now on; STREAM_NONE: there is none.
-[[nodiscard]] uint16_t stream_take_closing(struct stream_table *table);
+// The next slot whose connection is to be closed, free from now on; CONNECTION_NONE: there is none.
+[[nodiscard]] uint16_t connection_take_closing(struct connection_table *table);
 
 // Closes those that have nothing in flight and were last used before then, or are doubted or of
 // another lane than the shared one. Returns whether any is open still.
-bool streams_close_idle(struct stream_table *table, uint64_t idle_us);
+bool connections_close_idle(struct connection_table *table, uint64_t idle_us);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/transport/stream.h"
+#include "io/transport/connections.h"
 
 #include "core/wire/bytes.h"
 #include "core/wire/frame.h"
@@ -37,7 +37,7 @@ struct octets {
     size_t done; // of them: sent, or fetched
 };
 
-struct stream_socket {
+struct tcp_socket {
     int fd;              // where it is connecting or open
     int next_fd;         // where it is reopening
     uint32_t generation; // of the use that the owner speaks of
@@ -55,9 +55,9 @@ struct stream_socket {
     struct octets in;
 };
 
-struct streams {
-    struct streams_config config;
-    struct stream_socket sockets[];
+struct connections {
+    struct connections_config config;
+    struct tcp_socket sockets[];
 };
 
 static void octets_free(struct octets *octets)
@@ -102,22 +102,23 @@ static bool octets_add(struct octets *octets, const void *bytes, size_t len, siz
     return true;
 }
 
-int streams_make(struct streams **out, const struct streams_config *config)
+int connections_make(struct connections **out, const struct connections_config *config)
 {
-    struct streams *streams = calloc(1, sizeof *streams + config->count * sizeof *streams->sockets);
-    if (!streams)
+    struct connections *connections =
+        calloc(1, sizeof *connections + config->count * sizeof *connections->sockets);
+    if (!connections)
         return -ENOMEM;
-    streams->config = *config;
-    *out = streams;
+    connections->config = *config;
+    *out = connections;
     return 0;
 }
 
-void streams_free(struct streams *streams)
+void connections_free(struct connections *connections)
 {
-    if (!streams)
+    if (!connections)
         return;
-    for (unsigned i = 0; i < streams->config.count; i++) {
-        struct stream_socket *socket = &streams->sockets[i];
+    for (unsigned i = 0; i < connections->config.count; i++) {
+        struct tcp_socket *socket = &connections->sockets[i];
         if (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN)
             close(socket->fd);
         if (socket->state == SLOT_REOPENING)
@@ -126,26 +127,26 @@ void streams_free(struct streams *streams)
         octets_free(&socket->queue);
         octets_free(&socket->in);
     }
-    free(streams);
+    free(connections);
 }
 
 // The connection of a slot. What is under way on it is counted.
-static struct stream_socket *socket_of(struct streams *streams, uint32_t slot)
+static struct tcp_socket *socket_of(struct connections *connections, uint32_t slot)
 {
-    assert(slot < streams->config.count);
-    struct stream_socket *socket = &streams->sockets[slot];
+    assert(slot < connections->config.count);
+    struct tcp_socket *socket = &connections->sockets[slot];
     assert(socket->requests >= socket->sending + socket->receiving);
     return socket;
 }
 
-static uint64_t tag_of(const struct streams *streams, uint32_t slot, enum op_kind kind)
+static uint64_t tag_of(const struct connections *connections, uint32_t slot, enum op_kind kind)
 {
-    return op_pack(kind, slot, streams->sockets[slot].under_way);
+    return op_pack(kind, slot, connections->sockets[slot].under_way);
 }
 
-static void connect_begin(struct streams *streams, uint32_t slot, int fd)
+static void connect_begin(struct connections *connections, uint32_t slot, int fd)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     assert(socket->requests == 0 && !socket->lent);
     socket->fd = fd;
     socket->under_way = socket->generation;
@@ -153,14 +154,14 @@ static void connect_begin(struct streams *streams, uint32_t slot, int fd)
     socket->ended = false;
     socket->requests++;
     socklen_t len = udp_address_give(&socket->to, &socket->address);
-    ring_connect(streams->config.ring, fd, (const struct sockaddr *)&socket->to, len,
-                 tag_of(streams, slot, streams->config.connect));
+    ring_connect(connections->config.ring, fd, (const struct sockaddr *)&socket->to, len,
+                 tag_of(connections, slot, connections->config.connect));
 }
 
 // Where a closed slot's last event has come and nobody reads its last message, its use is over.
-static void slot_settle(struct streams *streams, uint32_t slot)
+static void slot_settle(struct connections *connections, uint32_t slot)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     bool closed = socket->state == SLOT_CLOSING || socket->state == SLOT_REOPENING;
     if (!closed || socket->requests > 0 || socket->lent)
         return;
@@ -168,18 +169,19 @@ static void slot_settle(struct streams *streams, uint32_t slot)
     octets_free(&socket->flight);
     octets_free(&socket->in);
     if (socket->state == SLOT_REOPENING) {
-        connect_begin(streams, slot, socket->next_fd);
+        connect_begin(connections, slot, socket->next_fd);
         return;
     }
     octets_free(&socket->queue);
     socket->state = SLOT_FREE;
-    if (streams->config.freed)
-        streams->config.freed(streams->config.context, slot);
+    if (connections->config.freed)
+        connections->config.freed(connections->config.context, slot);
 }
 
-int streams_connect(struct streams *streams, uint32_t slot, const struct address *address)
+int connections_connect(struct connections *connections, uint32_t slot,
+                        const struct address *address)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     assert(socket->state == SLOT_FREE || socket->state == SLOT_CLOSING);
     int fd = tcp_socket(address);
     if (fd < 0)
@@ -187,7 +189,7 @@ int streams_connect(struct streams *streams, uint32_t slot, const struct address
     socket->address = *address;
     socket->generation++;
     if (socket->state == SLOT_FREE) {
-        connect_begin(streams, slot, fd);
+        connect_begin(connections, slot, fd);
         return 0;
     }
     socket->next_fd = fd;
@@ -195,43 +197,43 @@ int streams_connect(struct streams *streams, uint32_t slot, const struct address
     return 0;
 }
 
-void streams_adopt(struct streams *streams, uint32_t slot, int fd)
+void connections_adopt(struct connections *connections, uint32_t slot, int fd)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     assert(socket->state == SLOT_FREE && socket->requests == 0 && !socket->lent);
     socket->under_way = ++socket->generation;
     socket->fd = fd;
     socket->state = SLOT_OPEN;
     socket->ended = false;
-    streams_receive(streams, slot);
+    connections_receive(connections, slot);
 }
 
-uint32_t streams_generation(const struct streams *streams, uint32_t slot)
+uint32_t connections_generation(const struct connections *connections, uint32_t slot)
 {
-    return streams->sockets[slot].generation;
+    return connections->sockets[slot].generation;
 }
 
-bool streams_is_open(const struct streams *streams, uint32_t slot, uint32_t generation)
+bool connections_is_open(const struct connections *connections, uint32_t slot, uint32_t generation)
 {
-    const struct stream_socket *socket = &streams->sockets[slot];
+    const struct tcp_socket *socket = &connections->sockets[slot];
     return socket->generation == generation && socket->state != SLOT_FREE &&
            socket->state != SLOT_CLOSING;
 }
 
-void streams_receive(struct streams *streams, uint32_t slot)
+void connections_receive(struct connections *connections, uint32_t slot)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     if (socket->state != SLOT_OPEN || socket->receiving || socket->ended)
         return;
     socket->receiving = true;
     socket->requests++;
-    ring_stream_receive(streams->config.ring, socket->fd, streams->config.group,
-                        tag_of(streams, slot, streams->config.receive));
+    ring_stream_receive(connections->config.ring, socket->fd, connections->config.group,
+                        tag_of(connections, slot, connections->config.receive));
 }
 
-static void send_on(struct streams *streams, uint32_t slot)
+static void send_on(struct connections *connections, uint32_t slot)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     if (socket->state != SLOT_OPEN || socket->sending)
         return;
     if (octets_left(&socket->flight) == 0) {
@@ -247,174 +249,180 @@ static void send_on(struct streams *streams, uint32_t slot)
     }
     socket->sending = true;
     socket->requests++;
-    ring_stream_send(streams->config.ring, socket->fd, socket->flight.bytes + socket->flight.done,
-                     octets_left(&socket->flight), tag_of(streams, slot, streams->config.send));
+    ring_stream_send(connections->config.ring, socket->fd,
+                     socket->flight.bytes + socket->flight.done, octets_left(&socket->flight),
+                     tag_of(connections, slot, connections->config.send));
 }
 
 // May something be sent there, now or once it is connected?
-static bool is_writable(const struct stream_socket *socket)
+static bool is_writable(const struct tcp_socket *socket)
 {
     return socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN ||
            socket->state == SLOT_REOPENING;
 }
 
-bool streams_send(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
+bool connections_send(struct connections *connections, uint32_t slot, const void *bytes, size_t len)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
-    if (!is_writable(socket) || !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
+    struct tcp_socket *socket = socket_of(connections, slot);
+    if (!is_writable(socket) ||
+        !octets_add(&socket->queue, bytes, len, connections->config.unsent_max))
         return false;
-    send_on(streams, slot);
+    send_on(connections, slot);
     return true;
 }
 
-bool streams_send_message(struct streams *streams, uint32_t slot, const void *bytes, size_t len)
+bool connections_send_message(struct connections *connections, uint32_t slot, const void *bytes,
+                              size_t len)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     uint8_t head[FRAME_HEAD_LEN];
     assert(len <= UINT16_MAX);
     store_be16(head, (uint16_t)len);
     if (!is_writable(socket) ||
-        !octets_add(&socket->queue, head, sizeof head, streams->config.unsent_max) ||
-        !octets_add(&socket->queue, bytes, len, streams->config.unsent_max))
+        !octets_add(&socket->queue, head, sizeof head, connections->config.unsent_max) ||
+        !octets_add(&socket->queue, bytes, len, connections->config.unsent_max))
         return false;
-    send_on(streams, slot);
+    send_on(connections, slot);
     return true;
 }
 
-size_t streams_unsent(const struct streams *streams, uint32_t slot)
+size_t connections_unsent(const struct connections *connections, uint32_t slot)
 {
-    const struct stream_socket *socket = &streams->sockets[slot];
+    const struct tcp_socket *socket = &connections->sockets[slot];
     return octets_left(&socket->flight) + octets_left(&socket->queue);
 }
 
-size_t streams_gathered(const struct streams *streams, uint32_t slot)
+size_t connections_gathered(const struct connections *connections, uint32_t slot)
 {
-    return octets_left(&streams->sockets[slot].in);
+    return octets_left(&connections->sockets[slot].in);
 }
 
 // Ends what is under way, and closes the descriptor behind it. Shut down, a send ends as well.
-static void socket_close(struct streams *streams, uint32_t slot)
+static void socket_close(struct connections *connections, uint32_t slot)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
-    struct ring *ring = streams->config.ring;
+    struct tcp_socket *socket = socket_of(connections, slot);
+    struct ring *ring = connections->config.ring;
     uint64_t tag = op_pack(OP_CANCEL, slot, 0);
     assert(socket->fd >= 0 && (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN));
     shutdown(socket->fd, SHUT_RDWR);
     if (socket->state == SLOT_CONNECTING)
-        ring_cancel(ring, tag_of(streams, slot, streams->config.connect), tag);
+        ring_cancel(ring, tag_of(connections, slot, connections->config.connect), tag);
     if (socket->receiving)
-        ring_cancel(ring, tag_of(streams, slot, streams->config.receive), tag);
+        ring_cancel(ring, tag_of(connections, slot, connections->config.receive), tag);
     if (socket->sending)
-        ring_cancel(ring, tag_of(streams, slot, streams->config.send), tag);
+        ring_cancel(ring, tag_of(connections, slot, connections->config.send), tag);
     ring_close_fd(ring, socket->fd, op_pack(OP_CLOSE, slot, 0));
 }
 
-void streams_disconnect(struct streams *streams, uint32_t slot)
+void connections_disconnect(struct connections *connections, uint32_t slot)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     if (!is_writable(socket))
         return;
     if (socket->state == SLOT_REOPENING)
         close(socket->next_fd); // no request names it
     else
-        socket_close(streams, slot);
+        socket_close(connections, slot);
     octets_free(&socket->queue);
     socket->state = SLOT_CLOSING;
-    slot_settle(streams, slot);
+    slot_settle(connections, slot);
 }
 
-static enum stream_state received(struct streams *streams, uint32_t slot,
-                                  const struct ring_event *event)
+static enum connection_state received(struct connections *connections, uint32_t slot,
+                                      const struct ring_event *event)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     socket->ended |= event->result == 0;
     if (event->result == 0)
-        return STREAM_ENDS;
+        return CONNECTION_ENDS;
     if (event->result < 0)
-        return event->result == -ENOBUFS ? STREAM_NO_BUFFER : STREAM_BROKEN;
+        return event->result == -ENOBUFS ? CONNECTION_NO_BUFFER : CONNECTION_BROKEN;
     assert(!socket->lent); // or the message would move
     size_t len = (size_t)event->result;
-    size_t most = FRAME_HEAD_LEN + streams->config.message_max + FRAME_LEN_MAX;
+    size_t most = FRAME_HEAD_LEN + connections->config.message_max + FRAME_LEN_MAX;
     uint16_t buffer = ring_event_buffer(event);
-    if (!octets_add(&socket->in, ring_buffer(streams->config.ring, streams->config.group, buffer),
-                    len, most))
-        return STREAM_BROKEN;
-    return STREAM_GOES_ON;
+    if (!octets_add(&socket->in,
+                    ring_buffer(connections->config.ring, connections->config.group, buffer), len,
+                    most))
+        return CONNECTION_BROKEN;
+    return CONNECTION_GOES_ON;
 }
 
-static enum stream_state sent(struct streams *streams, uint32_t slot,
-                              const struct ring_event *event)
+static enum connection_state sent(struct connections *connections, uint32_t slot,
+                                  const struct ring_event *event)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     if (event->result <= 0)
-        return STREAM_BROKEN;
+        return CONNECTION_BROKEN;
     assert((size_t)event->result <= octets_left(&socket->flight));
     socket->flight.done += (size_t)event->result;
-    send_on(streams, slot);
-    return STREAM_GOES_ON;
+    send_on(connections, slot);
+    return CONNECTION_GOES_ON;
 }
 
-static enum stream_state connected(struct streams *streams, uint32_t slot,
-                                   const struct ring_event *event)
+static enum connection_state connected(struct connections *connections, uint32_t slot,
+                                       const struct ring_event *event)
 {
     if (event->result != 0)
-        return STREAM_BROKEN;
-    streams->sockets[slot].state = SLOT_OPEN;
-    streams_receive(streams, slot);
-    send_on(streams, slot);
-    return STREAM_GOES_ON;
+        return CONNECTION_BROKEN;
+    connections->sockets[slot].state = SLOT_OPEN;
+    connections_receive(connections, slot);
+    send_on(connections, slot);
+    return CONNECTION_GOES_ON;
 }
 
-static enum stream_state event_take(struct streams *streams, uint32_t slot,
-                                    const struct ring_event *event)
+static enum connection_state event_take(struct connections *connections, uint32_t slot,
+                                        const struct ring_event *event)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     enum op_kind kind = op_kind(event->tag);
-    assert(kind == streams->config.connect || kind == streams->config.receive ||
-           kind == streams->config.send);
-    assert(op_generation(event->tag) == op_generation(tag_of(streams, slot, kind)));
+    assert(kind == connections->config.connect || kind == connections->config.receive ||
+           kind == connections->config.send);
+    assert(op_generation(event->tag) == op_generation(tag_of(connections, slot, kind)));
     assert(socket->requests > 0 && socket->state != SLOT_FREE);
     socket->requests--;
-    if (kind == streams->config.send)
+    if (kind == connections->config.send)
         socket->sending = false;
-    if (kind == streams->config.receive)
+    if (kind == connections->config.receive)
         socket->receiving = false;
     if (socket->state == SLOT_CLOSING || socket->state == SLOT_REOPENING) {
-        slot_settle(streams, slot);
-        return STREAM_OLD;
+        slot_settle(connections, slot);
+        return CONNECTION_OLD;
     }
-    if (kind == streams->config.send)
-        return sent(streams, slot, event);
-    if (kind == streams->config.receive)
-        return received(streams, slot, event);
-    return connected(streams, slot, event);
+    if (kind == connections->config.send)
+        return sent(connections, slot, event);
+    if (kind == connections->config.receive)
+        return received(connections, slot, event);
+    return connected(connections, slot, event);
 }
 
-enum stream_state streams_event(struct streams *streams, const struct ring_event *event)
+enum connection_state connections_event(struct connections *connections,
+                                        const struct ring_event *event)
 {
     uint32_t slot = op_slot(event->tag);
-    assert(slot < streams->config.count);
+    assert(slot < connections->config.count);
     bool has_buffer = ring_event_has_buffer(event);
     uint16_t buffer = 0;
     if (has_buffer)
-        buffer = ring_buffer_take(streams->config.ring, streams->config.group, event);
-    enum stream_state state = event_take(streams, slot, event);
+        buffer = ring_buffer_take(connections->config.ring, connections->config.group, event);
+    enum connection_state state = event_take(connections, slot, event);
     if (has_buffer)
-        ring_buffer_return(streams->config.ring, streams->config.group, buffer);
+        ring_buffer_return(connections->config.ring, connections->config.group, buffer);
     return state;
 }
 
-void streams_message_done(struct streams *streams, uint32_t slot)
+void connections_message_done(struct connections *connections, uint32_t slot)
 {
-    streams->sockets[slot].lent = false;
-    slot_settle(streams, slot);
+    connections->sockets[slot].lent = false;
+    slot_settle(connections, slot);
 }
 
-bool streams_message(struct streams *streams, uint32_t slot, const uint8_t **message, size_t *len)
+bool connections_message(struct connections *connections, uint32_t slot, const uint8_t **message,
+                         size_t *len)
 {
-    struct stream_socket *socket = socket_of(streams, slot);
+    struct tcp_socket *socket = socket_of(connections, slot);
     struct octets *in = &socket->in;
-    streams_message_done(streams, slot);
+    connections_message_done(connections, slot);
     if (socket->state != SLOT_OPEN)
         return false;
     if (octets_left(in) == 0) {
