@@ -25,7 +25,7 @@
 struct answer_trailer {
     uint32_t generation; // of the rules by which it was made (core/policy/generation.h)
     uint32_t zone;       // of those of its forward zone
-    uint16_t upstream;   // plan_upstream_tag of where it came from; 0: not known
+    uint16_t upstream;   // upstream_tag of where it came from; 0: not known
     uint16_t sum;        // inet_sum of what lies behind the question
     uint16_t message_len;
     uint16_t ttl_count;
@@ -52,7 +52,7 @@ enum answer_validation { ANSWER_UNCHECKED, ANSWER_INSECURE, ANSWER_SECURE, ANSWE
 struct answer_origin {
     uint32_t generation;
     uint32_t zone;
-    uint16_t upstream;  // plan_upstream_tag
+    uint16_t upstream;  // upstream_tag
     uint8_t transport;  // enum transport
     uint8_t validation; // enum answer_validation
 };
@@ -82,7 +82,7 @@ struct answer {
     uint16_t options_len;
     bool denies; // the name itself, and so every type of it
     // The forwarder's: who gave it.
-    uint16_t upstream; // index in the plan
+    uint16_t upstream; // index in the zone table
     uint8_t transport; // enum transport
 };
 

@@ -360,7 +360,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
                                                     : &f->ports.ports[attempt->port].to_open;
     outgoing->port = attempt->port;
     outgoing->number = attempt_has_connection(attempt) ? 0 : f->ports.ports[attempt->port].number;
-    outgoing->upstream = &f->config.plan->upstreams[attempt->upstream];
+    outgoing->upstream = &f->config.zone_table->upstreams[attempt->upstream];
     if (*to_open) {
         *to_open = false;
         outgoing->kind = attempt_has_connection(attempt) ? OUTGOING_CONNECT : OUTGOING_OPEN;

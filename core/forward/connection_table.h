@@ -58,7 +58,7 @@ struct connection {
     uint64_t silent_since_us; // when something came in, or went out with nothing else in flight
     uint64_t heard_us;        // when something last came in
     uint64_t answered_us;     // when the latest sent of what was answered here was sent
-    uint16_t upstream;        // index into plan.upstreams
+    uint16_t upstream;        // index into zone_table.upstreams
     uint16_t in_flight;       // attempts here, those that are held among them
     uint16_t held;
     uint8_t lane;        // enum connection_lane

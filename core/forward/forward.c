@@ -56,7 +56,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->answer.value = f->answer_value;
     f->ports_timer.kind = TIMER_PORTS;
     f->connections_timer.kind = TIMER_CONNECTIONS;
-    for (size_t i = 0; i < config->plan->upstream_count; i++)
+    for (size_t i = 0; i < config->zone_table->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
 }
 
@@ -67,14 +67,14 @@ void forward_settings_take(struct forward_config *config, const struct settings 
     config->cookies = settings->upstream_cookies;
 }
 
-void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
+void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table *zone_table,
                     const struct settings *settings)
 {
-    const struct plan *before = f->config.plan;
-    assert(plan->upstream_count >= before->upstream_count);
-    for (size_t i = before->upstream_count; i < plan->upstream_count; i++)
+    const struct zone_table *before = f->config.zone_table;
+    assert(zone_table->upstream_count >= before->upstream_count);
+    for (size_t i = before->upstream_count; i < zone_table->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
-    f->config.plan = plan;
+    f->config.zone_table = zone_table;
     forward_settings_take(&f->config, settings);
 }
 
@@ -88,7 +88,7 @@ void forward_joined(struct forward *f, uint64_t now_us, struct question *questio
     schedule_joined(f, now_us, question);
 }
 
-void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+void forward_probe(struct forward *f, uint64_t now_us, const struct zone *zone)
 {
     probe_start(f, now_us, zone);
 }
@@ -99,7 +99,7 @@ void forward_give_up(struct forward *f, uint64_t now_us, struct question *questi
     question_fail(f, now_us, question, end);
 }
 
-bool forward_is_down(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+bool forward_is_down(struct forward *f, uint64_t now_us, const struct zone *zone)
 {
     upstreams_age(zone, f->upstreams, now_us);
     return upstream_all_dead(zone, f->upstreams);

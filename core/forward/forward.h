@@ -27,8 +27,8 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
 // Takes from the settings what the forwarder is told by them.
 void forward_settings_take(struct forward_config *config, const struct settings *settings);
 
-// From now on this is the plan; see serve_reload.
-void forward_reload(struct forward *f, uint64_t now_us, const struct plan *plan,
+// From now on this is the zone table; see serve_reload.
+void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table *zone_table,
                     const struct settings *settings);
 
 // Begins to ask a question that was just added, with its zone set.
@@ -38,7 +38,7 @@ void forward_start(struct forward *f, uint64_t now_us, struct question *question
 void forward_joined(struct forward *f, uint64_t now_us, struct question *question);
 
 // Looks whether the zone's upstreams are there, where they are due for that (probe.h).
-void forward_probe(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
+void forward_probe(struct forward *f, uint64_t now_us, const struct zone *zone);
 
 // Gives a question up before its time; it ends as failed: with what an upstream has said if one
 // has, or else like this (QUESTION_SILENT, or what stands behind it).
@@ -46,8 +46,7 @@ void forward_give_up(struct forward *f, uint64_t now_us, struct question *questi
                      enum question_state end);
 
 // No upstream of this zone is alive, as far as is known.
-[[nodiscard]] bool forward_is_down(struct forward *f, uint64_t now_us,
-                                   const struct plan_zone *zone);
+[[nodiscard]] bool forward_is_down(struct forward *f, uint64_t now_us, const struct zone *zone);
 
 // What happened outside; see serve.h.
 void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,

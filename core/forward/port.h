@@ -29,7 +29,7 @@ struct port {
     struct attempt *attempts; // in flight here
     uint64_t opened_us;
     uint64_t used_us;          // when its latest attempt came
-    uint16_t upstream;         // index into plan.upstreams
+    uint16_t upstream;         // index into zone_table.upstreams
     uint16_t number;           // the UDP source port
     uint16_t listed_next;      // of those to close
     uint16_t ended[PORT_USES]; // IDs of what is over: a reply may come twice, or too late

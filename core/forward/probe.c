@@ -14,7 +14,7 @@ enum {
 
 // One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
 // question.
-static struct question *probe_add(struct forward *f, const struct plan_zone *zone,
+static struct question *probe_add(struct forward *f, const struct zone *zone,
                                   enum transport transport)
 {
     struct key key;
@@ -58,7 +58,7 @@ static uint64_t probe_send(struct forward *f, uint64_t now_us, struct question *
     return wait_us;
 }
 
-static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zone *zone,
+static void probe_over(struct forward *f, uint64_t now_us, const struct zone *zone,
                        enum transport transport)
 {
     if (!upstream_probe_due(zone, f->upstreams, transport, now_us))
@@ -77,7 +77,7 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct plan_zon
         question_finish(f, now_us, probe, QUESTION_SILENT);
 }
 
-void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone)
+void probe_start(struct forward *f, uint64_t now_us, const struct zone *zone)
 {
     probe_over(f, now_us, zone, TRANSPORT_UDP);
     if (upstream_all_dead(zone, f->upstreams))

@@ -9,7 +9,7 @@
 // clients ask may be silent by itself. Where none of the zone's is there, over TCP too. Nobody
 // waits for the answer and its failure is not remembered. Probes find room whatever the table
 // holds.
-void probe_start(struct forward *f, uint64_t now_us, const struct plan_zone *zone);
+void probe_start(struct forward *f, uint64_t now_us, const struct zone *zone);
 
 // The time of a probe is over: whoever has not replied to it is silent.
 void probe_due(struct forward *f, uint64_t now_us, struct question *probe);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/plan.h"
 #include "core/forward/wheel.h"
+#include "core/forward/zone_table.h"
 #include "core/share.h"
 #include "core/wire/key.h"
 
@@ -43,7 +43,7 @@ struct attempt {
     struct network network; // that it is asked for, also as an orphan
     uint16_t id;
     uint16_t port;     // source port, or connection where its transport has such
-    uint16_t upstream; // index into plan.upstreams
+    uint16_t upstream; // index into zone_table.upstreams
     uint8_t choice;    // place of the upstream in the zone's list
     uint8_t opens;     // source ports tried that could not be opened
     uint8_t transport; // enum transport
@@ -58,7 +58,7 @@ struct attempt {
     bool needed;       // of an orphan: another one got the question answered
 };
 
-_Static_assert(PLAN_ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
+_Static_assert(ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
 
 // Where a question stands.
 enum question_state {
@@ -85,7 +85,7 @@ struct question {
     struct asker *askers; // in the order they came
     struct asker **askers_end;
     struct attempt *attempts; // latest first
-    const struct plan_zone *zone;
+    const struct zone *zone;
     struct network network; // that it was first asked for
     struct network charged; // for a connection that stalled, until it is answered; or nobody's
     uint64_t started_us;
@@ -114,9 +114,9 @@ struct question {
     uint8_t losses;      // sends over TCP that were lost through others' fault
 
     // To each of the zone's upstreams.
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
-    uint8_t tcp_sends[PLAN_ZONE_UPSTREAMS_MAX]; // less those it replied to, wanting another way
-    uint8_t cuts[PLAN_ZONE_UPSTREAMS_MAX];      // connections that ended with this question
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
+    uint8_t tcp_sends[ZONE_UPSTREAMS_MAX]; // less those it replied to, wanting another way
+    uint8_t cuts[ZONE_UPSTREAMS_MAX];      // connections that ended with this question
 
     struct name_case spelling; // in which upstreams are asked
     struct key key;

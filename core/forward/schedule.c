@@ -21,10 +21,10 @@ enum {
 // The sends of a question to each upstream over one transport, as upstream_choose wants them: who
 // is out has had all, and whoever is there over TCP alone is asked over nothing else.
 static void sends_of(const struct forward *f, const struct question *question,
-                     enum transport transport, uint8_t sends[static PLAN_ZONE_UPSTREAMS_MAX])
+                     enum transport transport, uint8_t sends[static ZONE_UPSTREAMS_MAX])
 {
     memcpy(sends, transport_has_connections(transport) ? question->tcp_sends : question->sends,
-           PLAN_ZONE_UPSTREAMS_MAX);
+           ZONE_UPSTREAMS_MAX);
     for (int i = 0; i < question->zone->upstream_count; i++) {
         if (f->upstreams[question->zone->upstreams[i]].over_tcp)
             sends[i] = question->tcp_sends[i];
@@ -40,7 +40,7 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct question 
                             uint8_t sends_max, bool beside)
 {
     unsigned sent = 0;
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
     while (sent < TRIALS_AT_ONCE) {
         sends_of(f, question, TRANSPORT_UDP, sends);
         int choice =
@@ -56,7 +56,7 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct question 
 }
 
 // Has each upstream of the zone been reported as not there?
-static bool nobody_there(const struct forward *f, const struct plan_zone *zone)
+static bool nobody_there(const struct forward *f, const struct zone *zone)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
@@ -272,7 +272,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
 // none. A probe is for nobody but whom it is about.
 static int untried_find(const struct forward *f, uint64_t now_us, const struct question *question)
 {
-    const struct plan_zone *zone = question->zone;
+    const struct zone *zone = question->zone;
     uint32_t least_us = UINT32_MAX;
     int found = -1;
     for (int i = 0; i < zone->upstream_count && !question->probe; i++) {
@@ -292,7 +292,7 @@ static int untried_find(const struct forward *f, uint64_t now_us, const struct q
 static uint64_t patience_us(const struct forward *f, uint64_t now_us,
                             const struct question *question, int choice)
 {
-    const struct plan_zone *zone = question->zone;
+    const struct zone *zone = question->zone;
     const struct upstream *asked = &f->upstreams[zone->upstreams[choice]];
     uint64_t patience = (uint64_t)upstream_early_us(asked) << (question->sends[choice] - 1);
     int other = untried_find(f, now_us, question);
@@ -306,7 +306,7 @@ static uint64_t patience_us(const struct forward *f, uint64_t now_us,
 int schedule_better(const struct forward *f, uint64_t now_us, const struct question *question,
                     int choice)
 {
-    const struct plan_zone *zone = question->zone;
+    const struct zone *zone = question->zone;
     int other = untried_find(f, now_us, question);
     if (other < 0)
         return -1;
@@ -359,7 +359,7 @@ static int datagram_whom(struct forward *f, uint64_t now_us, const struct questi
     int better = latest ? schedule_better(f, now_us, question, latest->choice) : -1;
     if (better >= 0)
         return better;
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
     sends_of(f, question, TRANSPORT_UDP, sends);
     return whom(f, now_us, question, question->first_sent_us == 0, sends);
 }
@@ -406,7 +406,7 @@ static void case_doubt(struct forward *f, uint64_t now_us, struct question *ques
 // tried again in a moment.
 static bool tcp_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
     bool later = false;
     int choice;
     sends_of(f, question, TRANSPORT_TCP, sends);
@@ -450,7 +450,7 @@ void schedule_go_on(struct forward *f, uint64_t now_us, struct question *questio
 
 void schedule_go_elsewhere(struct forward *f, uint64_t now_us, struct question *question)
 {
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
     sends_of(f, question, question->tcp_only ? TRANSPORT_TCP : TRANSPORT_UDP, sends);
     int other = whom(f, now_us, question, false, sends);
     if (!is_awaited(question) || (other >= 0 && sends[other] == 0))
@@ -490,7 +490,7 @@ void schedule_hasten(struct forward *f, uint64_t now_us, struct question *questi
 }
 
 // Does one of the zone's upstreams that are alive owe so many replies that it may not be?
-static bool zone_is_suspect(const struct forward *f, const struct plan_zone *zone)
+static bool zone_is_suspect(const struct forward *f, const struct zone *zone)
 {
     for (int i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
@@ -577,7 +577,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     bool trusted =
         first && upstream_is_trusted(&f->upstreams[first->upstream], question->kind, now_us);
     if (first && !trusted) {
-        uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+        uint8_t sends[ZONE_UPSTREAMS_MAX];
         sends_of(f, question, TRANSPORT_UDP, sends);
         int second = whom(f, now_us, question, false, sends);
         if (second >= 0 && sends[second] == 0 && resend_take(f, question, 0) &&

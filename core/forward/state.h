@@ -19,7 +19,7 @@
 #define NETWORK_LOSSES 32 // the same of sends lost with connections, half of all
 
 struct forward_config {
-    const struct plan *plan;
+    const struct zone_table *zone_table;
     struct counters *counters;
     const struct answer_limits *limits;
     uint32_t pending_max; // questions, a power of two
@@ -73,7 +73,7 @@ struct forward {
     uint32_t revivals;    // times that an upstream came back from the dead
     bool answer_taken;    // by a question that has ended and is not done with
     struct answer answer;
-    struct upstream upstreams[PLAN_UPSTREAMS_MAX];
+    struct upstream upstreams[ZONE_TABLE_UPSTREAMS_MAX];
     uint8_t answer_value[ANSWER_SIZE_MAX];
 };
 

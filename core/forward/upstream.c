@@ -145,7 +145,7 @@ void upstream_tcp_overdue(struct upstream *u, uint64_t sent_us)
     u->over_tcp = false;
 }
 
-void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uint64_t now_us)
+void upstreams_age(const struct zone *zone, struct upstream *upstreams, uint64_t now_us)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
         struct upstream *u = &upstreams[zone->upstreams[i]];
@@ -218,8 +218,8 @@ static uint64_t cost_us(const struct upstream *u)
 
 // Lower is better; strategies differ in nothing else. Chance decides who is asked first, but not
 // who is to make good for one that does not answer.
-static uint64_t rank(const struct plan_zone *zone, const struct upstream *u, size_t place,
-                     bool first, struct rng *rng)
+static uint64_t rank(const struct zone *zone, const struct upstream *u, size_t place, bool first,
+                     struct rng *rng)
 {
     if (zone->settings->strategy == FORWARD_ORDERED)
         return place;
@@ -231,7 +231,7 @@ static uint64_t rank(const struct plan_zone *zone, const struct upstream *u, siz
 // Those that are nearly as fast as the fastest share the load: the one with the least in flight.
 static int band_choose(const struct choice *c, int best)
 {
-    const struct plan_zone *zone = c->zone;
+    const struct zone *zone = c->zone;
     const struct upstream *first = &c->upstreams[zone->upstreams[best]];
     uint64_t limit = cost_us(first);
     limit += limit / 4 + BAND_US;
@@ -246,7 +246,7 @@ static int band_choose(const struct choice *c, int best)
 
 int upstream_choose(const struct choice *c, struct rng *rng)
 {
-    const struct plan_zone *zone = c->zone;
+    const struct zone *zone = c->zone;
     int best = -1;
     uint64_t best_rank = UINT64_MAX;
     bool fastest = zone->settings->strategy == FORWARD_FASTEST;
@@ -289,7 +289,7 @@ static bool wants_copy(const struct upstream *u, uint32_t kind)
     return u->trials < UPSTREAM_COPIES || u->trials % 2 == 0;
 }
 
-int upstream_try(const struct plan_zone *zone, struct upstream *upstreams, uint32_t kind,
+int upstream_try(const struct zone *zone, struct upstream *upstreams, uint32_t kind,
                  const uint8_t *sends, uint8_t sends_max, uint64_t now_us)
 {
     int found = -1;
@@ -324,7 +324,7 @@ static bool wants_tcp_probe(const struct upstream *u, uint64_t now_us)
     return u->health == UPSTREAM_DEAD && now_us >= u->tcp_trial_us && now_us >= u->tcp_retry_us;
 }
 
-static int probe_find(const struct plan_zone *zone, const struct upstream *upstreams,
+static int probe_find(const struct zone *zone, const struct upstream *upstreams,
                       enum transport transport, uint64_t now_us)
 {
     for (int i = 0; i < zone->upstream_count; i++) {
@@ -336,14 +336,14 @@ static int probe_find(const struct plan_zone *zone, const struct upstream *upstr
     return -1;
 }
 
-bool upstream_probe_due(const struct plan_zone *zone, const struct upstream *upstreams,
+bool upstream_probe_due(const struct zone *zone, const struct upstream *upstreams,
                         enum transport transport, uint64_t now_us)
 {
     return probe_find(zone, upstreams, transport, now_us) >= 0;
 }
 
-int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams,
-                   enum transport transport, uint64_t now_us)
+int upstream_probe(const struct zone *zone, struct upstream *upstreams, enum transport transport,
+                   uint64_t now_us)
 {
     int found = probe_find(zone, upstreams, transport, now_us);
     if (found >= 0 && transport_has_connections(transport))
@@ -353,7 +353,7 @@ int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams,
     return found;
 }
 
-uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstream *upstreams,
+uint64_t upstream_next_trial_us(const struct zone *zone, const struct upstream *upstreams,
                                 uint32_t kind, uint64_t now_us)
 {
     uint64_t next_us = UINT64_MAX;
@@ -368,7 +368,7 @@ uint64_t upstream_next_trial_us(const struct plan_zone *zone, const struct upstr
     return next_us;
 }
 
-bool upstream_all_dead(const struct plan_zone *zone, const struct upstream *upstreams)
+bool upstream_all_dead(const struct zone *zone, const struct upstream *upstreams)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
         if (upstream_is_there(&upstreams[zone->upstreams[i]]))

@@ -3,9 +3,9 @@
 #include "core/forward/connection_table.h"
 #include "core/forward/kind.h"
 #include "core/forward/latency.h"
-#include "core/forward/plan.h"
 #include "core/forward/rng.h"
 #include "core/forward/support.h"
+#include "core/forward/zone_table.h"
 
 // What one worker knows of an upstream, learned from real traffic and probes: how long it takes,
 // how much gets lost, whether it is alive, and what it cannot do. And the choice that follows from
@@ -104,7 +104,7 @@ void upstream_overdue(struct upstream *upstream, uint32_t kind, uint64_t sent_us
 void upstream_tcp_overdue(struct upstream *upstream, uint64_t sent_us);
 
 // Time has passed: those of the zone that have been silent for too long are dead now.
-void upstreams_age(const struct plan_zone *zone, struct upstream *upstreams, uint64_t now_us);
+void upstreams_age(const struct zone *zone, struct upstream *upstreams, uint64_t now_us);
 
 // The network says of what was sent at `sent_us` (0: it could not even be sent) that nobody is
 // there. True: that is believed, as the upstream has not replied since, nor within the last
@@ -126,7 +126,7 @@ void upstream_tcp_worked(struct upstream *upstream);
 // among them those that do not fail, and among them the zone's strategy decides, as it would for
 // the question's first send where `first` is set. Returns the place in the zone's list, or -1.
 struct choice {
-    const struct plan_zone *zone;
+    const struct zone *zone;
     const struct upstream *upstreams;
     const uint8_t *sends;
     uint32_t kind;
@@ -137,16 +137,14 @@ struct choice {
 
 // Chooses one that is to have a trial now, among those that are not trusted alone with this kind
 // and have had less than `sends_max` sends of the question, and notes that it had it; -1: none.
-[[nodiscard]] int upstream_try(const struct plan_zone *zone, struct upstream *upstreams,
-                               uint32_t kind, const uint8_t *sends, uint8_t sends_max,
-                               uint64_t now_us);
+[[nodiscard]] int upstream_try(const struct zone *zone, struct upstream *upstreams, uint32_t kind,
+                               const uint8_t *sends, uint8_t sends_max, uint64_t now_us);
 
 // Is one due for a probe, over UDP or over TCP: because it may be dead, or may be back? The second
 // chooses it and notes that it had it; -1: none.
-[[nodiscard]] bool upstream_probe_due(const struct plan_zone *zone,
-                                      const struct upstream *upstreams, enum transport transport,
-                                      uint64_t now_us);
-[[nodiscard]] int upstream_probe(const struct plan_zone *zone, struct upstream *upstreams,
+[[nodiscard]] bool upstream_probe_due(const struct zone *zone, const struct upstream *upstreams,
+                                      enum transport transport, uint64_t now_us);
+[[nodiscard]] int upstream_probe(const struct zone *zone, struct upstream *upstreams,
                                  enum transport transport, uint64_t now_us);
 
 // Does it reply, but with failures where others have answers: to this kind, or to all?
@@ -186,10 +184,9 @@ static inline bool upstream_is_trusted(const struct upstream *upstream, uint32_t
 
 // When the next trial of any of the zone may be; UINT64_MAX: all of them are trusted with this
 // kind.
-[[nodiscard]] uint64_t upstream_next_trial_us(const struct plan_zone *zone,
+[[nodiscard]] uint64_t upstream_next_trial_us(const struct zone *zone,
                                               const struct upstream *upstreams, uint32_t kind,
                                               uint64_t now_us);
 
 // True if each upstream of the zone is known to be dead.
-[[nodiscard]] bool upstream_all_dead(const struct plan_zone *zone,
-                                     const struct upstream *upstreams);
+[[nodiscard]] bool upstream_all_dead(const struct zone *zone, const struct upstream *upstreams);

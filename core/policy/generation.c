@@ -10,21 +10,21 @@ static uint32_t pair_of(uint32_t a, uint32_t b)
     return (uint32_t)(hash ^ hash >> 32);
 }
 
-uint32_t generation_of(const struct plan *plan, const struct local *local)
+uint32_t generation_of(const struct zone_table *zone_table, const struct local *local)
 {
-    return pair_of(plan->fingerprint, local_fingerprint(local));
+    return pair_of(zone_table->fingerprint, local_fingerprint(local));
 }
 
-uint32_t generation_zone(const struct plan_zone *zone, const struct local *local, bool withheld)
+uint32_t generation_zone(const struct zone *zone, const struct local *local, bool withheld)
 {
     return withheld ? pair_of(zone->fingerprint, local_fingerprint(local)) : zone->fingerprint;
 }
 
-[[gnu::noinline]] bool generation_holds(const struct plan *plan, const struct local *local,
-                                        const struct key *key, const uint8_t *value,
-                                        size_t value_len)
+[[gnu::noinline]] bool generation_holds(const struct zone_table *zone_table,
+                                        const struct local *local, const struct key *key,
+                                        const uint8_t *value, size_t value_len)
 {
-    const struct plan_zone *zone = plan_find(plan, key_name(key), key_name_len(key));
+    const struct zone *zone = zone_table_find(zone_table, key_name(key), key_name_len(key));
     bool withheld = answer_is_withheld(value, value_len);
     return zone && answer_origin(value, value_len).zone == generation_zone(zone, local, withheld);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/answer.h"
-#include "core/forward/plan.h"
+#include "core/forward/zone_table.h"
 #include "core/policy/local.h"
 
 // The generation of the rules: by which of them a cached answer was made, and whether those of now
@@ -15,13 +15,14 @@
 // They are fingerprints and no counters, so that what another process has cached, or a snapshot, is
 // good for a start with the same rules and for no other.
 
-[[nodiscard]] uint32_t generation_of(const struct plan *plan, const struct local *local);
+[[nodiscard]] uint32_t generation_of(const struct zone_table *zone_table,
+                                     const struct local *local);
 
 // What an answer of this zone has to bear. `withheld`: it was put in the place of an upstream's.
-[[nodiscard]] uint32_t generation_zone(const struct plan_zone *zone, const struct local *local,
+[[nodiscard]] uint32_t generation_zone(const struct zone *zone, const struct local *local,
                                        bool withheld);
 
 // Would the rules of now have made this answer, which bears another generation than theirs? `value`
 // is the whole of what is cached under a key with this name.
-[[nodiscard]] bool generation_holds(const struct plan *plan, const struct local *local,
+[[nodiscard]] bool generation_holds(const struct zone_table *zone_table, const struct local *local,
                                     const struct key *key, const uint8_t *value, size_t value_len);

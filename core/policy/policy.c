@@ -44,7 +44,7 @@ void policy_reload(struct policy *policy, const struct policy_config *config)
 void policy_local(struct policy *policy, const struct local *local)
 {
     policy->config.local = local;
-    policy->generation = generation_of(policy->config.plan, local);
+    policy->generation = generation_of(policy->config.zone_table, local);
     memset(&policy->local_memo, 0, sizeof policy->local_memo);
 }
 
@@ -226,27 +226,27 @@ enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
 
 bool policy_holds_question(const struct policy *policy, const struct question *question)
 {
-    const struct plan *plan = policy->config.plan;
+    const struct zone_table *zone_table = policy->config.zone_table;
     const struct key *key = &question->key;
-    if (plan_has(plan, question->zone))
+    if (zone_table_has(zone_table, question->zone))
         return true;
-    const struct plan_zone *zone = plan_find(plan, key_name(key), key_name_len(key));
+    const struct zone *zone = zone_table_find(zone_table, key_name(key), key_name_len(key));
     return zone && zone->fingerprint == question->zone->fingerprint;
 }
 
 bool policy_seal(const struct policy *policy, const struct question *question,
                  struct answer *answer)
 {
-    const struct plan *plan = policy->config.plan;
+    const struct zone_table *zone_table = policy->config.zone_table;
     const struct local *local = policy->config.local;
     bool withheld = answer_is_withheld(answer->value, answer->len);
     if (!policy_holds_question(policy, question))
         return false;
-    const struct address *upstream = &plan->upstreams[answer->upstream].address;
+    const struct address *upstream = &zone_table->upstreams[answer->upstream].address;
     answer_seal(answer, &(struct answer_origin){
                             .generation = policy->generation,
                             .zone = generation_zone(question->zone, local, withheld),
-                            .upstream = plan_upstream_tag(upstream),
+                            .upstream = upstream_tag(upstream),
                             .transport = answer->transport,
                             .validation = ANSWER_UNCHECKED,
                         });

@@ -35,7 +35,7 @@
 
 struct policy_config {
     const struct settings *settings;
-    const struct plan *plan;
+    const struct zone_table *zone_table;
     const struct access_list *access;
     const struct local *local;           // NULL: no name is answered here
     const struct cookie_source *cookies; // NULL: clients are given none
@@ -191,7 +191,7 @@ static inline bool policy_holds(const struct policy *policy, const struct key *k
                                 const uint8_t *value, size_t value_len)
 {
     return answer_generation(value, value_len) == policy->generation ||
-           generation_holds(policy->config.plan, policy->config.local, key, value, value_len);
+           generation_holds(policy->config.zone_table, policy->config.local, key, value, value_len);
 }
 
 enum policy_outcome {

@@ -35,12 +35,12 @@ static void questions_retire(struct serve *s)
 void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *update)
 {
     s->config.settings = update->settings;
-    s->config.plan = update->plan;
+    s->config.zone_table = update->zone_table;
     s->config.access = update->access;
     s->config.cookies = update->cookies;
     s->config.local = update->local;
     serve_limits_take(s, update->settings);
-    forward_reload(&s->forward, now_us, update->plan, update->settings);
+    forward_reload(&s->forward, now_us, update->zone_table, update->settings);
     // What failed with the upstreams of before may be had from those of now.
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
     struct policy_config policy = serve_policy_config(&s->config, &s->limits);
@@ -55,22 +55,22 @@ void serve_keeps(struct serve *s, bool keeps)
 
 // --- looks ---------------------------------------------------------------------------------------
 
-static void in_use_mark(const struct plan *plan, struct serve_upstream *upstreams)
+static void in_use_mark(const struct zone_table *zone_table, struct serve_upstream *upstreams)
 {
-    for (size_t z = 0; z < plan->zone_count; z++) {
-        for (size_t i = 0; i < plan->zones[z].upstream_count; i++)
-            upstreams[plan->zones[z].upstreams[i]].in_use = true;
+    for (size_t z = 0; z < zone_table->zone_count; z++) {
+        for (size_t i = 0; i < zone_table->zones[z].upstream_count; i++)
+            upstreams[zone_table->zones[z].upstreams[i]].in_use = true;
     }
 }
 
 size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upstream *upstreams)
 {
-    const struct plan *plan = s->config.plan;
+    const struct zone_table *zone_table = s->config.zone_table;
     const struct connection_table *connections = &s->forward.connections;
-    for (size_t i = 0; i < plan->upstream_count; i++) {
+    for (size_t i = 0; i < zone_table->upstream_count; i++) {
         const struct upstream *u = &s->forward.upstreams[i];
         upstreams[i] = (struct serve_upstream){
-            .address = plan->upstreams[i].address,
+            .address = zone_table->upstreams[i].address,
             .health = u->over_tcp ? UPSTREAM_ALIVE : u->health,
             .fails = upstream_fails_all(u),
             .knows_edns = support_edns(&u->support, now_us),
@@ -85,26 +85,26 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
     }
     for (uint16_t i = 0; i < connections->size; i++)
         upstreams[connections->slots[i].upstream].connections += connections->slots[i].open;
-    in_use_mark(plan, upstreams);
-    return plan->upstream_count;
+    in_use_mark(zone_table, upstreams);
+    return zone_table->upstream_count;
 }
 
 size_t serve_learned(const struct serve *s, struct learned *learned, size_t max)
 {
-    const struct plan *plan = s->config.plan;
-    size_t count = plan->upstream_count < max ? plan->upstream_count : max;
+    const struct zone_table *zone_table = s->config.zone_table;
+    size_t count = zone_table->upstream_count < max ? zone_table->upstream_count : max;
     for (size_t i = 0; i < count; i++)
-        learned_take(&learned[i], &s->forward.upstreams[i], &plan->upstreams[i].address);
+        learned_take(&learned[i], &s->forward.upstreams[i], &zone_table->upstreams[i].address);
     return count;
 }
 
 void serve_learn(struct serve *s, uint64_t now_us, const struct learned *learned, size_t count)
 {
-    const struct plan *plan = s->config.plan;
-    for (size_t i = 0; i < plan->upstream_count; i++) {
+    const struct zone_table *zone_table = s->config.zone_table;
+    for (size_t i = 0; i < zone_table->upstream_count; i++) {
         struct upstream *u = &s->forward.upstreams[i];
         for (size_t j = 0; j < count && u->health == UPSTREAM_UNKNOWN && u->in_flight == 0; j++) {
-            if (address_equal(&learned[j].address, &plan->upstreams[i].address) &&
+            if (address_equal(&learned[j].address, &zone_table->upstreams[i].address) &&
                 learned_give(&learned[j], u, now_us))
                 break;
         }

@@ -8,13 +8,14 @@
 // From now on these are the local names; NULL: none. The ones before are not looked at any more.
 void serve_local(struct serve *serve, const struct local *local);
 
-// From now on these are the settings. The plan must begin with the upstreams of the one before, in
-// their order. Questions that wait go on as they were begun: what was in force before must live on
-// for SERVE_RELOAD_REST_US. What cannot change while a worker runs (options.def) is not looked at.
+// From now on these are the settings. The zone table must begin with the upstreams of the one
+// before, in their order. Questions that wait go on as they were begun: what was in force before
+// must live on for SERVE_RELOAD_REST_US. What cannot change while a worker runs (options.def) is
+// not looked at.
 #define SERVE_RELOAD_REST_US 10000000u
 struct serve_update {
     const struct settings *settings;
-    const struct plan *plan;
+    const struct zone_table *zone_table;
     const struct access_list *access;
     const struct local *local;           // NULL: none
     const struct cookie_source *cookies; // NULL: none
@@ -55,13 +56,13 @@ struct serve_upstream {
     uint64_t heard_us;    // when its last reply came; 0: never
     uint32_t connections; // over TCP
 };
-// Fills in one for each upstream of the plan, in its order, and returns how many (up to
-// PLAN_UPSTREAMS_MAX).
+// Fills in one for each upstream of the zone table, in its order, and returns how many (up to
+// ZONE_TABLE_UPSTREAMS_MAX).
 [[nodiscard]] size_t serve_upstreams(const struct serve *serve, uint64_t now_us,
                                      struct serve_upstream *upstreams);
 
-// What this worker has learned of the upstreams of its plan, for the one that takes its place in
-// another process (core/forward/learned.h): fills in up to `max` and returns how many. And the
+// What this worker has learned of the upstreams of its zone table, for the one that takes its place
+// in another process (core/forward/learned.h): fills in up to `max` and returns how many. And the
 // other one's side: takes what concerns its own upstreams to which nothing was sent yet.
 struct learned;
 [[nodiscard]] size_t serve_learned(const struct serve *serve, struct learned *learned, size_t max);

@@ -3,11 +3,11 @@
 
 #include "core/serve/answer.h"
 
-static struct address upstream_of(const struct plan *plan, uint16_t tag)
+static struct address upstream_of(const struct zone_table *zone_table, uint16_t tag)
 {
-    for (size_t i = 0; i < plan->upstream_count; i++) {
-        if (plan_upstream_tag(&plan->upstreams[i].address) == tag)
-            return plan->upstreams[i].address;
+    for (size_t i = 0; i < zone_table->upstream_count; i++) {
+        if (upstream_tag(&zone_table->upstreams[i].address) == tag)
+            return zone_table->upstreams[i].address;
     }
     return (struct address){.family = ADDRESS_NONE};
 }
@@ -28,7 +28,7 @@ static struct serve_kept kept_look(const struct serve *s, const struct key *key,
         .expiry_s = hit.expiry_s,
         .len = hit.value_len,
         .records = load_be16(room + 6),
-        .upstream = upstream_of(s->config.plan, origin.upstream),
+        .upstream = upstream_of(s->config.zone_table, origin.upstream),
         .transport = origin.transport,
         .validation = origin.validation,
         .withheld = answer_is_withheld(room, hit.value_len),
@@ -92,7 +92,7 @@ void serve_explain(struct serve *s, uint64_t now_us, const struct name *name, ui
     key_make_denial(&denial, &e->key);
     e->home = cache_shard_of(s->config.cache, e->key.hash) % s->config.worker_count;
     e->access = client ? (uint8_t)access_check(s->config.access, client) : ACCESS_ALLOW;
-    e->zone = plan_find(s->config.plan, name->bytes, name->len);
+    e->zone = zone_table_find(s->config.zone_table, name->bytes, name->len);
     e->zone_down = e->zone && forward_is_down(f, now_us, e->zone);
     // The forwarder's own room for an answer is free between two verbs.
     e->kept = kept_look(s, &e->key, f->answer_value);

@@ -36,8 +36,8 @@ struct serve_explanation {
     uint8_t outcome; // enum serve_outcome
     uint8_t access;  // enum access_verdict, where a client was named
     struct key key;
-    const struct plan_zone *zone; // NULL: none covers the name
-    bool zone_down;               // all of its upstreams are dead
+    const struct zone *zone; // NULL: none covers the name
+    bool zone_down;          // all of its upstreams are dead
     struct serve_kept kept, denial;
     uint16_t local_rcode;  // where it is answered here
     uint32_t waiting;      // clients, for what is under way

@@ -15,7 +15,7 @@ enum {
     SPARE_SHARE = 4,                 // or one part in so many of a small one
 };
 
-static void probe(struct serve *s, uint64_t now_us, const struct plan_zone *zone)
+static void probe(struct serve *s, uint64_t now_us, const struct zone *zone)
 {
     forward_probe(&s->forward, now_us, zone);
     serve_ended_take(s, now_us);
@@ -38,7 +38,7 @@ static void room_make(struct serve *s, uint64_t now_us)
 
 // Answers what failed a moment ago with that, or with what is over; false: it did not.
 static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                            const struct plan_zone *zone, uint8_t **out)
+                            const struct zone *zone, uint8_t **out)
 {
     const struct failure *failure =
         failure_find(&s->failures, lookup->key.hash, s->forward.revivals, now_us);
@@ -63,7 +63,8 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
     struct serve_item *item = lookup->item;
     const struct key *key = &lookup->key;
     struct forward *f = &s->forward;
-    const struct plan_zone *zone = plan_find(s->config.plan, key_name(key), key_name_len(key));
+    const struct zone *zone =
+        zone_table_find(s->config.zone_table, key_name(key), key_name_len(key));
     if (!zone) {
         serve_answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
         return NULL;

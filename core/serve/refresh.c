@@ -82,7 +82,8 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     struct budget *network = &s->refresh_budgets[refresh->network];
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
-    const struct plan_zone *zone = plan_find(s->config.plan, key_name(&key), key_name_len(&key));
+    const struct zone *zone =
+        zone_table_find(s->config.zone_table, key_name(&key), key_name_len(&key));
     bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
                 hit.expiry_s == expiry_s;
     if (!same || !zone || s->keeps_none || question_find(&f->questions, &key) ||

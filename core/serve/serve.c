@@ -27,7 +27,7 @@ enum {
 static struct forward_config forward_config_of(const struct serve_config *config)
 {
     return (struct forward_config){
-        .plan = config->plan,
+        .zone_table = config->zone_table,
         .counters = config->counters,
         .pending_max = config->pending_max,
         .ports_max = config->ports_max,

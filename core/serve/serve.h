@@ -3,8 +3,8 @@
 #include "cache/cache.h"
 #include "core/answer.h"
 #include "core/forward/outgoing.h"
-#include "core/forward/plan.h"
 #include "core/forward/wheel.h"
+#include "core/forward/zone_table.h"
 #include "core/policy/access.h"
 #include "core/policy/local.h"
 #include "core/settings/counters.h"
@@ -25,7 +25,7 @@
 
 struct serve_config {
     const struct settings *settings;
-    const struct plan *plan;
+    const struct zone_table *zone_table;
     const struct access_list *access;
     const struct local *local;           // NULL: no name is answered here
     const struct cookie_source *cookies; // NULL: clients are given none

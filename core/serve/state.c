@@ -8,7 +8,7 @@ struct policy_config serve_policy_config(const struct serve_config *config,
 {
     return (struct policy_config){
         .settings = config->settings,
-        .plan = config->plan,
+        .zone_table = config->zone_table,
         .access = config->access,
         .local = config->local,
         .cookies = config->cookies,

@@ -50,7 +50,7 @@ static bool worker_ended(FILE *to)
 struct looking {
     unsigned worker_count;
     size_t count;
-    struct serve_upstream (*upstreams)[PLAN_UPSTREAMS_MAX]; // of each worker
+    struct serve_upstream (*upstreams)[ZONE_TABLE_UPSTREAMS_MAX]; // of each worker
     uint64_t now_us;
 };
 
@@ -100,7 +100,7 @@ static struct upstream_state state_of(const struct looking *looking, size_t inde
 struct upstream_state *report_states(struct engine *engine, size_t *count)
 {
     struct looking looking = {.worker_count = engine_worker_count(engine)};
-    struct upstream_state *states = calloc(PLAN_UPSTREAMS_MAX, sizeof *states);
+    struct upstream_state *states = calloc(ZONE_TABLE_UPSTREAMS_MAX, sizeof *states);
     looking.upstreams = calloc(looking.worker_count, sizeof *looking.upstreams);
     *count = 0;
     if (!states || !looking.upstreams || !engine_do(engine, upstreams_look, &looking)) {

@@ -127,7 +127,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     struct handover **from = engine->directions + 2 * count * index;
     struct serve_config serve = {
         .settings = engine->settings,
-        .plan = &engine->rules->plan,
+        .zone_table = &engine->rules->zone_table,
         .access = &engine->rules->access,
         .local = engine->local,
         .cookies = engine->settings->server_cookies ? &engine->cookies : NULL,

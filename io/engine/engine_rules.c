@@ -21,29 +21,30 @@ void rules_free(struct rules *rules)
     while (rules) {
         struct rules *before = rules_of(rules->superseded.before);
         free(rules->access_memory);
-        free(rules->plan_memory);
+        free(rules->zone_table_memory);
         free(rules);
         rules = before;
     }
 }
 
 // NULL: `why` says what does not fit.
-static struct rules *rules_make(const struct settings *settings, const struct plan *before,
+static struct rules *rules_make(const struct settings *settings, const struct zone_table *before,
                                 char why[static ENGINE_WHY_SIZE])
 {
     struct rules *rules = calloc(1, sizeof *rules);
     if (rules) {
-        rules->plan_memory = malloc(plan_size(settings));
+        rules->zone_table_memory = malloc(zone_table_size(settings));
         rules->access_memory = malloc(access_size(settings));
     }
-    if (!rules || !rules->plan_memory || !rules->access_memory) {
+    if (!rules || !rules->zone_table_memory || !rules->access_memory) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for the settings");
         rules_free(rules);
         return NULL;
     }
-    const char *plan_why = plan_rebuild(&rules->plan, rules->plan_memory, settings, before);
-    if (plan_why) {
-        snprintf(why, ENGINE_WHY_SIZE, "forward: %s%s", plan_why,
+    const char *zone_table_why =
+        zone_table_rebuild(&rules->zone_table, rules->zone_table_memory, settings, before);
+    if (zone_table_why) {
+        snprintf(why, ENGINE_WHY_SIZE, "forward: %s%s", zone_table_why,
                  before ? " (those of before count until a restart)" : "");
         rules_free(rules);
         return NULL;
@@ -55,7 +56,7 @@ static struct rules *rules_make(const struct settings *settings, const struct pl
 static void octets_note(struct engine *engine)
 {
     const struct settings *settings = engine->settings;
-    uint64_t rules = plan_size(settings) + access_size(settings);
+    uint64_t rules = zone_table_size(settings) + access_size(settings);
     uint64_t local = engine->local ? local_counts(engine->local).octets : 0;
     __atomic_store_n(&engine->rules_octets, rules, __ATOMIC_RELAXED);
     __atomic_store_n(&engine->local_octets, local, __ATOMIC_RELAXED);
@@ -121,7 +122,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     int error = listening_plan(&engine->listening, &settings->server_listen, now_us, NULL, 0, why);
     if (error < 0)
         return error;
-    struct rules *rules = rules_make(settings, &engine->rules->plan, why);
+    struct rules *rules = rules_make(settings, &engine->rules->zone_table, why);
     if (!rules) {
         listening_undo(&engine->listening);
         return -EINVAL;
@@ -131,7 +132,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
         .update =
             {
                 .settings = settings,
-                .plan = &rules->plan,
+                .zone_table = &rules->zone_table,
                 .access = &rules->access,
                 .local = local,
                 .cookies = settings->server_cookies ? &engine->cookies : NULL,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "core/forward/plan.h"
+#include "core/forward/zone_table.h"
 #include "core/policy/access.h"
 #include "io/engine/engine.h"
 #include "io/engine/listening.h"
@@ -27,8 +27,8 @@ static inline uint64_t engine_now_us(const void *clock)
 // What is made of the settings, as one immutable whole that all workers read.
 struct rules {
     struct superseded superseded; // by the engine's clock
-    struct plan plan;
-    void *plan_memory;
+    struct zone_table zone_table;
+    void *zone_table_memory;
     struct access_list access;
     void *access_memory;
 };

@@ -85,7 +85,7 @@ bool engine_has_cache(const struct engine *engine)
     return engine->has_cache;
 }
 
-// What each worker fills in: room for all upstreams of the plan.
+// What each worker fills in: room for all upstreams of the zone table.
 struct learning {
     size_t room;
     struct learned *learned; // worker by worker
@@ -115,7 +115,8 @@ static size_t lessons_make(const struct learning *l, unsigned worker_count,
 
 size_t engine_lessons(struct engine *engine, struct engine_lesson **lessons)
 {
-    size_t room = engine->rules->plan.upstream_count, all = room * engine->worker_count, count = 0;
+    size_t room = engine->rules->zone_table.upstream_count, all = room * engine->worker_count,
+           count = 0;
     struct learning learning = {
         .room = room,
         .learned = calloc(all + 1, sizeof *learning.learned),

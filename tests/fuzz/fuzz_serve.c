@@ -82,7 +82,7 @@ static struct settings settings;
 static struct forward_zone zones[2];
 static struct endpoint endpoints[3];
 static struct prefix prefixes[4];
-static struct plan plan;
+static struct zone_table zone_table;
 static struct access_list access_list;
 static void *memory, *region;
 static size_t region_size;
@@ -106,7 +106,7 @@ static void settings_make(void)
     settings.access_allow = (struct prefix_list){.items = prefixes, .count = 1};
     settings.access_refuse = (struct prefix_list){.items = prefixes + 1, .count = 1};
     settings.access_drop = (struct prefix_list){.items = prefixes + 2, .count = 1};
-    assert(!plan_build(&plan, malloc(plan_size(&settings)), &settings));
+    assert(!zone_table_build(&zone_table, malloc(zone_table_size(&settings)), &settings));
     access_build(&access_list, malloc(access_size(&settings)), &settings);
 }
 
@@ -121,7 +121,7 @@ static void world_make(uint8_t choice)
     static const struct cookie_source cookies = {.keys = {"known to anybody"}, .count = 1};
     struct serve_config config = {
         .settings = &settings,
-        .plan = &plan,
+        .zone_table = &zone_table,
         .access = &access_list,
         .cookies = &cookies,
         .cache = &world.cache,

@@ -28,7 +28,7 @@ static void worker_begin(struct stage *stage, unsigned worker)
 {
     struct serve_config config = {
         .settings = &stage->settings,
-        .plan = &stage->plan,
+        .zone_table = &stage->zone_table,
         .access = &stage->access,
         .cache = &stage->cache,
         .counters = &stage->counters[worker],
@@ -50,8 +50,9 @@ void stage_begin(struct stage *stage)
         return;
     stage->begun = true;
     settings_finish(stage);
-    const char *why = plan_build(&stage->plan, script_memory(script, plan_size(&stage->settings)),
-                                 &stage->settings);
+    const char *why = zone_table_build(&stage->zone_table,
+                                       script_memory(script, zone_table_size(&stage->settings)),
+                                       &stage->settings);
     if (why)
         script_fail(script, "%s", why);
     access_build(&stage->access, script_memory(script, access_size(&stage->settings)),

@@ -137,7 +137,7 @@ struct stage {
     uint16_t upstream_connections_max;
     uint32_t worker_count;
     struct settings settings;
-    struct plan plan;
+    struct zone_table zone_table;
     struct access_list access;
     struct cache cache;
     struct counters counters[WORKERS_MAX];

@@ -209,7 +209,7 @@ static void ends(struct sim *sim, unsigned worker, const struct question *questi
 }
 
 // Is each upstream of the zone dead because the network has said so?
-static bool zone_gone(const struct sim *sim, unsigned worker, const struct plan_zone *zone)
+static bool zone_gone(const struct sim *sim, unsigned worker, const struct zone *zone)
 {
     const struct upstream *upstreams = sim->nodes[worker].forward->upstreams;
     for (int i = 0; i < zone->upstream_count; i++) {
@@ -563,7 +563,7 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
         if (sim->zones[qname->zone].servers[i] == server)
             return NULL;
     }
-    return "the plan does not send it there";
+    return "the zone_table does not send it there";
 }
 
 static uint32_t sent_add(struct sim *sim, unsigned worker, const struct outgoing *out, bool tcp,

@@ -43,7 +43,7 @@ bool inside_fails(const struct serve *serve, uint64_t hash)
 struct count {
     uint32_t questions, waiters, attempts;
     uint32_t charged; // attempts
-    uint32_t in_flight[PLAN_UPSTREAMS_MAX];
+    uint32_t in_flight[ZONE_TABLE_UPSTREAMS_MAX];
     uint32_t at_ports, at_streams;
 };
 
@@ -210,7 +210,7 @@ const char *inside_check(const struct serve *s)
         why = free_check(&f->questions, &s->waiters, &n);
     if (!why)
         why = refreshes_check(s);
-    for (size_t i = 0; i < f->config.plan->upstream_count && !why; i++) {
+    for (size_t i = 0; i < f->config.zone_table->upstream_count && !why; i++) {
         if (f->upstreams[i].in_flight != n.in_flight[i])
             why = "what is in flight to an upstream is counted wrongly";
     }

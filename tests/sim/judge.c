@@ -261,7 +261,7 @@ static bool zone_down(const struct sim *sim, unsigned worker, uint32_t question)
 {
     int zone = question_qname(sim, question)->zone;
     return zone >= 0 &&
-           upstream_all_dead(&sim->plan.zones[zone], sim->nodes[worker].forward->upstreams);
+           upstream_all_dead(&sim->zone_table.zones[zone], sim->nodes[worker].forward->upstreams);
 }
 
 // Why a client may get what is over: it has waited, nobody can be asked, or it has failed.

@@ -207,7 +207,7 @@ static void zones_draw(struct sim *sim)
     bool other = !s->plain && dice_chance(d, 300);
     unsigned first = other ? dice_below(d, ZONES_MAX) : 0; // mostly the root
     for (unsigned z = 0; z < s->zones; z++) {
-        struct zone *zone = &sim->zones[z];
+        struct sim_zone *zone = &sim->zones[z];
         unsigned which = (first + z) % ZONES_MAX;
         zone->name.len = zone_lens[which];
         memcpy(zone->name.bytes, zone_names[which], zone_lens[which]);
@@ -370,7 +370,7 @@ void params_draw(struct sim *sim)
     names_draw(sim);
     settings_draw(sim);
     sim->queries_left = sim->params.queries;
-    const char *why = plan_build(&sim->plan, sim->plan_memory, &sim->settings);
+    const char *why = zone_table_build(&sim->zone_table, sim->zone_table_memory, &sim->settings);
     assert(!why);
     access_build(&sim->access, sim->access_memory, &sim->settings);
 }
@@ -409,7 +409,7 @@ void params_plain(struct sim *sim, unsigned servers)
     settings->server_any = ANY_FORWARD; // so that there is something to judge
     settings->access_allow = allow;
     settings->forward = forward;
-    const char *why = plan_build(&sim->plan, sim->plan_memory, settings);
+    const char *why = zone_table_build(&sim->zone_table, sim->zone_table_memory, settings);
     assert(!why);
     access_build(&sim->access, sim->access_memory, settings);
 }
@@ -419,7 +419,7 @@ struct serve_config params_config(struct sim *sim, unsigned worker)
     const struct params *s = &sim->params;
     return (struct serve_config){
         .settings = &sim->settings,
-        .plan = &sim->plan,
+        .zone_table = &sim->zone_table,
         .access = &sim->access,
         .cache = &sim->cache,
         .counters = &sim->nodes[worker].counters,

@@ -12,7 +12,7 @@
 // spoofer, and a clock that moves when nothing is left to do at its time. One seed decides all of
 // it, so what went wrong once can be seen again:
 //
-//   params     draws the parameters and makes settings, plan and access list of them
+//   params     draws the parameters and makes settings, zone table and access list of them
 //   network    packets, the event queue, links, the clock
 //   tcp        connections from workers to upstream servers
 //   client     writes queries and knows what each of them must get
@@ -172,25 +172,25 @@ struct server {
     uint32_t tcp_after; // replies, or microseconds of rest, after which it closes
     uint64_t rate_from_us;
     uint32_t rate_count;
-    int upstream;                       // index into plan.upstreams; -1: no zone is forwarded there
-    uint8_t mode;                       // enum server_mode
-    uint8_t edns;                       // enum server_edns
-    uint8_t spelling;                   // enum server_spelling
-    uint8_t cookies;                    // enum server_cookies
-    uint8_t tcp;                        // enum server_tcp
-    uint8_t mixed;                      // enum server_mixed
-    bool bare;                          // its errors are a header alone
-    bool formerr_cookie;                // says FORMERR to a cookie
-    bool moody;                         // enum server_mood
-    bool oversized;                     // does not look how long a datagram the other side takes
-    bool unordered;                     // replies over TCP in any order
-    bool slips;                         // above its rate it says TC instead of nothing
-    bool flaps;                         // is well or dead and nothing else
-    bool steady;                        // stays good
+    int upstream;        // index into zone_table.upstreams; -1: no zone is forwarded there
+    uint8_t mode;        // enum server_mode
+    uint8_t edns;        // enum server_edns
+    uint8_t spelling;    // enum server_spelling
+    uint8_t cookies;     // enum server_cookies
+    uint8_t tcp;         // enum server_tcp
+    uint8_t mixed;       // enum server_mixed
+    bool bare;           // its errors are a header alone
+    bool formerr_cookie; // says FORMERR to a cookie
+    bool moody;          // enum server_mood
+    bool oversized;      // does not look how long a datagram the other side takes
+    bool unordered;      // replies over TCP in any order
+    bool slips;          // above its rate it says TC instead of nothing
+    bool flaps;          // is well or dead and nothing else
+    bool steady;         // stays good
     uint64_t known[QUESTIONS_MAX / 64]; // what its own cache holds
 };
 
-struct zone {
+struct sim_zone {
     struct strict_name name;
     uint8_t servers[SERVERS_MAX];
     uint8_t server_count;
@@ -433,7 +433,7 @@ struct sim {
     struct forward_zone forward[ZONES_MAX];
     struct endpoint forward_to[ZONES_MAX][SERVERS_MAX];
     struct prefix prefixes[4];
-    struct plan plan;
+    struct zone_table zone_table;
     struct access_list access;
     struct cache cache;
     struct tally tally;
@@ -441,7 +441,7 @@ struct sim {
     struct tally tallies;
     struct link client_link;
     struct server servers[SERVERS_MAX];
-    struct zone zones[ZONES_MAX];
+    struct sim_zone zones[ZONES_MAX];
     struct qname names[NAMES_ALL];
     uint16_t types[TYPES_MAX];
     uint64_t ports_taken[UINT16_MAX / 64 + 1]; // a bit a number
@@ -462,7 +462,7 @@ struct sim {
     struct served served[SERVED_MAX];
     struct event events[EVENTS_MAX];
     // Taken once, at the largest size that parameters can want.
-    void *plan_memory;
+    void *zone_table_memory;
     void *access_memory;
     void *region;
     uint8_t *serve_memory[WORKERS_MAX];

@@ -79,7 +79,7 @@ struct sim *sim_make(void)
     struct sim *sim = taken(sizeof *sim);
     memset(sim, 0, sizeof *sim);
     params_largest(sim);
-    sim->plan_memory = taken(plan_size(&sim->settings));
+    sim->zone_table_memory = taken(zone_table_size(&sim->settings));
     sim->access_memory = taken(access_size(&sim->settings));
     sim->region = taken(2 * cache_size_min(2 * WORKERS_MAX));
     struct serve_config config = params_config(sim, 0);
@@ -101,7 +101,7 @@ void sim_free(struct sim *sim)
     free(sim->copy);
     free(sim->region);
     free(sim->access_memory);
-    free(sim->plan_memory);
+    free(sim->zone_table_memory);
     free(sim);
 }
 
@@ -118,13 +118,13 @@ static void cache_make(struct sim *sim)
     sim->cache.stale_s = (uint32_t)(sim->settings.cache_stale_max_age / 1000);
 }
 
-// Which upstream of the plan each server is.
+// Which upstream of the zone table each server is.
 static void upstreams_find(struct sim *sim)
 {
     for (unsigned i = 0; i < sim->params.servers; i++) {
         sim->servers[i].upstream = -1;
-        for (size_t u = 0; u < sim->plan.upstream_count; u++) {
-            if (address_equal(&sim->plan.upstreams[u].address, &sim->servers[i].address))
+        for (size_t u = 0; u < sim->zone_table.upstream_count; u++) {
+            if (address_equal(&sim->zone_table.upstreams[u].address, &sim->servers[i].address))
                 sim->servers[i].upstream = (int)u;
         }
     }

@@ -114,14 +114,14 @@ struct warm *warm_make_limited(size_t name_count, size_t cache_size,
     settings_make(w, limits);
     if (cache_format(&w->cache, w->memory[0], cache_size, WARM_SHARDS, 42) != 0)
         abort();
-    w->memory[1] = take(plan_size(&w->settings));
+    w->memory[1] = take(zone_table_size(&w->settings));
     w->memory[2] = take(access_size(&w->settings));
-    if (plan_build(&w->plan, w->memory[1], &w->settings))
+    if (zone_table_build(&w->zone_table, w->memory[1], &w->settings))
         abort();
     access_build(&w->access, w->memory[2], &w->settings);
     struct serve_config config = {
         .settings = &w->settings,
-        .plan = &w->plan,
+        .zone_table = &w->zone_table,
         .access = &w->access,
         .cookies = &w->cookies,
         .cache = &w->cache,

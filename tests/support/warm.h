@@ -29,7 +29,7 @@ struct warm {
     struct prefix allowed;
     struct forward_zone zone;
     struct endpoint upstream;
-    struct plan plan;
+    struct zone_table zone_table;
     struct access_list access;
     struct cookie_source cookies;
     const struct address *clients; // that ask in turn; NULL: one does

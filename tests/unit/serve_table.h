@@ -30,7 +30,7 @@ struct table {
     struct forward_zone zones[1];
     struct endpoint upstreams[3];
     struct prefix allow[1], refuse[1], drop[1];
-    struct plan plan;
+    struct zone_table zone_table;
     struct access_list access;
     struct cache cache;
     struct counters counters;
@@ -119,13 +119,14 @@ static inline struct table *begin(struct setup setup)
     uint32_t shards = SHARDS_PER_WORKER * workers;
     t->now_us = START_US;
     settings_make(t, &setup);
-    assert_null(plan_build(&t->plan, memory_of(t, plan_size(&t->settings)), &t->settings));
+    assert_null(zone_table_build(&t->zone_table, memory_of(t, zone_table_size(&t->settings)),
+                                 &t->settings));
     access_build(&t->access, memory_of(t, access_size(&t->settings)), &t->settings);
     assert_int_equal(cache_format(&t->cache, memory_of(t, REGION_LEN), REGION_LEN, shards, 99), 0);
     for (uint32_t i = 0; i < workers; i++) {
         struct serve_config config = {
             .settings = &t->settings,
-            .plan = &t->plan,
+            .zone_table = &t->zone_table,
             .access = &t->access,
             .cache = &t->cache,
             .counters = &t->counters,

@@ -22,7 +22,7 @@ struct world_of_policy {
     struct endpoint upstream;
     struct prefix allow, refuse, drop;
     struct access_list access;
-    struct plan plan;
+    struct zone_table zone_table;
     struct cache cache;
     struct counters counters;
     struct answer_limits limits;
@@ -61,15 +61,15 @@ static void begin(struct world_of_policy *w, const struct local *local, uint64_t
     w->settings.limits_flood_factor = 1;
     w->settings.server_any = any;
     w->limits.udp_payload_max = 1232;
-    w->memory[0] = world_memory(plan_size(&w->settings));
-    assert_null(plan_build(&w->plan, w->memory[0], &w->settings));
+    w->memory[0] = world_memory(zone_table_size(&w->settings));
+    assert_null(zone_table_build(&w->zone_table, w->memory[0], &w->settings));
     w->memory[1] = world_memory(access_size(&w->settings));
     access_build(&w->access, w->memory[1], &w->settings);
     w->memory[2] = world_memory(cache_size_min(1));
     assert_int_equal(cache_format(&w->cache, w->memory[2], cache_size_min(1), 1, 7), 0);
     struct policy_config config = {
         .settings = &w->settings,
-        .plan = &w->plan,
+        .zone_table = &w->zone_table,
         .access = &w->access,
         .local = local,
         .cookies = &cookies,

@@ -108,7 +108,7 @@ static void test_new_question_is_clean(void **state)
         assert_false(question->tcp_only || question->hopeless || question->apart);
         assert_int_equal(question->rcode, RCODE_NOERROR);
         assert_int_equal(question->plain, 0);
-        for (unsigned i = 0; i < PLAN_ZONE_UPSTREAMS_MAX; i++)
+        for (unsigned i = 0; i < ZONE_UPSTREAMS_MAX; i++)
             assert_int_equal(question->sends[i] + question->tcp_sends[i], 0);
         memset(question->sends, 3, sizeof question->sends);
         memset(question->tcp_sends, 3, sizeof question->tcp_sends);

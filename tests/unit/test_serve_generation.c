@@ -23,7 +23,7 @@ struct next {
     struct settings settings;
     struct forward_zone zones[2];
     struct endpoint upstreams[3];
-    struct plan plan;
+    struct zone_table zone_table;
     const struct local *local;
 };
 
@@ -41,11 +41,12 @@ static struct next *next_make(struct table *t)
 
 static void reload(struct table *t, struct next *next)
 {
-    const struct plan *before = &t->plan;
-    assert_null(plan_rebuild(&next->plan, memory_of(t, plan_size(&next->settings)), &next->settings,
-                             before));
+    const struct zone_table *before = &t->zone_table;
+    assert_null(zone_table_rebuild(&next->zone_table,
+                                   memory_of(t, zone_table_size(&next->settings)), &next->settings,
+                                   before));
     struct serve_update update = {.settings = &next->settings,
-                                  .plan = &next->plan,
+                                  .zone_table = &next->zone_table,
                                   .access = &t->access,
                                   .local = next->local};
     serve_reload(t->serve, t->now_us, &update);
@@ -337,11 +338,11 @@ static void test_a_cache_is_inherited(void **state)
         struct next *next = next_make(t);
         if (!same)
             next->upstreams[0] = t->upstreams[1];
-        assert_null(
-            plan_build(&next->plan, memory_of(t, plan_size(&next->settings)), &next->settings));
+        assert_null(zone_table_build(
+            &next->zone_table, memory_of(t, zone_table_size(&next->settings)), &next->settings));
         struct serve_config config = {
             .settings = &next->settings,
-            .plan = &next->plan,
+            .zone_table = &next->zone_table,
             .access = &t->access,
             .cache = &t->cache,
             .counters = &t->counters,

@@ -12,7 +12,7 @@ struct next {
     struct forward_zone zones[1];
     struct endpoint upstreams[2];
     struct prefix allow[1];
-    struct plan plan;
+    struct zone_table zone_table;
     struct access_list access;
 };
 
@@ -30,12 +30,14 @@ static struct next *next_make(struct table *t)
 
 static void reload(struct table *t, struct next *next)
 {
-    assert_null(plan_rebuild(&next->plan, memory_of(t, plan_size(&next->settings)), &next->settings,
-                             &t->plan));
+    assert_null(zone_table_rebuild(&next->zone_table,
+                                   memory_of(t, zone_table_size(&next->settings)), &next->settings,
+                                   &t->zone_table));
     access_build(&next->access, memory_of(t, access_size(&next->settings)), &next->settings);
     serve_reload(t->serve, t->now_us,
-                 &(struct serve_update){
-                     .settings = &next->settings, .plan = &next->plan, .access = &next->access});
+                 &(struct serve_update){.settings = &next->settings,
+                                        .zone_table = &next->zone_table,
+                                        .access = &next->access});
 }
 
 static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **state)
@@ -48,7 +50,7 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     struct next *next = next_make(t);
     next->upstreams[0] = t->upstreams[2];
     reload(t, next);
-    assert_int_equal(next->plan.upstream_count, 2);
+    assert_int_equal(next->zone_table.upstream_count, 2);
     // Asked again in its time, of the one it was asked of.
     assert_true(pass_until(t, t->now_us + 200000));
     struct sent again = first_of(t, OUTGOING_QUERY);
@@ -178,11 +180,11 @@ static void test_upstreams_have_their_indexes_for_ever(void **state)
         (struct address){.ip = {198, 51, 100, 77}, .port = 53, .family = ADDRESS_IPV4};
     next->zones[0].to.count = 2;
     reload(t, next);
-    assert_int_equal(next->plan.upstream_count, 4);
+    assert_int_equal(next->zone_table.upstream_count, 4);
     for (size_t i = 0; i < 3; i++)
-        assert_true(endpoint_equal(&next->plan.upstreams[i], &t->plan.upstreams[i]));
-    assert_int_equal(next->plan.zones[0].upstreams[0], 1);
-    assert_int_equal(next->plan.zones[0].upstreams[1], 3);
+        assert_true(endpoint_equal(&next->zone_table.upstreams[i], &t->zone_table.upstreams[i]));
+    assert_int_equal(next->zone_table.zones[0].upstreams[0], 1);
+    assert_int_equal(next->zone_table.zones[0].upstreams[1], 3);
     end(t);
 }
 

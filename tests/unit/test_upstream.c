@@ -430,9 +430,9 @@ static int choose(const struct choice_row *row, struct rng *rng)
 {
     bool first = true;
     struct forward_zone settings = {.strategy = row->strategy};
-    struct plan_zone zone = {.settings = &settings, .upstream_count = (uint16_t)row->count};
+    struct zone zone = {.settings = &settings, .upstream_count = (uint16_t)row->count};
     struct upstream upstreams[20];
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX] = {0};
+    uint8_t sends[ZONE_UPSTREAMS_MAX] = {0};
     for (size_t i = 0; i < row->count; i++) {
         zone.upstreams[i] = (uint16_t)(19 - 3 * i); // the place is not the index
         struct upstream *u = &upstreams[19 - 3 * i];
@@ -528,9 +528,9 @@ static void test_share_row(void **state)
 
 struct trials {
     struct forward_zone settings;
-    struct plan_zone zone;
+    struct zone zone;
     struct upstream upstreams[3];
-    uint8_t sends[PLAN_ZONE_UPSTREAMS_MAX];
+    uint8_t sends[ZONE_UPSTREAMS_MAX];
     uint64_t next_us;
 };
 

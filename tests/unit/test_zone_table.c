@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/plan.h"
+#include "core/forward/zone_table.h"
 #include "core/settings/format.h"
 #include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 
-// A plan made from text: zones with the last octets of their upstreams.
+// A zone table made from text: zones with the last octets of their upstreams.
 struct bench {
     struct settings settings;
     struct forward_zone *zones;
-    struct plan plan;
+    struct zone_table zone_table;
     void *memory;
     const char *why;
 };
@@ -43,9 +43,9 @@ static void build(struct bench *bench, const struct zone_text *zones, size_t cou
     for (size_t i = 0; i < count; i++)
         zone_make(&bench->zones[i], &zones[i]);
     bench->settings.forward = (struct forward_zone_list){bench->zones, count};
-    bench->memory = malloc(plan_size(&bench->settings)); // exact, for a sanitizer
+    bench->memory = malloc(zone_table_size(&bench->settings)); // exact, for a sanitizer
     assert_non_null(bench->memory);
-    bench->why = plan_build(&bench->plan, bench->memory, &bench->settings);
+    bench->why = zone_table_build(&bench->zone_table, bench->memory, &bench->settings);
 }
 
 static void end(struct bench *bench)
@@ -64,9 +64,9 @@ static int find(const struct bench *bench, const char *text)
     uint8_t *bytes = malloc(name.len);
     assert_non_null(bytes);
     name_lower(bytes, name.bytes, name.len);
-    const struct plan_zone *zone = plan_find(&bench->plan, bytes, name.len);
+    const struct zone *zone = zone_table_find(&bench->zone_table, bytes, name.len);
     free(bytes);
-    return zone ? (int)(zone - bench->plan.zones) : -1;
+    return zone ? (int)(zone - bench->zone_table.zones) : -1;
 }
 
 static const struct zone_text some_zones[] = {
@@ -170,14 +170,14 @@ static void test_upstream_of_several_zones_is_one(void **state)
     struct bench bench;
     build(&bench, zones, COUNT_OF(zones));
     assert_null(bench.why);
-    assert_int_equal(bench.plan.upstream_count, 5);
+    assert_int_equal(bench.zone_table.upstream_count, 5);
     for (size_t i = 0; i < 4; i++) {
-        const struct plan_zone *zone = &bench.plan.zones[i];
+        const struct zone *zone = &bench.zone_table.zones[i];
         assert_ptr_equal(zone->settings, &bench.zones[i]);
         assert_int_equal(zone->upstream_count, bench.zones[i].to.count);
         for (size_t k = 0; k < zone->upstream_count; k++) {
             assert_int_equal(zone->upstreams[k], wanted[i][k]);
-            assert_true(endpoint_equal(&bench.plan.upstreams[zone->upstreams[k]],
+            assert_true(endpoint_equal(&bench.zone_table.upstreams[zone->upstreams[k]],
                                        &bench.zones[i].to.items[k]));
         }
     }
@@ -190,11 +190,11 @@ static void test_port_and_scope_make_another_upstream(void **state)
     static const struct zone_text zones[] = {{"a", "1 1 1"}};
     struct bench bench;
     build(&bench, zones, 1);
-    assert_int_equal(bench.plan.upstream_count, 1);
+    assert_int_equal(bench.zone_table.upstream_count, 1);
     bench.zones[0].to.items[1].address.port = 5353;
     bench.zones[0].to.items[2].address.scope = 2;
-    assert_null(plan_build(&bench.plan, bench.memory, &bench.settings));
-    assert_int_equal(bench.plan.upstream_count, 3);
+    assert_null(zone_table_build(&bench.zone_table, bench.memory, &bench.settings));
+    assert_int_equal(bench.zone_table.upstream_count, 3);
     end(&bench);
 }
 
@@ -211,18 +211,18 @@ static void test_limits_are_told(void **state)
     assert_string_equal(bench.why, "a zone has more than 16 upstreams");
     end(&bench);
 
-    struct zone_text zones[PLAN_UPSTREAMS_MAX + 1];
-    char texts[PLAN_UPSTREAMS_MAX + 1][2][16];
+    struct zone_text zones[ZONE_TABLE_UPSTREAMS_MAX + 1];
+    char texts[ZONE_TABLE_UPSTREAMS_MAX + 1][2][16];
     for (unsigned i = 0; i < COUNT_OF(zones); i++) {
         snprintf(texts[i][0], sizeof texts[i][0], "zone%u", i);
         snprintf(texts[i][1], sizeof texts[i][1], "%u", i);
         zones[i] = (struct zone_text){texts[i][0], texts[i][1]};
     }
-    build(&bench, zones, PLAN_UPSTREAMS_MAX);
+    build(&bench, zones, ZONE_TABLE_UPSTREAMS_MAX);
     assert_null(bench.why);
-    assert_int_equal(bench.plan.upstream_count, PLAN_UPSTREAMS_MAX);
+    assert_int_equal(bench.zone_table.upstream_count, ZONE_TABLE_UPSTREAMS_MAX);
     end(&bench);
-    build(&bench, zones, PLAN_UPSTREAMS_MAX + 1);
+    build(&bench, zones, ZONE_TABLE_UPSTREAMS_MAX + 1);
     assert_string_equal(bench.why, "there are more than 256 different upstreams");
     end(&bench);
 }
@@ -271,5 +271,5 @@ int main(void)
     size_t count =
         tests_of_rows(tests, test_find_row, find_rows, sizeof *find_rows, COUNT_OF(find_rows));
     memcpy(tests + count, others, sizeof others);
-    return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("zone_table", tests, NULL, NULL);
 }
