@@ -4,18 +4,19 @@
 #include "core/forward/probe.h"
 
 enum {
-    FREE_MIN_US = 400000,   // after so long a resend needs no budget
-    FREE_FACTOR = 4,        // or after so many times the slow tail
-    FREE_MAX_US = 1500000,  // but not so late that nobody else could be asked any more
-    PATIENCE_FACTOR = 4,    // times the wait for another one that is well
-    LOOK_AGAIN_US = 200000, // at a question that waits for longer
-    TRIALS_AT_ONCE = 2,     // of one question
-    TRIAL_WAIT_US = 100000, // for a reply to one, before others are looked for
-    WAKE_SPREAD_US = 50000, // over which questions spread that wait for the same moment
-    HOPE_US = 2000000,      // how long the answer to the last of all sends may take
-    GONE_US = 200000,       // for a reply although the network says that nobody is there, at least
-    GONE_TAILS = 4,         // or so many times the slow tail
-    SILENT_US = 1500000,    // after which who was asked has failed
+    FREE_MIN_US = 400000,        // after so long a resend needs no budget
+    FREE_FACTOR = 4,             // or after so many times the slow tail
+    FREE_MAX_US = 1500000,       // but not so late that nobody else could be asked any more
+    FREE_ELSEWHERE_US = 1000000, // where another one that is well has not had the question
+    PATIENCE_FACTOR = 4,         // times the wait for another one that is well
+    LOOK_AGAIN_US = 200000,      // at a question that waits for longer
+    TRIALS_AT_ONCE = 2,          // of one question
+    TRIAL_WAIT_US = 100000,      // for a reply to one, before others are looked for
+    WAKE_SPREAD_US = 50000,      // over which questions spread that wait for the same moment
+    HOPE_US = 2000000,           // how long the answer to the last of all sends may take
+    GONE_US = 200000,    // for a reply although the network says that nobody is there, at least
+    GONE_TAILS = 4,      // or so many times the slow tail
+    SILENT_US = 1500000, // after which who was asked has failed
 };
 
 // The sends of a question to each upstream over one transport, as upstream_choose wants them: who
@@ -545,6 +546,8 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     free_us = free_us < FREE_MAX_US ? free_us : FREE_MAX_US;
     if (schedule_better(f, now_us, question, latest->choice) >= 0)
         free_us = FREE_MIN_US;
+    else if (free_us > FREE_ELSEWHERE_US && untried_find(f, now_us, question) >= 0)
+        free_us = FREE_ELSEWHERE_US;
     uint32_t reserve = age_us < late_us ? f->budget.units_max / 2 : 0;
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
