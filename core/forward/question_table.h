@@ -18,11 +18,8 @@
 
 #define QUESTION_ASKERS 4 // in the whole table, for each of its questions
 
-#define QUESTION_WAITERS_MAX 256 // waiters of one question
-#define QUESTION_SHARE       4   // one network may have one part in so many
-
 // Somebody on whose behalf a question is asked. Whoever keeps those that wait for it embeds one in
-// each (core/serve/waiters.h).
+// each (core/serve/waiter_table.h).
 struct asker {
     struct asker *next;
     uint32_t share; // of the client's network
