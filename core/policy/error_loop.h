@@ -9,7 +9,7 @@
 // then none until no nonsense has come for a while; then the loop has ended.
 //
 // Only what cannot be read as a query counts here, and only over UDP from a client that is not
-// proven (guard.h): what is asked well is answered, if with an error, whatever came before.
+// proven (client_limits.h): what is asked well is answered, if with an error, whatever came before.
 
 #define ERROR_LOOP_MAX      50       // errors with no pause between them
 #define ERROR_LOOP_QUIET_US 1000000u // which is so long, after which all is forgotten

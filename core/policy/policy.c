@@ -6,9 +6,9 @@
 
 #include <assert.h>
 
-static struct guard_config guard_config_of(const struct policy_config *config)
+static struct client_limits_config client_limits_config_of(const struct policy_config *config)
 {
-    return (struct guard_config){
+    return (struct client_limits_config){
         .settings = config->settings,
         .cookies = config->cookies,
         .counters = config->counters,
@@ -19,25 +19,25 @@ static struct guard_config guard_config_of(const struct policy_config *config)
 
 size_t policy_size(const struct policy_config *config)
 {
-    struct guard_config guard = guard_config_of(config);
-    return guard_size(&guard);
+    struct client_limits_config limits = client_limits_config_of(config);
+    return client_limits_size(&limits);
 }
 
 void policy_init(struct policy *policy, void *memory, const struct policy_config *config,
                  const uint64_t loop_seed[2])
 {
-    struct guard_config guard = guard_config_of(config);
+    struct client_limits_config limits = client_limits_config_of(config);
     policy->config = *config;
-    guard_init(&policy->guard, memory, &guard);
+    client_limits_init(&policy->client_limits, memory, &limits);
     error_loop_init(&policy->error_loop, loop_seed);
     policy_local(policy, config->local);
 }
 
 void policy_reload(struct policy *policy, const struct policy_config *config)
 {
-    struct guard_config guard = guard_config_of(config);
+    struct client_limits_config limits = client_limits_config_of(config);
     policy->config = *config;
-    guard_reload(&policy->guard, &guard);
+    client_limits_reload(&policy->client_limits, &limits);
     policy_local(policy, config->local);
 }
 
@@ -71,17 +71,17 @@ enum policy_verdict policy_before_unusual(struct policy *policy,
     if (verdict == QUERY_RESPONSE)
         return POLICY_DROP_RESPONSE;
     if (query->asks & ASKS_COOKIE &&
-        !guard_cookie(&policy->guard, from, query, options, message->handed_over))
+        !client_limits_cookie(&policy->client_limits, from, query, options, message->handed_over))
         verdict = QUERY_ERROR;
     enum policy_verdict quota = POLICY_LOOK_UP;
-    if (policy->guard.limits_queries && !message->handed_over)
+    if (policy->client_limits.limits_queries && !message->handed_over)
         quota = policy_before_quota(policy, message->client, query);
     if (quota == POLICY_FLOOD)
         return POLICY_FLOOD;
     bool unreadable =
         verdict == QUERY_ERROR && (query->rcode == RCODE_FORMERR || query->name_len == 0);
     if (unreadable && !query->proven &&
-        !error_loop_may(&policy->error_loop, policy->guard.now_us, from))
+        !error_loop_may(&policy->error_loop, policy->client_limits.now_us, from))
         return POLICY_DROP_ERROR_LOOP;
     if (reading.access == ACCESS_REFUSE)
         return POLICY_REFUSED;

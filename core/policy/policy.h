@@ -3,9 +3,9 @@
 #include "core/client.h"
 #include "core/forward/question_table.h"
 #include "core/policy/access.h"
+#include "core/policy/client_limits.h"
 #include "core/policy/error_loop.h"
 #include "core/policy/generation.h"
-#include "core/policy/guard.h"
 #include "core/policy/local.h"
 
 // The rules in their order: what is decided about a query before memory is looked at, and about an
@@ -50,7 +50,7 @@ struct policy {
     struct policy_config config;
     uint32_t generation; // of the rules in force (generation.h)
     struct local_memo local_memo;
-    struct guard guard;
+    struct client_limits client_limits;
     struct error_loop error_loop;
 };
 
@@ -78,7 +78,7 @@ enum policy_verdict {
     POLICY_DROP_ERROR_LOOP,
     POLICY_DROP_HINT, // a popularity hint about nothing that can be looked up
     // Replies without a lookup.
-    POLICY_FLOOD,    // far above the quota: what guard_deny writes
+    POLICY_FLOOD,    // far above the quota: what client_limits_deny writes
     POLICY_REFUSED,  // by the access lists
     POLICY_ERROR,    // query->rcode
     POLICY_IDENTITY, // about this server, if it tells that of itself; else as POLICY_ERROR
@@ -110,7 +110,7 @@ static inline enum policy_verdict policy_before_quota(struct policy *policy,
                                                       const struct client *client,
                                                       const struct query *query)
 {
-    switch (guard_query(&policy->guard, &client->from, query)) {
+    switch (client_limits_query(&policy->client_limits, &client->from, query)) {
     case QUOTA_FLOOD:
         return POLICY_FLOOD;
     case QUOTA_HITS_ONLY:
@@ -139,7 +139,7 @@ static inline struct policy_reading policy_before(struct policy *policy,
     query->proven = client_has_connection(client);
     if (verdict != QUERY_GOOD || access != ACCESS_ALLOW || query->asks)
         return (struct policy_reading){POLICY_UNUSUAL, (uint8_t)access, (uint8_t)verdict};
-    if (policy->guard.limits_queries && !message->handed_over)
+    if (policy->client_limits.limits_queries && !message->handed_over)
         return (struct policy_reading){.verdict = policy_before_quota(policy, client, query)};
     return (struct policy_reading){.verdict = POLICY_LOOK_UP};
 }

@@ -20,7 +20,7 @@ static enum counter source_of(uint16_t rcode)
                                     const struct query *query, uint8_t **out, bool flood)
 {
     enum counter as;
-    size_t len = guard_deny(&s->policy.guard, *out, query, flood, &as);
+    size_t len = client_limits_deny(&s->policy.client_limits, *out, query, flood, &as);
     serve_answered(s, item, out, len, as);
 }
 

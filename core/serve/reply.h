@@ -36,9 +36,9 @@ static inline void serve_limited_answered(struct serve *s, struct serve_item *it
                                           const struct query *query, uint64_t question,
                                           uint8_t **out, size_t len, enum counter source)
 {
-    if (s->policy.guard.limits_answers)
-        len =
-            guard_answer(&s->policy.guard, &item->client.from, query, question, *out, len, &source);
+    if (s->policy.client_limits.limits_answers)
+        len = client_limits_answer(&s->policy.client_limits, &item->client.from, query, question,
+                                   *out, len, &source);
     serve_answered(s, item, out, len, source);
 }
 

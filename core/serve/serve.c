@@ -108,7 +108,7 @@ size_t serve_queries(struct serve *s, uint64_t now_us, struct serve_item *items,
     struct lookup *lookup = s->lookups;
     uint64_t seed = cache->seed;
 
-    guard_time(&s->policy.guard, now_us);
+    client_limits_time(&s->policy.client_limits, now_us);
     for (struct serve_item *item = items; item < items + item_count; item++) {
         if (!serve_admit(s, item, lookup, &out))
             continue;

@@ -79,9 +79,10 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
     struct cache_hit hit = {.value_len = answer->len};
     size_t room = serve_room_for(s, &waiter->client);
     enum counter source = COUNTER_answers_upstream;
-    guard_time(&s->policy.guard, now_us);
+    client_limits_time(&s->policy.client_limits, now_us);
     if (query.asks & ASKS_COOKIE)
-        guard_cookie_give(&s->policy.guard, &waiter->client.from, waiter->cookie, &query, &options);
+        client_limits_cookie_give(&s->policy.client_limits, &waiter->client.from, waiter->cookie,
+                                  &query, &options);
     if (query.asks & ~ASKS_COOKIE)
         serve_options(s, &query, &options);
     outgoing->kind = OUTGOING_REPLY;
@@ -101,9 +102,9 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
         if (outgoing->bytes[2] & HEADER_TC)
             serve_count(s, COUNTER_truncated);
     }
-    if (s->policy.guard.limits_answers)
-        outgoing->len = guard_answer(&s->policy.guard, &waiter->client.from, &query, key->hash,
-                                     outgoing->bytes, outgoing->len, &source);
+    if (s->policy.client_limits.limits_answers)
+        outgoing->len = client_limits_answer(&s->policy.client_limits, &waiter->client.from, &query,
+                                             key->hash, outgoing->bytes, outgoing->len, &source);
     serve_count(s, source);
     outgoing->since_us = waiter->since_us;
     outgoing->source = (uint8_t)source;

@@ -128,7 +128,7 @@ struct query {
     uint16_t cookie_len;
     uint16_t rcode;    // what to answer at once; RCODE_NOERROR: go on
     uint8_t transport; // enum transport, set by the caller
-    bool proven;       // it comes from where it says (policy/guard.h)
+    bool proven;       // it comes from where it says (policy/client_limits.h)
     bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
 };
 

@@ -81,7 +81,7 @@ static void begin(struct world_of_policy *w, const struct local *local, uint64_t
     };
     w->memory[3] = world_memory(policy_size(&config));
     policy_init(&w->policy, w->memory[3], &config, loop_seed);
-    guard_time(&w->policy.guard, 1000000000);
+    client_limits_time(&w->policy.client_limits, 1000000000);
 }
 
 static void end(struct world_of_policy *w)

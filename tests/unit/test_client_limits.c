@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "core/policy/guard.h"
+#include "core/policy/client_limits.h"
 #include "core/settings/parse.h"
 
 #include "tests/unit/packet.h"
 
-// What the guard makes of cookies, quotas and equal answers. How it stands in the way of queries is
-// shown through the program (tests/integration/test_limits.py).
+// What the limits makes of cookies, quotas and equal answers. How it stands in the way of queries
+// is shown through the program (tests/integration/test_limits.py).
 
 #define HEAD      "1234 0100 0001 0000 0000 "
 #define ASK       "'www' 'example' 00 0001 0001 "
@@ -24,7 +24,7 @@ struct bench {
     struct settings settings;
     struct counters counters;
     struct cookie_source cookies;
-    struct guard guard;
+    struct client_limits limits;
     void *memory;
     struct address from;
     struct packet packet;
@@ -49,18 +49,18 @@ static struct bench *bench_of(uint64_t qps, uint64_t same_answers, uint64_t slip
     b->cookies.count = 1;
     memcpy(b->cookies.keys[0], packet_of("e5e973e5a6b2a43f48e7dc849e37bfcf").bytes,
            SIPHASH_KEY_LEN);
-    struct guard_config config = {
+    struct client_limits_config config = {
         .settings = &b->settings,
         .cookies = cookies ? &b->cookies : NULL,
         .counters = &b->counters,
         .workers = 1,
         .seed = seed,
     };
-    size_t size = guard_size(&config);
+    size_t size = client_limits_size(&config);
     b->memory = aligned_alloc(64, size ? size : 64);
     assert_non_null(b->memory);
-    guard_init(&b->guard, b->memory, &config);
-    guard_time(&b->guard, MADE_US);
+    client_limits_init(&b->limits, b->memory, &config);
+    client_limits_time(&b->limits, MADE_US);
     assert_true(address_parse(&b->from, "198.51.100.100", 14, 4000));
     return b;
 }
@@ -76,7 +76,8 @@ static bool query_take(struct bench *b, const char *text)
     b->packet = packet_of(text);
     (void)query_read(&b->query, b->packet.bytes, b->packet.len);
     memset(&b->options, 0xa5, sizeof b->options);
-    return !b->query.cookie || guard_cookie(&b->guard, &b->from, &b->query, &b->options, false);
+    return !b->query.cookie ||
+           client_limits_cookie(&b->limits, &b->from, &b->query, &b->options, false);
 }
 
 static void test_cookies(void **state)
@@ -127,7 +128,7 @@ static void test_a_query_that_was_handed_over_is_not_counted_again(void **state)
     (void)state;
     struct bench *b = bench_of(0, 0, 0, true);
     assert_true(query_take(b, WITH_24));
-    assert_true(guard_cookie(&b->guard, &b->from, &b->query, &b->options, true));
+    assert_true(client_limits_cookie(&b->limits, &b->from, &b->query, &b->options, true));
     assert_true(b->query.proven);
     assert_packet(b->options.bytes, b->options.len, COOKIE_A1);
     assert_int_equal(counter_get(&b->counters, COUNTER_cookies_valid), 1);
@@ -151,12 +152,13 @@ static void test_who_waited_while_they_went_is_given_none(void **state)
     (void)state;
     struct bench *b = bench_of(0, 0, 0, true);
     assert_true(query_take(b, WITH_24));
-    struct guard_config config = {.settings = &b->settings, .counters = &b->counters, .workers = 1};
-    guard_reload(&b->guard, &config);
-    guard_time(&b->guard, MADE_US);
+    struct client_limits_config config = {
+        .settings = &b->settings, .counters = &b->counters, .workers = 1};
+    client_limits_reload(&b->limits, &config);
+    client_limits_time(&b->limits, MADE_US);
     b->query.options = NULL;
     b->query.asks = ASKS_COOKIE;
-    guard_cookie_give(&b->guard, &b->from, b->query.cookie, &b->query, &b->options);
+    client_limits_cookie_give(&b->limits, &b->from, b->query.cookie, &b->query, &b->options);
     assert_null(b->query.options);
     assert_int_equal(b->query.asks, 0);
     bench_free(b);
@@ -196,7 +198,7 @@ static void test_denials(void **state)
             assert_true(query_take(b, rows[i].query));
             b->query.proven |= rows[i].tcp;
             bool dropped = rows[i].flood && !b->query.proven && n % 3 != 0;
-            size_t len = guard_deny(&b->guard, b->out, &b->query, rows[i].flood, &as);
+            size_t len = client_limits_deny(&b->limits, b->out, &b->query, rows[i].flood, &as);
             if (dropped) {
                 assert_int_equal(len, 0);
                 assert_int_equal(as, COUNTER_drops_quota);
@@ -256,7 +258,8 @@ static void test_what_makes_answers_equal(void **state)
                 (struct query){.name_len = (uint8_t)name_length(reply.bytes + 12, reply.len - 12)};
             uint64_t question = n < 5 || rows[i].same_question ? 0x1234567890 : 0x9876543210;
             uint8_t *exact = exact_copy(reply.bytes, reply.len);
-            len = guard_answer(&b->guard, &b->from, &b->query, question, exact, reply.len, &as);
+            len = client_limits_answer(&b->limits, &b->from, &b->query, question, exact, reply.len,
+                                       &as);
             free(exact);
             if (n < 5)
                 assert_int_equal(len, n < 4 ? reply.len : 0);
@@ -276,7 +279,8 @@ static void test_equal_answers_slip(void **state)
         assert_true(query_take(b, n < 8 ? PLAIN : WITH_8));
         struct packet answer = packet_of(ANSWER);
         memcpy(b->out, answer.bytes, answer.len);
-        size_t len = guard_answer(&b->guard, &b->from, &b->query, 1, b->out, answer.len, &as);
+        size_t len =
+            client_limits_answer(&b->limits, &b->from, &b->query, 1, b->out, answer.len, &as);
         if (n < 4) {
             assert_int_equal(len, answer.len);
             assert_int_equal(as, COUNTER_answers_cache);
@@ -291,7 +295,7 @@ static void test_equal_answers_slip(void **state)
     // Who is proven is exempt.
     enum counter as = COUNTER_answers_cache;
     assert_true(query_take(b, WITH_24));
-    assert_int_equal(guard_answer(&b->guard, &b->from, &b->query, 1, b->out, 40, &as), 40);
+    assert_int_equal(client_limits_answer(&b->limits, &b->from, &b->query, 1, b->out, 40, &as), 40);
     bench_free(b);
 }
 
@@ -302,11 +306,11 @@ static void test_secrets_follow_the_time(void **state)
     uint64_t day_us = 86400 * (uint64_t)1000000, begun_us = MADE_US / day_us * day_us;
     struct cookie_secrets secrets[3];
     b->cookies.period_s = 86400;
-    b->guard.secrets_until_us = 0;
+    b->limits.secrets_until_us = 0;
     static const uint64_t hours[] = {0, 1, 24};
     for (unsigned i = 0; i < 3; i++) {
-        guard_time(&b->guard, begun_us + hours[i] * 3600 * 1000000);
-        secrets[i] = b->guard.secrets;
+        client_limits_time(&b->limits, begun_us + hours[i] * 3600 * 1000000);
+        secrets[i] = b->limits.secrets;
         assert_int_equal(secrets[i].count, hours[i] == 1 ? 1 : 2);
     }
     assert_memory_equal(secrets[0].keys[0], secrets[1].keys[0], SIPHASH_KEY_LEN);
@@ -326,5 +330,5 @@ int main(void)
         cmocka_unit_test(test_equal_answers_slip),
         cmocka_unit_test(test_secrets_follow_the_time),
     };
-    return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("client_limits", tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "core/policy/guard.h"
+#include "core/policy/client_limits.h"
 
 #include "core/wire/rebuild.h"
 
-static struct quota_config quota_config_of(const struct guard_config *config)
+static struct quota_config quota_config_of(const struct client_limits_config *config)
 {
     const struct settings *s = config->settings;
     struct quota_config quota = {
@@ -21,7 +21,7 @@ static struct quota_config quota_config_of(const struct guard_config *config)
     return quota;
 }
 
-size_t guard_size(const struct guard_config *config)
+size_t client_limits_size(const struct client_limits_config *config)
 {
     struct quota_config quota = quota_config_of(config);
     // Limits that are off may be turned on.
@@ -29,10 +29,11 @@ size_t guard_size(const struct guard_config *config)
     return quota_size(&quota);
 }
 
-static void guard_make(struct guard *g, void *memory, const struct guard_config *config,
-                       const struct quota_config *quota)
+static void client_limits_make(struct client_limits *g, void *memory,
+                               const struct client_limits_config *config,
+                               const struct quota_config *quota)
 {
-    *g = (struct guard){
+    *g = (struct client_limits){
         .counters = config->counters,
         .cookies = config->cookies,
         .secrets_until_us = config->cookies ? 0 : UINT64_MAX,
@@ -45,19 +46,20 @@ static void guard_make(struct guard *g, void *memory, const struct guard_config 
     };
 }
 
-void guard_init(struct guard *g, void *memory, const struct guard_config *config)
+void client_limits_init(struct client_limits *g, void *memory,
+                        const struct client_limits_config *config)
 {
     struct quota_config quota = quota_config_of(config);
-    guard_make(g, memory, config, &quota);
+    client_limits_make(g, memory, config, &quota);
     quota_init(&g->quota, memory, &quota);
 }
 
-void guard_reload(struct guard *g, const struct guard_config *config)
+void client_limits_reload(struct client_limits *g, const struct client_limits_config *config)
 {
-    struct guard before = *g;
+    struct client_limits before = *g;
     struct quota_config quota = quota_config_of(config);
     quota.networks = before.quota_config.networks; // for so many there is memory
-    guard_make(g, before.memory, config, &quota);
+    client_limits_make(g, before.memory, config, &quota);
     g->now_us = before.now_us;
     g->slips = before.slips;
     if (quota_config_equal(&quota, &before.quota_config))
@@ -66,7 +68,7 @@ void guard_reload(struct guard *g, const struct guard_config *config)
         quota_init(&g->quota, g->memory, &quota);
 }
 
-void guard_secrets_change(struct guard *g)
+void client_limits_secrets_change(struct client_limits *g)
 {
     cookie_secrets_at(&g->secrets, g->cookies, g->now_us / 1000000);
     g->secrets_until_us =
@@ -81,9 +83,9 @@ static void cookie_add(struct query *query, struct reply_options *options, const
     query->options = options;
 }
 
-void guard_cookie_give(const struct guard *g, const struct address *from,
-                       const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
-                       struct reply_options *options)
+void client_limits_cookie_give(const struct client_limits *g, const struct address *from,
+                               const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
+                               struct reply_options *options)
 {
     uint8_t whole[COOKIE_WHOLE_LEN];
     query->asks &= ~ASKS_COOKIE; // until it has one
@@ -100,8 +102,8 @@ static enum counter counter_of(enum cookie_verdict verdict)
     return verdict == COOKIE_INVALID ? COUNTER_cookies_invalid : COUNTER_cookies_valid;
 }
 
-bool guard_cookie(struct guard *g, const struct address *from, struct query *query,
-                  struct reply_options *options, bool again)
+bool client_limits_cookie(struct client_limits *g, const struct address *from, struct query *query,
+                          struct reply_options *options, bool again)
 {
     query->asks &= ~ASKS_COOKIE; // until it has one
     if (!g->cookies)
@@ -117,28 +119,28 @@ bool guard_cookie(struct guard *g, const struct address *from, struct query *que
     if (verdict == COOKIE_VALID)
         cookie_add(query, options, query->cookie);
     else
-        guard_cookie_give(g, from, query->cookie, query, options);
+        client_limits_cookie_give(g, from, query->cookie, query, options);
     if (query->unasked)
         query->rcode = verdict == COOKIE_INVALID ? RCODE_BADCOOKIE : RCODE_NOERROR;
     return !query->unasked;
 }
 
-enum quota_verdict guard_query(struct guard *g, const struct address *from,
-                               const struct query *query)
+enum quota_verdict client_limits_query(struct client_limits *g, const struct address *from,
+                                       const struct query *query)
 {
     return quota_query(&g->quota, g->now_us, from, query->proven);
 }
 
 // Every so many-th of what would be dropped is answered in a way that only an honest client can
 // make use of: it comes again over a connection, or with the cookie that it is given.
-static bool slips(struct guard *g)
+static bool slips(struct client_limits *g)
 {
     return g->slip > 0 && ++g->slips % g->slip == 0;
 }
 
 // The reply that asks a client to prove where it is. Never longer than what it asked with, but for
 // what the options hold that it asked for.
-static size_t challenge(const struct guard *g, uint8_t *out, const struct query *query,
+static size_t challenge(const struct client_limits *g, uint8_t *out, const struct query *query,
                         enum counter *as)
 {
     bool cookied = query->asks & ASKS_COOKIE;
@@ -148,8 +150,8 @@ static size_t challenge(const struct guard *g, uint8_t *out, const struct query 
     return reply_empty(out, query, RCODE_NOERROR, HEADER_TC, true, g->udp_payload_max, EDE_NONE);
 }
 
-size_t guard_deny(struct guard *g, uint8_t *out, const struct query *query, bool flood,
-                  enum counter *as)
+size_t client_limits_deny(struct client_limits *g, uint8_t *out, const struct query *query,
+                          bool flood, enum counter *as)
 {
     // Who is proven is told: there is nobody else whom the reply could hit.
     bool told = query->proven || !flood;
@@ -192,8 +194,9 @@ static uint64_t kind_of(const uint8_t *reply, size_t len, const struct query *qu
     return zone << 8 | rcode;
 }
 
-size_t guard_answer(struct guard *g, const struct address *from, const struct query *query,
-                    uint64_t question, uint8_t *out, size_t len, enum counter *as)
+size_t client_limits_answer(struct client_limits *g, const struct address *from,
+                            const struct query *query, uint64_t question, uint8_t *out, size_t len,
+                            enum counter *as)
 {
     if (query->proven ||
         quota_answer(&g->quota, g->now_us, from, kind_of(out, len, query, question)))
