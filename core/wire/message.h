@@ -168,7 +168,7 @@ static inline const uint8_t *query_name(const struct query *query)
 // The most octets that may go back to this client.
 static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
 {
-    if (transport_has_connections(query->transport))
+    if (query->transport != TRANSPORT_UDP)
         return MESSAGE_LEN_MAX;
     if (!query->edns)
         return MESSAGE_UDP_MIN;

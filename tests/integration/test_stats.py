@@ -220,7 +220,7 @@ class Stats(Case):
         self.assertEqual(harness.metric_sum(rows, 'ouzel_drops_total', reason='response'), 30)
         self.assert_balance(self.process)
         sent = harness.metric_sum(rows, 'ouzel_upstream_queries_total', transport='udp')
-        self.assertEqual(sent, len(self.fake.asked))
+        self.assertEqual(sent, len(self.fake.asked) + len(self.fake.probes))
 
     def test_counters_only_grow_while_scraped(self):
         """Scraped again and again under load, no counter ever goes back."""
