@@ -12,6 +12,15 @@
 
 #define SHARE_NONE UINT32_MAX
 
+// Once half of a table is used, a network may hold no more than one part in so many of it.
+#define SHARE_PART 4
+
+// Has a network more than that, of a table of `size` things of which `used` are used?
+static inline bool share_is_exceeded(uint32_t used, uint32_t held, uint32_t size)
+{
+    return used >= size / 2 && held > size / SHARE_PART;
+}
+
 // A network as a value. All zeros: nobody's.
 struct network {
     uint64_t octets; // the first eight of its addresses, but for the host's part

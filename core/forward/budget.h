@@ -36,3 +36,9 @@ static inline bool budget_take(struct budget *budget)
     budget->units -= BUDGET_SEND;
     return true;
 }
+
+// A send from both, or from neither.
+static inline bool budget_take_both(struct budget *a, struct budget *b)
+{
+    return a->units >= BUDGET_SEND && b->units >= BUDGET_SEND && budget_take(a) && budget_take(b);
+}

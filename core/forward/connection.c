@@ -111,24 +111,18 @@ static void batch_answered(struct forward *f, const struct connection *connectio
         *batch = *batch < CONNECTION_IN_FLIGHT / 2 ? (uint16_t)(2 * *batch) : 0;
 }
 
-// Takes a lost send from the budget of all and from that of the network that it was for.
-static bool loss_take(struct forward *f, const struct network *network)
-{
-    struct budget *own = &forward_network(f, network)->losses;
-    return own->units >= BUDGET_SEND && budget_take(&f->loss_budget) && budget_take(own);
-}
-
 // Was a send lost through no fault of its question? Then it does not count, but for one of many
 // while there are other upstreams to be asked. Where a connection ended without a single reply it
-// costs a budget, of its own, or some upstream's connections would cost the resends of all: some
-// close each.
+// costs a budget of its own, of all and of the network that it was for, or some upstream's
+// connections would cost the resends of all: some close each.
 static bool is_lost(struct forward *f, uint64_t now_us, const struct attempt *attempt, bool served)
 {
     const struct question *question = attempt->question;
     unsigned max =
         question_has_others(f, now_us, question, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
     return attempt->sent_us != 0 && question->losses < max &&
-           (served || loss_take(f, &attempt->network));
+           (served ||
+            budget_take_both(&f->loss_budget, &forward_network(f, &attempt->network)->losses));
 }
 
 // Does the question wait for another reply over TCP from the same upstream?

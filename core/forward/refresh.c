@@ -37,8 +37,7 @@ static uint64_t due_us(uint32_t birth_s, uint32_t expiry_s)
 static bool is_full(const struct refresh_table *table, uint8_t network)
 {
     uint32_t size = table->chain_mask + 1;
-    return !table->free ||
-           (table->count >= size / 2 && table->held[network] > size / REFRESH_SHARE_MAX);
+    return !table->free || share_is_exceeded(table->count, table->held[network], size);
 }
 
 struct refresh *refresh_note(struct refresh_table *table, const struct key *key, uint8_t network,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/forward/wheel.h"
+#include "core/share.h"
 #include "core/wire/key.h"
 
 // Answers that are to be asked for anew before they are over, as they are asked for so often that
@@ -22,7 +23,6 @@
 #define REFRESH_LEAD_MIN_US 1000000u
 #define REFRESH_LEAD_MAX_US 30000000u
 #define REFRESH_NETWORKS    256 // hashes of networks
-#define REFRESH_SHARE_MAX   4   // they may have one place in so many
 
 struct refresh {
     struct timer timer; // first, so that the owner of a timer is found

@@ -478,9 +478,8 @@ static bool resend_take(struct forward *f, const struct question *question, uint
 {
     struct budget *kind = &forward_share(f, question->kind)->budget;
     struct budget *network = &forward_network(f, &question->network)->resends;
-    return kind->units >= BUDGET_SEND && network->units >= BUDGET_SEND &&
-           f->budget.units > reserve && budget_take(&f->budget) && budget_take(kind) &&
-           budget_take(network);
+    return kind->units >= BUDGET_SEND && f->budget.units > reserve &&
+           budget_take_both(&f->budget, network) && budget_take(kind);
 }
 
 void schedule_hasten(struct forward *f, uint64_t now_us, struct question *question)
@@ -570,8 +569,9 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     budget_give(&f->trial_budget, 1);
     budget_give(&f->loss_budget, 1);
     budget_give(&forward_share(f, question->kind)->budget, 1);
-    budget_give(&forward_network(f, &question->network)->resends, 1);
-    budget_give(&forward_network(f, &question->network)->losses, 1);
+    struct network_share *network = forward_network(f, &question->network);
+    budget_give(&network->resends, 1);
+    budget_give(&network->losses, 1);
     schedule_go_on(f, now_us, question);
     if (!question_is_open(question))
         return;

@@ -136,7 +136,7 @@ static bool blocks_cached(struct policy *policy, uint64_t now_us, const struct k
     case ANY_HINFO:
         return POLICY_ANY;
     case ANY_TCP:
-        return transport_has_connections(query->transport) ? POLICY_LOOK_UP : POLICY_ANY;
+        return query_has_connection(query) ? POLICY_LOOK_UP : POLICY_ANY;
     default:
         return POLICY_LOOK_UP;
     }

@@ -18,7 +18,7 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
         options->len = 0;
     if (query->asks & ASKS_NSID && identity->len > 0)
         reply_options_add(options, EDNS_NSID, identity->text, identity->len);
-    if (query->asks & ASKS_KEEPALIVE && transport_has_connections(query->transport)) {
+    if (query->asks & ASKS_KEEPALIVE && query_has_connection(query)) {
         uint64_t tenths = settings->server_tcp_idle_timeout / 100; // RFC 7828 3.1
         uint8_t timeout[2];
         store_be16(timeout, (uint16_t)(tenths < UINT16_MAX ? tenths : UINT16_MAX));

@@ -60,12 +60,6 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         item->note = true;
 }
 
-// Takes a refresh from the budget of all and from that of the network that made it popular.
-static bool refresh_take(struct serve *s, struct budget *network)
-{
-    return network->units >= BUDGET_SEND && budget_take(&s->refresh_budget) && budget_take(network);
-}
-
 // An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
 // same, and as far as the budget goes.
 void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
@@ -79,7 +73,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     struct cache_hit hit;
     uint8_t value[SERVE_ANSWER_USUAL];
     uint32_t birth_s = refresh->birth_s, expiry_s = refresh->expiry_s;
-    struct budget *network = &s->refresh_budgets[refresh->network];
+    struct budget *network = &s->refresh_budgets[refresh->network]; // that made it popular
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
     const struct zone *zone =
@@ -91,7 +85,8 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
         failure_find(&s->failures, key.hash, f->revivals, now_us))
         return;
     struct question *question = NULL;
-    if (f->questions.open_count < f->questions.size / 2 && refresh_take(s, network))
+    if (f->questions.open_count < f->questions.size / 2 &&
+        budget_take_both(&s->refresh_budget, network))
         question = question_add(&f->questions, &key);
     if (!question) {
         serve_count(s, COUNTER_refreshes_forgone);

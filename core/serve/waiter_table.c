@@ -17,12 +17,6 @@ void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size)
     }
 }
 
-// Is so much of so many too much for one network?
-static bool is_hogged(uint32_t used, uint32_t held, uint32_t size)
-{
-    return used >= size / 2 && held > size / WAITERS_SHARE;
-}
-
 // Waiters of one network at one question, of which there are WAITERS_PER_QUESTION_MAX at most.
 static uint32_t held_at(const struct question *question, uint32_t share)
 {
@@ -39,13 +33,13 @@ bool waiter_may_be_added(const struct question_table *questions, const struct qu
     if (share == SHARE_NONE)
         return true;
     uint32_t held = questions->shares.shares[share].held;
-    if (is_hogged(questions->asker_count, held, questions->size * QUESTION_ASKERS))
+    if (share_is_exceeded(questions->asker_count, held, questions->size * QUESTION_ASKERS))
         return false;
     if (!question)
-        return !is_hogged(questions->count, held, questions->size);
+        return !share_is_exceeded(questions->count, held, questions->size);
     // Few questions have so many that it has to be counted.
     return question->asker_count < WAITERS_PER_QUESTION_MAX / 2 ||
-           held_at(question, share) <= WAITERS_PER_QUESTION_MAX / WAITERS_SHARE;
+           held_at(question, share) <= WAITERS_PER_QUESTION_MAX / SHARE_PART;
 }
 
 struct waiter *waiter_add(struct waiter_table *table, struct question_table *questions,

@@ -8,7 +8,6 @@
 // one question has bounds as soon as half of them are gone.
 
 #define WAITERS_PER_QUESTION_MAX 256
-#define WAITERS_SHARE            4 // one network may have one part in so many
 
 struct waiter {
     struct asker asker; // first, as its question has a list of them
@@ -46,7 +45,7 @@ void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size);
 
 // May this client wait for this question, or for one that is yet to be asked (NULL)? Where half of
 // the questions, of the waiters or of the waiters of this question are there, a network
-// (core/share.h) that has more than one part in WAITERS_SHARE of them may not. Before that any may.
+// (core/share.h) that has more than one part in SHARE_PART of them may not. Before that any may.
 [[nodiscard]] bool waiter_may_be_added(const struct question_table *questions,
                                        const struct question *question,
                                        const struct address *client);

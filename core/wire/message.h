@@ -165,10 +165,16 @@ static inline const uint8_t *query_name(const struct query *query)
     return query->message + MESSAGE_HEADER_LEN;
 }
 
+// Does the answer go over a connection? (client_has_connection in core/client.h)
+static inline bool query_has_connection(const struct query *query)
+{
+    return query->transport != TRANSPORT_UDP;
+}
+
 // The most octets that may go back to this client.
 static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
 {
-    if (query->transport != TRANSPORT_UDP)
+    if (query_has_connection(query))
         return MESSAGE_LEN_MAX;
     if (!query->edns)
         return MESSAGE_UDP_MIN;
