@@ -277,9 +277,9 @@ static void servers_close(struct daemon *d)
 static int engine_run(struct daemon *d)
 {
     char why[DAEMON_WHY_SIZE];
-    struct estate *estate = d->predecessor_fd >= 0 ? &d->inheritance->estate : NULL;
+    struct engine_inheritance *inherited = d->predecessor_fd >= 0 ? &d->inheritance->engine : NULL;
     d->engine = engine_open(settings_of(d), d->generation->files.local, &d->generation->cookies,
-                            estate, why);
+                            inherited, why);
     predecessor_drop(d);
     if (!d->engine)
         return predecessor_start_fails(d, why);
@@ -326,7 +326,7 @@ static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
 {
     const struct address *stats = &settings_of(d)->stats_listen;
     const char *control = settings_of(d)->control_socket.text;
-    struct inheritance *in = d->inheritance;
+    struct daemon_inheritance *in = d->inheritance;
     int none = -1;
     int *from_stats = in && address_equal(stats, &in->stats) ? &in->stats_fd : &none;
     int *from_control = in && strcmp(control, in->control) == 0 ? &in->control_fd : &none;

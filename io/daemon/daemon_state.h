@@ -60,7 +60,7 @@ struct daemon {
     bool draining;             // it is to end when nobody asks any more
     int wake_fd;               // written (io/net/wake.h) when one of these two has changed
     int predecessor_fd;        // to the process that this one takes over from; -1: none
-    struct inheritance *inheritance;
+    struct daemon_inheritance *inheritance;
 };
 
 static inline const struct settings *settings_of(const struct daemon *d)

@@ -24,7 +24,7 @@ bool predecessor_receive(struct daemon *d)
 void predecessor_drop(struct daemon *d)
 {
     if (d->inheritance)
-        inheritance_free(d->inheritance);
+        daemon_inheritance_free(d->inheritance);
 }
 
 void predecessor_replaced(struct daemon *d)

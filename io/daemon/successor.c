@@ -43,8 +43,9 @@ static char **command_line(struct daemon *d)
 
 static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
 {
-    struct inheritance inheritance = {.stats_fd = -1, .control_fd = -1, .sandboxed = d->sandboxed};
-    int error = engine_estate(d->engine, &inheritance.estate);
+    struct daemon_inheritance inheritance = {
+        .stats_fd = -1, .control_fd = -1, .sandboxed = d->sandboxed};
+    int error = engine_pass_on(d->engine, &inheritance.engine);
     if (d->stats) {
         inheritance.stats = settings_of(d)->stats_listen;
         inheritance.stats_fd = stats_fd(d->stats);
@@ -57,7 +58,7 @@ static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
     }
     if (error == 0)
         error = upgrade_give(upgrade, &inheritance);
-    free(inheritance.estate.sockets);
+    free(inheritance.engine.sockets);
     return error;
 }
 

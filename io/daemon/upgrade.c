@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void inheritance_free(struct inheritance *in)
+void daemon_inheritance_free(struct daemon_inheritance *in)
 {
-    estate_free(&in->estate);
+    engine_inheritance_free(&in->engine);
     if (in->stats_fd >= 0)
         close(in->stats_fd);
     if (in->control_fd >= 0)

@@ -22,9 +22,10 @@
 #define UPGRADE_VARIABLE "OUZEL_UPGRADE_FD" // of the environment
 #define UPGRADE_READY_S  60                 // the new one may have long lists to read
 
-// What beside the engine's estate is handed over; descriptors are -1 where there is none.
-struct inheritance {
-    struct estate estate;
+// What the predecessor passes on: the engine's part, and the rest of the process's. Descriptors are
+// -1 where there is none.
+struct daemon_inheritance {
+    struct engine_inheritance engine;
     struct address stats;
     int stats_fd;
     char control[108];             // a path
@@ -36,8 +37,8 @@ struct inheritance {
     char why[UPGRADE_WHY_SIZE];
 };
 
-// Closes and frees what nobody has taken of it.
-void inheritance_free(struct inheritance *inheritance);
+// Closes the descriptors that were not moved out, and frees the memory.
+void daemon_inheritance_free(struct daemon_inheritance *inheritance);
 
 // Writes a sentence, and returns the error for the caller to return.
 __attribute__((format(printf, 3, 4))) int upgrade_fails(char why[static UPGRADE_WHY_SIZE],

@@ -21,7 +21,7 @@ int upgrade_find(void)
     return fd;
 }
 
-static int head_take(struct inheritance *in, const struct packet *packet)
+static int head_take(struct daemon_inheritance *in, const struct packet *packet)
 {
     struct packet_head head;
     if (packet->len < sizeof head.form)
@@ -32,37 +32,38 @@ static int head_take(struct inheritance *in, const struct packet *packet)
                              "it hands over in form %u and this program takes form %u", head.form,
                              PACKET_FORM);
     memcpy(&head, packet->bytes, sizeof head);
-    estate_init(&in->estate, head.worker_count);
-    in->estate.clock_offset_us = head.clock_offset_us;
-    in->estate.cookies = head.cookies;
+    engine_inheritance_init(&in->engine, head.worker_count);
+    in->engine.clock_offset_us = head.clock_offset_us;
+    in->engine.cookies = head.cookies;
     in->sandboxed = head.sandboxed;
     in->control_mark = head.control_mark;
-    in->estate.region_fd = packet->fd_count == 1 ? packet->fds[0] : -1;
+    in->engine.region_fd = packet->fd_count == 1 ? packet->fds[0] : -1;
     return 0;
 }
 
-static int sockets_take(struct inheritance *in, const struct packet *packet)
+static int sockets_take(struct daemon_inheritance *in, const struct packet *packet)
 {
     struct packet_part part;
-    struct estate *estate = &in->estate;
+    struct engine_inheritance *inherited = &in->engine;
     if (packet->len != sizeof part)
         return -EBADMSG;
     memcpy(&part, packet->bytes, sizeof part);
-    struct listening_sockets *last = estate->count > 0 ? &estate->sockets[estate->count - 1] : NULL;
+    struct listening_sockets *last =
+        inherited->count > 0 ? &inherited->sockets[inherited->count - 1] : NULL;
     if (!last || !address_equal(&last->address, &part.address))
-        last = estate_add(estate, &part.address);
-    if (!last || part.first + packet->fd_count > LISTENER_SOCKETS * estate->worker_count)
+        last = engine_inheritance_add(inherited, &part.address);
+    if (!last || part.first + packet->fd_count > LISTENER_SOCKETS * inherited->worker_count)
         return last ? -EBADMSG : -ENOMEM;
     memcpy(last->fds + part.first, packet->fds, packet->fd_count * sizeof(int));
     return 0;
 }
 
-static int packet_take(struct inheritance *in, struct packet *packet)
+static int packet_take(struct daemon_inheritance *in, struct packet *packet)
 {
     int error = -EBADMSG;
-    if (packet->kind == PACKET_HEAD && in->estate.worker_count == 0)
+    if (packet->kind == PACKET_HEAD && in->engine.worker_count == 0)
         error = head_take(in, packet);
-    else if (packet->kind == PACKET_SOCKETS && in->estate.worker_count > 0)
+    else if (packet->kind == PACKET_SOCKETS && in->engine.worker_count > 0)
         error = sockets_take(in, packet);
     else if (packet->kind == PACKET_STATS && packet->len == sizeof in->stats &&
              packet->fd_count == 1 && in->stats_fd < 0) {
@@ -80,11 +81,11 @@ static int packet_take(struct inheritance *in, struct packet *packet)
     return error;
 }
 
-int upgrade_take(int fd, struct inheritance *in)
+int upgrade_take(int fd, struct daemon_inheritance *in)
 {
     struct packet *packet = calloc(1, sizeof *packet);
-    *in = (struct inheritance){.stats_fd = -1, .control_fd = -1};
-    estate_init(&in->estate, 0);
+    *in = (struct daemon_inheritance){.stats_fd = -1, .control_fd = -1};
+    engine_inheritance_init(&in->engine, 0);
     int error = packet ? 0 : -ENOMEM;
     while (error == 0) {
         error = packet_receive(fd, packet);
@@ -117,7 +118,7 @@ void upgrade_started(int fd)
 }
 
 // What cannot be kept is learned again.
-static int lessons_take(struct inheritance *in, const struct packet *packet)
+static int lessons_take(struct daemon_inheritance *in, const struct packet *packet)
 {
     size_t some = packet->len / sizeof *in->lessons;
     if (!in || packet->len % sizeof *in->lessons != 0)
@@ -134,7 +135,7 @@ static int lessons_take(struct inheritance *in, const struct packet *packet)
 
 // Takes one packet of counters, or of what was learned (where `in` is not NULL); 0, or 1 for one of
 // the kind that ends them.
-static int counted_take(int fd, struct counters *counted, struct inheritance *in,
+static int counted_take(int fd, struct counters *counted, struct daemon_inheritance *in,
                         enum packet_kind end)
 {
     struct packet *packet = calloc(1, sizeof *packet);
@@ -152,7 +153,7 @@ static int counted_take(int fd, struct counters *counted, struct inheritance *in
     return error;
 }
 
-bool upgrade_wait(int fd, struct counters *counted, struct inheritance *in)
+bool upgrade_wait(int fd, struct counters *counted, struct daemon_inheritance *in)
 {
     int more;
     memset(counted, 0, sizeof *counted);

@@ -8,7 +8,7 @@
 [[nodiscard]] int upgrade_find(void);
 
 // Takes what is handed over. 0, or a negative errno and inheritance->why.
-[[nodiscard]] int upgrade_take(int fd, struct inheritance *inheritance);
+[[nodiscard]] int upgrade_take(int fd, struct daemon_inheritance *inheritance);
 
 // It could start; or it cannot, for this reason.
 void upgrade_ready(int fd);
@@ -16,7 +16,8 @@ void upgrade_refuse(int fd, const char *why);
 
 // Waits until the old one has given way, and takes what it has counted and learned. False: it has
 // not.
-[[nodiscard]] bool upgrade_wait(int fd, struct counters *counted, struct inheritance *inheritance);
+[[nodiscard]] bool upgrade_wait(int fd, struct counters *counted,
+                                struct daemon_inheritance *inheritance);
 void upgrade_started(int fd);
 
 // Something has come: what was counted since. False: that was the last, or there is none.

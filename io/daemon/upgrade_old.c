@@ -120,20 +120,21 @@ static int expect(struct upgrade *u, enum packet_kind kind, const char *what)
     return error;
 }
 
-int upgrade_give(struct upgrade *u, const struct inheritance *inheritance)
+int upgrade_give(struct upgrade *u, const struct daemon_inheritance *inheritance)
 {
-    const struct estate *estate = &inheritance->estate;
+    const struct engine_inheritance *inherited = &inheritance->engine;
     struct packet_head head = {
         .form = PACKET_FORM,
-        .worker_count = estate->worker_count,
-        .clock_offset_us = estate->clock_offset_us,
-        .cookies = estate->cookies,
+        .worker_count = inherited->worker_count,
+        .clock_offset_us = inherited->clock_offset_us,
+        .cookies = inherited->cookies,
         .sandboxed = inheritance->sandboxed,
         .control_mark = inheritance->control_mark,
     };
-    int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &estate->region_fd, 1);
-    for (size_t i = 0; i < estate->count && error == 0; i++)
-        error = sockets_send(u->fd, &estate->sockets[i], LISTENER_SOCKETS * estate->worker_count);
+    int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &inherited->region_fd, 1);
+    for (size_t i = 0; i < inherited->count && error == 0; i++)
+        error =
+            sockets_send(u->fd, &inherited->sockets[i], LISTENER_SOCKETS * inherited->worker_count);
     if (error == 0 && inheritance->stats_fd >= 0)
         error = packet_send(u->fd, PACKET_STATS, &inheritance->stats, sizeof inheritance->stats,
                             &inheritance->stats_fd, 1);

@@ -15,7 +15,8 @@ struct upgrade {
 // `program`: the path of what is to be started, with the command line `argv`. Where a step fails,
 // upgrade_end ends the other process, which has changed nothing yet.
 [[nodiscard]] int upgrade_begin(struct upgrade *upgrade, const char *program, char **argv);
-[[nodiscard]] int upgrade_give(struct upgrade *upgrade, const struct inheritance *inheritance);
+[[nodiscard]] int upgrade_give(struct upgrade *upgrade,
+                               const struct daemon_inheritance *inheritance);
 [[nodiscard]] int upgrade_go(struct upgrade *upgrade, struct engine *engine);
 [[nodiscard]] int upgrade_wait_started(struct upgrade *upgrade);
 void upgrade_last(struct upgrade *upgrade, const struct engine *engine);

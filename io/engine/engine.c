@@ -109,13 +109,13 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 }
 
 static int cookies_take(struct engine *engine, const struct cookie_source *set,
-                        const struct estate *estate)
+                        const struct engine_inheritance *inheritance)
 {
-    bool inherited = estate && estate->cookies.period_s > 0;
+    bool inherited = inheritance && inheritance->cookies.period_s > 0;
     if (*engine->settings->server_cookie_secrets.text)
         engine->cookies = *set;
     else if (inherited)
-        engine->cookies = estate->cookies;
+        engine->cookies = inheritance->cookies;
     else
         return cookie_source_draw(&engine->cookies);
     return 0;
@@ -157,12 +157,12 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     return error;
 }
 
-static int workers_make(struct engine *engine, struct estate *estate,
+static int workers_make(struct engine *engine, struct engine_inheritance *inheritance,
                         char why[static ENGINE_WHY_SIZE])
 {
-    int error = listening_plan(&engine->listening, &engine->settings->server_listen,
-                               engine_now_us(&engine->clock), estate ? estate->sockets : NULL,
-                               estate ? estate->count : 0, why);
+    int error = listening_plan(
+        &engine->listening, &engine->settings->server_listen, engine_now_us(&engine->clock),
+        inheritance ? inheritance->sockets : NULL, inheritance ? inheritance->count : 0, why);
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
         error = worker_make(engine, i, why);
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
@@ -187,19 +187,20 @@ static int steering_take(struct engine *engine, char why[static ENGINE_WHY_SIZE]
 }
 
 // The sockets share their port by the worker, so there must be equally many.
-static int estate_fits(const struct engine *engine, const struct estate *estate,
-                       char why[static ENGINE_WHY_SIZE])
+static int inheritance_fits(const struct engine *engine,
+                            const struct engine_inheritance *inheritance,
+                            char why[static ENGINE_WHY_SIZE])
 {
-    if (!estate || estate->worker_count == engine->worker_count)
+    if (!inheritance || inheritance->worker_count == engine->worker_count)
         return 0;
     snprintf(why, ENGINE_WHY_SIZE, "%u workers cannot take the place of %u: that needs a restart",
-             engine->worker_count, estate->worker_count);
+             engine->worker_count, inheritance->worker_count);
     return -EINVAL;
 }
 
 struct engine *engine_open(const struct settings *settings, const struct local *local,
-                           const struct cookie_source *cookies, struct estate *estate,
-                           char why[static ENGINE_WHY_SIZE])
+                           const struct cookie_source *cookies,
+                           struct engine_inheritance *inheritance, char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = calloc(1, sizeof *engine);
     snprintf(why, ENGINE_WHY_SIZE, "no memory");
@@ -210,8 +211,8 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->local = local;
     engine->worker_count =
         settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
-    engine->clock.offset_us =
-        estate ? estate->clock_offset_us : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
+    engine->clock.offset_us = inheritance ? inheritance->clock_offset_us
+                                          : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
     engine->region_fd = -1;
     engine->failure_fd = wake_open();
 
@@ -221,17 +222,17 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     if (error == 0)
         error = steering_take(engine, why);
     if (error == 0)
-        error = estate_fits(engine, estate, why);
+        error = inheritance_fits(engine, inheritance, why);
     if (error == 0)
         error = descriptors_allow(engine, why);
     if (error == 0)
-        error = region_take(engine, estate, why);
+        error = region_take(engine, inheritance, why);
     if (error == 0)
         error = tables_take(engine, why);
     if (error == 0)
-        error = cookies_take(engine, cookies, estate);
+        error = cookies_take(engine, cookies, inheritance);
     if (error == 0)
-        error = workers_make(engine, estate, why);
+        error = workers_make(engine, inheritance, why);
     if (error < 0) {
         engine_close(engine);
         return NULL;

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/serve/control.h"
-#include "io/engine/estate.h"
+#include "io/engine/engine_inheritance.h"
 
 // The engine: all workers, the cache's memory and the clock they share.
 
 struct engine; // opaque
 
-// Takes all memory and opens all sockets and rings; what the estate of another engine (NULL: none)
-// has of them is used, and taken out there. The settings and the local names (NULL: none) must live
-// as long as the engine. `cookies` are the secrets of server.cookie-secrets, as cookie_file_read
-// has them; where that is not set they are another engine's or drawn.
-// NULL: `why` is one sentence that names what could not be had, and nothing is left behind.
+// Allocates all memory and opens all sockets and rings; those that the predecessor's engine passed
+// on (`inheritance`; NULL: there is none) are used, and moved out of there. The settings and the
+// local names (NULL: none) must live as long as the engine. `cookies` are the secrets of
+// server.cookie-secrets, as cookie_file_read has them; where that is not set they are another
+// engine's or drawn. NULL: `why` is one sentence that names what could not be had, and nothing is
+// left behind.
 #define ENGINE_WHY_SIZE 640
 [[nodiscard]] struct engine *engine_open(const struct settings *settings, const struct local *local,
-                                         const struct cookie_source *cookies, struct estate *estate,
+                                         const struct cookie_source *cookies,
+                                         struct engine_inheritance *inheritance,
                                          char why[static ENGINE_WHY_SIZE]);
 
 // Starts the workers. Returns 0 or a negative errno, with a sentence in `why`.

@@ -60,16 +60,17 @@ static int region_map(struct engine *engine, int fd, size_t size)
 }
 
 // The other engine's cache, where it is what the settings ask for.
-static bool region_inherit(struct engine *engine, struct estate *estate, uint32_t shard_count)
+static bool region_inherit(struct engine *engine, struct engine_inheritance *inheritance,
+                           uint32_t shard_count)
 {
     size_t size = engine->settings->cache_size;
     struct stat stat;
-    if (!estate || estate->region_fd < 0 || fstat(estate->region_fd, &stat) != 0 ||
-        (uint64_t)stat.st_size != size || region_map(engine, estate->region_fd, size) != 0)
+    if (!inheritance || inheritance->region_fd < 0 || fstat(inheritance->region_fd, &stat) != 0 ||
+        (uint64_t)stat.st_size != size || region_map(engine, inheritance->region_fd, size) != 0)
         return false;
     if (cache_open(&engine->cache, engine->region, size) == 0 &&
         engine->cache.shard_count == shard_count) {
-        estate->region_fd = -1;
+        inheritance->region_fd = -1;
         engine->has_cache = true;
         region_stale_set(engine, engine->settings);
         return true;
@@ -80,14 +81,15 @@ static bool region_inherit(struct engine *engine, struct estate *estate, uint32_
     return false;
 }
 
-int region_take(struct engine *engine, struct estate *estate, char why[static ENGINE_WHY_SIZE])
+int region_take(struct engine *engine, struct engine_inheritance *inheritance,
+                char why[static ENGINE_WHY_SIZE])
 {
     uint64_t seed;
     size_t size = engine->settings->cache_size;
     uint32_t shard_count = shards_decide(engine, why);
     if (shard_count == 0)
         return -EINVAL;
-    if (region_inherit(engine, estate, shard_count))
+    if (region_inherit(engine, inheritance, shard_count))
         return 0;
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return -EIO;
@@ -103,8 +105,9 @@ int region_take(struct engine *engine, struct estate *estate, char why[static EN
     }
     error = cache_format(&engine->cache, engine->region, size, shard_count, seed);
     region_stale_set(engine, engine->settings);
-    if (error == 0 && estate)
-        engine->has_cache = estate_copy(&engine->cache, estate->region_fd, engine_now_s(engine));
+    if (error == 0 && inheritance)
+        engine->has_cache = engine_inheritance_copy_cache(&engine->cache, inheritance->region_fd,
+                                                          engine_now_s(engine));
     return error;
 }
 

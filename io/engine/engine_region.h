@@ -11,9 +11,9 @@ void engine_leave_region(struct engine *engine);
 struct cache *engine_cache(struct engine *engine);
 uint32_t engine_now_s(const struct engine *engine);
 
-// Takes the memory, or that of the estate of another engine (NULL: none). 0 or a negative errno,
-// with a sentence in `why`.
-[[nodiscard]] int region_take(struct engine *engine, struct estate *estate,
+// Allocates the region, or uses the one that was inherited (NULL: there is none). 0 or a negative
+// errno, with a sentence in `why`.
+[[nodiscard]] int region_take(struct engine *engine, struct engine_inheritance *inheritance,
                               char why[static ENGINE_WHY_SIZE]);
 
 // Gives it back.

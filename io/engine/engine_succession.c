@@ -12,18 +12,18 @@
 
 enum { REST_IDLE_US = 1000000 }; // of clients' connections, when another engine takes over
 
-int engine_estate(const struct engine *engine, struct estate *estate)
+int engine_pass_on(const struct engine *engine, struct engine_inheritance *inheritance)
 {
-    estate_init(estate, engine->worker_count);
-    estate->clock_offset_us = engine->clock.offset_us;
-    estate->cookies = engine->cookies;
-    estate->region_fd = engine->region_fd;
-    estate->sockets = calloc(LISTENERS_MAX, sizeof *estate->sockets);
-    for (unsigned i = 0; estate->sockets && i < LISTENERS_MAX; i++) {
+    engine_inheritance_init(inheritance, engine->worker_count);
+    inheritance->clock_offset_us = engine->clock.offset_us;
+    inheritance->cookies = engine->cookies;
+    inheritance->region_fd = engine->region_fd;
+    inheritance->sockets = calloc(LISTENERS_MAX, sizeof *inheritance->sockets);
+    for (unsigned i = 0; inheritance->sockets && i < LISTENERS_MAX; i++) {
         if (engine->listening.slots[i].state == LISTENING_USED)
-            estate->sockets[estate->count++] = engine->listening.slots[i].sockets;
+            inheritance->sockets[inheritance->count++] = engine->listening.slots[i].sockets;
     }
-    return estate->sockets ? 0 : -ENOMEM;
+    return inheritance->sockets ? 0 : -ENOMEM;
 }
 
 struct resting {

@@ -6,9 +6,10 @@
 // The engine's side of an upgrade: what it leaves, its rest while another process takes over, and
 // what that process carries on.
 
-// What another process needs to take this engine's place. The descriptors stay the engine's, and
-// the estate's owner frees its memory alone (free of `sockets`). 0 or -ENOMEM.
-[[nodiscard]] int engine_estate(const struct engine *engine, struct estate *estate);
+// Fills in what the successor's engine needs. The descriptors stay this engine's; of `inheritance`
+// the caller frees `sockets` alone. 0 or -ENOMEM.
+[[nodiscard]] int engine_pass_on(const struct engine *engine,
+                                 struct engine_inheritance *inheritance);
 
 // Nobody is heard any more and the cache is not written; what was asked is still answered, and
 // connections that say nothing are closed. engine_resume undoes it, and repairs what another

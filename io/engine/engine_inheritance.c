@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/engine/estate.h"
+#include "io/engine/engine_inheritance.h"
 
 #include "core/answer.h"
 #include "core/wire/key.h"
@@ -9,39 +9,40 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void estate_init(struct estate *e, unsigned worker_count)
+void engine_inheritance_init(struct engine_inheritance *in, unsigned worker_count)
 {
-    *e = (struct estate){.worker_count = worker_count, .region_fd = -1};
+    *in = (struct engine_inheritance){.worker_count = worker_count, .region_fd = -1};
 }
 
-void estate_free(struct estate *e)
+void engine_inheritance_free(struct engine_inheritance *in)
 {
-    for (size_t i = 0; i < e->count; i++) {
-        for (unsigned fd = 0; fd < LISTENER_SOCKETS * e->worker_count; fd++) {
-            if (e->sockets[i].fds[fd] >= 0)
-                close(e->sockets[i].fds[fd]);
+    for (size_t i = 0; i < in->count; i++) {
+        for (unsigned fd = 0; fd < LISTENER_SOCKETS * in->worker_count; fd++) {
+            if (in->sockets[i].fds[fd] >= 0)
+                close(in->sockets[i].fds[fd]);
         }
-        free(e->sockets[i].fds);
+        free(in->sockets[i].fds);
     }
-    free(e->sockets);
-    if (e->region_fd >= 0)
-        close(e->region_fd);
-    estate_init(e, e->worker_count);
+    free(in->sockets);
+    if (in->region_fd >= 0)
+        close(in->region_fd);
+    engine_inheritance_init(in, in->worker_count);
 }
 
-struct listening_sockets *estate_add(struct estate *e, const struct address *address)
+struct listening_sockets *engine_inheritance_add(struct engine_inheritance *in,
+                                                 const struct address *address)
 {
-    struct listening_sockets *more = realloc(e->sockets, (e->count + 1) * sizeof *more);
+    struct listening_sockets *more = realloc(in->sockets, (in->count + 1) * sizeof *more);
     if (!more)
         return NULL;
-    e->sockets = more;
-    int *fds = malloc(LISTENER_SOCKETS * e->worker_count * sizeof *fds);
+    in->sockets = more;
+    int *fds = malloc(LISTENER_SOCKETS * in->worker_count * sizeof *fds);
     if (!fds)
         return NULL;
-    for (unsigned i = 0; i < LISTENER_SOCKETS * e->worker_count; i++)
+    for (unsigned i = 0; i < LISTENER_SOCKETS * in->worker_count; i++)
         fds[i] = -1;
-    e->sockets[e->count] = (struct listening_sockets){.address = *address, .fds = fds};
-    return &e->sockets[e->count++];
+    in->sockets[in->count] = (struct listening_sockets){.address = *address, .fds = fds};
+    return &in->sockets[in->count++];
 }
 
 // One answer of the other cache, if it is one.
@@ -74,7 +75,7 @@ static void all_copy(struct cache *to, const struct cache *from, uint32_t now_s)
     free(copy);
 }
 
-bool estate_copy(struct cache *to, int fd, uint32_t now_s)
+bool engine_inheritance_copy_cache(struct cache *to, int fd, uint32_t now_s)
 {
     struct stat stat;
     struct cache from;
