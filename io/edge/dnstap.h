@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "io/engine/tap.h"
+#include "io/engine/answer_log.h"
 
 // Answers to clients in the form of dnstap (dnstap.info), CLIENT_RESPONSE messages in Frame Streams
-// over a Unix socket at which somebody listens. The libraries are fstrm, which has a thread of its
-// own and connects again where the listener goes and comes, and protobuf-c; built without them,
-// dnstap_open says so.
+// over a Unix socket at which another program listens. The libraries are fstrm, which has a thread
+// of its own and connects again when the listener has restarted, and protobuf-c. In a build without
+// them dnstap_open fails with a sentence that says so.
 //
 // While nobody listens, what is told is thrown away by fstrm.
 
@@ -17,7 +17,7 @@ struct dnstap; // opaque
                                          char why[static DNSTAP_WHY_SIZE]);
 
 // False: the queue is full, as who listens is slow; later perhaps. For one thread.
-[[nodiscard]] bool dnstap_tell(struct dnstap *dnstap, const struct tapped *tapped,
+[[nodiscard]] bool dnstap_tell(struct dnstap *dnstap, const struct logged_answer *logged,
                                const struct client *client, const uint8_t *reply, size_t len);
 
 // What was told is written first, if who listens takes it within half a second.

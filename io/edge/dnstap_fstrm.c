@@ -84,7 +84,7 @@ static ProtobufCBinaryData ip_of(const struct address *address)
     return octets_of(address->ip, address->family == ADDRESS_IPV4 ? 4 : 16);
 }
 
-static void message_fill(Dnstap__Message *message, const struct tapped *tapped,
+static void message_fill(Dnstap__Message *message, const struct logged_answer *logged,
                          const struct client *client)
 {
     message->type = DNSTAP__MESSAGE__TYPE__CLIENT_RESPONSE;
@@ -97,28 +97,28 @@ static void message_fill(Dnstap__Message *message, const struct tapped *tapped,
     message->has_query_address = true;
     message->query_address = ip_of(&client->from);
     message->has_response_address = true;
-    message->response_address = ip_of(&tapped->at);
+    message->response_address = ip_of(&logged->at);
     message->has_query_port = true;
     message->query_port = client->from.port;
     message->has_response_port = true;
-    message->response_port = tapped->at.port;
+    message->response_port = logged->at.port;
     message->has_query_time_sec = true;
-    message->query_time_sec = tapped->since_us / 1000000;
+    message->query_time_sec = logged->since_us / 1000000;
     message->has_query_time_nsec = true;
-    message->query_time_nsec = (uint32_t)(tapped->since_us % 1000000) * 1000;
+    message->query_time_nsec = (uint32_t)(logged->since_us % 1000000) * 1000;
     message->has_response_time_sec = true;
-    message->response_time_sec = tapped->now_us / 1000000;
+    message->response_time_sec = logged->now_us / 1000000;
     message->has_response_time_nsec = true;
-    message->response_time_nsec = (uint32_t)(tapped->now_us % 1000000) * 1000;
+    message->response_time_nsec = (uint32_t)(logged->now_us % 1000000) * 1000;
 }
 
-bool dnstap_tell(struct dnstap *dnstap, const struct tapped *tapped, const struct client *client,
-                 const uint8_t *reply, size_t len)
+bool dnstap_tell(struct dnstap *dnstap, const struct logged_answer *logged,
+                 const struct client *client, const uint8_t *reply, size_t len)
 {
     static const char version[] = "ouzel " OUZEL_VERSION;
     Dnstap__Message message = DNSTAP__MESSAGE__INIT;
     Dnstap__Dnstap frame = DNSTAP__DNSTAP__INIT;
-    message_fill(&message, tapped, client);
+    message_fill(&message, logged, client);
     message.has_response_message = true;
     message.response_message = octets_of(reply, len);
     frame.type = DNSTAP__DNSTAP__TYPE__MESSAGE;

@@ -13,11 +13,11 @@ struct dnstap *dnstap_open(const char *path, const char *identity, char why[stat
     return NULL;
 }
 
-bool dnstap_tell(struct dnstap *dnstap, const struct tapped *tapped, const struct client *client,
-                 const uint8_t *reply, size_t len)
+bool dnstap_tell(struct dnstap *dnstap, const struct logged_answer *logged,
+                 const struct client *client, const uint8_t *reply, size_t len)
 {
     (void)dnstap;
-    (void)tapped;
+    (void)logged;
     (void)client;
     (void)reply;
     (void)len;

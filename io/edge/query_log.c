@@ -3,7 +3,7 @@
 
 #include "core/wire/text.h"
 #include "io/edge/dnstap.h"
-#include "io/engine/engine_tap.h"
+#include "io/engine/engine_answer_log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -55,15 +55,15 @@ static void question_text(const uint8_t *reply, size_t len, char name[static NAM
     text_type_write(load_be16(reply + MESSAGE_HEADER_LEN + name_len), type);
 }
 
-static void line_write(const struct query_log *q, const struct tapped *tapped,
+static void line_write(const struct query_log *q, const struct logged_answer *logged,
                        const struct client *client, const uint8_t *reply, size_t len)
 {
     char name[NAME_TEXT_SIZE], type[TEXT_TYPE_SIZE], from[ADDRESS_TEXT_MAX], source[32];
     char us[24], octets[8];
     question_text(reply, len, name, type);
     address_format(&client->from, from);
-    source_text(tapped->source, source);
-    snprintf(us, sizeof us, "%llu", (unsigned long long)(tapped->now_us - tapped->since_us));
+    source_text(logged->source, source);
+    snprintf(us, sizeof us, "%llu", (unsigned long long)(logged->now_us - logged->since_us));
     snprintf(octets, sizeof octets, "%zu", len);
     log_always(q->log, "query",
                (struct log_field[]){{"client", from},
@@ -79,17 +79,17 @@ static void line_write(const struct query_log *q, const struct tapped *tapped,
 
 // --- the thread ----------------------------------------------------------------------------------
 
-static bool take(void *context, const struct tapped *tapped, const struct client *client,
-                 const uint8_t *reply, size_t len)
+static bool entry_write(void *context, const struct logged_answer *logged,
+                        const struct client *client, const uint8_t *reply, size_t len)
 {
     struct query_log *q = context;
-    // First what may have to be tried again, so that nothing is told twice.
+    // First what may have to be tried again, so that nothing is written twice.
     if (q->lines && !log_has_room(q->log))
         return false;
-    if (q->dnstap && !dnstap_tell(q->dnstap, tapped, client, reply, len))
+    if (q->dnstap && !dnstap_tell(q->dnstap, logged, client, reply, len))
         return false;
     if (q->lines)
-        line_write(q, tapped, client, reply, len);
+        line_write(q, logged, client, reply, len);
     return true;
 }
 
@@ -108,7 +108,7 @@ static void *thread_main(void *argument)
             pthread_cond_wait(&q->changed, &q->turn);
             continue;
         }
-        bool any = engine_tapped(q->engine, take, q);
+        bool any = engine_answer_log_read(q->engine, entry_write, q);
         pthread_mutex_unlock(&q->turn);
         usleep(any ? BUSY_US : PAUSE_US);
         pthread_mutex_lock(&q->turn);
@@ -155,7 +155,7 @@ int query_log_set(struct query_log *q, const struct settings *settings,
     int error = dnstap_change(q, settings, why);
     if (error == 0) {
         q->lines = settings->queries_log;
-        error = engine_tap(q->engine, is_on(q) ? (uint32_t)settings->queries_one_in : 0);
+        error = engine_answer_log_set(q->engine, is_on(q) ? (uint32_t)settings->queries_one_in : 0);
         if (error < 0)
             snprintf(why, QUERY_LOG_WHY_SIZE, "queries: no memory");
     }
@@ -174,7 +174,7 @@ void query_log_close(struct query_log *q)
     pthread_mutex_unlock(&q->turn);
     pthread_join(q->thread, NULL);
     if (is_on(q))
-        (void)engine_tapped(q->engine, take, q);
+        (void)engine_answer_log_read(q->engine, entry_write, q);
     dnstap_close(q->dnstap);
     pthread_mutex_destroy(&q->turn);
     pthread_cond_destroy(&q->changed);

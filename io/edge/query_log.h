@@ -3,19 +3,19 @@
 #include "io/edge/log.h"
 #include "io/engine/engine.h"
 
-// Answers to clients, one line or one dnstap message each, where the settings ask for it
-// (queries.log, queries.dnstap, queries.one-in). A thread of its own takes what the workers tell
-// (io/engine/tap.h); where it cannot keep up they leave out and count.
+// The query log: a line or a dnstap message for each answer to a client, as the settings say
+// (queries.log, queries.dnstap, queries.one-in). A thread of its own reads the workers' answer logs
+// (io/engine/answer_log.h). Where it cannot keep up, workers leave answers out and count them.
 
 struct query_log; // opaque
 
-// Starts the thread, which rests until query_log_set. NULL: there is no memory or no thread.
+// Starts the thread, which waits for query_log_set. NULL: there is no memory or no thread.
 [[nodiscard]] struct query_log *query_log_open(struct engine *engine, const struct log *log);
 
-// Goes by these settings from now on. 0; or a negative errno with a sentence in `why`: as before.
+// Applies these settings. 0; or a negative errno with a sentence in `why`, and nothing changes.
 #define QUERY_LOG_WHY_SIZE 400
 [[nodiscard]] int query_log_set(struct query_log *query_log, const struct settings *settings,
                                 char why[static QUERY_LOG_WHY_SIZE]);
 
-// Once the workers have ended: what they have told is written.
+// After the workers have ended: writes what is left in their logs, and ends the thread.
 void query_log_close(struct query_log *query_log);

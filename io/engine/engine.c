@@ -278,7 +278,7 @@ void engine_close(struct engine *engine)
     free(engine->handovers);
     free(engine->handover_bytes);
     free(engine->counters);
-    free(engine->tap_bytes);
+    free(engine->answer_log_bytes);
     free(engine->workers);
     rules_free(engine->rules);
     pthread_mutex_destroy(&engine->doing);

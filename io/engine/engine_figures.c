@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_figures.h"
 
+#include "io/engine/answer_log.h"
 #include "io/engine/engine_state.h"
-#include "io/engine/tap.h"
 #include "io/engine/worker.h"
 
 void engine_counters(const struct engine *engine, struct counters *sum)
@@ -32,8 +32,8 @@ void engine_memory(const struct engine *engine, struct engine_memory *memory)
     *memory = (struct engine_memory){.cache = engine->region_size};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_memory(engine->workers[i], &memory->tables, &memory->buffers);
-    if (__atomic_load_n(&engine->tap_bytes, __ATOMIC_RELAXED))
-        memory->buffers += (uint64_t)engine->worker_count * TAP_SIZE;
+    if (__atomic_load_n(&engine->answer_log_bytes, __ATOMIC_RELAXED))
+        memory->buffers += (uint64_t)engine->worker_count * ANSWER_LOG_SIZE;
     memory->rules = __atomic_load_n(&engine->rules_octets, __ATOMIC_RELAXED);
     memory->local = __atomic_load_n(&engine->local_octets, __ATOMIC_RELAXED);
 }

@@ -10,8 +10,8 @@
 #include <pthread.h>
 
 // What the files of the engine share: engine.c (its life), engine_region.c, engine_rules.c,
-// engine_do.c, engine_tap.c, engine_figures.c and engine_succession.c (another engine takes its
-// place).
+// engine_do.c, engine_answer_log.c, engine_figures.c and engine_succession.c (another engine takes
+// its place).
 
 // Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
 // machine sleeps: answers grow old meanwhile.
@@ -55,7 +55,7 @@ struct engine {
     struct handover **directions; // for each worker its `from` and its `to`
     int *ring_fds;
     int failure_fd;
-    uint8_t *tap_bytes;                  // of all taps; NULL until they are wanted; atomic
+    uint8_t *answer_log_bytes;           // of all answer logs; NULL until they are wanted; atomic
     struct counters carried;             // of those before this one; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something

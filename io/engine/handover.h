@@ -7,8 +7,8 @@
 // A bounded ring by which one worker hands to one other: queries to the home of their questions,
 // and answers to clients whose TCP connections the other one holds. Exactly one thread puts and
 // exactly one takes; neither waits for the other (Lamport 1983). They lie one behind the other,
-// each as long as it is, so that a burst of thousands fits. What is told of answers (tap.h) goes
-// the same way, to a thread that is no worker.
+// each as long as it is, so that a burst of thousands fits. An answer log (answer_log.h) is such a
+// ring as well, read by a thread that is no worker.
 
 #define HANDOVER_SIZE     (1u << 20) // octets that a worker's rings have together
 #define HANDOVER_SIZE_MIN (1u << 18) // and one at least: the longest answer fits wherever it begins
@@ -25,7 +25,7 @@ enum handed_kind {
     HANDED_NOTE,
     HANDED_ANSWER,
     HANDED_NO_REPLY, // to a query over TCP that came from there
-    HANDED_TAPPED,
+    HANDED_LOGGED,
 };
 
 struct handed {

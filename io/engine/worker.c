@@ -297,9 +297,9 @@ struct listeners *worker_listeners(struct worker *w)
     return &w->listeners;
 }
 
-struct tap *worker_tap(struct worker *w)
+struct answer_log *worker_answer_log(struct worker *w)
 {
-    return &w->tap;
+    return &w->answer_log;
 }
 
 void worker_client_idle(struct worker *w, uint64_t idle_us)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/serve/serve.h"
+#include "io/engine/answer_log.h"
 #include "io/engine/handover.h"
 #include "io/engine/job.h"
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"
-#include "io/engine/tap.h"
 #include "io/net/uring.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
@@ -50,8 +50,8 @@ uint64_t worker_kernel_drops(const struct worker *worker);
 // after that (a job).
 struct listeners *worker_listeners(struct worker *worker);
 
-// What it tells of its answers.
-struct tap *worker_tap(struct worker *worker);
+// Its answer log, which another thread reads.
+struct answer_log *worker_answer_log(struct worker *worker);
 
 // After how long clients' connections are closed, from now on.
 void worker_client_idle(struct worker *worker, uint64_t idle_us);

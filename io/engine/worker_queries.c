@@ -92,19 +92,20 @@ static void reply_send(struct worker *w, const struct client *client, const void
                                        size_t len)
 {
     const struct listener *listener = &w->listeners.slots[client->listener];
-    struct tapped tapped = {
+    struct logged_answer logged = {
         .since_us = since_us, .now_us = w->now_us, .at = listener->address, .source = source};
     if (listener->wildcard && !client_has_connection(client))
-        memcpy(tapped.at.ip, client->local, sizeof tapped.at.ip);
-    bool put = tap_put(&w->tap, &tapped, client, bytes, len);
-    counter_add(w->serve_config.counters, put ? COUNTER_tapped : COUNTER_tap_full, 1);
+        memcpy(logged.at.ip, client->local, sizeof logged.at.ip);
+    bool put = answer_log_put(&w->answer_log, &logged, client, bytes, len);
+    counter_add(w->serve_config.counters, put ? COUNTER_answers_logged : COUNTER_answer_log_full,
+                1);
 }
 
 // Tells of an answer, where somebody wants to know.
 static inline void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
                                uint8_t source, const uint8_t *bytes, size_t len)
 {
-    if (tap_wants(&w->tap))
+    if (answer_log_wants(&w->answer_log))
         told_put(w, client, since_us, source, bytes, len);
 }
 

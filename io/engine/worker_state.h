@@ -51,7 +51,7 @@ struct worker {
     struct job job;
     const int *ring_fds;
     struct listeners listeners;
-    struct tap tap;
+    struct answer_log answer_log;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
     struct connections *tcp;
     struct clients *clients; // over TCP

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/engine_answer_log.h"
+
+#include "io/engine/engine_state.h"
+#include "io/engine/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int engine_answer_log_set(struct engine *engine, uint32_t every)
+{
+    // Allocated when it is first wanted, and freed with the engine.
+    if (every > 0 && !engine->answer_log_bytes) {
+        uint8_t *bytes = malloc((size_t)engine->worker_count * ANSWER_LOG_SIZE);
+        if (!bytes)
+            return -ENOMEM;
+        __atomic_store_n(&engine->answer_log_bytes, bytes, __ATOMIC_RELAXED);
+    }
+    for (unsigned i = 0; i < engine->worker_count; i++) {
+        struct answer_log *log = worker_answer_log(engine->workers[i]);
+        if (every > 0 && !log->ring.bytes)
+            handover_init(&log->ring, engine->answer_log_bytes + (size_t)i * ANSWER_LOG_SIZE,
+                          ANSWER_LOG_SIZE);
+        __atomic_store_n(&log->every, every, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
+bool engine_answer_log_read(struct engine *engine,
+                            bool (*consume)(void *, const struct logged_answer *,
+                                            const struct client *, const uint8_t *, size_t),
+                            void *context)
+{
+    bool any = false, more = true;
+    for (unsigned i = 0; i < engine->worker_count && more && engine->answer_log_bytes; i++) {
+        struct handover *ring = &worker_answer_log(engine->workers[i])->ring;
+        struct handover_cursor cursor = handover_begin(ring), before = cursor;
+        const struct handed *handed;
+        while (more && (handed = handover_next(ring, &cursor))) {
+            struct logged_answer logged;
+            memcpy(&logged, handed->bytes, sizeof logged);
+            more = consume(context, &logged, &handed->client, handed->bytes + sizeof logged,
+                           handed->len - sizeof logged);
+            if (more)
+                before = cursor;
+        }
+        any |= before.at != handover_begin(ring).at;
+        handover_take(ring, &before);
+    }
+    return any;
+}
