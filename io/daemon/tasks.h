@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// What the daemon does that may wait for a file, a disk or another process: each has a thread of
-// its own, so that neither the main thread nor that of the control socket waits. There is one of
-// each kind at a time.
+// Tasks of the daemon: what may wait for a file, a disk or another process. Each has a thread of
+// its own, so neither the main thread nor the control socket's waits. One of each kind at a time. A
+// task for a worker's thread is io/engine/worker_task.h.
 
 struct daemon;
 

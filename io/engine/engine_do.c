@@ -4,15 +4,15 @@
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 
-// For who has `doing`.
+// The caller holds `doing`.
 static bool all_do(struct engine *engine, bool (*run)(struct serve *, uint64_t, uint32_t, void *),
                    void *context)
 {
     bool done = true;
     for (unsigned i = 0; i < engine->worker_count; i++)
-        job_begin(worker_job(engine->workers[i]), run, context);
+        worker_task_begin(worker_task_of(engine->workers[i]), run, context);
     for (unsigned i = 0; i < engine->worker_count; i++)
-        done &= job_wait(worker_job(engine->workers[i]));
+        done &= worker_task_wait(worker_task_of(engine->workers[i]));
     return done;
 }
 

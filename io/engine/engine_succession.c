@@ -56,7 +56,7 @@ bool engine_rest(struct engine *engine)
     struct resting resting = {engine, true};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], REST_IDLE_US);
-    // The first job asks the kernel to hear no more; by the second it has been told.
+    // The first task tells the kernel to receive no more. When the second runs, it does not.
     return engine_do(engine, rest_take, &resting) && engine_come_round(engine);
 }
 

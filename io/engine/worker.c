@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void job_watch(struct worker *w)
+static void task_watch(struct worker *w)
 {
-    ring_watch(w->ring, w->job.fd, op_pack(OP_JOB, 0, 0));
+    ring_watch(w->ring, w->task.fd, op_pack(OP_TASK, 0, 0));
 }
 
 // Returns false when the worker is to end.
@@ -40,9 +40,9 @@ static bool event_do(struct worker *w, const struct ring_event *event)
         return true;
     case OP_STOP:
         return false;
-    case OP_JOB:
-        job_woken(&w->job);
-        job_watch(w);
+    case OP_TASK:
+        worker_task_woken(&w->task);
+        task_watch(w);
         return true;
     case OP_TCP_CONNECT:
     case OP_TCP_RECEIVE:
@@ -86,7 +86,7 @@ static uint64_t wait_us(struct worker *w)
     uint64_t listeners_us = listeners_expire(&w->listeners, w->now_us);
     deadline_us = clients_us < deadline_us ? clients_us : deadline_us;
     deadline_us = listeners_us < deadline_us ? listeners_us : deadline_us;
-    if (job_is_there(&w->job))
+    if (worker_task_is_pending(&w->task))
         return 0; // there is more of it
     if (deadline_us == UINT64_MAX && w->overflow.count == 0)
         return UINT64_MAX;
@@ -101,7 +101,7 @@ static int loop(struct worker *w)
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         listeners_hear(&w->listeners, i);
     ring_watch(w->ring, w->stop_fd, op_pack(OP_STOP, 0, 0));
-    job_watch(w);
+    task_watch(w);
 
     bool going = true;
     while (going && w->result == 0) {
@@ -120,7 +120,7 @@ static int loop(struct worker *w)
                 worker_handed_do(w, w->config.from[i]);
         }
         worker_ready_do(w);
-        if (job_do(&w->job, w->serve, w->now_us, w->serve_config.worker))
+        if (worker_task_do(&w->task, w->serve, w->now_us, w->serve_config.worker))
             w->room = aligned(serve_reply_room(w->serve)); // settings may be others now
         serve_expire(w->serve, w->now_us);
         worker_drain(w);
@@ -144,7 +144,7 @@ static void *thread_main(void *argument)
         w->result = loop(w);
         ring_end(w->ring);
     }
-    job_end(&w->job);
+    worker_task_end(&w->task);
     if (w->result < 0)
         wake_send(w->config.failure_fd);
     return NULL;
@@ -247,7 +247,7 @@ int worker_open(struct worker **out, const struct worker_config *config,
         w->upstream[i].fd = -1;
     listeners_init(&w->listeners, NULL, QUERY_GROUP);
     w->stop_fd = wake_open();
-    int error = job_open(&w->job);
+    int error = worker_task_open(&w->task);
     if (error == 0)
         error = w->stop_fd < 0 ? -errno : memory_take(w);
     if (error < 0)
@@ -275,9 +275,9 @@ void worker_ring_fds(struct worker *w, const int *fds)
     w->ring_fds = fds;
 }
 
-struct job *worker_job(struct worker *w)
+struct worker_task *worker_task_of(struct worker *w)
 {
-    return &w->job;
+    return &w->task;
 }
 
 void worker_memory(const struct worker *w, uint64_t *tables, uint64_t *buffers)
@@ -340,7 +340,7 @@ void worker_close(struct worker *w)
     }
     if (w->stop_fd >= 0)
         close(w->stop_fd);
-    job_close(&w->job);
+    worker_task_close(&w->task);
     connections_free(w->tcp);
     clients_free(w->clients);
     free(w->tcp_out);

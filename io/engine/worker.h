@@ -3,9 +3,9 @@
 #include "core/serve/serve.h"
 #include "io/engine/answer_log.h"
 #include "io/engine/handover.h"
-#include "io/engine/job.h"
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"
+#include "io/engine/worker_task.h"
 #include "io/net/uring.h"
 
 // One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
@@ -37,8 +37,8 @@ struct worker; // opaque
 int worker_ring_fd(const struct worker *worker);
 void worker_ring_fds(struct worker *worker, const int *fds);
 
-// Through which it is given something to do (job.h).
-struct job *worker_job(struct worker *worker);
+// Its task, which another thread may begin.
+struct worker_task *worker_task_of(struct worker *worker);
 
 // Adds the octets of its tables and of its buffers.
 void worker_memory(const struct worker *worker, uint64_t *tables, uint64_t *buffers);
@@ -46,8 +46,8 @@ void worker_memory(const struct worker *worker, uint64_t *tables, uint64_t *buff
 // Datagrams of clients that the kernel dropped for want of room in a socket. For any thread.
 uint64_t worker_kernel_drops(const struct worker *worker);
 
-// The sockets at which its clients are heard: filled before it starts, and used in its own thread
-// after that (a job).
+// The sockets at which its clients are heard: filled before it starts, and after that used by its
+// own thread alone (in a task).
 struct listeners *worker_listeners(struct worker *worker);
 
 // Its answer log, which another thread reads.

@@ -48,7 +48,7 @@ struct worker {
     bool running;
     int stop_fd;
     int result;
-    struct job job;
+    struct worker_task task;
     const int *ring_fds;
     struct listeners listeners;
     struct answer_log answer_log;

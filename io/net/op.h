@@ -14,7 +14,7 @@ enum op_kind {
     OP_HANDOVER,      // another worker has put queries into our ring
     OP_WAKE,          // slot: worker. A wake of another worker failed
     OP_STOP,          // the engine wants the worker to end
-    OP_JOB,           // or to do something
+    OP_TASK,          // or to do a task
     OP_CANCEL,        // there was nothing to cancel
     OP_CLOSE,         // a descriptor could not be closed
     OP_TCP_CONNECT,   // slot: connection to an upstream
