@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The other floor: a UDP server that does nothing but send each datagram back, by io_uring exactly
-// as ouzel uses it: its own ring (io/net/uring.h), its own kind of sockets, one to hear and one
+// as ouzel uses it: its own engine (io/net/uring.c), its own kind of sockets, one to hear and one
 // to send from, buffers of its size, one send for each reply, submitted with the wait for what
 // comes next. It sets QR, as echo_mmsg does.
 //
@@ -8,6 +8,7 @@
 //
 // Runs until a signal ends it.
 #include "core/address.h"
+#include "io/net/net.h"
 #include "io/net/udp.h"
 #include "io/net/uring.h"
 
@@ -16,7 +17,6 @@
 #include <string.h>
 
 enum {
-    ENTRIES = 512,
     EVENTS = 256,
     BUFFERS = 1024,
     BUFFER_SIZE = 640,
@@ -33,61 +33,58 @@ struct sending {
     unsigned count;
 };
 
-static void send_back(struct ring *ring, const struct ring_event *event, struct sending *sending)
+static void send_back(struct net *net, const struct net_event *event, struct sending *sending)
 {
-    struct datagram datagram;
-    uint16_t index = ring_buffer_take(ring, 0, event);
-    uint8_t *buffer = ring_buffer(ring, 0, index);
-    sending->buffers[sending->count++] = index;
-    if (!ring_datagram(ring, event, 0, false, &datagram) || datagram.len < 3)
+    sending->buffers[sending->count++] = event->buffer;
+    if (!event->from || event->result < 3)
         return;
-    buffer[datagram.bytes - buffer + 2] |= 0x80; // QR
-    ring_send_to(ring, SENDS, datagram.bytes, datagram.len, datagram.from, TAG_SENT);
+    event->bytes[2] |= 0x80; // QR
+    net_send_to(net, SENDS, event->bytes, (size_t)event->result, event->from, TAG_SENT);
 }
 
-static void round_do(struct ring *ring, const struct ring_event *events, int count,
+static void round_do(struct net *net, const struct net_event *events, int count,
                      struct sending *sending)
 {
     bool armed = true;
     for (unsigned i = 0; i < sending->count; i++)
-        ring_buffer_return(ring, 0, sending->buffers[i]);
+        net_buffer_return(net, 0, sending->buffers[i]);
     sending->count = 0;
     for (int i = 0; i < count; i++) {
         if (events[i].tag != TAG_DATAGRAM)
             continue;
-        armed &= ring_event_more(&events[i]);
-        if (ring_event_has_buffer(&events[i]))
-            send_back(ring, &events[i], sending);
+        armed &= events[i].more;
+        if (events[i].lent)
+            send_back(net, &events[i], sending);
     }
     if (!armed)
-        ring_receive_from(ring, HEARS, 0, false, TAG_DATAGRAM);
+        net_receive_from(net, HEARS, 0, false, TAG_DATAGRAM);
 }
 
 static int serve(int fd, int send_fd)
 {
-    static struct ring_event events[EVENTS];
+    static struct net_event events[EVENTS];
     static struct sending sending;
-    struct ring *ring;
-    int error = ring_open(&ring, ENTRIES, 2);
+    struct net *net;
+    int error = net_open(&net, &(struct net_config){.engine = &net_uring,
+                                                    .places = 2,
+                                                    .groups[0] = {BUFFERS, BUFFER_SIZE, true}});
     if (error < 0)
         return error;
-    error = ring_buffers(ring, 0, BUFFERS, BUFFER_SIZE);
+    error = net_place(net, HEARS, fd);
     if (error == 0)
-        error = ring_file(ring, HEARS, fd);
+        error = net_place(net, SENDS, send_fd);
     if (error == 0)
-        error = ring_file(ring, SENDS, send_fd);
+        error = net_start(net);
     if (error == 0)
-        error = ring_start(ring);
-    if (error == 0)
-        ring_receive_from(ring, HEARS, 0, false, TAG_DATAGRAM);
+        net_receive_from(net, HEARS, 0, false, TAG_DATAGRAM);
     while (error == 0) {
-        int count = ring_wait(ring, UINT64_MAX, events, EVENTS);
+        int count = net_wait(net, UINT64_MAX, events, EVENTS);
         if (count < 0)
             error = count;
         else
-            round_do(ring, events, count, &sending);
+            round_do(net, events, count, &sending);
     }
-    ring_close(ring);
+    net_close(net);
     return error;
 }
 

@@ -79,7 +79,7 @@ static int tables_make(struct clients *c)
         return -ENOMEM;
     share_init(&c->shares, c->shares_memory, config->count, seed);
     return connections_make(&c->tcp, &(struct connections_config){
-                                         .ring = config->ring,
+                                         .net = config->net,
                                          .count = c->slot_count,
                                          .group = config->group,
                                          .connect = OP_NEVER,
@@ -245,7 +245,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
     return CLIENTS_TAKEN;
 }
 
-void clients_event(struct clients *c, const struct ring_event *event, uint64_t now_us)
+void clients_event(struct clients *c, const struct net_event *event, uint64_t now_us)
 {
     uint32_t slot = op_slot(event->tag);
     assert(slot < c->slot_count);

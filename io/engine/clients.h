@@ -28,7 +28,7 @@
 struct clients; // opaque
 
 struct clients_config {
-    struct ring *ring;
+    struct net *net;
     unsigned count;          // of connections
     unsigned per_client_max; // of one network (core/share.h)
     unsigned group;
@@ -52,7 +52,7 @@ enum clients_verdict {
                                                     uint16_t listener, uint64_t now_us);
 
 // Takes an event of a connection. What has arrived is then fetched with clients_query.
-void clients_event(struct clients *clients, const struct ring_event *event, uint64_t now_us);
+void clients_event(struct clients *clients, const struct net_event *event, uint64_t now_us);
 
 // The next connection that had to wait and need not any more: its queries are to be fetched. False:
 // there is none.

@@ -8,6 +8,7 @@
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 #include "io/net/clock.h"
+#include "io/net/uring.h"
 #include "io/net/wake.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ enum {
     STREAMS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
-        5 + RING_CLOSES_MAX, // its ring, its eventfds, what they need for a moment
+        5 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
 
@@ -97,9 +98,9 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     engine->counters = aligned_take(count * sizeof *engine->counters);
     engine->handovers = aligned_take(count * count * sizeof *engine->handovers);
     engine->directions = calloc(2 * count * count, sizeof *engine->directions);
-    engine->ring_fds = calloc(count, sizeof *engine->ring_fds);
+    engine->nets = calloc(count, sizeof *engine->nets);
     if (!engine->workers || !engine->counters || !engine->handovers || !engine->directions ||
-        !engine->ring_fds) {
+        !engine->nets) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
         return -ENOMEM;
     }
@@ -145,6 +146,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .serve = &serve,
         .now_us = engine_now_us,
         .clock = &engine->clock,
+        .net_engine = &net_uring,
         .failure_fd = engine->failure_fd,
         .worker_count = engine->worker_count,
         .steering = &engine->steering,
@@ -153,7 +155,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
     };
     int error = worker_open(&engine->workers[index], &config, why);
     if (error == 0)
-        engine->ring_fds[index] = worker_ring_fd(engine->workers[index]);
+        engine->nets[index] = worker_net(engine->workers[index]);
     return error;
 }
 
@@ -170,7 +172,7 @@ static int workers_make(struct engine *engine, struct engine_inheritance *inheri
     if (error == 0)
         listening_done(&engine->listening, engine_now_us(&engine->clock));
     for (unsigned i = 0; i < engine->worker_count && error == 0; i++)
-        worker_ring_fds(engine->workers[i], engine->ring_fds);
+        worker_nets(engine->workers[i], engine->nets);
     return error;
 }
 
@@ -273,7 +275,7 @@ void engine_close(struct engine *engine)
     region_drop(engine);
     if (engine->failure_fd >= 0)
         close(engine->failure_fd);
-    free(engine->ring_fds);
+    free(engine->nets);
     free(engine->directions);
     free(engine->handovers);
     free(engine->handover_bytes);

@@ -13,9 +13,9 @@
 
 enum { ACCEPT_PAUSE_US = 100000 };
 
-void listeners_init(struct listeners *l, struct ring *ring, unsigned group)
+void listeners_init(struct listeners *l, struct net *net, unsigned group)
 {
-    l->ring = ring;
+    l->net = net;
     l->group = group;
     l->due_us = UINT64_MAX;
     l->drops_gone = 0;
@@ -87,8 +87,8 @@ int listener_open(const struct address *address, unsigned worker_count, int *fds
 
 static int places_fill(struct listeners *l, unsigned slot, int fd, int send_fd)
 {
-    int error = ring_file(l->ring, slot, fd);
-    return error < 0 ? error : ring_file(l->ring, listener_sender(slot), send_fd);
+    int error = net_place(l->net, slot, fd);
+    return error < 0 ? error : net_place(l->net, listener_sender(slot), send_fd);
 }
 
 // Two sockets of ours with one address share its datagrams, and who has given it up reads none. So
@@ -130,7 +130,7 @@ static void receive(struct listeners *l, unsigned slot)
     if (l->slots[slot].receiving)
         return;
     l->slots[slot].receiving = true;
-    ring_receive_from(l->ring, slot, l->group, l->slots[slot].wildcard, op_pack(OP_QUERY, slot, 0));
+    net_receive_from(l->net, slot, l->group, l->slots[slot].wildcard, op_pack(OP_QUERY, slot, 0));
 }
 
 static void accept_on(struct listeners *l, unsigned slot)
@@ -139,7 +139,7 @@ static void accept_on(struct listeners *l, unsigned slot)
     if (l->slots[slot].accepting)
         return;
     l->slots[slot].accepting = true;
-    ring_accept(l->ring, l->slots[slot].tcp_fd, op_pack(OP_ACCEPT, slot, 0));
+    net_accept(l->net, l->slots[slot].tcp_fd, op_pack(OP_ACCEPT, slot, 0));
 }
 
 void listeners_hear(struct listeners *l, unsigned slot)
@@ -159,9 +159,10 @@ void listeners_ignore(struct listeners *l, unsigned slot)
     listener->hears = false;
     listener->accept_us = 0;
     if (listener->receiving)
-        ring_cancel(l->ring, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
+        net_cancel_from(l->net, slot, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
     if (listener->accepting)
-        ring_cancel(l->ring, op_pack(OP_ACCEPT, slot, 0), op_pack(OP_CANCEL, slot, 0));
+        net_cancel(l->net, listener->tcp_fd, op_pack(OP_ACCEPT, slot, 0),
+                   op_pack(OP_CANCEL, slot, 0));
 }
 
 static void due_at(struct listeners *l, uint64_t due_us)
@@ -173,7 +174,7 @@ void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
 {
     listeners_ignore(l, slot);
     if (l->slots[slot].tcp_fd >= 0)
-        ring_close_fd(l->ring, l->slots[slot].tcp_fd, op_pack(OP_CLOSE, slot, 0));
+        net_close_fd(l->net, l->slots[slot].tcp_fd, op_pack(OP_CLOSE, slot, 0));
     l->slots[slot].tcp_fd = -1;
     l->slots[slot].gone_us = gone_us;
     due_at(l, gone_us);

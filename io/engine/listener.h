@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "io/net/net.h"
 #include "io/net/udp.h"
-#include "io/net/uring.h"
 
 // The sockets of one worker at which clients are heard: for each address one for datagrams, one
 // that accepts connections and one that replies leave from. A slot is one address; its number
@@ -11,7 +11,7 @@
 // Used by the worker's thread alone, or while that does not run; two exceptions are marked.
 
 #define LISTENERS_MAX   128                 // of those given up lately too; server.listen takes 64
-#define LISTENER_PLACES (2 * LISTENERS_MAX) // in the ring's table of files
+#define LISTENER_PLACES (2 * LISTENERS_MAX) // of the net
 
 // What belongs to an address, in each worker.
 enum listener_socket {
@@ -35,14 +35,14 @@ struct listener {
 };
 
 struct listeners {
-    struct ring *ring;
-    unsigned group;      // of the ring's buffers, for datagrams
+    struct net *net;
+    unsigned group;      // of the net's buffers, for datagrams
     uint64_t due_us;     // when there is something to do
     uint64_t drops_gone; // of sockets that are closed
     struct listener slots[LISTENERS_MAX];
 };
 
-void listeners_init(struct listeners *listeners, struct ring *ring, unsigned group);
+void listeners_init(struct listeners *listeners, struct net *net, unsigned group);
 void listeners_close(struct listeners *listeners);
 
 // Opens the sockets of an address for so many workers, LISTENER_SOCKETS for each; all are -1
@@ -55,7 +55,7 @@ void listeners_close(struct listeners *listeners);
 [[nodiscard]] int listeners_put(struct listeners *listeners, unsigned slot,
                                 const struct address *address, const int fds[LISTENER_SOCKETS]);
 
-// The ring's place of the socket that replies leave from.
+// The net's place of the socket that replies leave from.
 static inline unsigned listener_sender(unsigned slot)
 {
     return LISTENERS_MAX + slot;

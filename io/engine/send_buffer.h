@@ -9,7 +9,7 @@
 
 // Where a worker writes what it sends: the octets themselves, and what the kernel needs to send
 // them. Requests refer to them where they lie, so what was taken stays as it is until the next
-// submission (uring.h: a send is over when the call that submits it returns); then the buffer is
+// submission (net.h: a send is over when the call that submits it returns); then the buffer is
 // empty again.
 //
 // Octets are written where nothing was taken yet (send_buffer_room), and taken when it is known how

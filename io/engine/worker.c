@@ -14,11 +14,11 @@
 
 static void task_watch(struct worker *w)
 {
-    ring_watch(w->ring, w->task.fd, op_pack(OP_TASK, 0, 0));
+    net_watch(w->net, w->task.fd, op_pack(OP_TASK, 0, 0));
 }
 
 // Returns false when the worker is to end.
-static bool event_do(struct worker *w, const struct ring_event *event)
+static bool event_do(struct worker *w, const struct net_event *event)
 {
     if (op_kind(event->tag) == OP_QUERY) { // nearly all are
         worker_query_arrived(w, event);
@@ -74,8 +74,7 @@ static void others_wake(struct worker *w)
         if (!w->wakes[i])
             continue;
         w->wakes[i] = false;
-        ring_wake(w->ring, w->ring_fds[i], op_pack(OP_HANDOVER, w->serve_config.worker, 0),
-                  op_pack(OP_WAKE, i, 0));
+        net_wake(w->net, w->nets[i], op_pack(OP_WAKE, i, 0));
     }
 }
 
@@ -100,12 +99,12 @@ static int loop(struct worker *w)
 {
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         listeners_hear(&w->listeners, i);
-    ring_watch(w->ring, w->stop_fd, op_pack(OP_STOP, 0, 0));
+    net_watch(w->net, w->stop_fd, op_pack(OP_STOP, 0, 0));
     task_watch(w);
 
     bool going = true;
     while (going && w->result == 0) {
-        int count = ring_wait(w->ring, wait_us(w), w->events, EVENT_MAX);
+        int count = net_wait(w->net, wait_us(w), w->events, EVENT_MAX);
         if (count < 0)
             return count;
         assert(w->batch_count == 0); // its octets lie in buffers that are given back here
@@ -139,10 +138,10 @@ static void *thread_main(void *argument)
     snprintf(name, sizeof name, "worker-%u", w->serve_config.worker % 1000);
     pthread_setname_np(pthread_self(), name);
     steering_pin(w->config.steering, w->serve_config.worker);
-    w->result = ring_start(w->ring);
+    w->result = net_start(w->net);
     if (w->result == 0) {
         w->result = loop(w);
-        ring_end(w->ring);
+        net_end(w->net);
     }
     worker_task_end(&w->task);
     if (w->result < 0)
@@ -150,18 +149,24 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
+static int net_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
 {
-    int error = ring_open(&w->ring, RING_ENTRIES, LISTENER_PLACES);
-    if (error == 0)
-        error = ring_buffers(w->ring, QUERY_GROUP, QUERY_BUFFERS, w->query_buffer);
-    if (error == 0)
-        error = ring_buffers(w->ring, REPLY_GROUP, REPLY_BUFFERS, REPLY_BUFFER_SIZE);
-    if (error == 0)
-        error = ring_buffers(w->ring, CLIENT_GROUP, CLIENT_BUFFERS, CLIENT_BUFFER_SIZE);
+    const struct net_engine *engine = w->config.net_engine;
+    int error = net_open(
+        &w->net, &(struct net_config){
+                     .engine = engine,
+                     .places = LISTENER_PLACES,
+                     .wake_tag = op_pack(OP_HANDOVER, 0, 0),
+                     .groups =
+                         {
+                             [QUERY_GROUP] = {QUERY_BUFFERS, w->query_buffer, .addresses = true},
+                             [REPLY_GROUP] = {REPLY_BUFFERS, REPLY_BUFFER_SIZE},
+                             [CLIENT_GROUP] = {CLIENT_BUFFERS, CLIENT_BUFFER_SIZE},
+                         },
+                 });
     if (error == 0)
         error = connections_make(&w->tcp, &(struct connections_config){
-                                              .ring = w->ring,
+                                              .net = w->net,
                                               .count = WORKER_UPSTREAM_CONNECTIONS,
                                               .group = REPLY_GROUP,
                                               .connect = OP_TCP_CONNECT,
@@ -171,7 +176,7 @@ static int ring_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
                                               .unsent_max = STREAM_UNSENT_MAX,
                                           });
     if (error < 0)
-        snprintf(why, WORKER_WHY_SIZE, "cannot use io_uring: %s", ring_why(error));
+        snprintf(why, WORKER_WHY_SIZE, "cannot use %s: %s", engine->name, net_why(engine, error));
     return error;
 }
 
@@ -194,7 +199,7 @@ static int clients_prepare(struct worker *w)
     uint64_t count = settings->server_tcp_connections_max / w->config.worker_count;
     uint64_t each = part_of(settings->server_tcp_connections_per_client, w->config.worker_count);
     return clients_make(&w->clients, &(struct clients_config){
-                                         .ring = w->ring,
+                                         .net = w->net,
                                          .count = (unsigned)(count > 0 ? count : 1),
                                          .per_client_max = (unsigned)each,
                                          .group = CLIENT_GROUP,
@@ -228,7 +233,7 @@ static void query_size(struct worker *w)
 {
     unsigned told = (unsigned)w->serve_config.settings->server_udp_payload_max;
     w->query_max = told > UPSTREAM_UDP_SIZE ? told : UPSTREAM_UDP_SIZE;
-    w->query_buffer = aligned(RING_DATAGRAM_HEAD + w->query_max + 1) | 64;
+    w->query_buffer = aligned(NET_DATAGRAM_HEAD + w->query_max + 1) | 64;
 }
 
 int worker_open(struct worker **out, const struct worker_config *config,
@@ -253,10 +258,10 @@ int worker_open(struct worker **out, const struct worker_config *config,
     if (error < 0)
         snprintf(why, WORKER_WHY_SIZE, "cannot make a worker: %s", strerror(-error));
     if (error == 0)
-        error = ring_prepare(w, why);
+        error = net_prepare(w, why);
     if (error == 0)
         error = clients_prepare(w);
-    w->listeners.ring = w->ring;
+    w->listeners.net = w->net;
     if (error < 0) {
         worker_close(w);
         return error;
@@ -265,14 +270,14 @@ int worker_open(struct worker **out, const struct worker_config *config,
     return 0;
 }
 
-int worker_ring_fd(const struct worker *w)
+const struct net *worker_net(const struct worker *w)
 {
-    return ring_fd(w->ring);
+    return w->net;
 }
 
-void worker_ring_fds(struct worker *w, const int *fds)
+void worker_nets(struct worker *w, const struct net *const *nets)
 {
-    w->ring_fds = fds;
+    w->nets = nets;
 }
 
 struct worker_task *worker_task_of(struct worker *w)
@@ -331,8 +336,8 @@ int worker_stop(struct worker *w)
 
 void worker_close(struct worker *w)
 {
-    if (w->ring)
-        ring_close(w->ring);
+    if (w->net)
+        net_close(w->net);
     listeners_close(&w->listeners);
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++) {
         if (w->upstream[i].fd >= 0)

@@ -6,9 +6,9 @@
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"
 #include "io/engine/worker_task.h"
-#include "io/net/uring.h"
+#include "io/net/net.h"
 
-// One worker: a thread, its ring, its sockets and its `struct serve`. The loop waits for events,
+// One worker: a thread, its net, its sockets and its `struct serve`. The loop waits for events,
 // hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
 
 #define WORKER_UPSTREAM_PORTS       1024 // at most; struct serve_config says how many
@@ -18,6 +18,7 @@ struct worker_config {
     const struct serve_config *serve; // copied; worker, counters and seed are this worker's
     uint64_t (*now_us)(const void *clock);
     const void *clock;
+    const struct net_engine *net_engine;
     int failure_fd; // told (io/net/wake.h) when the thread ends by a failure
     unsigned worker_count;
     const struct steering *steering;
@@ -27,15 +28,15 @@ struct worker_config {
 
 struct worker; // opaque
 
-// Makes the worker's ring, buffers and tables; it has no listeners yet. On failure returns a
+// Makes the worker's net, buffers and tables; it has no listeners yet. On failure returns a
 // negative errno and `why` names what could not be had.
 #define WORKER_WHY_SIZE 512
 [[nodiscard]] int worker_open(struct worker **worker, const struct worker_config *config,
                               char why[static WORKER_WHY_SIZE]);
 
-// The descriptor of its ring, by which others wake it; to be told to all before the start.
-int worker_ring_fd(const struct worker *worker);
-void worker_ring_fds(struct worker *worker, const int *fds);
+// Its net, by which others wake it; to be told to all before the start.
+const struct net *worker_net(const struct worker *worker);
+void worker_nets(struct worker *worker, const struct net *const *nets);
 
 // Its task, which another thread may begin.
 struct worker_task *worker_task_of(struct worker *worker);

@@ -69,11 +69,10 @@ static inline void datagram_send(struct worker *w, const struct client *client, 
     unsigned sender = listener_sender(client->listener);
     assert(send_buffer_holds(&w->out, bytes, len));
     if (!w->listeners.slots[client->listener].wildcard) {
-        ring_send_to(w->ring, sender, bytes, len, to, tag);
+        net_send_to(w->net, sender, bytes, len, to, tag);
         return;
     }
-    void *form = send_buffer_take(&w->out, RING_FORM_SIZE);
-    ring_send_from(w->ring, sender, bytes, len, to, client->local, form, tag);
+    net_send_from(w->net, sender, bytes, len, to, client->local, tag);
 }
 
 static void reply_send(struct worker *w, const struct client *client, const void *bytes, size_t len)
@@ -211,53 +210,52 @@ void worker_batch_run(struct worker *w)
 void worker_buffers_return(struct worker *w)
 {
     for (size_t i = 0; i < w->lent_count; i++)
-        ring_buffer_return(w->ring, QUERY_GROUP, w->lent[i]);
+        net_buffer_return(w->net, QUERY_GROUP, w->lent[i]);
     w->lent_count = 0;
 }
 
 // Puts a datagram in the batch. One whose sender cannot be told is left out.
-static inline void query_take(struct worker *w, const struct ring_event *event, uint32_t listener)
+static inline void query_take(struct worker *w, const struct net_event *event, uint32_t listener)
 {
     assert(w->batch_count < SERVE_BATCH_MAX);
     bool wildcard = w->listeners.slots[listener].wildcard;
-    struct datagram datagram;
     struct serve_item *item = &w->batch[w->batch_count];
     struct client *client = &item->client;
-    if (!ring_datagram(w->ring, event, QUERY_GROUP, wildcard, &datagram) ||
-        !udp_address_take(&client->from, datagram.from))
+    if (!event->from || (wildcard && !event->local) ||
+        !udp_address_take(&client->from, event->from))
         return;
     if (wildcard)
-        memcpy(client->local, datagram.local, client->from.family == ADDRESS_IPV4 ? 4 : 16);
+        memcpy(client->local, event->local, client->from.family == ADDRESS_IPV4 ? 4 : 16);
     // All that is read of it has its value here: what an earlier one has left may stand in the
     // rest.
     client->listener = (uint16_t)listener;
     client->transport = TRANSPORT_UDP;
     client->worker = 0;
     client->connection = client->generation = 0;
-    item->in = datagram.bytes;
-    item->in_len = (uint16_t)datagram.len;
+    item->in = event->bytes;
+    item->in_len = (uint16_t)event->result;
     item->handed_over = item->note = item->noise = false;
-    item->cut = datagram.cut || datagram.len > w->query_max;
-    w->batch_from[w->batch_count++] = datagram.from;
+    item->cut = event->cut || (unsigned)event->result > w->query_max;
+    w->batch_from[w->batch_count++] = event->from;
 }
 
-void worker_query_arrived(struct worker *w, const struct ring_event *event)
+void worker_query_arrived(struct worker *w, const struct net_event *event)
 {
     uint32_t listener = op_slot(event->tag);
     assert(listener < LISTENERS_MAX && w->lent_count < EVENT_MAX);
-    if (ring_event_has_buffer(event)) {
-        w->lent[w->lent_count++] = ring_buffer_take(w->ring, QUERY_GROUP, event);
+    if (event->lent) {
+        w->lent[w->lent_count++] = event->buffer;
         query_take(w, event, listener);
     }
     if (w->batch_count == SERVE_BATCH_MAX)
         worker_batch_run(w);
-    if (!ring_event_more(event)) { // most often the buffers ran out
+    if (!event->more) { // most often the buffers ran out
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
         listeners_receive_ended(&w->listeners, listener);
     }
 }
 
-void worker_client_connected(struct worker *w, const struct ring_event *event)
+void worker_client_connected(struct worker *w, const struct net_event *event)
 {
     static const enum counter counters[] = {
         [CLIENTS_TAKEN] = COUNTER_tcp_accepted,
@@ -272,7 +270,7 @@ void worker_client_connected(struct worker *w, const struct ring_event *event)
             clients_accepted(w->clients, event->result, (uint16_t)listener, w->now_us);
         counter_add(w->serve_config.counters, counters[verdict], 1);
     }
-    if (!ring_event_more(event))
+    if (!event->more)
         listeners_accept_ended(&w->listeners, listener, event->result, w->now_us);
 }
 
@@ -288,7 +286,7 @@ static void tcp_queries_run(struct worker *w, uint32_t slot)
     }
 }
 
-void worker_client_happened(struct worker *w, const struct ring_event *event)
+void worker_client_happened(struct worker *w, const struct net_event *event)
 {
     clients_event(w->clients, event, w->now_us);
     tcp_queries_run(w, op_slot(event->tag));

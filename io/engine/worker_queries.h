@@ -5,9 +5,9 @@
 // What comes to a worker from clients and from other workers.
 
 // A client's datagram, connection or octets have arrived.
-void worker_query_arrived(struct worker *w, const struct ring_event *event);
-void worker_client_connected(struct worker *w, const struct ring_event *event);
-void worker_client_happened(struct worker *w, const struct ring_event *event);
+void worker_query_arrived(struct worker *w, const struct net_event *event);
+void worker_client_connected(struct worker *w, const struct net_event *event);
+void worker_client_happened(struct worker *w, const struct net_event *event);
 
 // Answers what has gathered; what other workers have handed over; and the queries of connections
 // that had to wait.

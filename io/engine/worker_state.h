@@ -14,11 +14,10 @@
 //
 // The life of the octets that are sent: serve writes them into `out`, requests refer to them there,
 // and with the next submission they are gone. So a reply is written once, where the kernel reads
-// it. Datagrams that have arrived lie in buffers of the ring, which are given back a round later,
+// it. Datagrams that have arrived lie in buffers of the net, which are given back a round later,
 // when the replies that take addresses from them have left.
 
 enum {
-    RING_ENTRIES = 512,
     EVENT_MAX = 256,
     QUERY_GROUP = 0,
     QUERY_BUFFERS = 1024, // of which the octets that arrive are touched, a few lines each
@@ -29,8 +28,8 @@ enum {
     CLIENT_BUFFERS = 256,
     CLIENT_BUFFER_SIZE = 2048,
     OUT_BATCHES = 2,
-    STREAM_UNSENT_MAX = 256 * 1024,     // to an upstream
-    ADDRESS_ROOM = 64 + RING_FORM_SIZE, // behind each reply
+    STREAM_UNSENT_MAX = 256 * 1024, // to an upstream
+    ADDRESS_ROOM = 64,              // behind each reply
 };
 
 struct upstream_socket {
@@ -43,13 +42,13 @@ struct worker {
     struct serve_config serve_config;
     struct serve *serve;
     size_t serve_size;
-    struct ring *ring;
+    struct net *net;
     pthread_t thread;
     bool running;
     int stop_fd;
     int result;
     struct worker_task task;
-    const int *ring_fds;
+    const struct net *const *nets; // of all workers
     struct listeners listeners;
     struct answer_log answer_log;
     struct upstream_socket upstream[WORKER_UPSTREAM_PORTS];
@@ -68,7 +67,7 @@ struct worker {
     size_t query_buffer;      // and of the buffer that it arrives in
     bool *wakes;              // workers that were handed something since the last wake
     struct overflow overflow; // of the rings to other workers
-    struct ring_event events[EVENT_MAX];
+    struct net_event events[EVENT_MAX];
 };
 
 // Room for `size` octets to send and their addresses; hands what is queued to the kernel where
@@ -78,7 +77,7 @@ static inline uint8_t *worker_out_room(struct worker *w, size_t size)
     uint8_t *room = send_buffer_room(&w->out, size);
     if (room)
         return room;
-    int error = ring_submit(w->ring);
+    int error = net_submit(w->net);
     if (error < 0)
         w->result = error;
     send_buffer_empty(&w->out);

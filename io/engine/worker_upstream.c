@@ -8,7 +8,7 @@
 // A source port's socket is known by its slot and the generation of that: an event that comes late,
 // for one that is closed, is thrown away.
 
-static bool socket_is_current(const struct worker *w, const struct ring_event *event)
+static bool socket_is_current(const struct worker *w, const struct net_event *event)
 {
     uint32_t port = op_slot(event->tag);
     assert(port < WORKER_UPSTREAM_PORTS);
@@ -19,7 +19,7 @@ static bool socket_is_current(const struct worker *w, const struct ring_event *e
 static void socket_receive(struct worker *w, uint16_t port)
 {
     struct upstream_socket *socket = &w->upstream[port];
-    ring_receive(w->ring, socket->fd, REPLY_GROUP, op_pack(OP_REPLY, port, socket->generation));
+    net_receive(w->net, socket->fd, REPLY_GROUP, op_pack(OP_REPLY, port, socket->generation));
 }
 
 static bool is_shortage(int error)
@@ -53,8 +53,9 @@ static void socket_close(struct worker *w, uint16_t port)
     if (socket->fd < 0)
         return;
     // The armed receive holds the socket: it ends first, then the descriptor is the last holder.
-    ring_cancel(w->ring, op_pack(OP_REPLY, port, socket->generation), op_pack(OP_CANCEL, port, 0));
-    ring_close_fd(w->ring, socket->fd, op_pack(OP_CLOSE, port, 0));
+    net_cancel(w->net, socket->fd, op_pack(OP_REPLY, port, socket->generation),
+               op_pack(OP_CANCEL, port, 0));
+    net_close_fd(w->net, socket->fd, op_pack(OP_CLOSE, port, 0));
     socket->fd = -1;
 }
 
@@ -63,8 +64,8 @@ static void socket_send(struct worker *w, const struct outgoing *outgoing)
     const struct upstream_socket *socket = &w->upstream[outgoing->port];
     assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd >= 0);
     assert(send_buffer_holds(&w->out, outgoing->bytes, outgoing->len));
-    ring_send(w->ring, socket->fd, outgoing->bytes, outgoing->len,
-              op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
+    net_send(w->net, socket->fd, outgoing->bytes, outgoing->len,
+             op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
 }
 
 static void tcp_give_up(struct worker *w, uint16_t slot)
@@ -116,29 +117,27 @@ void worker_drain(struct worker *w)
     } while (true);
 }
 
-void worker_reply_arrived(struct worker *w, const struct ring_event *event)
+void worker_reply_arrived(struct worker *w, const struct net_event *event)
 {
     uint16_t port = (uint16_t)op_slot(event->tag);
     bool current = socket_is_current(w, event);
-    if (ring_event_has_buffer(event)) {
-        uint16_t buffer = ring_buffer_take(w->ring, REPLY_GROUP, event);
+    if (event->lent) {
         if (current && event->result >= 0)
-            serve_reply(w->serve, w->now_us, port, ring_buffer(w->ring, REPLY_GROUP, buffer),
-                        (size_t)event->result);
-        ring_buffer_return(w->ring, REPLY_GROUP, buffer);
+            serve_reply(w->serve, w->now_us, port, event->bytes, (size_t)event->result);
+        net_buffer_return(w->net, REPLY_GROUP, event->buffer);
     } else if (current && event->result < 0 && event->result != -ENOBUFS &&
                event->result != -ECANCELED) {
         serve_unreachable(w->serve, w->now_us, port);
     }
     worker_drain(w);
     // Serve may have closed the socket meanwhile, or opened another in its slot.
-    if (socket_is_current(w, event) && !ring_event_more(event)) {
+    if (socket_is_current(w, event) && !event->more) {
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
         socket_receive(w, port);
     }
 }
 
-void worker_send_failed(struct worker *w, const struct ring_event *event)
+void worker_send_failed(struct worker *w, const struct net_event *event)
 {
     if (!socket_is_current(w, event))
         return;
@@ -151,7 +150,7 @@ void worker_send_failed(struct worker *w, const struct ring_event *event)
 
 // What has arrived is taken, and then its end, if it came. On the way serve may close the
 // connection and open another one in its slot, which is not to pay for this one.
-void worker_tcp_happened(struct worker *w, const struct ring_event *event)
+void worker_tcp_happened(struct worker *w, const struct net_event *event)
 {
     uint16_t slot = (uint16_t)op_slot(event->tag);
     uint32_t generation = connections_generation(w->tcp, slot);

@@ -153,9 +153,9 @@ static void connect_begin(struct connections *connections, uint32_t slot, int fd
     socket->state = SLOT_CONNECTING;
     socket->ended = false;
     socket->requests++;
-    socklen_t len = udp_address_give(&socket->to, &socket->address);
-    ring_connect(connections->config.ring, fd, (const struct sockaddr *)&socket->to, len,
-                 tag_of(connections, slot, connections->config.connect));
+    udp_address_give(&socket->to, &socket->address);
+    net_connect(connections->config.net, fd, (const struct sockaddr *)&socket->to,
+                tag_of(connections, slot, connections->config.connect));
 }
 
 // Where a closed slot's last event has come and nobody reads its last message, its use is over.
@@ -227,8 +227,8 @@ void connections_receive(struct connections *connections, uint32_t slot)
         return;
     socket->receiving = true;
     socket->requests++;
-    ring_stream_receive(connections->config.ring, socket->fd, connections->config.group,
-                        tag_of(connections, slot, connections->config.receive));
+    net_connection_receive(connections->config.net, socket->fd, connections->config.group,
+                           tag_of(connections, slot, connections->config.receive));
 }
 
 static void send_on(struct connections *connections, uint32_t slot)
@@ -249,9 +249,9 @@ static void send_on(struct connections *connections, uint32_t slot)
     }
     socket->sending = true;
     socket->requests++;
-    ring_stream_send(connections->config.ring, socket->fd,
-                     socket->flight.bytes + socket->flight.done, octets_left(&socket->flight),
-                     tag_of(connections, slot, connections->config.send));
+    net_connection_send(connections->config.net, socket->fd,
+                        socket->flight.bytes + socket->flight.done, octets_left(&socket->flight),
+                        tag_of(connections, slot, connections->config.send));
 }
 
 // May something be sent there, now or once it is connected?
@@ -301,17 +301,17 @@ size_t connections_gathered(const struct connections *connections, uint32_t slot
 static void socket_close(struct connections *connections, uint32_t slot)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
-    struct ring *ring = connections->config.ring;
+    struct net *net = connections->config.net;
     uint64_t tag = op_pack(OP_CANCEL, slot, 0);
     assert(socket->fd >= 0 && (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN));
     shutdown(socket->fd, SHUT_RDWR);
     if (socket->state == SLOT_CONNECTING)
-        ring_cancel(ring, tag_of(connections, slot, connections->config.connect), tag);
+        net_cancel(net, socket->fd, tag_of(connections, slot, connections->config.connect), tag);
     if (socket->receiving)
-        ring_cancel(ring, tag_of(connections, slot, connections->config.receive), tag);
+        net_cancel(net, socket->fd, tag_of(connections, slot, connections->config.receive), tag);
     if (socket->sending)
-        ring_cancel(ring, tag_of(connections, slot, connections->config.send), tag);
-    ring_close_fd(ring, socket->fd, op_pack(OP_CLOSE, slot, 0));
+        net_cancel(net, socket->fd, tag_of(connections, slot, connections->config.send), tag);
+    net_close_fd(net, socket->fd, op_pack(OP_CLOSE, slot, 0));
 }
 
 void connections_disconnect(struct connections *connections, uint32_t slot)
@@ -329,7 +329,7 @@ void connections_disconnect(struct connections *connections, uint32_t slot)
 }
 
 static enum connection_state received(struct connections *connections, uint32_t slot,
-                                      const struct ring_event *event)
+                                      const struct net_event *event)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
     socket->ended |= event->result == 0;
@@ -340,16 +340,14 @@ static enum connection_state received(struct connections *connections, uint32_t 
     assert(!socket->lent); // or the message would move
     size_t len = (size_t)event->result;
     size_t most = FRAME_HEAD_LEN + connections->config.message_max + FRAME_LEN_MAX;
-    uint16_t buffer = ring_event_buffer(event);
-    if (!octets_add(&socket->in,
-                    ring_buffer(connections->config.ring, connections->config.group, buffer), len,
-                    most))
+    assert(event->lent);
+    if (!octets_add(&socket->in, event->bytes, len, most))
         return CONNECTION_BROKEN;
     return CONNECTION_GOES_ON;
 }
 
 static enum connection_state sent(struct connections *connections, uint32_t slot,
-                                  const struct ring_event *event)
+                                  const struct net_event *event)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
     if (event->result <= 0)
@@ -361,7 +359,7 @@ static enum connection_state sent(struct connections *connections, uint32_t slot
 }
 
 static enum connection_state connected(struct connections *connections, uint32_t slot,
-                                       const struct ring_event *event)
+                                       const struct net_event *event)
 {
     if (event->result != 0)
         return CONNECTION_BROKEN;
@@ -372,7 +370,7 @@ static enum connection_state connected(struct connections *connections, uint32_t
 }
 
 static enum connection_state event_take(struct connections *connections, uint32_t slot,
-                                        const struct ring_event *event)
+                                        const struct net_event *event)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
     enum op_kind kind = op_kind(event->tag);
@@ -397,17 +395,13 @@ static enum connection_state event_take(struct connections *connections, uint32_
 }
 
 enum connection_state connections_event(struct connections *connections,
-                                        const struct ring_event *event)
+                                        const struct net_event *event)
 {
     uint32_t slot = op_slot(event->tag);
     assert(slot < connections->config.count);
-    bool has_buffer = ring_event_has_buffer(event);
-    uint16_t buffer = 0;
-    if (has_buffer)
-        buffer = ring_buffer_take(connections->config.ring, connections->config.group, event);
     enum connection_state state = event_take(connections, slot, event);
-    if (has_buffer)
-        ring_buffer_return(connections->config.ring, connections->config.group, buffer);
+    if (event->lent)
+        net_buffer_return(connections->config.net, connections->config.group, event->buffer);
     return state;
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/address.h"
+#include "io/net/net.h"
 #include "io/net/op.h"
-#include "io/net/uring.h"
 
 // TCP connections of one worker, each in a numbered slot: made or accepted, written to, read from
-// and closed through its ring, without ever waiting. What is sent is kept until it has gone; what
+// and closed through its net, without ever waiting. What is sent is kept until it has gone; what
 // arrives is gathered until messages are whole (RFC 1035 4.2.2). A connection on which nothing is
 // under way holds no memory but its slot.
 //
@@ -18,7 +18,7 @@
 struct connections; // opaque
 
 struct connections_config {
-    struct ring *ring;
+    struct net *net;
     unsigned count; // of slots
     unsigned group; // of buffers that receives come out of
     enum op_kind connect, receive, send;
@@ -82,7 +82,7 @@ enum connection_state {
 
 // Takes an event of one of the three kinds.
 [[nodiscard]] enum connection_state connections_event(struct connections *connections,
-                                                      const struct ring_event *event);
+                                                      const struct net_event *event);
 
 // The next whole message of a slot; false: there is none. It stays where it is until the next call
 // of this or the next function for the slot, even if the connection is closed before that.

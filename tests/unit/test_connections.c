@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
 #include "io/net/udp.h"
+#include "io/net/uring.h"
 #include "io/transport/connections.h"
 
 #include "tests/unit/packet.h"
@@ -11,13 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Connections on a real ring and real sockets: when a descriptor is closed, when a slot is free,
+// Connections on a real net and real sockets: when a descriptor is closed, when a slot is free,
 // how long a message stays, and when a client is not read from.
 
 enum { GROUP = 0, BUFFERS = 16, BUFFER_SIZE = 4096, SLOTS = 4, NOW_US = 1000000 };
 
 struct bench {
-    struct ring *ring;
+    struct net *net;
     struct connections *tcp;
     unsigned freed; // bits of slots
 };
@@ -27,20 +28,22 @@ static void slot_freed(void *context, uint32_t slot)
     ((struct bench *)context)->freed |= 1u << slot;
 }
 
-static struct ring *ring_begin(void)
+static struct net *net_begin(void)
 {
-    struct ring *ring;
-    assert_int_equal(ring_open(&ring, 64, 8), 0);
-    assert_int_equal(ring_start(ring), 0);
-    assert_int_equal(ring_buffers(ring, GROUP, BUFFERS, BUFFER_SIZE), 0);
-    return ring;
+    struct net *net;
+    struct net_config config = {.engine = &net_uring,
+                                .places = 8,
+                                .groups[GROUP] = {.count = BUFFERS, .size = BUFFER_SIZE}};
+    assert_int_equal(net_open(&net, &config), 0);
+    assert_int_equal(net_start(net), 0);
+    return net;
 }
 
 static void begin(struct bench *b)
 {
-    *b = (struct bench){.ring = ring_begin()};
+    *b = (struct bench){.net = net_begin()};
     struct connections_config config = {
-        .ring = b->ring,
+        .net = b->net,
         .count = SLOTS,
         .group = GROUP,
         .connect = OP_TCP_CONNECT,
@@ -56,8 +59,8 @@ static void begin(struct bench *b)
 
 static void end(struct bench *b)
 {
-    ring_end(b->ring);
-    ring_close(b->ring);
+    net_end(b->net);
+    net_close(b->net);
     connections_free(b->tcp);
 }
 
@@ -80,10 +83,10 @@ static bool is_readable(int fd)
 // Takes the events that there are now; returns how many, and the state after the last of them.
 static unsigned events_take(struct bench *b, enum connection_state *state)
 {
-    struct ring_event events[32];
+    struct net_event events[32];
     unsigned count = 0;
     int got;
-    while ((got = ring_wait(b->ring, 20000, events, 32)) > 0) {
+    while ((got = net_wait(b->net, 20000, events, 32)) > 0) {
         for (int i = 0; i < got; i++) {
             if (op_kind(events[i].tag) == OP_CANCEL)
                 continue;
@@ -104,14 +107,14 @@ static void test_what_is_queued_leaves_before_its_descriptor_is_closed(void **st
     int first[2], second[2];
     char octets[16];
     pair_make(SOCK_DGRAM, first);
-    ring_send(b.ring, first[0], "answer", 6, op_pack(OP_UPSTREAM_SEND, 0, 0));
-    ring_close_fd(b.ring, first[0], op_pack(OP_CLOSE, 0, 0));
+    net_send(b.net, first[0], "answer", 6, op_pack(OP_UPSTREAM_SEND, 0, 0));
+    net_close_fd(b.net, first[0], op_pack(OP_CLOSE, 0, 0));
     // Who opens a socket now gets another number.
     pair_make(SOCK_DGRAM, second);
     assert_int_not_equal(second[0], first[0]);
     assert_int_not_equal(second[1], first[0]);
     assert_true(is_open(first[0]));
-    assert_int_equal(ring_submit(b.ring), 0);
+    assert_int_equal(net_submit(b.net), 0);
     assert_false(is_open(first[0]));
     assert_int_equal(read(first[1], octets, sizeof octets), 6);
     assert_memory_equal(octets, "answer", 6);
@@ -128,14 +131,14 @@ static void test_many_that_are_closed_do_not_use_up_the_descriptors(void **state
     struct bench b;
     begin(&b);
     int highest = 0;
-    for (unsigned i = 0; i < 20 * RING_CLOSES_MAX; i++) {
+    for (unsigned i = 0; i < 20 * NET_CLOSES_MAX; i++) {
         int fds[2];
         pair_make(SOCK_DGRAM, fds);
         highest = fds[1] > highest ? fds[1] : highest;
-        ring_close_fd(b.ring, fds[0], op_pack(OP_CLOSE, i, 0));
+        net_close_fd(b.net, fds[0], op_pack(OP_CLOSE, i, 0));
         close(fds[1]);
     }
-    assert_true(highest < 3 * RING_CLOSES_MAX);
+    assert_true(highest < 3 * NET_CLOSES_MAX);
     end(&b);
 }
 
@@ -153,9 +156,9 @@ static void test_a_place_is_filled_when_what_is_queued_has_left(void **state)
     assert_int_equal(getsockname(first, (struct sockaddr *)&at, &len), 0);
     address.port = ntohs(at.sin_port);
     udp_address_give(&to, &address);
-    assert_int_equal(ring_file(b.ring, 0, first), 0);
-    ring_send_to(b.ring, 0, "x", 1, (const struct sockaddr *)&to, op_pack(OP_ANSWER, 0, 0));
-    assert_int_equal(ring_file(b.ring, 0, second), 0);
+    assert_int_equal(net_place(b.net, 0, first), 0);
+    net_send_to(b.net, 0, "x", 1, (const struct sockaddr *)&to, op_pack(OP_ANSWER, 0, 0));
+    assert_int_equal(net_place(b.net, 0, second), 0);
     char octet;
     struct sockaddr_in from;
     len = sizeof from;
@@ -307,7 +310,7 @@ static void test_a_slot_is_connected_again_when_it_can_be(void **state)
 // --- clients -----------------------------------------------------------------------------------
 
 struct crowd {
-    struct ring *ring;
+    struct net *net;
     struct clients *clients;
     struct address address;
     int listener;
@@ -315,8 +318,8 @@ struct crowd {
 
 static void crowd_begin(struct crowd *c, unsigned count, unsigned per_client)
 {
-    *c = (struct crowd){.ring = ring_begin()};
-    struct clients_config config = {.ring = c->ring,
+    *c = (struct crowd){.net = net_begin()};
+    struct clients_config config = {.net = c->net,
                                     .count = count,
                                     .per_client_max = per_client,
                                     .group = GROUP,
@@ -328,8 +331,8 @@ static void crowd_begin(struct crowd *c, unsigned count, unsigned per_client)
 
 static void crowd_end(struct crowd *c)
 {
-    ring_end(c->ring);
-    ring_close(c->ring);
+    net_end(c->net);
+    net_close(c->net);
     clients_free(c->clients);
     close(c->listener);
 }
@@ -355,14 +358,14 @@ static int client_connect(struct crowd *c, unsigned number, enum clients_verdict
 static unsigned queries_wait(struct crowd *c, uint64_t wait_us, uint32_t slot, struct client *asked,
                              unsigned most)
 {
-    struct ring_event events[32];
+    struct net_event events[32];
     const uint8_t *bytes;
     size_t len;
     uint32_t ready;
     unsigned count = 0;
     bool more = true;
     while (more) {
-        int got = ring_wait(c->ring, wait_us, events, 32);
+        int got = net_wait(c->net, wait_us, events, 32);
         assert_true(got >= 0);
         for (int i = 0; i < got; i++) {
             if (op_kind(events[i].tag) != OP_CANCEL)
@@ -522,8 +525,8 @@ static void test_connections_take_turns_where_buffers_are_few(void **state)
         queries_send(fds[i], QUERIES);
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct ring_event events[32];
-        int got = ring_wait(c.ring, 20000, events, 32);
+        struct net_event events[32];
+        int got = net_wait(c.net, 20000, events, 32);
         assert_true(got >= 0);
         for (int i = 0; i < got; i++) {
             const uint8_t *bytes;
