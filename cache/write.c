@@ -358,7 +358,7 @@ static struct layout_bucket *buckets_make_room(const struct writing *w, struct l
 
 // Leads to a new entry. The first bucket is taken while it has room, so that most lookups touch one
 // line.
-static void slot_take(const struct writing *w, uint32_t low, uint64_t slot)
+static void slot_fill(const struct writing *w, uint32_t low, uint64_t slot)
 {
     struct layout_bucket *first = first_bucket(w->cache, w->shard, low);
     struct layout_bucket *second = second_bucket(w->cache, w->shard, low);
@@ -397,7 +397,7 @@ static void ghost_add(const struct writing *w, uint32_t low, uint64_t tag)
     w->shard->ghost_clock++;
 }
 
-static bool ghost_take(const struct writing *w, uint32_t low, uint64_t tag)
+static bool ghost_remove(const struct writing *w, uint32_t low, uint64_t tag)
 {
     uint32_t *place = ghost_place(w, low);
     uint32_t age = (ghost_epoch(w) - *place) & 0xffff;
@@ -432,7 +432,7 @@ static void tail_advance(const struct log *log, uint64_t len)
 }
 
 // Takes `len` octets at the head, which are free; returns where they are.
-static uint64_t *head_take(const struct log *log, uint64_t len)
+static uint64_t *head_reserve(const struct log *log, uint64_t len)
 {
     uint64_t skip = log_skip(log, len);
     if (skip) {
@@ -463,7 +463,7 @@ static void entry_move(const struct writing *w, const uint64_t *entry, struct pl
 {
     uint64_t len = layout_entry_len(load(&entry[0]));
     uint64_t tag = place.bucket->slots[place.index] & ~LAYOUT_OFFSET_MASK;
-    uint64_t *to = head_take(&w->main, len);
+    uint64_t *to = head_reserve(&w->main, len);
     entry_copy(to, entry, len, hits);
     slot_change(place.bucket, place.index, tag | offset_of(w->shard, to));
     if (place.second)
@@ -479,7 +479,7 @@ static void entry_move_over(const struct writing *w, uint64_t *entry, struct pla
     uint64_t slot = place.bucket->slots[place.index];
     slot_change(place.bucket, place.index, 0);
     tail_advance(&w->main, len);
-    uint64_t *to = head_take(&w->main, len);
+    uint64_t *to = head_reserve(&w->main, len);
     entry_copy(to, entry, len, hits);
     slot_change(place.bucket, place.index, (slot & ~LAYOUT_OFFSET_MASK) | offset_of(w->shard, to));
 }
@@ -629,7 +629,7 @@ static bool goes_to_main(const struct writing *w, const struct cache_key *key, s
     }
     // What would fill the small log alone never gets to prove itself there.
     return len > w->small.size / LARGEST_SHARE ||
-           ghost_take(w, (uint32_t)key->hash, layout_tag(key->hash));
+           ghost_remove(w, (uint32_t)key->hash, layout_tag(key->hash));
 }
 
 int cache_insert(struct cache *cache, const struct cache_key *key, const struct cache_value *value,
@@ -655,7 +655,7 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
         main_make_room(&w, len);
     else
         small_make_room(&w, len);
-    uint64_t *entry = head_take(main ? &w.main : &w.small, len);
+    uint64_t *entry = head_reserve(main ? &w.main : &w.small, len);
     entry_write(entry, word | hits << LAYOUT_HITS_SHIFT, key, value);
 
     uint64_t slot = layout_tag(key->hash) | offset_of(w.shard, entry);
@@ -665,7 +665,7 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
     if (old.bucket)
         slot_change(old.bucket, old.index, slot);
     else
-        slot_take(&w, (uint32_t)key->hash, slot);
+        slot_fill(&w, (uint32_t)key->hash, slot);
     shard_unmark(w.shard);
     return 0;
 }

@@ -62,7 +62,7 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
     return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_SPELLING;
 }
 
-void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len)
+void answer_parse_bare(struct answer *answer, const uint8_t *reply, size_t len)
 {
     struct record opt = {0};
     struct reader r = reader_over(reply, len);

@@ -104,10 +104,10 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
 
 // Reads what there is to a bare reply: its rcode and the options of its OPT, where it has one that
 // can be read. No answer follows from it, as nothing says what it is the answer to.
-void answer_take_bare(struct answer *answer, const uint8_t *reply, size_t len);
+void answer_parse_bare(struct answer *answer, const uint8_t *reply, size_t len);
 
 // What a reply tells that cannot be read: a failure.
-void answer_take_malformed(struct answer *answer);
+void answer_set_malformed(struct answer *answer);
 
 // REPLY_MALFORMED where the records of a matched reply cannot be read, or not be written again.
 // Otherwise REPLY_GOOD, and the reply has been turned into a value: those of its records that
@@ -121,8 +121,8 @@ void answer_take_malformed(struct answer *answer);
 // 0 also for TC and for rcodes other than NOERROR and NXDOMAIN. NXDOMAIN denies the name where the
 // answer section is empty; behind CNAMEs it speaks of what the last one leads to (RFC 6604 3, RFC
 // 8020 1.1).
-enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
-                               const struct key *key, const struct answer_limits *limits);
+enum reply_verdict answer_parse(struct answer *answer, const uint8_t *reply, size_t len,
+                                const struct key *key, const struct answer_limits *limits);
 
 // Writes into an answer where it comes from. What stood there before goes.
 void answer_seal(struct answer *answer, const struct answer_origin *origin);
@@ -153,7 +153,7 @@ void answer_withhold(struct answer *answer);
 // Takes the records of its additional section out of an answer, which is one without them as well.
 void answer_leave_out_additional(struct answer *answer);
 
-// Reads what answer_take has written, from the first record on.
+// Reads what answer_parse has written, from the first record on.
 [[nodiscard]] struct reader answer_reader(const struct answer *answer);
 
 // The names that a value's CNAMEs lead to, one after the other; false: there are no more. The value
@@ -178,7 +178,7 @@ struct answer_giving {
 size_t answer_give(uint8_t *out, size_t out_size, size_t value_len, const struct query *query,
                    const struct answer_giving *giving, const struct answer_limits *limits);
 
-// Is this what answer_take writes for an answer that is kept? For values that come from elsewhere:
+// Is this what answer_parse writes for an answer that is kept? For values that come from elsewhere:
 // where it says yes, answer_give reads and writes nothing but the value, whatever the octets are.
 // Beyond that the data of records is not looked into.
 [[nodiscard]] bool answer_check(const uint8_t *value, size_t len);

@@ -19,7 +19,7 @@ static uint64_t hash_of(const struct reply_records *r, const struct name *name)
     return suffix_hash(r->seed, lower);
 }
 
-static bool opt_take(struct reply_records *r, const struct record *record, unsigned section)
+static bool opt_parse(struct reply_records *r, const struct record *record, unsigned section)
 {
     bool first = r->opt.owner.len == 0;
     r->opt = *record;
@@ -32,8 +32,8 @@ static bool is_of_transaction(const struct record *record)
     return record->type == TYPE_TSIG || (record->type == TYPE_SIG && record->class == CLASS_ANY);
 }
 
-static bool record_take(struct reply_records *r, unsigned section, const struct key *key,
-                        unsigned *count)
+static bool record_parse(struct reply_records *r, unsigned section, const struct key *key,
+                         unsigned *count)
 {
     struct record record;
     struct seen_name owner;
@@ -42,7 +42,7 @@ static bool record_take(struct reply_records *r, unsigned section, const struct 
         return false;
     record.owner.len = owner.len;
     if (record.type == TYPE_OPT)
-        return opt_take(r, &record, section);
+        return opt_parse(r, &record, section);
     if (is_of_transaction(&record))
         return section == SECTION_ADDITIONAL;
     if (record.class != key_class(key))
@@ -76,7 +76,7 @@ bool reply_records_read(struct reply_records *r, const uint8_t *reply, size_t le
     r->reader.at = MESSAGE_HEADER_LEN + key_name_len(key) + 4u;
     for (unsigned section = 0; section < SECTIONS; section++) {
         for (unsigned left = load_be16(reply + 6 + 2 * section); left > 0; left--) {
-            if (!record_take(r, section, key, &count))
+            if (!record_parse(r, section, key, &count))
                 return false;
         }
         r->ends[section] = count;
@@ -296,7 +296,7 @@ static size_t naptr_lead(const struct reply_records *r, const struct reply_recor
     return at;
 }
 
-static void named_take(struct reply_records *r, struct named *named,
+static void target_add(struct reply_records *r, struct named *named,
                        const struct reply_record *record)
 {
     struct seen_name name;
@@ -328,14 +328,14 @@ static void additional_pick(struct reply_records *r)
     memset(&named, 0, sizeof named);
     for (unsigned i = 0; i < begin; i++) {
         if (r->all[i].rank != 0)
-            named_take(r, &named, &r->all[i]);
+            target_add(r, &named, &r->all[i]);
     }
     for (unsigned i = begin; i < r->ends[SECTION_ADDITIONAL]; i++) {
         struct reply_record *record = &r->all[i];
         uint16_t type = record->type == TYPE_RRSIG ? record->covered : record->type;
         record->rank = is_additional(type) && *named_seek(&named, record->owner) == record->owner;
         if (record->rank != 0)
-            named_take(r, &named, record);
+            target_add(r, &named, record);
     }
 }
 

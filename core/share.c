@@ -69,7 +69,7 @@ uint32_t share_held(const struct share_table *table, const struct address *clien
     return share == SHARE_NONE ? 0 : table->shares[share].held;
 }
 
-uint32_t share_take(struct share_table *table, const struct address *client)
+uint32_t share_reserve(struct share_table *table, const struct address *client)
 {
     uint32_t at = share_find(table, client);
     if (at == SHARE_NONE) {
@@ -100,20 +100,20 @@ static void free_if_empty(struct share_table *table, uint32_t at)
     table->free = at;
 }
 
-void share_give(struct share_table *table, uint32_t at)
+void share_release(struct share_table *table, uint32_t at)
 {
     assert(table->shares[at].held > 0);
     table->shares[at].held--;
     free_if_empty(table, at);
 }
 
-void share_take_apart(struct share_table *table, uint32_t at)
+void share_reserve_apart(struct share_table *table, uint32_t at)
 {
     assert(table->shares[at].held > 0);
     table->shares[at].apart++;
 }
 
-void share_give_apart(struct share_table *table, uint32_t at)
+void share_release_apart(struct share_table *table, uint32_t at)
 {
     assert(table->shares[at].apart > 0);
     table->shares[at].apart--;

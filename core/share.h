@@ -68,10 +68,10 @@ void share_init(struct share_table *table, void *memory, uint32_t count, const u
 [[nodiscard]] uint32_t share_held(const struct share_table *table, const struct address *client);
 
 // The network takes one more thing; and gives back one of its share's.
-[[nodiscard]] uint32_t share_take(struct share_table *table, const struct address *client);
-void share_give(struct share_table *table, uint32_t share);
+[[nodiscard]] uint32_t share_reserve(struct share_table *table, const struct address *client);
+void share_release(struct share_table *table, uint32_t share);
 
 // The same for a thing of the second table, which only a network takes that holds something of the
 // first; it may keep it when it no longer does.
-void share_take_apart(struct share_table *table, uint32_t share);
-void share_give_apart(struct share_table *table, uint32_t share);
+void share_reserve_apart(struct share_table *table, uint32_t share);
+void share_release_apart(struct share_table *table, uint32_t share);

@@ -70,7 +70,7 @@ static void send_due(struct pace *p, struct port *port, size_t count)
     p->sent += count;
 }
 
-static void answer_take(struct pace *p, struct port *port, uint16_t id, uint64_t now_ns)
+static void answer_parse(struct pace *p, struct port *port, uint16_t id, uint64_t now_ns)
 {
     uint32_t *asked = &port->asked[id];
     if (*asked == 0)
@@ -97,7 +97,7 @@ static void answers_take(struct pace *p, struct port *port)
     uint64_t now_ns = load_now_ns();
     for (int i = 0; i < count; i++)
         if (messages[i].msg_len >= MESSAGE_HEADER_LEN)
-            answer_take(p, port, load_be16(bytes[i]), now_ns);
+            answer_parse(p, port, load_be16(bytes[i]), now_ns);
 }
 
 // Until all is answered, or a second after the last query.

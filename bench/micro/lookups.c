@@ -203,7 +203,7 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void *region_take(size_t size, enum pages pages)
+static void *region_open(size_t size, enum pages pages)
 {
     int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
     if (pages == PAGES_MEMFD) {
@@ -228,7 +228,7 @@ static struct row measure(uint64_t count, enum pages pages, struct piece *piece)
     if (size < cache_size_min(1))
         size = cache_size_min(1);
     size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-    void *region = region_take(size, pages);
+    void *region = region_open(size, pages);
     struct cache cache;
     uint32_t shard_count = 1;
     while (size > cache_size_max(shard_count))

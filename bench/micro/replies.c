@@ -73,7 +73,7 @@ static void reply_make(struct reply *reply)
 // The only part that callgrind is to see twice.
 static void take(struct reply *reply)
 {
-    if (answer_take(&reply->answer, reply->bytes, reply->len, &reply->key, &limits) != REPLY_GOOD)
+    if (answer_parse(&reply->answer, reply->bytes, reply->len, &reply->key, &limits) != REPLY_GOOD)
         abort();
 }
 

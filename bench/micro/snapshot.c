@@ -116,7 +116,7 @@ static void answer_make(struct answer *answer, struct key *key, uint64_t number,
     bytes[2] |= HEADER_QR;
     store_be16(bytes + 6, (uint16_t)(count + alias));
     store_be16(bytes + 10, 0);
-    must(answer_take(answer, bytes, w.at, key, &limits) == REPLY_GOOD, "no answer");
+    must(answer_parse(answer, bytes, w.at, key, &limits) == REPLY_GOOD, "no answer");
 }
 
 // Stores the number's answer if it belongs to this worker, or to any.

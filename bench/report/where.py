@@ -21,7 +21,7 @@ SHOWN = 4  # functions named for each row
 FUNCTIONS = {
     'query_read': 'parse', 'key_make': 'key', 'cache_seek_bucket': 'lookup',
     'cache_seek_entry': 'lookup', 'cache_seek_end': 'lookup', 'cache_lookup': 'lookup',
-    'cache_peek': 'lookup', 'cache_insert': 'store', 'answer_take': 'store',
+    'cache_peek': 'lookup', 'cache_insert': 'store', 'answer_parse': 'store',
     'answer_give': 'answer', 'answer_give_more': 'answer', 'reply_empty': 'answer'}
 DIRECTORIES = (('core/forward/', 'forward'), ('core/policy/', 'policy'))
 WORDS = {

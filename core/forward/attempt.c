@@ -155,8 +155,8 @@ static const struct asker *asker_find(struct forward *f, uint64_t now_us,
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
-static struct attempt *attempt_take(struct forward *f, uint64_t now_us, struct question *question,
-                                    int choice)
+static struct attempt *attempt_reserve(struct forward *f, uint64_t now_us,
+                                       struct question *question, int choice)
 {
     uint32_t max = share_max(f);
     const struct asker *asker = asker_find(f, now_us, question, max);
@@ -210,7 +210,7 @@ static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *at
 
 bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
-    struct attempt *attempt = attempt_take(f, now_us, question, choice);
+    struct attempt *attempt = attempt_reserve(f, now_us, question, choice);
     uint16_t upstream = question->zone->upstreams[choice];
     if (!attempt)
         return false;
@@ -292,7 +292,7 @@ bool attempt_ask_tcp(struct forward *f, uint64_t now_us, struct question *questi
     const struct upstream *u = &f->upstreams[upstream];
     if (!attempt_may_ask_tcp(f, now_us, question, choice))
         return false;
-    struct attempt *attempt = attempt_take(f, now_us, question, choice);
+    struct attempt *attempt = attempt_reserve(f, now_us, question, choice);
     if (!attempt)
         return false;
     attempt->transport = TRANSPORT_TCP;
@@ -392,13 +392,13 @@ static bool close_drain(struct forward *f, struct outgoing *outgoing)
 {
     outgoing->kind = OUTGOING_CLOSE;
     do
-        outgoing->port = port_take_closing(&f->ports);
+        outgoing->port = port_next_closing(&f->ports);
     while (outgoing->port != PORT_NONE && f->ports.ports[outgoing->port].to_open);
     if (outgoing->port != PORT_NONE)
         return true;
     outgoing->kind = OUTGOING_DISCONNECT;
     do
-        outgoing->port = connection_take_closing(&f->connections);
+        outgoing->port = connection_next_closing(&f->connections);
     while (outgoing->port != CONNECTION_NONE && f->connections.slots[outgoing->port].to_open);
     return outgoing->port != CONNECTION_NONE;
 }

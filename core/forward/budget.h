@@ -29,7 +29,7 @@ static inline void budget_give(struct budget *budget, uint32_t units)
         budget->units = budget->units_max;
 }
 
-static inline bool budget_take(struct budget *budget)
+static inline bool budget_spend(struct budget *budget)
 {
     if (budget->units < BUDGET_SEND)
         return false;
@@ -38,7 +38,7 @@ static inline bool budget_take(struct budget *budget)
 }
 
 // A send from both, or from neither.
-static inline bool budget_take_both(struct budget *a, struct budget *b)
+static inline bool budget_spend_both(struct budget *a, struct budget *b)
 {
-    return a->units >= BUDGET_SEND && b->units >= BUDGET_SEND && budget_take(a) && budget_take(b);
+    return a->units >= BUDGET_SEND && b->units >= BUDGET_SEND && budget_spend(a) && budget_spend(b);
 }

@@ -20,7 +20,7 @@ enum {
 
 // Takes the attempts from a connection, those whose question still waits, the oldest first; orphans
 // end here.
-static struct attempt *attempts_take(struct forward *f, struct connection *connection)
+static struct attempt *attempts_detach(struct forward *f, struct connection *connection)
 {
     struct attempt *list = NULL, *next;
     for (struct attempt *attempt = connection->attempts; attempt; attempt = next) {
@@ -122,7 +122,7 @@ static bool is_lost(struct forward *f, uint64_t now_us, const struct attempt *at
         question_has_others(f, now_us, question, attempt->choice) ? LOSSES_FEW : LOSSES_MAX;
     return attempt->sent_us != 0 && question->losses < max &&
            (served ||
-            budget_take_both(&f->loss_budget, &forward_network(f, &attempt->network)->losses));
+            budget_spend_both(&f->loss_budget, &forward_network(f, &attempt->network)->losses));
 }
 
 // Does the question wait for another reply over TCP from the same upstream?
@@ -183,7 +183,7 @@ void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum con
         batch_answered(f, connection);
     bool served = connection->replies > 0 && how != CONNECTION_STUCK;
     struct ended ended = {connected, connection->replies > 0, how == CONNECTION_STUCK};
-    struct attempt *list = attempts_take(f, connection);
+    struct attempt *list = attempts_detach(f, connection);
     if (how == CONNECTION_ENDED)
         connection_closed(&f->connections, index);
     else

@@ -301,7 +301,7 @@ void connection_close(struct connection_table *table, uint16_t index)
     connection->closing = true;
 }
 
-uint16_t connection_take_closing(struct connection_table *table)
+uint16_t connection_next_closing(struct connection_table *table)
 {
     for (uint16_t i = 0; i < table->size && table->closing_count > 0; i++) {
         if (!table->slots[i].closing)

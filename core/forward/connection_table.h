@@ -143,7 +143,7 @@ void connection_closed(struct connection_table *table, uint16_t connection);
 void connection_close(struct connection_table *table, uint16_t connection);
 
 // The next slot whose connection is to be closed, free from now on; CONNECTION_NONE: there is none.
-[[nodiscard]] uint16_t connection_take_closing(struct connection_table *table);
+[[nodiscard]] uint16_t connection_next_closing(struct connection_table *table);
 
 // Closes those that have nothing in flight and were last used before then, or are doubted or of
 // another lane than the shared one. Returns whether any is open still.

@@ -60,7 +60,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
         upstream_init(&f->upstreams[i], &f->rng, now_us);
 }
 
-void forward_settings_take(struct forward_config *config, const struct settings *settings)
+void forward_settings_apply(struct forward_config *config, const struct settings *settings)
 {
     config->tcp_idle_us = settings->upstream_tcp_idle_timeout * 1000;
     config->spelling = settings->upstream_random_case;
@@ -75,7 +75,7 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table 
     for (size_t i = before->upstream_count; i < zone_table->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
     f->config.zone_table = zone_table;
-    forward_settings_take(&f->config, settings);
+    forward_settings_apply(&f->config, settings);
 }
 
 void forward_start(struct forward *f, uint64_t now_us, struct question *question)
@@ -306,7 +306,7 @@ bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing
     return true;
 }
 
-struct question *forward_take_ended(struct forward *f)
+struct question *forward_next_ended(struct forward *f)
 {
     struct question *question = f->ended;
     if (!question)
@@ -318,7 +318,7 @@ struct question *forward_take_ended(struct forward *f)
     return question;
 }
 
-struct question *forward_take_hopeless(struct forward *f)
+struct question *forward_next_hopeless(struct forward *f)
 {
     struct question *question = f->hopeless;
     if (!question)

@@ -4,7 +4,7 @@
 
 // Gets questions answered by upstreams: whom to ask, when to ask again and over what, which reply
 // counts, and when to give up. It knows neither clients' messages nor the cache: serve puts a
-// question in with forward_start and takes it out again with forward_take_ended.
+// question in with forward_start and takes it out again with forward_next_ended.
 //
 // One question's life:
 //
@@ -25,7 +25,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
                   const uint8_t seed[static 32], uint64_t now_us);
 
 // Takes from the settings what the forwarder is told by them.
-void forward_settings_take(struct forward_config *config, const struct settings *settings);
+void forward_settings_apply(struct forward_config *config, const struct settings *settings);
 
 // From now on this is the zone table; see serve_reload.
 void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table *zone_table,
@@ -67,9 +67,9 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 
 // The next question that has ended, unlinked and without attempts and timers of its own; NULL:
 // there is none. Where its state is QUESTION_ANSWERED, f->answer is the answer; the taker clears
-// f->answer_taken when it is done with it.
-[[nodiscard]] struct question *forward_take_ended(struct forward *f);
+// f->answer_in_use when it is done with it.
+[[nodiscard]] struct question *forward_next_ended(struct forward *f);
 
 // The next question of which the network has just said that there is nobody to ask; it goes on all
 // the same, or has ended meanwhile. NULL: there is none.
-[[nodiscard]] struct question *forward_take_hopeless(struct forward *f);
+[[nodiscard]] struct question *forward_next_hopeless(struct forward *f);

@@ -5,7 +5,7 @@ _Static_assert(sizeof(struct latency) == 152 && sizeof(struct support) == 128 &&
                    sizeof(struct learned) == 424,
                "or another LEARNED_FORM");
 
-void learned_take(struct learned *l, const struct upstream *u, const struct address *address)
+void learned_export(struct learned *l, const struct upstream *u, const struct address *address)
 {
     memset(l, 0, sizeof *l);
     l->form = LEARNED_FORM;
@@ -49,7 +49,7 @@ static bool is_possible(const struct learned *l, uint64_t now_us)
            latency_is_possible(&l->latency);
 }
 
-bool learned_give(const struct learned *l, struct upstream *u, uint64_t now_us)
+bool learned_import(const struct learned *l, struct upstream *u, uint64_t now_us)
 {
     if (!is_possible(l, now_us))
         return false;

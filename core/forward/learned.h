@@ -35,10 +35,10 @@ struct learned {
 };
 
 // Fills in all of it.
-void learned_take(struct learned *learned, const struct upstream *upstream,
-                  const struct address *address);
+void learned_export(struct learned *learned, const struct upstream *upstream,
+                    const struct address *address);
 
 // Puts it in place of what is known of an upstream that nothing was sent to yet. False: it is of
 // another form, or what no worker can have learned; nothing has changed.
-[[nodiscard]] bool learned_give(const struct learned *learned, struct upstream *upstream,
-                                uint64_t now_us);
+[[nodiscard]] bool learned_import(const struct learned *learned, struct upstream *upstream,
+                                  uint64_t now_us);

@@ -176,7 +176,7 @@ struct attempt *port_find(const struct port_table *table, uint16_t port, uint16_
     return attempt;
 }
 
-uint16_t port_take_closing(struct port_table *table)
+uint16_t port_next_closing(struct port_table *table)
 {
     uint16_t index = table->to_close;
     if (index == PORT_NONE)

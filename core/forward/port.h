@@ -68,7 +68,7 @@ void port_detach(struct port_table *table, struct attempt *attempt);
 [[nodiscard]] struct attempt *port_find(const struct port_table *table, uint16_t port, uint16_t id);
 
 // The next slot whose socket is to be closed, free from now on; PORT_NONE: there is none.
-[[nodiscard]] uint16_t port_take_closing(struct port_table *table);
+[[nodiscard]] uint16_t port_next_closing(struct port_table *table);
 
 // Retires all that are older than PORT_LIFE_US. Returns whether any is open still.
 bool ports_retire_old(struct port_table *table, uint64_t now_us);

@@ -13,7 +13,7 @@ void question_finish(struct forward *f, uint64_t now_us, struct question *questi
     f->probe_count -= question->probe;
     question->state = (uint8_t)end;
     question_unlink(&f->questions, question);
-    f->answer_taken |= end == QUESTION_ANSWERED;
+    f->answer_in_use |= end == QUESTION_ANSWERED;
     *f->ended_end = question;
     f->ended_end = &question->next_ended;
 }

@@ -146,7 +146,7 @@ void asker_add(struct question_table *table, struct question *question, struct a
                const struct address *client)
 {
     table->asker_count++;
-    asker->share = share_take(&table->shares, client);
+    asker->share = share_reserve(&table->shares, client);
     asker->next = NULL;
     if (question_is_open(question) && question->asker_count == 0)
         unwaited_remove(table, question);
@@ -157,7 +157,7 @@ void asker_add(struct question_table *table, struct question *question, struct a
     question->asker_count++;
 }
 
-struct asker *asker_take(struct question_table *table, struct question *question)
+struct asker *asker_pop(struct question_table *table, struct question *question)
 {
     struct asker *asker = question->askers;
     if (!asker)
@@ -167,7 +167,7 @@ struct asker *asker_take(struct question_table *table, struct question *question
         question->askers_end = &question->askers;
     if (--question->asker_count == 0 && question_is_open(question))
         unwaited_add(table, question);
-    share_give(&table->shares, asker->share);
+    share_release(&table->shares, asker->share);
     table->asker_count--;
     return asker;
 }
@@ -205,13 +205,13 @@ struct attempt *attempt_add(struct question_table *table, struct question *quest
 void attempt_charge(struct question_table *table, struct attempt *attempt, uint32_t share)
 {
     attempt->share = share;
-    share_take_apart(&table->shares, share);
+    share_reserve_apart(&table->shares, share);
 }
 
 static void attempt_part(struct question_table *table, struct attempt *attempt)
 {
     if (attempt->share != SHARE_NONE)
-        share_give_apart(&table->shares, attempt->share);
+        share_release_apart(&table->shares, attempt->share);
     attempt->share = SHARE_NONE;
     struct attempt **link = &attempt->question->attempts;
     while (*link != attempt)

@@ -207,7 +207,7 @@ void asker_add(struct question_table *table, struct question *question, struct a
                const struct address *client);
 
 // Detaches the one that came first, and returns it; NULL: there is none.
-[[nodiscard]] struct asker *asker_take(struct question_table *table, struct question *question);
+[[nodiscard]] struct asker *asker_pop(struct question_table *table, struct question *question);
 
 // Moves all of one question to another, behind those that are there.
 void askers_move(struct question_table *table, struct question *to, struct question *from);

@@ -157,8 +157,8 @@ static bool is_proven(const struct forward *f, const struct attempt *attempt)
 
 // Takes the cookie of a reply: it must hold ours, and a server that has given us one gives it every
 // time. Only TCP tells that it no longer does. What is truncated only leads there.
-static enum cookie_verdict cookie_take(struct forward *f, uint64_t now_us,
-                                       const struct attempt *attempt)
+static enum cookie_verdict cookie_receive(struct forward *f, uint64_t now_us,
+                                          const struct attempt *attempt)
 {
     struct upstream *u = &f->upstreams[attempt->upstream];
     const uint8_t *cookie;
@@ -189,15 +189,16 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
     enum reply_verdict verdict = reply_match(in, len, attempt->id, &question->key, spelling);
     f->answer.respelled = verdict == REPLY_SPELLING;
     if (verdict == REPLY_BARE)
-        answer_take_bare(&f->answer, in, len);
+        answer_parse_bare(&f->answer, in, len);
     if (attempt_has_connection(attempt) &&
         (verdict == REPLY_GARBAGE || verdict == REPLY_NO_QUESTION)) {
-        answer_take_malformed(&f->answer);
+        answer_set_malformed(&f->answer);
         return REPLY_MALFORMED;
     }
     if (verdict != REPLY_GOOD && verdict != REPLY_SPELLING)
         return verdict;
-    enum reply_verdict records = answer_take(&f->answer, in, len, &question->key, f->config.limits);
+    enum reply_verdict records =
+        answer_parse(&f->answer, in, len, &question->key, f->config.limits);
     if (verdict == REPLY_GOOD || !attempt->spelled)
         return records;
     return attempt_has_connection(attempt) || is_proven(f, attempt) ? records : REPLY_SPELLING;
@@ -224,7 +225,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
     // Whose cookie it bears cannot be told: it leads to TCP at most.
     if (verdict == REPLY_MALFORMED)
         return false;
-    enum cookie_verdict cookie = cookie_take(f, now_us, attempt);
+    enum cookie_verdict cookie = cookie_receive(f, now_us, attempt);
     if (cookie == COOKIE_GOOD)
         return false;
     forward_count(f, COUNTER_replies_mismatched);
@@ -422,8 +423,8 @@ static void objection_heard(struct forward *f, uint64_t now_us, struct question 
         ask_again(f, now_us, question, asked, way.transport);
 }
 
-static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attempt,
-                       enum reply_verdict verdict)
+static void reply_apply(struct forward *f, uint64_t now_us, struct attempt *attempt,
+                        enum reply_verdict verdict)
 {
     static const enum counter counters[] = {
         [WORD_ANSWER] = COUNTER_replies_accepted,     [WORD_FAILURE] = COUNTER_replies_failed,
@@ -466,13 +467,13 @@ static void reply_take(struct forward *f, uint64_t now_us, struct attempt *attem
 static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *attempt,
                           const uint8_t *in, size_t len)
 {
-    assert(!f->answer_taken); // or serve_drain was not called to its end
+    assert(!f->answer_in_use); // or serve_drain was not called to its end
     uint32_t revivals = f->revivals;
     uint16_t upstream = attempt->upstream;
     if (attempt->question) {
         enum reply_verdict verdict = reply_read(f, attempt, in, len);
         if (!reply_refused(f, now_us, attempt, verdict))
-            reply_take(f, now_us, attempt, verdict);
+            reply_apply(f, now_us, attempt, verdict);
     } else {
         orphan_reply(f, now_us, attempt, in);
     }

@@ -46,7 +46,7 @@ static unsigned trials_send(struct forward *f, uint64_t now_us, struct question 
         sends_of(f, question, TRANSPORT_UDP, sends);
         int choice =
             upstream_try(question->zone, f->upstreams, question->kind, sends, sends_max, now_us);
-        if (choice < 0 || (beside && !budget_take(&f->trial_budget)) ||
+        if (choice < 0 || (beside && !budget_spend(&f->trial_budget)) ||
             !attempt_ask(f, now_us, question, choice))
             break;
         question->attempts->beside = beside;
@@ -474,18 +474,18 @@ static bool ask(struct forward *f, uint64_t now_us, struct question *question, i
 
 // Takes a resend from the budget of all, of which so many units are kept, and from those of its
 // kind and of the network that asks; false: one of them has none.
-static bool resend_take(struct forward *f, const struct question *question, uint32_t reserve)
+static bool resend_spend(struct forward *f, const struct question *question, uint32_t reserve)
 {
     struct budget *kind = &forward_share(f, question->kind)->budget;
     struct budget *network = &forward_network(f, &question->network)->resends;
     return kind->units >= BUDGET_SEND && f->budget.units > reserve &&
-           budget_take_both(&f->budget, network) && budget_take(kind);
+           budget_spend_both(&f->budget, network) && budget_spend(kind);
 }
 
 void schedule_hasten(struct forward *f, uint64_t now_us, struct question *question)
 {
     int other = question->tcp_only ? -1 : untried_find(f, now_us, question);
-    if (other >= 0 && resend_take(f, question, 0))
+    if (other >= 0 && resend_spend(f, question, 0))
         schedule_ask(f, now_us, question, other);
 }
 
@@ -551,7 +551,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     if (age_us + WHEEL_TICK_US < early_us)
         return early_us - age_us;
     if (age_us >= free_us || is_relieved(f, now_us, question, u) ||
-        resend_take(f, question, reserve))
+        resend_spend(f, question, reserve))
         return 0;
     forward_count(f, COUNTER_resends_put_off);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
@@ -583,7 +583,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
         uint8_t sends[ZONE_UPSTREAMS_MAX];
         sends_of(f, question, TRANSPORT_UDP, sends);
         int second = whom(f, now_us, question, false, sends);
-        if (second >= 0 && sends[second] == 0 && resend_take(f, question, 0) &&
+        if (second >= 0 && sends[second] == 0 && resend_spend(f, question, 0) &&
             ask(f, now_us, question, second))
             question->attempts->beside = true;
     }

@@ -71,7 +71,7 @@ struct forward {
     uint32_t attempt_max;
     uint32_t probe_count; // questions of our own that are under way
     uint32_t revivals;    // times that an upstream came back from the dead
-    bool answer_taken;    // by a question that has ended and is not done with
+    bool answer_in_use;   // by a question that has ended and is not done with
     struct answer answer;
     struct upstream upstreams[ZONE_TABLE_UPSTREAMS_MAX];
     uint8_t answer_value[ANSWER_SIZE_MAX];

@@ -111,7 +111,7 @@ static void heap_sort(struct entry *entries, size_t count)
 }
 
 // Gathers the prefixes of a family; returns how many there are.
-static size_t entries_take(struct entry *entries, const struct settings *settings, uint8_t family)
+static size_t entries_gather(struct entry *entries, const struct settings *settings, uint8_t family)
 {
     const struct {
         const struct prefix_list *list;
@@ -270,7 +270,7 @@ void access_build(struct access_list *list, void *memory, const struct settings 
     struct building b = {.entries = (struct entry *)at};
     b.nodes = at + lines(count * sizeof(struct entry));
     for (unsigned family = 0; family < 2; family++) {
-        size_t taken = entries_take(b.entries, settings, family ? ADDRESS_IPV6 : ADDRESS_IPV4);
+        size_t taken = entries_gather(b.entries, settings, family ? ADDRESS_IPV6 : ADDRESS_IPV4);
         root_build(&b, roots[family], taken);
     }
     assert(b.used <= count * (lines(sizeof(struct leaf)) + lines(sizeof(struct inner))));

@@ -124,8 +124,8 @@ static enum block_line bad(struct block_names *names, const char *why)
     return BLOCK_LINE_BAD;
 }
 
-static enum block_line name_take(struct piece word, bool allow, struct suffix_seed seed,
-                                 struct block_names *names)
+static enum block_line word_parse(struct piece word, bool allow, struct suffix_seed seed,
+                                  struct block_names *names)
 {
     struct name name;
     if (starts_with(word, "*."))
@@ -146,8 +146,8 @@ static enum block_line name_take(struct piece word, bool allow, struct suffix_se
 // Behind `||` or `@@||`: a name and ^ with | or $important at most behind it. Rules that say more,
 // about what kind of request or which site it comes from, are not for a name server; nor is what
 // has no ^, which stands for all names that begin so.
-static enum block_line rule_take(struct piece rule, bool allow, struct suffix_seed seed,
-                                 struct block_names *names)
+static enum block_line rule_parse(struct piece rule, bool allow, struct suffix_seed seed,
+                                  struct block_names *names)
 {
     const char *end = rule.len > 0 ? memchr(rule.text, '^', rule.len) : NULL;
     if (!end)
@@ -157,17 +157,17 @@ static enum block_line rule_take(struct piece rule, bool allow, struct suffix_se
     bool plain = rest.len == 0 || is_word(rest, "|") || is_word(rest, "$important");
     if (!plain || !is_plain(name) || is_address(name))
         return BLOCK_LINE_SKIPPED;
-    return name_take(name, allow, seed, names);
+    return word_parse(name, allow, seed, names);
 }
 
-static enum block_line hosts_take(struct piece line, bool allow, struct suffix_seed seed,
-                                  struct block_names *names)
+static enum block_line hosts_parse(struct piece line, bool allow, struct suffix_seed seed,
+                                   struct block_names *names)
 {
     enum block_line verdict = BLOCK_LINE_EMPTY;
     for (struct piece word = word_next(&line); word.len > 0; word = word_next(&line)) {
         if (is_own(word))
             continue;
-        verdict = name_take(word, allow, seed, names);
+        verdict = word_parse(word, allow, seed, names);
         if (verdict != BLOCK_LINE_TAKEN)
             break;
     }
@@ -199,9 +199,9 @@ enum block_line block_line_read(const char *text, size_t len, bool allow, struct
     if (line.len == 0 || *line.text == '#' || *line.text == '!' || *line.text == '[')
         return BLOCK_LINE_EMPTY;
     if (starts_with(line, "||"))
-        return rule_take(without(line, 2), allow, seed, names);
+        return rule_parse(without(line, 2), allow, seed, names);
     if (starts_with(line, "@@||"))
-        return rule_take(without(line, 4), true, seed, names);
+        return rule_parse(without(line, 4), true, seed, names);
     if (is_other_rule(line))
         return BLOCK_LINE_SKIPPED;
     const char *comment = memchr(line.text, '#', line.len);
@@ -210,8 +210,8 @@ enum block_line block_line_read(const char *text, size_t len, bool allow, struct
     struct piece rest = line;
     struct piece word = word_next(&rest);
     if (rest.len > 0 && is_address(word))
-        return hosts_take(rest, allow, seed, names);
+        return hosts_parse(rest, allow, seed, names);
     if (rest.len > 0)
         return bad(names, "more than a name");
-    return name_take(word, allow, seed, names);
+    return word_parse(word, allow, seed, names);
 }

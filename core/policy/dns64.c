@@ -92,7 +92,7 @@ enum dns64_verdict dns64_make(const struct settings *settings, struct answer *an
         store_be16(scratch + 6 + 2 * section, (uint16_t)made);
     }
     if (b.out.failed || r.failed ||
-        answer_take(answer, scratch, b.out.at, key, limits) != REPLY_GOOD || answer->too_long)
+        answer_parse(answer, scratch, b.out.at, key, limits) != REPLY_GOOD || answer->too_long)
         return DNS64_SPOILT;
     return addresses > 0 ? DNS64_MADE : DNS64_NOTHING;
 }

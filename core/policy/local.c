@@ -314,7 +314,7 @@ static bool chain_add(struct build *b, struct item *first, struct item *item)
     return true;
 }
 
-static bool item_take(struct build *b, struct item *item)
+static bool item_insert(struct build *b, struct item *item)
 {
     uint64_t at = item->hash;
     for (; b->table[at & b->local->table_mask] != 0; at++) {
@@ -529,7 +529,7 @@ const struct local *local_build(struct local_making *making, void *memory)
     for (size_t at = 0; at < b.draft->used;) {
         struct item *item = item_at(b.draft, at);
         at += item_size(item->name_len, item->data_len);
-        if (!item_take(&b, item))
+        if (!item_insert(&b, item))
             return NULL;
     }
     if (!names_write(&b))

@@ -162,7 +162,7 @@ static bool block_aliases(const struct policy *policy, const struct key *key, st
     store_be16(end, key_type(key));
     store_be16(end + 2, key_class(key));
     size_t len = local_block_answer(local, &query, limits, reply);
-    enum reply_verdict verdict = answer_take(answer, reply, len, key, limits);
+    enum reply_verdict verdict = answer_parse(answer, reply, len, key, limits);
     assert(verdict == REPLY_GOOD); // we have written it
     if (answer->lifetime_s == 0)   // REFUSED
         answer->lifetime_s = LOCAL_BLOCKED_TTL_S;

@@ -7,7 +7,7 @@
 
 // What holds here:
 // - A line is one cache line; a network's entry stands in the line that its hash names, or nowhere.
-// - A tag is 32 bits of the hash: two networks in one line take each other's tokens once in four
+// - A tag is 32 bits of the hash: two networks in one line spend each other's tokens once in four
 //   thousand million. The seed keeps anybody from looking for such a pair.
 // - Of a bucket is kept what is missing in it. An entry that is made has full ones, so to forget
 // one
@@ -186,7 +186,7 @@ static inline bool is_spread(struct quota_entry *entry, uint16_t port)
     return true;
 }
 
-static inline bool take(uint32_t *missing, const struct quota_rate *rate, bool spread)
+static inline bool spend(uint32_t *missing, const struct quota_rate *rate, bool spread)
 {
     uint32_t then = *missing + rate->cost[spread];
     bool enough = then <= rate->room;
@@ -201,14 +201,14 @@ enum quota_verdict quota_query(struct quota *q, uint64_t now_us, const struct ad
     struct quota_table *table = &q->queries;
     struct quota_entry *entry = entry_of(table, hash_of(q, from, proven ? 0x100 : 0), now_us);
     bool spread = is_spread(entry, from->port);
-    if (take(&entry->all, &table->all, spread))
+    if (spend(&entry->all, &table->all, spread))
         return QUOTA_ALL;
-    return take(&entry->flood, &table->flood, spread) ? QUOTA_HITS_ONLY : QUOTA_FLOOD;
+    return spend(&entry->flood, &table->flood, spread) ? QUOTA_HITS_ONLY : QUOTA_FLOOD;
 }
 
 bool quota_answer(struct quota *q, uint64_t now_us, const struct address *from, uint64_t kind)
 {
     struct quota_table *table = &q->answers;
     struct quota_entry *entry = entry_of(table, hash_of(q, from, kind << 8), now_us);
-    return take(&entry->all, &table->all, is_spread(entry, from->port));
+    return spend(&entry->all, &table->all, is_spread(entry, from->port));
 }

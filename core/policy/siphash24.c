@@ -4,7 +4,7 @@
 #include "core/wire/bytes.h"
 #include "core/wire/siphash.h"
 
-static inline void word_take(struct siphash *s, uint64_t word)
+static inline void word_absorb(struct siphash *s, uint64_t word)
 {
     s->v3 ^= word;
     siphash_round(s);
@@ -17,8 +17,8 @@ uint64_t siphash24(const uint8_t key[static SIPHASH_KEY_LEN], const uint8_t *dat
     struct siphash s = siphash_begin(load_word(key), load_word(key + 8));
     size_t left = len;
     for (; left >= 8; left -= 8, data += 8)
-        word_take(&s, load_word(data));
-    word_take(&s, load_part(data, left) | (uint64_t)len << 56);
+        word_absorb(&s, load_word(data));
+    word_absorb(&s, load_part(data, left) | (uint64_t)len << 56);
     s.v2 ^= 0xff;
     for (unsigned i = 0; i < 4; i++)
         siphash_round(&s);

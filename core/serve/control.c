@@ -39,7 +39,7 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     s->config.access = update->access;
     s->config.cookies = update->cookies;
     s->config.local = update->local;
-    serve_limits_take(s, update->settings);
+    serve_limits_apply(s, update->settings);
     forward_reload(&s->forward, now_us, update->zone_table, update->settings);
     // What failed with the upstreams of before may be had from those of now.
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
@@ -94,7 +94,7 @@ size_t serve_learned(const struct serve *s, struct learned *learned, size_t max)
     const struct zone_table *zone_table = s->config.zone_table;
     size_t count = zone_table->upstream_count < max ? zone_table->upstream_count : max;
     for (size_t i = 0; i < count; i++)
-        learned_take(&learned[i], &s->forward.upstreams[i], &zone_table->upstreams[i].address);
+        learned_export(&learned[i], &s->forward.upstreams[i], &zone_table->upstreams[i].address);
     return count;
 }
 
@@ -105,7 +105,7 @@ void serve_learn(struct serve *s, uint64_t now_us, const struct learned *learned
         struct upstream *u = &s->forward.upstreams[i];
         for (size_t j = 0; j < count && u->health == UPSTREAM_UNKNOWN && u->in_flight == 0; j++) {
             if (address_equal(&learned[j].address, &zone_table->upstreams[i].address) &&
-                learned_give(&learned[j], u, now_us))
+                learned_import(&learned[j], u, now_us))
                 break;
         }
     }

@@ -98,7 +98,7 @@ static void dns64_answer(struct serve *s, uint64_t now_us, struct question *ques
         serve_count(s, COUNTER_dns64);
         break;
     case DNS64_SPOILT:
-        f->answer_taken = false;
+        f->answer_in_use = false;
         question->state = QUESTION_SILENT;
         question->rcode = RCODE_NOERROR;
         break;
@@ -163,7 +163,7 @@ static bool dns64_ask(struct serve *s, uint64_t now_us, struct question *questio
     uint64_t deadline_us = question->deadline_us;
     askers_move(&f->questions, second, question);
     waiters_inherit(s, now_us, second, question);
-    f->answer_taken &= question->state != QUESTION_ANSWERED;
+    f->answer_in_use &= question->state != QUESTION_ANSWERED;
     *serve_waiting(s, question) = (struct waiting){0};
     question_free(&f->questions, question);
     if (!fresh) {

@@ -46,14 +46,14 @@ static void ended(struct serve *s, uint64_t now_us, struct question *question)
     serve_tell(s, question);
 }
 
-void serve_ended_take(struct serve *s, uint64_t now_us)
+void serve_ended_process(struct serve *s, uint64_t now_us)
 {
     struct forward *f = &s->forward;
     struct question *question;
     for (;;) {
-        while ((question = forward_take_hopeless(f)))
+        while ((question = forward_next_hopeless(f)))
             serve_patience_hasten(s, now_us, question);
-        question = forward_take_ended(f);
+        question = forward_next_ended(f);
         if (!question)
             return;
         ended(s, now_us, question);

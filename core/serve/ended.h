@@ -6,4 +6,4 @@
 
 // Takes the questions that have ended: what was answered is kept, what failed is remembered, and
 // the clients that wait are told with the next draining.
-void serve_ended_take(struct serve *s, uint64_t now_us);
+void serve_ended_process(struct serve *s, uint64_t now_us);

@@ -37,7 +37,7 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit;
     if (lookup->item->note) {
-        serve_note_take(s, now_us, lookup, *out);
+        serve_note_receive(s, now_us, lookup, *out);
         return;
     }
     struct policy_decision decision =

@@ -18,7 +18,7 @@ enum {
 static void probe(struct serve *s, uint64_t now_us, const struct zone *zone)
 {
     forward_probe(&s->forward, now_us, zone);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 // Makes room in the table of questions: one that nobody waits for is given up, or else the one that
@@ -33,7 +33,7 @@ static void room_make(struct serve *s, uint64_t now_us)
     struct question *question = question_to_abandon(table);
     serve_count(s, COUNTER_pending_abandoned);
     forward_give_up(&s->forward, now_us, question, QUESTION_ABANDONED);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 // Answers what failed a moment ago with that, or with what is over; false: it did not.
@@ -128,7 +128,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
         budget_give(&s->refresh_budget, REFRESH_EARNS);
         budget_give(&s->refresh_budgets[serve_network_hash(s, &item->client)], REFRESH_EARNS);
         forward_start(f, now_us, question);
-        serve_ended_take(s, now_us);
+        serve_ended_process(s, now_us);
     }
 }
 

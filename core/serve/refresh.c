@@ -30,8 +30,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 
 // Another worker says that an answer whose home is here is popular. What it speaks of may be gone
 // by now, and a newer one in its place.
-[[gnu::noinline]] void serve_note_take(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                                       uint8_t *out)
+[[gnu::noinline]] void serve_note_receive(struct serve *s, uint64_t now_us, struct lookup *lookup,
+                                          uint8_t *out)
 {
     struct cache_hit hit;
     size_t room = serve_room_for(s, &lookup->item->client);
@@ -86,7 +86,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
         return;
     struct question *question = NULL;
     if (f->questions.open_count < f->questions.size / 2 &&
-        budget_take_both(&s->refresh_budget, network))
+        budget_spend_both(&s->refresh_budget, network))
         question = question_add(&f->questions, &key);
     if (!question) {
         serve_count(s, COUNTER_refreshes_forgone);

@@ -60,10 +60,10 @@ struct serve *serve_init(void *memory, const struct serve_config *config, uint64
     uint8_t *tables = (uint8_t *)memory + serve_aligned(sizeof *s);
     memset(s, 0, sizeof *s);
     s->config = *config;
-    serve_limits_take(s, config->settings);
+    serve_limits_apply(s, config->settings);
     struct forward_config forward = forward_config_of(config);
     forward.limits = &s->limits;
-    forward_settings_take(&forward, config->settings);
+    forward_settings_apply(&forward, config->settings);
     forward.key_seed = config->cache->seed;
     forward_init(&s->forward, tables, &forward, config->seed, now_us);
     tables += serve_aligned(forward_size(&forward));
@@ -139,14 +139,14 @@ void serve_handover_failed(struct serve *s)
 void serve_reply(struct serve *s, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
 {
     forward_reply(&s->forward, now_us, port, in, len);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_message(struct serve *s, uint64_t now_us, uint16_t connection, const uint8_t *in,
                    size_t len)
 {
     forward_message(&s->forward, now_us, connection, in, len);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_connected(struct serve *s, uint64_t now_us, uint16_t connection)
@@ -157,25 +157,25 @@ void serve_connected(struct serve *s, uint64_t now_us, uint16_t connection)
 void serve_closed(struct serve *s, uint64_t now_us, uint16_t connection)
 {
     forward_closed(&s->forward, now_us, connection);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_unreachable(struct serve *s, uint64_t now_us, uint16_t port)
 {
     forward_unreachable(&s->forward, now_us, port);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_port_refused(struct serve *s, uint64_t now_us, uint16_t port)
 {
     forward_port_refused(&s->forward, now_us, port);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_port_unavailable(struct serve *s, uint64_t now_us, uint16_t port)
 {
     forward_port_unavailable(&s->forward, now_us, port);
-    serve_ended_take(s, now_us);
+    serve_ended_process(s, now_us);
 }
 
 void serve_expire(struct serve *s, uint64_t now_us)
@@ -188,7 +188,7 @@ void serve_expire(struct serve *s, uint64_t now_us)
             serve_refresh_due(s, now_us, (struct refresh *)timer);
         else
             forward_due(&s->forward, now_us, timer);
-        serve_ended_take(s, now_us);
+        serve_ended_process(s, now_us);
     }
 }
 

@@ -20,7 +20,7 @@ struct policy_config serve_policy_config(const struct serve_config *config,
     };
 }
 
-void serve_limits_take(struct serve *s, const struct settings *settings)
+void serve_limits_apply(struct serve *s, const struct settings *settings)
 {
     s->limits = (struct answer_limits){
         .seed = s->config.cache->seed,

@@ -69,7 +69,7 @@ static inline uint8_t serve_network_hash(const struct serve *s, const struct cli
 }
 
 // The part of the settings that every answer is made with.
-void serve_limits_take(struct serve *s, const struct settings *settings);
+void serve_limits_apply(struct serve *s, const struct settings *settings);
 
 // What policy is told. Its size does not depend on the limits, which may be NULL for that.
 struct policy_config serve_policy_config(const struct serve_config *config,

@@ -53,10 +53,10 @@ struct waiter *waiter_add(struct waiter_table *table, struct question_table *que
     return waiter;
 }
 
-struct waiter *waiter_take(struct waiter_table *table, struct question_table *questions,
-                           struct question *question)
+struct waiter *waiter_pop(struct waiter_table *table, struct question_table *questions,
+                          struct question *question)
 {
-    struct waiter *waiter = (struct waiter *)asker_take(questions, question);
+    struct waiter *waiter = (struct waiter *)asker_pop(questions, question);
     if (!waiter)
         return NULL;
     waiter->asker.next = (struct asker *)table->free;
@@ -77,7 +77,7 @@ void waiter_fill(struct waiter *waiter, const struct client *client, const struc
     waiter->asks = query->asks;
     if (query->asks & ASKS_COOKIE)
         memcpy(waiter->cookie, query->cookie, sizeof waiter->cookie);
-    name_case_take(&waiter->spelling, query_name(query), query->name_len);
+    name_case_read(&waiter->spelling, query_name(query), query->name_len);
 }
 
 struct query waiter_query(const struct waiter *waiter, const struct key *key,

@@ -120,7 +120,7 @@ bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outg
     while (s->told) {
         struct question *question = s->told;
         struct waiting *waiting = serve_waiting(s, question);
-        struct waiter *waiter = waiter_take(&s->waiters, &f->questions, question);
+        struct waiter *waiter = waiter_pop(&s->waiters, &f->questions, question);
         if (waiter && reply_drain(s, now_us, question, waiter, outgoing))
             return true;
         if (waiter)
@@ -132,7 +132,7 @@ bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outg
         waiting->told = waiting->tell_stale = false;
         if (question_is_open(question))
             continue;
-        f->answer_taken &= question->state != QUESTION_ANSWERED;
+        f->answer_in_use &= question->state != QUESTION_ANSWERED;
         *waiting = (struct waiting){0};
         question_free(&f->questions, question);
     }

@@ -14,7 +14,7 @@ enum {
 
 // Of several cookies the first one counts (RFC 7873 5.2). A client's keepalive must be empty (RFC
 // 7828 3.2.1); what else it says of that and of NSID (RFC 5001 2.1) is ignored.
-static void option_take(struct query *query, uint16_t code, const uint8_t *bytes, uint16_t len)
+static void option_parse(struct query *query, uint16_t code, const uint8_t *bytes, uint16_t len)
 {
     switch (code) {
     case EDNS_COOKIE:
@@ -36,7 +36,7 @@ static void option_take(struct query *query, uint16_t code, const uint8_t *bytes
 }
 
 // Walks an OPT record's options; each must lie within the record.
-static bool options_take(struct query *query, const uint8_t *data, size_t len)
+static bool options_parse(struct query *query, const uint8_t *data, size_t len)
 {
     struct reader r = reader_over(data, len);
     while (!r.failed && r.at < r.len) {
@@ -44,13 +44,13 @@ static bool options_take(struct query *query, const uint8_t *data, size_t len)
         uint16_t option_len = read_u16(&r);
         const uint8_t *bytes = read_bytes(&r, option_len);
         if (bytes)
-            option_take(query, code, bytes, option_len);
+            option_parse(query, code, bytes, option_len);
     }
     return !r.failed;
 }
 
-static bool opt_take(struct query *query, uint16_t size, uint32_t ttl, const uint8_t *data,
-                     size_t len)
+static bool opt_parse(struct query *query, uint16_t size, uint32_t ttl, const uint8_t *data,
+                      size_t len)
 {
     bool first = !query->edns;
     query->edns = true;
@@ -58,12 +58,12 @@ static bool opt_take(struct query *query, uint16_t size, uint32_t ttl, const uin
     query->dnssec_ok = ttl & OPT_TTL_DO;
     if ((ttl >> 16 & 0xff) != EDNS_VERSION)
         query->rcode = RCODE_BADVERS;
-    return first && (len == 0 || options_take(query, data, len));
+    return first && (len == 0 || options_parse(query, data, len));
 }
 
 // Any record. The owner of an OPT is the root (RFC 6891 6.1.2), even if a pointer says so; no other
 // owner means anything, so nothing is followed that clients may make long.
-static bool record_take(struct query *query, struct reader *r)
+static bool record_parse(struct query *query, struct reader *r)
 {
     struct reader start = *r;
     struct record record;
@@ -78,13 +78,13 @@ static bool record_take(struct query *query, struct reader *r)
     if (!record_read(r, &record))
         return false;
     bool good =
-        opt_take(query, record.class, record.ttl, r->bytes + record.data_at, record.data_len);
+        opt_parse(query, record.class, record.ttl, r->bytes + record.data_at, record.data_len);
     return good && record.owner.len == 1;
 }
 
 // Reads the records behind the question. Only an OPT means anything to us, and nearly always it is
 // the only one and at the root: it is read without the detour of a name.
-static bool records_take(struct query *query, struct reader *r, unsigned count)
+static bool records_parse(struct query *query, struct reader *r, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *at = r->bytes + r->at;
@@ -92,17 +92,17 @@ static bool records_take(struct query *query, struct reader *r, unsigned count)
             uint16_t len = load_be16(at + 9);
             r->at += OPT_LEN;
             const uint8_t *data = read_bytes(r, len);
-            if (!data || !opt_take(query, load_be16(at + 3), load_be32(at + 5), data, len))
+            if (!data || !opt_parse(query, load_be16(at + 3), load_be32(at + 5), data, len))
                 return false;
             continue;
         }
-        if (!record_take(query, r))
+        if (!record_parse(query, r))
             return false;
     }
     return true;
 }
 
-static bool question_take(struct query *query, struct reader *r)
+static bool question_parse(struct query *query, struct reader *r)
 {
     size_t name_len = name_length(r->bytes + r->at, r->len - r->at);
     read_bytes(r, name_len);
@@ -159,14 +159,14 @@ static bool counts_good(const struct query *query, const uint8_t *message)
     struct reader r = reader_over(message, len);
     r.at = MESSAGE_HEADER_LEN;
     unsigned questions = load_be16(message + 4);
-    bool asked = questions == 1 && question_take(query, &r);
+    bool asked = questions == 1 && question_parse(query, &r);
     if (query->flags & HEADER_OPCODE) {
         query->rcode = RCODE_NOTIMP;
         return QUERY_ERROR;
     }
     unsigned records = load_be16(message + 8) + load_be16(message + 10);
     bool good = (asked || questions == 0) && counts_good(query, message) &&
-                records_take(query, &r, records);
+                records_parse(query, &r, records);
     if (!asked || !good) {
         query->unasked = good && query->rcode == RCODE_NOERROR;
         query->rcode = RCODE_FORMERR;
@@ -178,7 +178,7 @@ static bool counts_good(const struct query *query, const uint8_t *message)
 }
 
 // Takes an OPT record of version 0 without options; false: it is none.
-static inline bool usual_opt_take(struct query *query, const uint8_t *opt)
+static inline bool usual_opt_parse(struct query *query, const uint8_t *opt)
 {
     uint64_t behind_type = load_be64(opt + 3); // size, extended rcode, version, flags, length
     uint16_t size = (uint16_t)(behind_type >> 48);
@@ -216,7 +216,7 @@ static inline bool usual_read(struct query *query, const uint8_t *message, size_
     query->type = load_be16(behind);
     query->class = load_be16(behind + 2);
     return question_rcode(query->type, query->class) == RCODE_NOERROR &&
-           (records == 0 || usual_opt_take(query, behind + 4));
+           (records == 0 || usual_opt_parse(query, behind + 4));
 }
 
 inline enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len)

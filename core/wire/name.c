@@ -241,7 +241,7 @@ static uint64_t word_spelled(uint64_t lower, uint8_t bits)
     return lower & ~((letters_of(lower, 'a') & bits_spread(bits)) >> 2);
 }
 
-void name_case_take(struct name_case *spelling, const uint8_t *bytes, size_t len)
+void name_case_read(struct name_case *spelling, const uint8_t *bytes, size_t len)
 {
     uint8_t *bits = spelling->bits;
     memset(spelling, 0, sizeof *spelling);

@@ -63,5 +63,5 @@ struct name_case {
     uint8_t bits[32];
 };
 
-void name_case_take(struct name_case *spelling, const uint8_t *bytes, size_t len);
+void name_case_read(struct name_case *spelling, const uint8_t *bytes, size_t len);
 void name_case_apply(const struct name_case *spelling, uint8_t *lower, size_t len);

@@ -39,7 +39,7 @@ static void hash_back(struct seen_names *seen, const uint8_t *message, struct se
 }
 
 // Takes the label or the root at the reader's place. False: it is none, or the name too long.
-static bool label_take(struct reader *at, struct seen_name *name, size_t *len)
+static bool label_read(struct reader *at, struct seen_name *name, size_t *len)
 {
     size_t place = at->at;
     uint8_t label = read_u8(at);
@@ -72,7 +72,7 @@ static bool labels_read(const struct seen_names *seen, struct reader *at, struct
             return seen->leads[at->at] < lowest && len + name->tail_len <= NAME_MAX_LEN;
         }
         if (first < POINTER_MARK) {
-            if (!label_take(at, name, &len))
+            if (!label_read(at, name, &len))
                 return false;
             *end = jumped ? *end : at->at;
             if (first == 0)

@@ -49,7 +49,7 @@ static uint64_t *word_of(struct histogram *histogram, unsigned index)
 int counted_send(int fd, struct counters *told, const struct engine *engine)
 {
     struct lines *lines = calloc(1, sizeof *lines);
-    struct counters *now = aligned_take(sizeof *now);
+    struct counters *now = aligned_malloc(sizeof *now);
     int error = lines && now ? 0 : -ENOMEM;
     if (error == 0) {
         lines->fd = fd;
@@ -78,7 +78,7 @@ int counted_send(int fd, struct counters *told, const struct engine *engine)
     return error;
 }
 
-static void line_take(struct counters *counted, const char *name, const char *part, uint64_t count)
+static void line_apply(struct counters *counted, const char *name, const char *part, uint64_t count)
 {
     unsigned timing, index;
     if (strcmp(name, "timing") == 0) {
@@ -102,6 +102,6 @@ void counted_apply(struct counters *counted, const struct packet *packet)
     for (char *line; (line = strsep(&rest, "\n")) && *line;) {
         const char *name = strsep(&line, "|"), *part = line ? strsep(&line, "|") : NULL;
         if (line)
-            line_take(counted, name, part, strtoull(line, NULL, 10));
+            line_apply(counted, name, part, strtoull(line, NULL, 10));
     }
 }

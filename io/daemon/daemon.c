@@ -125,7 +125,7 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
 // Something has changed: is it that there is a successor?
 static bool successor_is_there(struct daemon *d)
 {
-    wake_take(d->wake_fd);
+    wake_receive(d->wake_fd);
     return successor_of(d) != NULL;
 }
 
@@ -339,7 +339,7 @@ static bool servers_open(struct daemon *d, char why[static DAEMON_WHY_SIZE])
 static int serve(struct daemon *d)
 {
     char why[DAEMON_WHY_SIZE];
-    d->signal_fd = signals_take();
+    d->signal_fd = signals_open();
     if (d->signal_fd < 0)
         return predecessor_start_fails(d, "signals cannot be taken");
     int status = servers_open(d, why) ? engine_run(d) : predecessor_start_fails(d, why);

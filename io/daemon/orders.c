@@ -23,7 +23,7 @@ static struct daemon *daemon_of(const struct order_request *r)
 }
 
 // Reads the parameter `name` as a domain name, in lower case.
-static bool name_take(const struct order_request *r, struct name *name)
+static bool parameter_name(const struct order_request *r, struct name *name)
 {
     const char *text = order_parameter(r, "name");
     if (text && name_parse(name, text, strlen(text)))
@@ -76,7 +76,7 @@ static bool order_explain(const struct order_request *r)
     struct address client;
     const char *type_text = order_parameter(r, "type");
     const char *client_text = order_parameter(r, "client");
-    if (!name_take(r, &name))
+    if (!parameter_name(r, &name))
         return false;
     uint16_t type = type_text ? text_type_read(type_text, strlen(type_text)) : TYPE_A;
     if (type == 0) {
@@ -152,7 +152,7 @@ static bool order_flush(const struct order_request *r)
     struct name name;
     if (order_parameter(r, "all"))
         return flush_all(daemon_of(r), FLUSH_ALL, NULL, r->report);
-    return name_take(r, &name) &&
+    return parameter_name(r, &name) &&
            flush_all(daemon_of(r), order_parameter(r, "subtree") ? FLUSH_SUBTREE : FLUSH_NAME,
                      &name, r->report);
 }

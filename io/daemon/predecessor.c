@@ -15,7 +15,7 @@ bool predecessor_receive(struct daemon *d)
     if (d->predecessor_fd < 0)
         return true;
     d->inheritance = calloc(1, sizeof *d->inheritance);
-    if (d->inheritance && upgrade_take(d->predecessor_fd, d->inheritance) == 0)
+    if (d->inheritance && upgrade_receive(d->predecessor_fd, d->inheritance) == 0)
         return true;
     upgrade_refuse(d->predecessor_fd, d->inheritance ? d->inheritance->why : "no memory");
     return false;
@@ -41,7 +41,7 @@ void predecessor_replaced(struct daemon *d)
 
 void predecessor_heard(struct daemon *d)
 {
-    struct counters *counted = aligned_take(sizeof *counted);
+    struct counters *counted = aligned_malloc(sizeof *counted);
     bool more = counted && upgrade_counted(d->predecessor_fd, counted);
     if (counted)
         engine_carry(d->engine, counted);
@@ -54,7 +54,7 @@ void predecessor_heard(struct daemon *d)
 
 bool predecessor_gives_way(struct daemon *d)
 {
-    struct counters *counted = aligned_take(sizeof *counted);
+    struct counters *counted = aligned_malloc(sizeof *counted);
     bool good = counted;
     if (good) {
         upgrade_ready(d->predecessor_fd);

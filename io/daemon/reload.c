@@ -88,7 +88,7 @@ void generation_free(struct generation *generation)
     }
 }
 
-static void log_take(struct daemon *d, const struct settings *settings)
+static void log_apply(struct daemon *d, const struct settings *settings)
 {
     log_set(&d->log, settings->log_level, settings->log_format);
 }
@@ -162,7 +162,7 @@ static void reading_run(void *context)
     if (r->status != STATUS_FINE)
         return;
     if (r->first)
-        log_take(d, &r->generation->settings);
+        log_apply(d, &r->generation->settings);
     r->error = generation_files(&d->log, r->generation, r->why);
     if (r->error == 0 && r->first)
         r->error = cookies_read(r);
@@ -229,7 +229,7 @@ static struct reading *reading_do(struct daemon *d, bool first, char why[static 
 
 // What was read; NULL: `why` says what is wrong, or what is wrong with the settings is for the
 // caller to tell.
-static struct generation *reading_take(struct reading *r, char why[static DAEMON_WHY_SIZE])
+static struct generation *reading_finish(struct reading *r, char why[static DAEMON_WHY_SIZE])
 {
     struct generation *generation = r->generation;
     if (r->status == STATUS_FINE && r->error == 0) {
@@ -248,7 +248,7 @@ int generation_first(struct daemon *d)
     char why[DAEMON_WHY_SIZE] = "";
     struct reading *r = reading_do(d, true, why);
     if (r)
-        d->generation = reading_take(r, why);
+        d->generation = reading_finish(r, why);
     if (*why)
         (void)predecessor_start_fails(d, why);
     else
@@ -282,7 +282,7 @@ static struct generation *generation_read(struct daemon *d, FILE *report)
 {
     char why[DAEMON_WHY_SIZE] = "";
     struct reading *r = reading_do(d, false, why);
-    struct generation *next = r ? reading_take(r, why) : NULL;
+    struct generation *next = r ? reading_finish(r, why) : NULL;
     if (*why)
         (void)reload_fails(d, why, report);
     else
@@ -323,7 +323,7 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
     if (query_log_set(d->query_log, &next->settings, why) < 0)
         partly_tell(d, why, report);
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
-    log_take(d, &next->settings);
+    log_apply(d, &next->settings);
     uint64_t now_us = clock_us(CLOCK_MONOTONIC);
     generation_free(generation_of(superseded_cut(&before->superseded, now_us)));
     supersede(&next->superseded, &before->superseded, now_us);

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-int signals_take(void)
+int signals_open(void)
 {
     sigset_t signals;
     sigemptyset(&signals);

@@ -149,7 +149,7 @@ static bool may_leave(FILE *report)
 
 bool daemon_upgrade(struct daemon *d, FILE *report)
 {
-    struct upgrade *upgrade = aligned_take(sizeof *upgrade);
+    struct upgrade *upgrade = aligned_malloc(sizeof *upgrade);
     if (!upgrade) {
         fprintf(report, "not upgraded: no memory\n");
         return false;

@@ -10,7 +10,7 @@
 //
 //   old                                          new (`ouzel serve`, with OUZEL_UPGRADE_FD set)
 //   upgrade_begin: starts the other one     ->   upgrade_find
-//   upgrade_give: sockets, memory, ...      ->   upgrade_take
+//   upgrade_give: sockets, memory, ...      ->   upgrade_receive
 //                                           <-   upgrade_ready, when it could start
 //   the engine rests
 //   upgrade_go: what was counted and learned ->  upgrade_wait

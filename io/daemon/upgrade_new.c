@@ -21,7 +21,7 @@ int upgrade_find(void)
     return fd;
 }
 
-static int head_take(struct daemon_inheritance *in, const struct packet *packet)
+static int head_apply(struct daemon_inheritance *in, const struct packet *packet)
 {
     struct packet_head head;
     if (packet->len < sizeof head.form)
@@ -41,7 +41,7 @@ static int head_take(struct daemon_inheritance *in, const struct packet *packet)
     return 0;
 }
 
-static int sockets_take(struct daemon_inheritance *in, const struct packet *packet)
+static int sockets_apply(struct daemon_inheritance *in, const struct packet *packet)
 {
     struct packet_part part;
     struct engine_inheritance *inherited = &in->engine;
@@ -58,13 +58,13 @@ static int sockets_take(struct daemon_inheritance *in, const struct packet *pack
     return 0;
 }
 
-static int packet_take(struct daemon_inheritance *in, struct packet *packet)
+static int packet_apply(struct daemon_inheritance *in, struct packet *packet)
 {
     int error = -EBADMSG;
     if (packet->kind == PACKET_HEAD && in->engine.worker_count == 0)
-        error = head_take(in, packet);
+        error = head_apply(in, packet);
     else if (packet->kind == PACKET_SOCKETS && in->engine.worker_count > 0)
-        error = sockets_take(in, packet);
+        error = sockets_apply(in, packet);
     else if (packet->kind == PACKET_STATS && packet->len == sizeof in->stats &&
              packet->fd_count == 1 && in->stats_fd < 0) {
         memcpy(&in->stats, packet->bytes, sizeof in->stats);
@@ -81,7 +81,7 @@ static int packet_take(struct daemon_inheritance *in, struct packet *packet)
     return error;
 }
 
-int upgrade_take(int fd, struct daemon_inheritance *in)
+int upgrade_receive(int fd, struct daemon_inheritance *in)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     *in = (struct daemon_inheritance){.stats_fd = -1, .control_fd = -1};
@@ -92,7 +92,7 @@ int upgrade_take(int fd, struct daemon_inheritance *in)
         if (error == 0 && packet->kind == PACKET_END)
             break;
         if (error == 0)
-            error = packet_take(in, packet);
+            error = packet_apply(in, packet);
     }
     free(packet);
     if (error < 0 && in->why[0] == '\0')
@@ -118,7 +118,7 @@ void upgrade_started(int fd)
 }
 
 // What cannot be kept is learned again.
-static int lessons_take(struct daemon_inheritance *in, const struct packet *packet)
+static int lessons_apply(struct daemon_inheritance *in, const struct packet *packet)
 {
     size_t some = packet->len / sizeof *in->lessons;
     if (!in || packet->len % sizeof *in->lessons != 0)
@@ -135,8 +135,8 @@ static int lessons_take(struct daemon_inheritance *in, const struct packet *pack
 
 // Takes one packet of counters, or of what was learned (where `in` is not NULL); 0, or 1 for one of
 // the kind that ends them.
-static int counted_take(int fd, struct counters *counted, struct daemon_inheritance *in,
-                        enum packet_kind end)
+static int counted_receive(int fd, struct counters *counted, struct daemon_inheritance *in,
+                           enum packet_kind end)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     int error = packet ? packet_receive(fd, packet) : -ENOMEM;
@@ -145,7 +145,7 @@ static int counted_take(int fd, struct counters *counted, struct daemon_inherita
         if (packet->kind == PACKET_COUNTED)
             counted_apply(counted, packet);
         else if (packet->kind == PACKET_LESSONS)
-            error = lessons_take(in, packet);
+            error = lessons_apply(in, packet);
         else
             error = packet->kind == end ? 1 : -EBADMSG;
     }
@@ -157,7 +157,7 @@ bool upgrade_wait(int fd, struct counters *counted, struct daemon_inheritance *i
 {
     int more;
     memset(counted, 0, sizeof *counted);
-    while ((more = counted_take(fd, counted, in, PACKET_GO)) == 0)
+    while ((more = counted_receive(fd, counted, in, PACKET_GO)) == 0)
         continue;
     return more > 0;
 }
@@ -165,5 +165,5 @@ bool upgrade_wait(int fd, struct counters *counted, struct daemon_inheritance *i
 bool upgrade_counted(int fd, struct counters *counted)
 {
     memset(counted, 0, sizeof *counted);
-    return counted_take(fd, counted, NULL, PACKET_LAST) == 0;
+    return counted_receive(fd, counted, NULL, PACKET_LAST) == 0;
 }

@@ -8,7 +8,7 @@
 [[nodiscard]] int upgrade_find(void);
 
 // Takes what is handed over. 0, or a negative errno and inheritance->why.
-[[nodiscard]] int upgrade_take(int fd, struct daemon_inheritance *inheritance);
+[[nodiscard]] int upgrade_receive(int fd, struct daemon_inheritance *inheritance);
 
 // It could start; or it cannot, for this reason.
 void upgrade_ready(int fd);

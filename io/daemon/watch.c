@@ -104,5 +104,5 @@ int watch_fd(const struct watch *watch)
 
 void watch_seen(const struct watch *watch)
 {
-    wake_take(watch->fd);
+    wake_receive(watch->fd);
 }

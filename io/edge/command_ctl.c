@@ -74,7 +74,7 @@ static void parameter_add(struct saying *s, const char *name, size_t name_len, c
 
 // An option of the order at argv[*at]: `--name`, `--name VALUE` or `--name=VALUE`. False: it has
 // none such, or the value is missing.
-static bool option_take(struct saying *s, char **argv, int *at)
+static bool option_parse(struct saying *s, char **argv, int *at)
 {
     const char *word = argv[*at] + 2;
     size_t len = strcspn(word, "=");
@@ -105,7 +105,7 @@ static const struct order *order_find(const struct order *orders, const char *na
     return NULL;
 }
 
-static int order_take(struct saying *s, const char *word)
+static int order_parse(struct saying *s, const char *word)
 {
     char format[128];
     s->order = order_find(s->orders, word);
@@ -135,11 +135,11 @@ static int read_arguments(struct saying *s, int argc, char **argv)
         } else if (strncmp(word, "--control=", 10) == 0) {
             s->path = word + 10;
         } else if (!s->order && word[0] != '-') {
-            int status = order_take(s, word);
+            int status = order_parse(s, word);
             if (status)
                 return status;
         } else if (s->order && strncmp(word, "--", 2) == 0) {
-            if (!option_take(s, argv, &i))
+            if (!option_parse(s, argv, &i))
                 return usage("this order has no option %s, or it wants a value", word);
         } else if (s->order && s->words < 2 && s->order->words[s->words]) {
             const char *name = s->order->words[s->words++];

@@ -71,7 +71,7 @@ static void one_close(struct http *http)
     (void)shutdown(worst->fd, SHUT_RDWR);
 }
 
-static void address_take(struct peer *peer, const struct sockaddr *address)
+static void address_store(struct peer *peer, const struct sockaddr *address)
 {
     const struct sockaddr_in *in = (const void *)address;
     const struct sockaddr_in6 *in6 = (const void *)address;
@@ -106,15 +106,15 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
     const union MHD_ConnectionInfo *from =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     *peer = (struct peer){.fd = fd->connect_fd, .since = http->now++};
-    address_take(peer, from ? from->client_addr : NULL);
+    address_store(peer, from ? from->client_addr : NULL);
     *place = peer;
     one_close(http);
 }
 
 // The head of each request: its connection has said something.
-static enum MHD_Result request_take(void *context, struct MHD_Connection *connection,
-                                    const char *url, const char *method, const char *version,
-                                    const char *upload, size_t *upload_len, void **state)
+static enum MHD_Result request_receive(void *context, struct MHD_Connection *connection,
+                                       const char *url, const char *method, const char *version,
+                                       const char *upload, size_t *upload_len, void **state)
 {
     struct http *http = context;
     const union MHD_ConnectionInfo *place =
@@ -139,7 +139,7 @@ struct http *http_start(int fd, unsigned connections_max, unsigned idle_s,
         http->peers[i].fd = -1;
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        request_take, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        request_receive, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         connections_max + LIMIT_SPARE, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http, MHD_OPTION_END);
     if (http->daemon)

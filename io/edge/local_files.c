@@ -82,7 +82,7 @@ static int hosts_line(struct gathering *g, const char *text, size_t len)
     return 0;
 }
 
-static int entries_take(struct gathering *g)
+static int entries_add(struct gathering *g)
 {
     if (g->names.count == 0)
         return 0;
@@ -113,7 +113,7 @@ static int list_line(struct gathering *g, const char *text, size_t len)
     default:
         break;
     }
-    return entries_take(g);
+    return entries_add(g);
 }
 
 // --- files -------------------------------------------------------------------------------------
@@ -127,8 +127,8 @@ struct pieces {
 
 typedef int (*line_verb)(struct gathering *g, const char *text, size_t len);
 
-static int line_take(struct gathering *g, struct pieces *p, line_verb verb, const char *text,
-                     size_t len)
+static int line_apply(struct gathering *g, struct pieces *p, line_verb verb, const char *text,
+                      size_t len)
 {
     g->line++;
     if (p->overlong) {
@@ -140,13 +140,13 @@ static int line_take(struct gathering *g, struct pieces *p, line_verb verb, cons
 }
 
 // Takes all whole lines and moves what is left to the front.
-static int lines_take(struct gathering *g, struct pieces *p, line_verb verb)
+static int lines_apply(struct gathering *g, struct pieces *p, line_verb verb)
 {
     const char *at = p->bytes;
     const char *end = p->bytes + p->len;
     const char *newline;
     while (at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
-        int error = line_take(g, p, verb, at, (size_t)(newline - at));
+        int error = line_apply(g, p, verb, at, (size_t)(newline - at));
         if (error)
             return error;
         at = newline + 1;
@@ -173,11 +173,11 @@ static int descriptor_read(struct gathering *g, int file, struct pieces *p, line
         if (got == 0)
             break;
         p->len += (size_t)got;
-        int error = lines_take(g, p, verb);
+        int error = lines_apply(g, p, verb);
         if (error)
             return error;
     }
-    return p->len > 0 || p->overlong ? line_take(g, p, verb, p->bytes, p->len) : 0;
+    return p->len > 0 || p->overlong ? line_apply(g, p, verb, p->bytes, p->len) : 0;
 }
 
 static int file_read(struct gathering *g, const char *path, line_verb verb)

@@ -44,7 +44,7 @@ static void piece_write(int fd, const char *bytes, size_t len)
 
 // The next octets in a row; whole lines where a piece has room for them, so that lines of other
 // processes come between them and not within.
-static size_t piece_take(const struct log_queue *q, char piece[static PIECE_SIZE])
+static size_t piece_copy(const struct log_queue *q, char piece[static PIECE_SIZE])
 {
     size_t place = q->tail % LOG_QUEUE_SIZE, len = (size_t)(q->head - q->tail);
     len = len < PIECE_SIZE ? len : PIECE_SIZE;
@@ -66,7 +66,7 @@ static void *thread_main(void *argument)
             pthread_cond_wait(&q->changed, &q->lock);
             continue;
         }
-        size_t len = piece_take(q, piece);
+        size_t len = piece_copy(q, piece);
         pthread_mutex_unlock(&q->lock);
         piece_write(q->fd, piece, len);
         pthread_mutex_lock(&q->lock);

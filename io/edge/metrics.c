@@ -55,8 +55,8 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
                        true},
 };
 
-static void samples_take(const struct engine *engine, const struct log *log, int64_t started,
-                         struct sample samples[SAMPLE_COUNT])
+static void samples_collect(const struct engine *engine, const struct log *log, int64_t started,
+                            struct sample samples[SAMPLE_COUNT])
 {
     struct counters counters;
     struct cache_use use;
@@ -253,7 +253,7 @@ void metrics_print(struct engine *engine, const struct log *log, int64_t started
     struct sample samples[SAMPLE_COUNT];
     struct pens pens = {.prometheus = {json ? NULL : to}};
     json_init(&pens.json, json ? to : NULL);
-    samples_take(engine, log, started, samples);
+    samples_collect(engine, log, started, samples);
     json_object(&pens.json, NULL, &json_lines);
     if (json)
         build_tell(&pens);

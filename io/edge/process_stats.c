@@ -55,7 +55,7 @@ struct consumers {
     uint64_t allocated, resident;
 };
 
-static struct consumers consumers_take(const struct engine *engine)
+static struct consumers consumers_measure(const struct engine *engine)
 {
     struct consumers consumers;
     engine_memory(engine, &consumers.engine);
@@ -105,7 +105,7 @@ static void process_tell(const struct prometheus *prometheus, uint64_t resident)
 void process_stats_tell(const struct engine *engine, const struct prometheus *prometheus,
                         struct json *json)
 {
-    struct consumers consumers = consumers_take(engine);
+    struct consumers consumers = consumers_measure(engine);
     uint64_t resident = resident_octets();
     prometheus_metric(prometheus, "ouzel_memory_bytes", METRIC_GAUGE,
                       "Memory by consumer: the cache's region, tables and buffers of the workers, "

@@ -243,7 +243,7 @@ static int old_check(const struct writing *w)
 }
 
 // The new file must be whole on the disk before it has the name, and the name before we say so.
-static int name_take(struct writing *w)
+static int file_rename(struct writing *w)
 {
     if (fsync(w->fd) < 0)
         return write_failed(w, -errno);
@@ -286,7 +286,7 @@ int snapshot_write(const struct cache *cache, const char *path, uint32_t now_s,
     if (error == 0)
         error = file_write(w, cache, now_s);
     if (error == 0)
-        error = name_take(w);
+        error = file_rename(w);
     // Only what we have locked is ours to take away.
     if (w->fd >= 0 && w->name_new[0])
         (void)unlinkat(w->directory_fd, w->name_new, 0);

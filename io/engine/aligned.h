@@ -14,7 +14,7 @@ static inline size_t aligned(size_t size)
 }
 
 // From malloc; NULL: there is none.
-[[nodiscard]] static inline void *aligned_take(size_t size)
+[[nodiscard]] static inline void *aligned_malloc(size_t size)
 {
     return aligned_alloc(CACHE_LINE, aligned(size));
 }

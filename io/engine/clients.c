@@ -154,7 +154,7 @@ static void slot_close(struct clients *c, uint32_t slot)
     struct connection *connection = &c->connections[slot];
     assert(connection->open && c->open_count > 0);
     held_set(c, connection, 0);
-    share_give(&c->shares, connection->share);
+    share_release(&c->shares, connection->share);
     connection->open = false;
     c->open_count--;
     connections_disconnect(c->tcp, slot);
@@ -200,7 +200,7 @@ static bool peer_of(int fd, struct address *from)
     struct sockaddr_in6 peer;
     socklen_t len = sizeof peer;
     return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
-           udp_address_take(from, (const struct sockaddr *)&peer);
+           udp_address_from(from, (const struct sockaddr *)&peer);
 }
 
 static enum clients_verdict admit(struct clients *c, int fd, struct address *from)
@@ -232,7 +232,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
     *connection = (struct connection){
         .from = from,
         .used_us = now_us,
-        .share = share_take(&c->shares, &from),
+        .share = share_reserve(&c->shares, &from),
         .listener = listener,
         .open = true,
         .ready = connection->ready,

@@ -67,7 +67,7 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
 }
 
 // A ring from each worker to each other one.
-static int handovers_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int handovers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
     size_t handover_size = HANDOVER_SIZE;
@@ -91,12 +91,12 @@ static int handovers_take(struct engine *engine, char why[static ENGINE_WHY_SIZE
     return 0;
 }
 
-static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int tables_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
     engine->workers = calloc(count, sizeof *engine->workers);
-    engine->counters = aligned_take(count * sizeof *engine->counters);
-    engine->handovers = aligned_take(count * count * sizeof *engine->handovers);
+    engine->counters = aligned_malloc(count * sizeof *engine->counters);
+    engine->handovers = aligned_malloc(count * count * sizeof *engine->handovers);
     engine->directions = calloc(2 * count * count, sizeof *engine->directions);
     engine->nets = calloc(count, sizeof *engine->nets);
     if (!engine->workers || !engine->counters || !engine->handovers || !engine->directions ||
@@ -105,12 +105,12 @@ static int tables_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
         return -ENOMEM;
     }
     memset(engine->counters, 0, count * sizeof *engine->counters);
-    int error = handovers_take(engine, why);
-    return error < 0 ? error : rules_take(engine, why);
+    int error = handovers_make(engine, why);
+    return error < 0 ? error : rules_make_first(engine, why);
 }
 
-static int cookies_take(struct engine *engine, const struct cookie_source *set,
-                        const struct engine_inheritance *inheritance)
+static int cookies_choose(struct engine *engine, const struct cookie_source *set,
+                          const struct engine_inheritance *inheritance)
 {
     bool inherited = inheritance && inheritance->cookies.period_s > 0;
     if (*engine->settings->server_cookie_secrets.text)
@@ -176,7 +176,7 @@ static int workers_make(struct engine *engine, struct engine_inheritance *inheri
     return error;
 }
 
-static int steering_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int steering_prepare(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     int error =
         steering_init(&engine->steering, engine->settings->server_steering, engine->worker_count);
@@ -222,17 +222,17 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     if (error == 0)
         error = listening_init(&engine->listening, engine->worker_count, &engine->steering);
     if (error == 0)
-        error = steering_take(engine, why);
+        error = steering_prepare(engine, why);
     if (error == 0)
         error = inheritance_fits(engine, inheritance, why);
     if (error == 0)
         error = descriptors_allow(engine, why);
     if (error == 0)
-        error = region_take(engine, inheritance, why);
+        error = region_open(engine, inheritance, why);
     if (error == 0)
-        error = tables_take(engine, why);
+        error = tables_make(engine, why);
     if (error == 0)
-        error = cookies_take(engine, cookies, inheritance);
+        error = cookies_choose(engine, cookies, inheritance);
     if (error == 0)
         error = workers_make(engine, inheritance, why);
     if (error < 0) {
@@ -272,7 +272,7 @@ void engine_close(struct engine *engine)
             worker_close(engine->workers[i]);
     }
     listening_free(&engine->listening);
-    region_drop(engine);
+    region_close(engine);
     if (engine->failure_fd >= 0)
         close(engine->failure_fd);
     free(engine->nets);

@@ -45,7 +45,7 @@ bool engine_answer_log_read(struct engine *engine,
                 before = cursor;
         }
         any |= before.at != handover_begin(ring).at;
-        handover_take(ring, &before);
+        handover_release(ring, &before);
     }
     return any;
 }

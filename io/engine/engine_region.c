@@ -81,7 +81,7 @@ static bool region_inherit(struct engine *engine, struct engine_inheritance *inh
     return false;
 }
 
-int region_take(struct engine *engine, struct engine_inheritance *inheritance,
+int region_open(struct engine *engine, struct engine_inheritance *inheritance,
                 char why[static ENGINE_WHY_SIZE])
 {
     uint64_t seed;
@@ -126,7 +126,7 @@ uint32_t engine_now_s(const struct engine *engine)
     return (uint32_t)(engine_now_us(&engine->clock) / 1000000);
 }
 
-void region_drop(struct engine *engine)
+void region_close(struct engine *engine)
 {
     if (engine->region)
         munmap(engine->region, engine->region_size);

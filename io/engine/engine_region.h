@@ -13,11 +13,11 @@ uint32_t engine_now_s(const struct engine *engine);
 
 // Allocates the region, or uses the one that was inherited (NULL: there is none). 0 or a negative
 // errno, with a sentence in `why`.
-[[nodiscard]] int region_take(struct engine *engine, struct engine_inheritance *inheritance,
+[[nodiscard]] int region_open(struct engine *engine, struct engine_inheritance *inheritance,
                               char why[static ENGINE_WHY_SIZE]);
 
 // Gives it back.
-void region_drop(struct engine *engine);
+void region_close(struct engine *engine);
 
 // Goes by these settings from now on: the workers read while they store how old an answer may be.
 void region_stale_set(struct engine *engine, const struct settings *settings);

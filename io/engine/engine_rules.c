@@ -62,7 +62,7 @@ static void octets_note(struct engine *engine)
     __atomic_store_n(&engine->local_octets, local, __ATOMIC_RELAXED);
 }
 
-int rules_take(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+int rules_make_first(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     engine->rules = rules_make(engine->settings, NULL, why);
     octets_note(engine);
@@ -76,7 +76,7 @@ struct change {
     int error; // the first; atomic
 };
 
-static bool update_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+static bool update_apply(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
 {
     struct change *change = context;
     struct engine *engine = change->engine;
@@ -102,7 +102,7 @@ static bool listeners_switch(struct serve *serve, uint64_t now_us, uint32_t work
 static int change_do(struct change *change, char why[static ENGINE_WHY_SIZE])
 {
     struct engine *engine = change->engine;
-    bool done = engine_do(engine, update_take, change);
+    bool done = engine_do(engine, update_apply, change);
     if (change->error < 0)
         listening_regret(&engine->listening);
     if (listening_changes(&engine->listening))

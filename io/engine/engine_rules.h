@@ -8,7 +8,7 @@ struct rules; // engine_state.h
 // its place while they run.
 
 // Makes the first. 0 or a negative errno, with a sentence in `why`.
-[[nodiscard]] int rules_take(struct engine *engine, char why[static ENGINE_WHY_SIZE]);
+[[nodiscard]] int rules_make_first(struct engine *engine, char why[static ENGINE_WHY_SIZE]);
 
 // Of it and of all before it.
 void rules_free(struct rules *rules);

@@ -31,7 +31,7 @@ struct resting {
     bool rests;
 };
 
-static bool rest_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+static bool rest_apply(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
 {
     const struct resting *resting = context;
     struct engine *engine = resting->engine;
@@ -57,7 +57,7 @@ bool engine_rest(struct engine *engine)
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], REST_IDLE_US);
     // The first task tells the kernel to receive no more. When the second runs, it does not.
-    return engine_do(engine, rest_take, &resting) && engine_come_round(engine);
+    return engine_do(engine, rest_apply, &resting) && engine_come_round(engine);
 }
 
 bool engine_resume(struct engine *engine)
@@ -65,7 +65,7 @@ bool engine_resume(struct engine *engine)
     struct resting resting = {engine, false};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], engine->settings->server_tcp_idle_timeout * 1000);
-    return engine_do(engine, rest_take, &resting);
+    return engine_do(engine, rest_apply, &resting);
 }
 
 bool engine_is_done(const struct engine *engine)
@@ -136,7 +136,7 @@ struct teaching {
     size_t count;
 };
 
-static bool lessons_take(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
+static bool lessons_apply(struct serve *serve, uint64_t now_us, uint32_t worker, void *context)
 {
     const struct teaching *t = context;
     for (size_t i = 0; i < t->count; i++) {
@@ -149,7 +149,7 @@ static bool lessons_take(struct serve *serve, uint64_t now_us, uint32_t worker, 
 void engine_learn(struct engine *engine, const struct engine_lesson *lessons, size_t count)
 {
     if (count > 0)
-        (void)engine_do(engine, lessons_take, &(struct teaching){lessons, count});
+        (void)engine_do(engine, lessons_apply, &(struct teaching){lessons, count});
 }
 
 void engine_carry(struct engine *engine, const struct counters *counted)

@@ -91,7 +91,7 @@ static inline void handover_show(struct handover *ring, const struct handed *han
     return true;
 }
 
-// Where a reader stands; what it has seen stays valid until handover_take.
+// Where a reader stands; what it has seen stays valid until handover_release.
 struct handover_cursor {
     uint32_t at;
     uint32_t end;
@@ -121,7 +121,7 @@ static inline const struct handed *handover_next(const struct handover *ring,
 }
 
 // Gives back the room of all that the cursor has passed.
-static inline void handover_take(struct handover *ring, const struct handover_cursor *cursor)
+static inline void handover_release(struct handover *ring, const struct handover_cursor *cursor)
 {
     __atomic_store_n(&ring->taken, cursor->at, __ATOMIC_RELEASE);
 }

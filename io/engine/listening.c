@@ -127,7 +127,7 @@ static int sockets_open(struct listening *l, unsigned slot)
 }
 
 // Has sockets for the address in a free slot.
-static int slot_take(struct listening *l, const struct address *address, uint64_t now_us,
+static int slot_open(struct listening *l, const struct address *address, uint64_t now_us,
                      struct listening_sockets *inherited, size_t count)
 {
     unsigned slot = slot_free(l, now_us);
@@ -160,7 +160,7 @@ int listening_plan(struct listening *l, const struct address_list *addresses, ui
         const struct address *address = &addresses->items[i];
         if (slot_with(l, address, 1u << LISTENING_USED | 1u << LISTENING_NEW) < LISTENERS_MAX)
             continue;
-        error = slot_take(l, address, now_us, inherited, count);
+        error = slot_open(l, address, now_us, inherited, count);
         if (error < 0)
             fails(why, address, error);
     }

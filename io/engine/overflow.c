@@ -60,7 +60,7 @@ bool overflow_add(struct overflow *o, enum handed_kind kind, const struct client
         return false;
     *item = (struct overflow_item){.client = *client, .len = (uint16_t)len, .kind = (uint8_t)kind};
     memcpy(item->bytes, bytes, len);
-    item->share = share_take(&o->shares, &client->from);
+    item->share = share_reserve(&o->shares, &client->from);
     o->shares.shares[item->share].octets += len;
     o->octets += len;
     o->count++;
@@ -74,7 +74,7 @@ static void item_free(struct overflow *o, struct overflow_item *item)
     assert(o->count > 0 && o->octets >= item->len &&
            o->shares.shares[item->share].octets >= item->len);
     o->shares.shares[item->share].octets -= item->len;
-    share_give(&o->shares, item->share);
+    share_release(&o->shares, item->share);
     o->octets -= item->len;
     o->count--;
     free(item);

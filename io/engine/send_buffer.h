@@ -30,7 +30,7 @@ static inline uint8_t *send_buffer_room(const struct send_buffer *buffer, size_t
 }
 
 // Takes the first `len` octets of the room. What follows is aligned for any of the kernel's forms.
-static inline void *send_buffer_take(struct send_buffer *buffer, size_t len)
+static inline void *send_buffer_reserve(struct send_buffer *buffer, size_t len)
 {
     uint8_t *bytes = buffer->bytes + buffer->taken;
     size_t size = aligned(len);

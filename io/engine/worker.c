@@ -208,12 +208,12 @@ static int clients_prepare(struct worker *w)
                                      });
 }
 
-static int memory_take(struct worker *w)
+static int memory_allocate(struct worker *w)
 {
     w->serve_size = aligned(serve_size(&w->serve_config));
-    w->serve = aligned_take(w->serve_size);
+    w->serve = aligned_malloc(w->serve_size);
     w->wakes = calloc(w->config.worker_count, sizeof *w->wakes);
-    w->tcp_out = aligned_take(SERVE_MESSAGE_ROOM);
+    w->tcp_out = aligned_malloc(SERVE_MESSAGE_ROOM);
     if (!w->serve || !w->wakes || !w->tcp_out)
         return -ENOMEM;
     int error = overflow_open(&w->overflow);
@@ -223,7 +223,7 @@ static int memory_take(struct worker *w)
     w->room = aligned(serve_reply_room(w->serve));
     w->out.size = aligned(OUT_BATCHES * (SERVE_BATCH_MAX * (SERVE_REPLY_ROOM_MAX + ADDRESS_ROOM) +
                                          SERVE_MESSAGE_ROOM));
-    w->out.bytes = aligned_take(w->out.size);
+    w->out.bytes = aligned_malloc(w->out.size);
     return w->out.bytes ? 0 : -ENOMEM;
 }
 
@@ -239,7 +239,7 @@ static void query_size(struct worker *w)
 int worker_open(struct worker **out, const struct worker_config *config,
                 char why[static WORKER_WHY_SIZE])
 {
-    struct worker *w = aligned_take(sizeof *w);
+    struct worker *w = aligned_malloc(sizeof *w);
     if (!w) {
         snprintf(why, WORKER_WHY_SIZE, "no memory for a worker");
         return -ENOMEM;
@@ -254,7 +254,7 @@ int worker_open(struct worker **out, const struct worker_config *config,
     w->stop_fd = wake_open();
     int error = worker_task_open(&w->task);
     if (error == 0)
-        error = w->stop_fd < 0 ? -errno : memory_take(w);
+        error = w->stop_fd < 0 ? -errno : memory_allocate(w);
     if (error < 0)
         snprintf(why, WORKER_WHY_SIZE, "cannot make a worker: %s", strerror(-error));
     if (error == 0)

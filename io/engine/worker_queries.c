@@ -81,7 +81,7 @@ static void reply_send(struct worker *w, const struct client *client, const void
         tcp_reply_send(w, client, bytes, len);
         return;
     }
-    struct sockaddr_in6 *to = send_buffer_take(&w->out, sizeof *to);
+    struct sockaddr_in6 *to = send_buffer_reserve(&w->out, sizeof *to);
     udp_address_give(to, &client->from);
     datagram_send(w, client, bytes, len, (const struct sockaddr *)to);
 }
@@ -185,8 +185,8 @@ void worker_batch_run(struct worker *w)
         return;
     size_t size = w->batch_count * (w->room + ADDRESS_ROOM);
     uint8_t *out = worker_out_room(w, size);
-    (void)send_buffer_take(&w->out, serve_queries(w->serve, w->now_us, w->batch, w->batch_count,
-                                                  out, w->batch_count * w->room));
+    (void)send_buffer_reserve(&w->out, serve_queries(w->serve, w->now_us, w->batch, w->batch_count,
+                                                     out, w->batch_count * w->room));
     for (size_t i = 0; i < w->batch_count; i++) {
         const struct serve_item *item = &w->batch[i];
         if (item->verdict != SERVE_ANSWERED) {
@@ -215,14 +215,14 @@ void worker_buffers_return(struct worker *w)
 }
 
 // Puts a datagram in the batch. One whose sender cannot be told is left out.
-static inline void query_take(struct worker *w, const struct net_event *event, uint32_t listener)
+static inline void query_receive(struct worker *w, const struct net_event *event, uint32_t listener)
 {
     assert(w->batch_count < SERVE_BATCH_MAX);
     bool wildcard = w->listeners.slots[listener].wildcard;
     struct serve_item *item = &w->batch[w->batch_count];
     struct client *client = &item->client;
     if (!event->from || (wildcard && !event->local) ||
-        !udp_address_take(&client->from, event->from))
+        !udp_address_from(&client->from, event->from))
         return;
     if (wildcard)
         memcpy(client->local, event->local, client->from.family == ADDRESS_IPV4 ? 4 : 16);
@@ -245,7 +245,7 @@ void worker_query_arrived(struct worker *w, const struct net_event *event)
     assert(listener < LISTENERS_MAX && w->lent_count < EVENT_MAX);
     if (event->lent) {
         w->lent[w->lent_count++] = event->buffer;
-        query_take(w, event, listener);
+        query_receive(w, event, listener);
     }
     if (w->batch_count == SERVE_BATCH_MAX)
         worker_batch_run(w);
@@ -300,7 +300,7 @@ void worker_ready_do(struct worker *w)
 }
 
 // Takes one thing that another worker has handed over; datagrams gather in the batch.
-static void handed_take(struct worker *w, const struct handed *handed)
+static void handed_receive(struct worker *w, const struct handed *handed)
 {
     struct serve_item item = {
         .client = handed->client,
@@ -329,10 +329,10 @@ void worker_handed_do(struct worker *w, struct handover *from)
     const struct handed *handed;
     do {
         while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor)))
-            handed_take(w, handed);
+            handed_receive(w, handed);
         bool full = w->batch_count == SERVE_BATCH_MAX;
         worker_batch_run(w);
-        handover_take(from, &cursor);
+        handover_release(from, &cursor);
         if (!full)
             return;
     } while (true);

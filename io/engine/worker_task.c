@@ -46,7 +46,7 @@ bool worker_task_wait(struct worker_task *task)
 
 void worker_task_woken(struct worker_task *task)
 {
-    wake_take(task->fd);
+    wake_receive(task->fd);
 }
 
 bool worker_task_do(struct worker_task *task, struct serve *serve, uint64_t now_us, uint32_t worker)

@@ -78,14 +78,14 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
 {
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
-        (void)send_buffer_take(&w->out, outgoing->len);
+        (void)send_buffer_reserve(&w->out, outgoing->len);
         worker_reply_late(w, outgoing);
         break;
     case OUTGOING_OPEN:
         socket_open(w, outgoing);
         break;
     case OUTGOING_QUERY:
-        (void)send_buffer_take(&w->out, outgoing->len);
+        (void)send_buffer_reserve(&w->out, outgoing->len);
         socket_send(w, outgoing);
         break;
     case OUTGOING_CLOSE:

@@ -10,7 +10,7 @@ static size_t group_octets(const struct net_group *group)
     return group->count * group->size;
 }
 
-static int group_take(struct net_group *group, const struct net_group_config *config)
+static int group_allocate(struct net_group *group, const struct net_group_config *config)
 {
     assert((config->count & (config->count - 1)) == 0 && config->count <= UINT16_MAX &&
            config->size > 0 && config->size % 64 == 0);
@@ -53,7 +53,7 @@ int net_open(struct net **out, const struct net_config *config)
     int error = 0;
     for (unsigned i = 0; i < NET_GROUPS && error == 0; i++) {
         if (config->groups[i].count > 0)
-            error = group_take(&net->groups[i], &config->groups[i]);
+            error = group_allocate(&net->groups[i], &config->groups[i]);
     }
     if (error == 0)
         error = net->engine->open(net);

@@ -9,7 +9,7 @@
 
 enum { SOCKET_BUFFER = 4 * 1024 * 1024, TCP_BACKLOG = 1024 };
 
-bool udp_address_take(struct address *address, const struct sockaddr *from)
+bool udp_address_from(struct address *address, const struct sockaddr *from)
 {
     memset(address, 0, sizeof *address);
     if (from->sa_family == AF_INET) {

@@ -7,7 +7,7 @@
 // Sockets, and the border between core's addresses and the kernel's.
 
 // False for a family that is neither IPv4 nor IPv6.
-[[nodiscard]] bool udp_address_take(struct address *address, const struct sockaddr *from);
+[[nodiscard]] bool udp_address_from(struct address *address, const struct sockaddr *from);
 
 // Fills `to` and returns its length.
 socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *address);

@@ -408,7 +408,7 @@ static void buffer_lend(struct ring *ring, struct net_event *event, unsigned num
         datagram_find(ring, event);
 }
 
-static unsigned events_take(struct ring *ring, struct net_event *events, unsigned event_max)
+static unsigned events_copy(struct ring *ring, struct net_event *events, unsigned event_max)
 {
     const struct io_uring_cq *cq = &ring->uring.cq;
     unsigned ready = io_uring_cq_ready(&ring->uring);
@@ -446,7 +446,7 @@ static int ring_wait(struct net *net, uint64_t timeout_us, struct net_event *eve
     error = queue_hand(ring);
     if (error < 0)
         return error;
-    return (int)events_take(ring, events, event_max);
+    return (int)events_copy(ring, events, event_max);
 }
 
 static void ring_end(struct net *net)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 // A descriptor by which one thread wakes another that waits for descriptors: it is readable from
-// wake_send on until wake_take. Any thread may send, as often as it likes.
+// wake_send on until wake_receive. Any thread may send, as often as it likes.
 
 // Returns a descriptor, or -1 with errno.
 [[nodiscard]] static inline int wake_open(void)
@@ -20,7 +20,7 @@ static inline void wake_send(int fd)
     assert(written == sizeof(uint64_t)); // nobody sends so often that it is full
 }
 
-static inline void wake_take(int fd)
+static inline void wake_receive(int fd)
 {
     uint64_t count;
     ssize_t taken = read(fd, &count, sizeof count);

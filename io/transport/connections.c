@@ -369,8 +369,8 @@ static enum connection_state connected(struct connections *connections, uint32_t
     return CONNECTION_GOES_ON;
 }
 
-static enum connection_state event_take(struct connections *connections, uint32_t slot,
-                                        const struct net_event *event)
+static enum connection_state event_apply(struct connections *connections, uint32_t slot,
+                                         const struct net_event *event)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
     enum op_kind kind = op_kind(event->tag);
@@ -399,7 +399,7 @@ enum connection_state connections_event(struct connections *connections,
 {
     uint32_t slot = op_slot(event->tag);
     assert(slot < connections->config.count);
-    enum connection_state state = event_take(connections, slot, event);
+    enum connection_state state = event_apply(connections, slot, event);
     if (event->lent)
         net_buffer_return(connections->config.net, connections->config.group, event->buffer);
     return state;

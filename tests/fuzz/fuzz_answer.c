@@ -310,14 +310,14 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     struct strict m;
     struct name_case spelling;
     key_make(&key, query, 1);
-    name_case_take(&spelling, query_name(query), query->name_len);
+    name_case_read(&spelling, query_name(query), query->name_len);
     bool asked = reply[2] & QR_BIT && !(reply[2] & HEADER_OPCODE) && load_be16(reply + 4) == 1;
     assert((reply_match(reply, len, query->id, &key, &spelling) == REPLY_GOOD) == asked);
     assert(reply_match(reply, len, query->id ^ 1, &key, &spelling) != REPLY_GOOD);
     bool lowered = memcmp(&spelling, &lower, sizeof lower) == 0;
     if (asked)
         assert((reply_match(reply, len, query->id, &key, &lower) == REPLY_SPELLING) == !lowered);
-    if (!asked || answer_take(&answer, reply, len, &key, limits) != REPLY_GOOD)
+    if (!asked || answer_parse(&answer, reply, len, &key, limits) != REPLY_GOOD)
         return;
     trailer_read(&kept, &answer);
     assert(strict_open(&m, kept.value, kept.message_len));
@@ -333,7 +333,7 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     struct answer second = {.value = value};
     uint32_t lifetime_s = answer.lifetime_s;
     assert(reply_match(kept.value, kept.message_len, 0, &key, &lower) == REPLY_GOOD);
-    assert(answer_take(&second, kept.value, kept.message_len, &key, limits) == REPLY_GOOD);
+    assert(answer_parse(&second, kept.value, kept.message_len, &key, limits) == REPLY_GOOD);
     trailer_read(&again, &second);
     assert(again.len == kept.len && second.lifetime_s == lifetime_s);
     // Only TTLs of sets that are spread wide may come nearer to each other by a second levelling.

@@ -71,7 +71,7 @@ static void forward_try(const struct key *key, const struct name_case *spelling,
     assert(again.hash == key->hash && again.len == key->len);
     assert(memcmp(again.bytes, key->bytes, key->len) == 0);
     struct name_case spelled;
-    name_case_take(&spelled, query_name(&query), query.name_len);
+    name_case_read(&spelled, query_name(&query), query.name_len);
     assert(!spelling || memcmp(&spelled, spelling, sizeof spelled) == 0);
     size_t options_at = MESSAGE_HEADER_LEN + query.name_len + 4u + OPT_LEN;
     assert(len == options_at + (cookie_len ? 4u + cookie_len : 0));
@@ -137,7 +137,7 @@ static void good_try(const struct query *query, const uint8_t *bytes, size_t len
     static const uint8_t cookie[COOKIE_MAX_LEN] = "forty octets that nobody else is to know";
     static const uint8_t cookie_lens[] = {0, COOKIE_CLIENT_LEN, 16, 24, COOKIE_MAX_LEN};
     struct name_case spelling;
-    name_case_take(&spelling, query_name(query), query->name_len);
+    name_case_read(&spelling, query_name(query), query->name_len);
     uint8_t cookie_len = cookie_lens[query->id % sizeof cookie_lens];
     forward_try(&key, query->id & 0x100 ? &spelling : NULL, cookie, cookie_len);
 }

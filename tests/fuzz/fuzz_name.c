@@ -66,7 +66,7 @@ static void case_round(const uint8_t *bytes, size_t len)
         upper[i] = lower[i] >= 'a' && lower[i] <= 'z' ? (uint8_t)(lower[i] - 32) : lower[i];
     }
     assert(name_hash(lower, len) == name_hash(upper, len));
-    name_case_take(&spelling, bytes, len);
+    name_case_read(&spelling, bytes, len);
     name_case_apply(&spelling, lower, len);
     assert(memcmp(lower, bytes, len) == 0);
 }

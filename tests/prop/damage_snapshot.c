@@ -148,7 +148,7 @@ static void store(struct cache *cache, uint64_t number)
     store_be16(bytes + 10, 0);
     records_write(&w, number, type);
     struct answer answer = {.value = value};
-    must(!w.failed && answer_take(&answer, bytes, w.at, &key, &limits) == REPLY_GOOD &&
+    must(!w.failed && answer_parse(&answer, bytes, w.at, &key, &limits) == REPLY_GOOD &&
              answer.lifetime_s > 0,
          "no answer");
     struct cache_key cache_key = key_for_cache(&key);

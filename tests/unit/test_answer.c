@@ -93,7 +93,7 @@ static void test_match_row(void **state)
     struct packet spelled = packet_of(row->spelled ? row->spelled : NAME);
     struct name_case spelling;
     key_of(&key, ASK);
-    name_case_take(&spelling, spelled.bytes, spelled.len);
+    name_case_read(&spelling, spelled.bytes, spelled.len);
     assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &spelling), row->verdict);
     free(reply);
 }
@@ -523,10 +523,10 @@ static void test_take_row(void **state)
     struct key key;
     key_of_reply(&key, &packet);
     struct name_case spelling;
-    name_case_take(&spelling, reply + MESSAGE_HEADER_LEN, key_name_len(&key));
+    name_case_read(&spelling, reply + MESSAGE_HEADER_LEN, key_name_len(&key));
     assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &spelling), REPLY_GOOD);
     enum reply_verdict verdict =
-        answer_take(&answer, reply, packet.len, &key, row->limits ? row->limits : &usual);
+        answer_parse(&answer, reply, packet.len, &key, row->limits ? row->limits : &usual);
     assert_int_equal(verdict, row->kept ? REPLY_GOOD : REPLY_MALFORMED);
     if (row->kept) {
         assert_value(&answer, row->kept);
@@ -553,7 +553,7 @@ static void test_take_of_a_reply_cut_anywhere_is_malformed(void **state)
         key_of_reply(&key, &packet);
         for (size_t len = 29; len < packet.len; len++) {
             uint8_t *reply = exact_copy(packet.bytes, len);
-            if (answer_take(&answer, reply, len, &key, &usual) != REPLY_MALFORMED)
+            if (answer_parse(&answer, reply, len, &key, &usual) != REPLY_MALFORMED)
                 fail_msg("%s: taken when cut to %zu octets", take_rows[i].name, len);
             free(reply);
         }
@@ -570,7 +570,7 @@ static void test_take_ignores_octets_behind_the_last_record(void **state)
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
     struct key key;
     key_of(&key, ASK);
-    assert_int_equal(answer_take(&answer, packet.bytes, packet.len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, packet.bytes, packet.len, &key, &usual), REPLY_GOOD);
     assert_value(&answer, row.kept);
     assert_int_equal(answer.lifetime_s, row.lifetime_s);
     free(answer.value);
@@ -596,7 +596,7 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
             packet.bytes[2 + test_random(&seed) % (packet.len - 2)] = (uint8_t)test_random(&seed);
         uint8_t *reply = exact_copy(packet.bytes, packet.len);
         if (reply_match(reply, packet.len, 0x1234, &key, &lower) == REPLY_GOOD &&
-            answer_take(&answer, reply, packet.len, &key, &usual) == REPLY_GOOD) {
+            answer_parse(&answer, reply, packet.len, &key, &usual) == REPLY_GOOD) {
             taken++;
             size_t room = answer.len < 1542 ? 1542 : answer.len;
             uint8_t *out = malloc(room);
@@ -608,7 +608,7 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
             assert_in_range(len, 29, 1232);
             assert_int_equal(reply_match(out, len, 0x5678, &key, &lower), REPLY_GOOD);
             // Our own words must be good enough for ourselves.
-            assert_int_equal(answer_take(&answer, out, len, &key, &usual), REPLY_GOOD);
+            assert_int_equal(answer_parse(&answer, out, len, &key, &usual), REPLY_GOOD);
             free(out);
         } else {
             refused++;
@@ -636,7 +636,7 @@ static void test_take_levels_a_large_rrset_and_counts_every_ttl(void **state)
         write_bytes(&w, record.bytes, record.len);
     }
     key_of(&key, ASK);
-    assert_int_equal(answer_take(&answer, reply, w.at, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply, w.at, &key, &usual), REPLY_GOOD);
     assert_int_equal(answer.len, w.at + 64 * 2 + sizeof(struct answer_trailer));
     for (unsigned i = 0; i < 64; i++) {
         uint16_t place;
@@ -674,7 +674,7 @@ static void test_take_tells_what_the_opt_record_says(void **state)
     key_of(&key, ASK);
     for (size_t i = 0; i < COUNT_OF(opt_rows); i++) {
         struct packet reply = packet_of(opt_rows[i].reply);
-        assert_int_equal(answer_take(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+        assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
         assert_int_equal(answer.rcode_heard, opt_rows[i].rcode_heard);
         assert_int_equal(answer.edns, opt_rows[i].edns);
         if (answer.edns)
@@ -690,7 +690,7 @@ static void test_refreshed_answers_are_told_apart(void **state)
     struct packet reply = packet_of(REPLY C(1, 0, 0) ASK A(TTL_300));
     struct key key;
     key_of(&key, ASK);
-    assert_int_equal(answer_take(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
     assert_false(answer_is_refreshed(answer.value, answer.len));
     answer_mark_refreshed(&answer);
     assert_true(answer_is_refreshed(answer.value, answer.len));

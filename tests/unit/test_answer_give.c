@@ -89,7 +89,7 @@ static void test_give_row(void **state)
     struct key key;
     assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
     key_make(&key, &query, 7);
-    assert_int_equal(answer_take(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
     uint8_t *out = malloc(1542);
     assert_non_null(out);
     memcpy(out, answer.value, answer.len);
@@ -155,7 +155,7 @@ static void test_give_truncates_what_the_client_cannot_take(void **state)
             struct key key;
             assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
             key_make(&key, &query, 7);
-            assert_int_equal(answer_take(&answer, reply, reply_len, &key, &limits), REPLY_GOOD);
+            assert_int_equal(answer_parse(&answer, reply, reply_len, &key, &limits), REPLY_GOOD);
             uint8_t *out = malloc(room);
             assert_non_null(out);
             memcpy(out, answer.value, answer.len < room ? answer.len : room);
@@ -185,7 +185,7 @@ static void test_give_of_a_value_longer_than_its_room_is_truncated(void **state)
     reply[3] |= RCODE_NXDOMAIN;
     assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
     key_make(&key, &query, 7);
-    assert_int_equal(answer_take(&answer, reply, reply_len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply, reply_len, &key, &usual), REPLY_GOOD);
     uint8_t *out = exact_copy(answer.value, 1542);
     size_t len = answer_give(out, 1542, answer.len, &query, &fresh, &usual);
     assert_packet(out, len, "abcd 8393 " C(0, 0, 1) ASK_TXT OPT);
@@ -218,7 +218,7 @@ static void test_give_rotates_the_addresses_asked_for(void **state)
     assert_int_equal(query_read(&query, query_packet.bytes, query_packet.len), QUERY_GOOD);
     key_make(&key, &query, 7);
     struct answer answer = {.value = value};
-    assert_int_equal(answer_take(&answer, reply, w.at, &key, &limits), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply, w.at, &key, &limits), REPLY_GOOD);
     assert_true(answer_check(answer.value, answer.len));
     for (uint32_t turn = 0; turn < COUNT_OF(orders); turn++) {
         uint8_t *out = exact_copy(answer.value, 1542);
@@ -249,7 +249,7 @@ static void test_give_leaves_the_reason_out_where_it_does_not_fit(void **state)
     key_make(&key, &query, 7);
     for (size_t message_len = 560; message_len < 620; message_len++) {
         assert_int_equal(txt_reply(reply, message_len), message_len);
-        assert_int_equal(answer_take(&answer, reply, message_len, &key, &usual), REPLY_GOOD);
+        assert_int_equal(answer_parse(&answer, reply, message_len, &key, &usual), REPLY_GOOD);
         uint8_t *out = malloc(1542);
         assert_non_null(out);
         memcpy(out, answer.value, answer.len);
@@ -283,7 +283,7 @@ static void test_give_with_options_of_the_reply(void **state)
     for (size_t message_len = 540; message_len < 620; message_len++) {
         struct answer_giving giving = {.stale = message_len % 2};
         assert_int_equal(txt_reply(reply, message_len), message_len);
-        assert_int_equal(answer_take(&answer, reply, message_len, &key, &usual), REPLY_GOOD);
+        assert_int_equal(answer_parse(&answer, reply, message_len, &key, &usual), REPLY_GOOD);
         uint8_t *out = malloc(1542);
         assert_non_null(out);
         memcpy(out, answer.value, answer.len);

@@ -12,7 +12,7 @@ static struct answer answer_of(const char *text)
     struct packet reply = packet_of(text);
     struct key key;
     key_of(&key, ASK);
-    assert_int_equal(answer_take(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
     assert_true(answer_check(answer.value, answer.len));
     return answer;
 }

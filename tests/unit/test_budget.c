@@ -6,7 +6,7 @@
 static unsigned takes(struct budget *budget)
 {
     unsigned count = 0;
-    while (budget_take(budget))
+    while (budget_spend(budget))
         count++;
     return count;
 }
@@ -21,7 +21,7 @@ static void test_budget_holds_what_it_starts_with(void **state)
         struct budget budget;
         budget_init(&budget, rows[i].max, rows[i].start);
         assert_int_equal(takes(&budget), rows[i].start);
-        assert_false(budget_take(&budget));
+        assert_false(budget_spend(&budget));
         budget_give(&budget, BUDGET_SEND);
         assert_int_equal(takes(&budget), 1);
     }
@@ -35,7 +35,7 @@ static void test_questions_fill_it_by_a_twentieth(void **state)
     budget_init(&budget, 64, 0);
     for (unsigned i = 1; i <= 200; i++) {
         budget_give(&budget, 1);
-        assert_int_equal(budget_take(&budget), i % 20 == 0);
+        assert_int_equal(budget_spend(&budget), i % 20 == 0);
     }
 }
 
@@ -50,9 +50,9 @@ static void test_budget_never_holds_more_than_its_most(void **state)
     assert_int_equal(takes(&budget), 3);
     // What is left of a send counts on.
     budget_give(&budget, 19);
-    assert_false(budget_take(&budget));
+    assert_false(budget_spend(&budget));
     budget_give(&budget, 2);
-    assert_true(budget_take(&budget));
+    assert_true(budget_spend(&budget));
     assert_int_equal(budget.units, 1);
 }
 

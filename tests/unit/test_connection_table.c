@@ -148,7 +148,7 @@ static void test_full_table_leaves_the_busy_ones_to_go_on(void **state)
     end(&b);
     struct bench none = begin(0);
     assert_int_equal(attach(&none, &other, 4), CONNECTION_NONE);
-    assert_int_equal(connection_take_closing(&none.table), CONNECTION_NONE);
+    assert_int_equal(connection_next_closing(&none.table), CONNECTION_NONE);
     end(&none);
 }
 
@@ -168,7 +168,7 @@ static void test_slot_of_a_connection_that_ended_is_used_again(void **state)
         connection_detach(&b.table, &attempt);
         connection_closed(&b.table, 0);
         assert_int_equal(b.table.open_count, 0);
-        assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+        assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     }
     end(&b);
 }
@@ -184,14 +184,14 @@ static void test_closing_connection_takes_nothing_and_is_told_once(void **state)
     connection_close(&b.table, 0); // a second time changes nothing
     assert_int_equal(attach(&b, &attempts[1], 1), 1);
     assert_int_equal(b.table.open_count, 2);
-    assert_int_equal(connection_take_closing(&b.table), 0);
-    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+    assert_int_equal(connection_next_closing(&b.table), 0);
+    assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     assert_int_equal(b.table.open_count, 1);
     // One that ended by itself meanwhile is not told.
     connection_detach(&b.table, &attempts[1]);
     connection_close(&b.table, 1);
     connection_closed(&b.table, 1);
-    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+    assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     assert_int_equal(b.table.open_count, 0);
     end(&b);
 }
@@ -209,16 +209,16 @@ static void test_idle_connections_are_closed(void **state)
     connection_detach(&b.table, &attempts[0]);
     connection_detach(&b.table, &attempts[2]);
     assert_true(connections_close_idle(&b.table, NOW_US));
-    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+    assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     assert_true(connections_close_idle(&b.table, NOW_US + 1));
-    assert_int_equal(connection_take_closing(&b.table), 0);
+    assert_int_equal(connection_next_closing(&b.table), 0);
     // What waits for a reply is not idle, however old.
     assert_true(connections_close_idle(&b.table, NOW_US + 99));
-    assert_int_equal(connection_take_closing(&b.table), 2);
-    assert_int_equal(connection_take_closing(&b.table), CONNECTION_NONE);
+    assert_int_equal(connection_next_closing(&b.table), 2);
+    assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     detach_all(&b, attempts, 4);
     assert_true(connections_close_idle(&b.table, NOW_US + 99));
-    while (connection_take_closing(&b.table) != CONNECTION_NONE)
+    while (connection_next_closing(&b.table) != CONNECTION_NONE)
         continue;
     assert_false(connections_close_idle(&b.table, NOW_US + 99));
     assert_int_equal(b.table.open_count + b.table.closing_count, 0);
@@ -390,7 +390,7 @@ static void test_a_full_table_closes_what_is_idle(void **state)
     }
     assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE);
     assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE); // one is enough
-    assert_int_equal(connection_take_closing(&b.table), 2);
+    assert_int_equal(connection_next_closing(&b.table), 2);
     assert_int_equal(attach(&b, &next, 9), 2);
     end(&b);
 }

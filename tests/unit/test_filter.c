@@ -117,7 +117,7 @@ static void take(struct answer *answer, const char *text, const char *question)
     answer->value = calloc(1, ANSWER_SIZE_MAX);
     assert_non_null(answer->value);
     key_of(&key, question);
-    assert_int_equal(answer_take(answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+    assert_int_equal(answer_parse(answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
 }
 
 #define ASK_HTTPS        NAME "0041 0001 "

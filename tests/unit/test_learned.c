@@ -46,9 +46,9 @@ static void test_all_comes_over(void **state)
     (void)state;
     struct upstream from = known(), to = unknown();
     struct learned learned;
-    learned_take(&learned, &from, &address);
+    learned_export(&learned, &from, &address);
     assert_true(address_equal(&learned.address, &address));
-    assert_true(learned_give(&learned, &to, NOW_US));
+    assert_true(learned_import(&learned, &to, NOW_US));
     assert_int_equal(to.in_flight, 0);
     assert_int_equal(from.in_flight, 0);
     // Nothing else was set in it, so all else is equal.
@@ -66,8 +66,8 @@ static void test_dead_one_stays_dead(void **state)
     struct upstream from = known(), to = unknown();
     struct learned learned;
     from.health = UPSTREAM_DEAD;
-    learned_take(&learned, &from, &address);
-    assert_true(learned_give(&learned, &to, NOW_US));
+    learned_export(&learned, &from, &address);
+    assert_true(learned_import(&learned, &to, NOW_US));
     assert_int_equal(to.health, UPSTREAM_DEAD);
 }
 
@@ -121,9 +121,9 @@ static void test_what_cannot_be_is_not_taken(void **state)
     for (size_t i = 0; i < sizeof spoils / sizeof *spoils; i++) {
         struct upstream from = known(), to = unknown(), before = to;
         struct learned learned;
-        learned_take(&learned, &from, &address);
+        learned_export(&learned, &from, &address);
         spoils[i](&learned);
-        assert_false(learned_give(&learned, &to, NOW_US));
+        assert_false(learned_import(&learned, &to, NOW_US));
         assert_memory_equal(&to, &before, sizeof to);
     }
 }

@@ -399,7 +399,7 @@ static void test_upstream_query_row(void **state)
     struct name_case spelling;
     if (row->spelling) {
         struct packet spelled = packet_of(row->spelling);
-        name_case_take(&spelling, spelled.bytes, spelled.len);
+        name_case_read(&spelling, spelled.bytes, spelled.len);
     }
     struct packet cookie = packet_of(row->cookie ? row->cookie : "");
     struct upstream_query query = {

@@ -392,7 +392,7 @@ static void test_spelling_is_taken_and_given_back(void **state)
             bytes[k] = (uint8_t)test_random(&seed);
         struct name_case spelling;
         memset(&spelling, 0xff, sizeof spelling);
-        name_case_take(&spelling, bytes, len);
+        name_case_read(&spelling, bytes, len);
         name_lower(lower, bytes, len);
         name_case_apply(&spelling, lower, len);
         assert_memory_equal(lower, bytes, len);

@@ -52,7 +52,7 @@ static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state
     }
     // The rest is for upstreams that have none.
     assert_int_equal(b.table.free_count, SIZE - ROOM);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     end(&b);
 }
 
@@ -72,7 +72,7 @@ static void test_numbers_come_from_the_whole_range(void **state)
         highest = number > highest ? number : highest;
         port_retire(&b.table, port);
         port_detach(&b.table, &attempt);
-        assert_int_equal(port_take_closing(&b.table), port);
+        assert_int_equal(port_next_closing(&b.table), port);
     }
     for (unsigned i = 0; i < 64; i++)
         assert_in_range(in_range[i], 850, 1150);
@@ -96,11 +96,11 @@ static void test_port_is_retired_after_its_uses(void **state)
     assert_int_equal(attach(&b, &more, 0, NOW_US), PORT_NONE);
     // It closes with its last attempt, in whatever order they end.
     for (unsigned i = 0; i < PORT_USES; i++) {
-        assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+        assert_int_equal(port_next_closing(&b.table), PORT_NONE);
         port_detach(&b.table, &attempts[i * 7 % PORT_USES]);
     }
-    assert_int_equal(port_take_closing(&b.table), 0);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), 0);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     assert_int_equal(attach(&b, &more, 0, NOW_US), 0);
     assert_true(b.table.ports[0].to_open);
     assert_int_equal(b.table.ports[0].uses, 1);
@@ -113,13 +113,13 @@ static void test_uses_count_even_when_each_attempt_has_ended(void **state)
     struct bench b = begin(1);
     for (unsigned i = 0; i < PORT_USES; i++) {
         struct attempt attempt;
-        assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+        assert_int_equal(port_next_closing(&b.table), PORT_NONE);
         assert_int_equal(attach(&b, &attempt, 0, NOW_US), 0);
         port_detach(&b.table, &attempt);
         assert_int_equal(attempt.port, PORT_NONE);
         port_detach(&b.table, &attempt); // a second time does nothing
     }
-    assert_int_equal(port_take_closing(&b.table), 0);
+    assert_int_equal(port_next_closing(&b.table), 0);
     end(&b);
 }
 
@@ -158,7 +158,7 @@ static void test_ids_are_unique_at_a_port(void **state)
         }
         for (unsigned i = 0; i < PORT_USES; i++)
             port_detach(&b.table, &attempts[i]);
-        assert_int_equal(port_take_closing(&b.table), 0);
+        assert_int_equal(port_next_closing(&b.table), 0);
     }
     for (unsigned i = 0; i < 16; i++)
         assert_in_range(high[i], 1800, 2200);
@@ -174,9 +174,9 @@ static void test_old_port_takes_no_more_and_closes(void **state)
     assert_int_equal(attach(&b, &second, 0, NOW_US + PORT_LIFE_US), 0);
     port_detach(&b.table, &second);
     assert_int_equal(attach(&b, &second, 0, NOW_US + PORT_LIFE_US + 1), PORT_NONE);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     port_detach(&b.table, &first);
-    assert_int_equal(port_take_closing(&b.table), 0);
+    assert_int_equal(port_next_closing(&b.table), 0);
     end(&b);
 }
 
@@ -190,15 +190,15 @@ static void test_retire_old_tells_whether_any_is_open(void **state)
         assert_in_range(attach(&b, &attempts[i], 0, NOW_US + i), 0, 3);
     port_detach(&b.table, &attempts[0]);
     assert_true(ports_retire_old(&b.table, NOW_US + PORT_LIFE_US));
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     assert_true(ports_retire_old(&b.table, NOW_US + PORT_LIFE_US + 2));
-    assert_int_not_equal(port_take_closing(&b.table), PORT_NONE);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     port_detach(&b.table, &attempts[1]); // retired while it was used
     port_detach(&b.table, &attempts[2]);
-    assert_int_not_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
     assert_true(ports_retire_old(&b.table, NOW_US + 3 * PORT_LIFE_US));
-    assert_int_not_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
     assert_false(ports_retire_old(&b.table, NOW_US + 3 * PORT_LIFE_US));
     assert_int_equal(b.table.free_count, 4);
     end(&b);
@@ -214,8 +214,8 @@ static void test_retiring_twice_closes_once(void **state)
     port_detach(&b.table, &attempt);
     port_retire(&b.table, port);
     port_retire(&b.table, port);
-    assert_int_equal(port_take_closing(&b.table), port);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE);
+    assert_int_equal(port_next_closing(&b.table), port);
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
     assert_int_equal(b.table.free_count, 3);
     end(&b);
 }
@@ -229,10 +229,10 @@ static void test_idle_port_of_another_upstream_makes_way(void **state)
     assert_int_equal(attach(&b, &first, 1, NOW_US), 0);
     assert_int_equal(attach(&b, &second, 2, NOW_US), PORT_NONE);
     assert_int_equal(second.port, PORT_NONE);
-    assert_int_equal(port_take_closing(&b.table), PORT_NONE); // it is in use
+    assert_int_equal(port_next_closing(&b.table), PORT_NONE); // it is in use
     port_detach(&b.table, &first);
     assert_int_equal(attach(&b, &second, 2, NOW_US), PORT_NONE);
-    assert_int_equal(port_take_closing(&b.table), 0);
+    assert_int_equal(port_next_closing(&b.table), 0);
     assert_int_equal(attach(&b, &second, 2, NOW_US), 0);
     assert_int_equal(b.table.ports[0].upstream, 2);
     end(&b);
@@ -269,7 +269,7 @@ static void test_random_life_keeps_every_promise(void **state)
         }
         if (test_random(&seed) % 64 == 0)
             port_retire(&b.table, (uint16_t)(test_random(&seed) % SIZE));
-        uint16_t closing = test_random(&seed) % 2 ? port_take_closing(&b.table) : PORT_NONE;
+        uint16_t closing = test_random(&seed) % 2 ? port_next_closing(&b.table) : PORT_NONE;
         if (closing != PORT_NONE)
             assert_null(b.table.ports[closing].attempts);
         unsigned open = 0;
@@ -313,7 +313,7 @@ static void test_where_ports_run_short_the_old_ones_can_yield(void **state)
     assert_false(ports_short(&b.table));
     for (unsigned i = 0; i < DRAWS; i++)
         assert_int_not_equal(port_draw_kept(&b.table, &b.rng, kept_us + SIZE), closing);
-    assert_int_equal(port_take_closing(&b.table), closing);
+    assert_int_equal(port_next_closing(&b.table), closing);
     assert_false(ports_short(&b.table));
     end(&b);
 }

@@ -159,8 +159,8 @@ static void test_unlinked_question_keeps_its_askers(void **state)
     struct question *second = question_add(&b.table, &key);
     assert_non_null(second);
     assert_ptr_not_equal(second, first);
-    assert_ptr_equal(asker_take(&b.table, first), asker);
-    assert_null(asker_take(&b.table, first));
+    assert_ptr_equal(asker_pop(&b.table, first), asker);
+    assert_null(asker_pop(&b.table, first));
     question_free(&b.table, first);
     assert_ptr_equal(question_find(&b.table, &key), second);
     end(&b);
@@ -353,8 +353,8 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
         assert_non_null(add(&b, all[i], i));
     }
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
-    assert_non_null(asker_take(&b.table, all[3]));
-    assert_non_null(asker_take(&b.table, all[2]));
+    assert_non_null(asker_pop(&b.table, all[3]));
+    assert_non_null(asker_pop(&b.table, all[2]));
     assert_ptr_equal(question_to_abandon(&b.table), all[3]);
     all[3]->probe = true;
     assert_ptr_equal(question_to_abandon(&b.table), all[2]);
@@ -365,7 +365,7 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     askers_move(&b.table, all[3], all[4]);
     assert_ptr_equal(question_to_abandon(&b.table), all[4]);
     finish(&b.table, all[0]);
-    assert_non_null(asker_take(&b.table, all[0]));
+    assert_non_null(asker_pop(&b.table, all[0]));
     assert_non_null(add(&b, all[4], 1));
     assert_ptr_equal(question_to_abandon(&b.table), all[1]);
     end(&b);

@@ -82,7 +82,7 @@ static void test_data_that_do_not_fit_are_malformed(void **state)
             store_be16(reply.bytes + 39, (uint16_t)data.len);
             memcpy(reply.bytes + 41, data.bytes, data.len);
             uint8_t *exact = exact_copy(reply.bytes, 41 + data.len);
-            bool good = answer_take(&answer, exact, 41 + data.len, &key, &usual) == REPLY_GOOD;
+            bool good = answer_parse(&answer, exact, 41 + data.len, &key, &usual) == REPLY_GOOD;
             if (good != data_rows[i].fits)
                 fail_msg("type %u, section %u, data %s", data_rows[i].type, section,
                          data_rows[i].data);
@@ -116,7 +116,7 @@ static void test_chain_has_an_end(void **state)
             memcpy(reply.bytes + reply.len + owner.len, rest.bytes, rest.len);
             reply.len += owner.len + rest.len;
         }
-        assert_int_equal(answer_take(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+        assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
         bool whole = links <= REPLY_CHAIN_MAX;
         assert_int_equal(load_be16(answer.value + 6), whole ? links + 1 : REPLY_CHAIN_MAX);
         assert_int_equal(answer.lifetime_s, whole ? 300 : 0);

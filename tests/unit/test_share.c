@@ -50,10 +50,10 @@ static void test_share_is_that_of_a_household(void **state)
         struct bench b = begin(2);
         struct address first = address_of(rows[i].a), second = address_of(rows[i].b);
         assert_int_equal(share_held(&b.table, &first), 0);
-        uint32_t share = share_take(&b.table, &first);
+        uint32_t share = share_reserve(&b.table, &first);
         assert_int_equal(share_held(&b.table, &first), 1);
         assert_int_equal(share_held(&b.table, &second), rows[i].same);
-        assert_int_equal(share_take(&b.table, &second) == share, rows[i].same);
+        assert_int_equal(share_reserve(&b.table, &second) == share, rows[i].same);
         end(&b);
     }
 }
@@ -70,7 +70,7 @@ static void test_shares_are_counted_as_in_a_plain_list(void **state)
         unsigned which = (unsigned)(test_random(&seed) % NETWORKS);
         struct address address = {.ip = {(uint8_t)which, 1}, .family = ADDRESS_IPV4};
         if (things < THINGS && test_random(&seed) % 2) {
-            uint32_t share = share_take(&b.table, &address);
+            uint32_t share = share_reserve(&b.table, &address);
             assert_true(held[which] == 0 || share == shares[which]);
             assert_true(held[which] > 0 || b.table.shares[share].octets == 0);
             shares[which] = share;
@@ -78,7 +78,7 @@ static void test_shares_are_counted_as_in_a_plain_list(void **state)
             held[which]++;
             things++;
         } else if (held[which] > 0) {
-            share_give(&b.table, shares[which]);
+            share_release(&b.table, shares[which]);
             held[which]--;
             things--;
         }
@@ -98,7 +98,7 @@ static void test_a_full_table_knows_each_network(void **state)
         struct address address = {.ip = {10, 1, (uint8_t)(i >> 8), (uint8_t)i},
                                   .family = i % 2 ? ADDRESS_IPV6 : ADDRESS_IPV4};
         assert_int_equal(share_held(&b.table, &address), 0);
-        (void)share_take(&b.table, &address);
+        (void)share_reserve(&b.table, &address);
         assert_int_equal(share_held(&b.table, &address), 1);
     }
     assert_int_equal(b.table.free, SHARE_NONE);
@@ -111,19 +111,19 @@ static void test_a_share_stays_for_what_counts_apart(void **state)
     (void)state;
     struct bench b = begin(8);
     struct address address = {.ip = {10, 1, 2, 3}, .family = ADDRESS_IPV4};
-    uint32_t share = share_take(&b.table, &address);
-    share_take_apart(&b.table, share);
-    share_take_apart(&b.table, share);
+    uint32_t share = share_reserve(&b.table, &address);
+    share_reserve_apart(&b.table, share);
+    share_reserve_apart(&b.table, share);
     assert_int_equal(share_held(&b.table, &address), 1);
-    share_give(&b.table, share);
+    share_release(&b.table, share);
     assert_int_equal(share_find(&b.table, &address), share);
     assert_int_equal(share_held(&b.table, &address), 0);
     assert_int_equal(b.table.shares[share].apart, 2);
-    share_give_apart(&b.table, share);
-    assert_int_equal(share_take(&b.table, &address), share);
-    share_give_apart(&b.table, share);
+    share_release_apart(&b.table, share);
+    assert_int_equal(share_reserve(&b.table, &address), share);
+    share_release_apart(&b.table, share);
     assert_int_equal(share_find(&b.table, &address), share);
-    share_give(&b.table, share);
+    share_release(&b.table, share);
     assert_int_equal(share_find(&b.table, &address), SHARE_NONE);
     end(&b);
 }

@@ -43,7 +43,7 @@ static struct waiter *add(struct bench *b, struct question *question, unsigned n
 
 static struct waiter *take(struct bench *b, struct question *question)
 {
-    return waiter_take(&b->waiters, &b->questions, question);
+    return waiter_pop(&b->waiters, &b->questions, question);
 }
 
 static bool share_left(const struct bench *b, const struct question *question, unsigned number)

@@ -12,7 +12,7 @@ enum {
 };
 
 // Where one answer is being made.
-struct taking {
+struct parsing {
     struct rebuild rebuild;
     struct reply_records records;
     uint16_t ttl_places[TTL_COUNT_MAX];
@@ -39,7 +39,7 @@ static uint32_t ttl_of(const struct reply_record *record, const uint8_t *reply, 
     return ttl < limits->ttl_max_s ? ttl : limits->ttl_max_s;
 }
 
-static void ttls_limit(struct taking *t, const struct answer_limits *limits)
+static void ttls_limit(struct parsing *t, const struct answer_limits *limits)
 {
     struct reply_records *records = &t->records;
     unsigned authority = reply_section_begin(records, SECTION_AUTHORITY);
@@ -62,7 +62,7 @@ static bool same_set(const struct reply_record *a, const struct reply_record *b)
 
 // Makes the TTLs of each RRset equal to its lowest (RFC 2181 5.2). Records of a set stand together
 // or nearly so; looking back a bounded way keeps a hostile message from costing its square.
-static void rrsets_level(struct taking *t)
+static void rrsets_level(struct parsing *t)
 {
     struct reply_record *all = t->records.all;
     for (unsigned i = 1; i < t->records.ends[SECTION_ADDITIONAL]; i++) {
@@ -76,7 +76,7 @@ static void rrsets_level(struct taking *t)
     }
 }
 
-static bool record_write(struct taking *t, const struct reply_record *chosen, unsigned section)
+static bool record_write(struct parsing *t, const struct reply_record *chosen, unsigned section)
 {
     struct reply_records *records = &t->records;
     records->reader.at = chosen->at;
@@ -90,7 +90,7 @@ static bool record_write(struct taking *t, const struct reply_record *chosen, un
     return true;
 }
 
-static bool section_write(struct taking *t, unsigned section, unsigned ranks)
+static bool section_write(struct parsing *t, unsigned section, unsigned ranks)
 {
     const struct reply_records *records = &t->records;
     for (unsigned rank = 1; rank <= ranks; rank++) {
@@ -102,13 +102,13 @@ static bool section_write(struct taking *t, unsigned section, unsigned ranks)
     return true;
 }
 
-static bool sections_write(struct taking *t)
+static bool sections_write(struct parsing *t)
 {
     return section_write(t, SECTION_ANSWER, t->records.ranks) &&
            section_write(t, SECTION_AUTHORITY, 1) && section_write(t, SECTION_ADDITIONAL, 1);
 }
 
-static uint32_t lifetime(const struct taking *t)
+static uint32_t lifetime(const struct parsing *t)
 {
     if (t->rcode != RCODE_NOERROR && t->rcode != RCODE_NXDOMAIN)
         return 0;
@@ -118,7 +118,7 @@ static uint32_t lifetime(const struct taking *t)
 }
 
 // YXDOMAIN says that the name, with what a DNAME makes of it, is too long; then that stands there.
-static bool is_answer(const struct taking *t)
+static bool is_answer(const struct parsing *t)
 {
     if (t->rcode == RCODE_NOERROR || t->rcode == RCODE_NXDOMAIN)
         return true;
@@ -130,7 +130,7 @@ static bool is_answer(const struct taking *t)
     return false;
 }
 
-static void header_write(uint8_t *out, const struct taking *t, uint8_t rcode, bool truncated)
+static void header_write(uint8_t *out, const struct parsing *t, uint8_t rcode, bool truncated)
 {
     memset(out, 0, 2);
     out[2] = HEADER_QR | (truncated ? HEADER_TC : 0);
@@ -142,7 +142,7 @@ static void header_write(uint8_t *out, const struct taking *t, uint8_t rcode, bo
 
 // Finds the addresses of the answer's own RRset: records of the type asked for, one behind the
 // other, each with an owner that is a pointer, so that all are equally long.
-static void rotation_find(struct answer_trailer *trailer, const struct taking *t, uint16_t type)
+static void rotation_find(struct answer_trailer *trailer, const struct parsing *t, uint16_t type)
 {
     size_t data_len = type == TYPE_A ? 4 : 16;
     if (type != TYPE_A && type != TYPE_AAAA)
@@ -167,7 +167,7 @@ static void rotation_find(struct answer_trailer *trailer, const struct taking *t
     }
 }
 
-static void tail_write(struct answer *answer, const struct taking *t, const struct key *key)
+static void tail_write(struct answer *answer, const struct parsing *t, const struct key *key)
 {
     struct writer tail = {.bytes = answer->value, .size = ANSWER_SIZE_MAX, .at = t->rebuild.out.at};
     struct answer_trailer trailer = {
@@ -185,7 +185,7 @@ static void tail_write(struct answer *answer, const struct taking *t, const stru
 }
 
 // The value begins with the header, which is written at the end, and the question.
-static void front_write(struct taking *t, uint8_t *value, const struct key *key,
+static void front_write(struct parsing *t, uint8_t *value, const struct key *key,
                         const struct answer_limits *limits)
 {
     struct name question = {.len = key_name_len(key)};
@@ -202,9 +202,9 @@ static void front_write(struct taking *t, uint8_t *value, const struct key *key,
 
 // Reads the records, and writes what is passed on of them. What becomes longer than a message may
 // be cannot be given to anybody, whoever sends it.
-static enum reply_verdict records_take(struct taking *t, struct answer *answer,
-                                       const uint8_t *reply, size_t len, const struct key *key,
-                                       const struct answer_limits *limits)
+static enum reply_verdict records_parse(struct parsing *t, struct answer *answer,
+                                        const uint8_t *reply, size_t len, const struct key *key,
+                                        const struct answer_limits *limits)
 {
     if (!reply_records_read(&t->records, reply, len, key, limits->seed))
         return REPLY_MALFORMED;
@@ -218,7 +218,7 @@ static enum reply_verdict records_take(struct taking *t, struct answer *answer,
     return answer->too_long ? REPLY_GOOD : REPLY_MALFORMED;
 }
 
-void answer_take_malformed(struct answer *answer)
+void answer_set_malformed(struct answer *answer)
 {
     answer->rcode_heard = answer->rcode = RCODE_SERVFAIL;
     answer->answers = answer->truncated = answer->too_long = false;
@@ -227,10 +227,10 @@ void answer_take_malformed(struct answer *answer)
     answer->lifetime_s = 0;
 }
 
-enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size_t len,
-                               const struct key *key, const struct answer_limits *limits)
+enum reply_verdict answer_parse(struct answer *answer, const uint8_t *reply, size_t len,
+                                const struct key *key, const struct answer_limits *limits)
 {
-    struct taking t; // too large to be cleared for each reply
+    struct parsing t; // too large to be cleared for each reply
     t.rcode = reply[3] & HEADER_RCODE;
     t.records.opt.owner.len = t.records.opt.data_len = 0;
     t.records.opt.data_at = 0;
@@ -239,8 +239,8 @@ enum reply_verdict answer_take(struct answer *answer, const uint8_t *reply, size
     answer->too_long = false;
     // A truncated reply may end anywhere; nothing in it is used but the fact.
     answer->truncated = reply[2] & HEADER_TC;
-    if (!answer->truncated && records_take(&t, answer, reply, len, key, limits) != REPLY_GOOD) {
-        answer_take_malformed(answer);
+    if (!answer->truncated && records_parse(&t, answer, reply, len, key, limits) != REPLY_GOOD) {
+        answer_set_malformed(answer);
         return REPLY_MALFORMED;
     }
     // An extended rcode speaks of our hop (BADVERS, BADCOOKIE); its lower half would say anything.
