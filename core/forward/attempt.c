@@ -26,7 +26,7 @@ static void detach(struct forward *f, struct attempt *attempt)
     if (attempt_has_connection(attempt))
         connection_detach(&f->connections, attempt);
     else
-        port_detach(&f->ports, attempt);
+        source_port_detach(&f->source_ports, attempt);
 }
 
 static void end(struct forward *f, struct attempt *attempt)
@@ -41,8 +41,8 @@ static void end(struct forward *f, struct attempt *attempt)
 static void give_up(struct forward *f, struct attempt *attempt)
 {
     if (attempt_has_connection(attempt) && attempt->sent_us != 0 &&
-        attempt->port != CONNECTION_NONE)
-        f->connections.slots[attempt->port].unanswered++;
+        attempt->slot != CONNECTION_NONE)
+        f->connections.slots[attempt->slot].unanswered++;
     end(f, attempt);
 }
 
@@ -77,7 +77,7 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
         histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
     if (attempt_has_connection(attempt)) {
-        struct connection *connection = &f->connections.slots[attempt->port];
+        struct connection *connection = &f->connections.slots[attempt->slot];
         connection->replies++;
         upstream->tcp_any_order |= connection_oldest(connection) != attempt;
         if (attempt->sent_us > connection->answered_us)
@@ -192,7 +192,8 @@ static struct attempt *attempt_reserve(struct forward *f, uint64_t now_us,
 static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
-    struct timer *timer = attempt_has_connection(attempt) ? &f->connections_timer : &f->ports_timer;
+    struct timer *timer =
+        attempt_has_connection(attempt) ? &f->connections_timer : &f->source_ports_timer;
     if (!timer_running(timer))
         wheel_start(&f->wheel, timer, now_us + FORWARD_HOUSEKEEPING_US);
     const struct question *question = attempt->question;
@@ -214,7 +215,8 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question, 
     uint16_t upstream = question->zone->upstreams[choice];
     if (!attempt)
         return false;
-    if (port_attach(&f->ports, &f->rng, attempt, upstream, now_us) == PORT_NONE) {
+    if (source_port_attach(&f->source_ports, &f->rng, attempt, upstream, now_us) ==
+        SOURCE_PORT_NONE) {
         end(f, attempt);
         forward_count(f, COUNTER_ports_exhausted);
         return false;
@@ -356,10 +358,11 @@ static size_t query_write(struct forward *f, uint64_t now_us, const struct attem
 static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)
 {
     struct attempt *attempt = f->to_send;
-    bool *to_open = attempt_has_connection(attempt) ? &f->connections.slots[attempt->port].to_open
-                                                    : &f->ports.ports[attempt->port].to_open;
-    outgoing->port = attempt->port;
-    outgoing->number = attempt_has_connection(attempt) ? 0 : f->ports.ports[attempt->port].number;
+    bool *to_open = attempt_has_connection(attempt) ? &f->connections.slots[attempt->slot].to_open
+                                                    : &f->source_ports.slots[attempt->slot].to_open;
+    outgoing->slot = attempt->slot;
+    outgoing->source_port =
+        attempt_has_connection(attempt) ? 0 : f->source_ports.slots[attempt->slot].number;
     outgoing->upstream = &f->config.zone_table->upstreams[attempt->upstream];
     if (*to_open) {
         *to_open = false;
@@ -392,15 +395,15 @@ static bool close_drain(struct forward *f, struct outgoing *outgoing)
 {
     outgoing->kind = OUTGOING_CLOSE;
     do
-        outgoing->port = port_next_closing(&f->ports);
-    while (outgoing->port != PORT_NONE && f->ports.ports[outgoing->port].to_open);
-    if (outgoing->port != PORT_NONE)
+        outgoing->slot = source_port_next_closing(&f->source_ports);
+    while (outgoing->slot != SOURCE_PORT_NONE && f->source_ports.slots[outgoing->slot].to_open);
+    if (outgoing->slot != SOURCE_PORT_NONE)
         return true;
     outgoing->kind = OUTGOING_DISCONNECT;
     do
-        outgoing->port = connection_next_closing(&f->connections);
-    while (outgoing->port != CONNECTION_NONE && f->connections.slots[outgoing->port].to_open);
-    return outgoing->port != CONNECTION_NONE;
+        outgoing->slot = connection_next_closing(&f->connections);
+    while (outgoing->slot != CONNECTION_NONE && f->connections.slots[outgoing->slot].to_open);
+    return outgoing->slot != CONNECTION_NONE;
 }
 
 bool attempt_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing)

@@ -24,10 +24,10 @@ static struct attempt *attempts_detach(struct forward *f, struct connection *con
 {
     struct attempt *list = NULL, *next;
     for (struct attempt *attempt = connection->attempts; attempt; attempt = next) {
-        next = attempt->next_at_port;
-        attempt->port = CONNECTION_NONE;
+        next = attempt->next_at_slot;
+        attempt->slot = CONNECTION_NONE;
         if (attempt->question) {
-            attempt->next_at_port = list;
+            attempt->next_at_slot = list;
             list = attempt;
         } else {
             attempt_drop(f, attempt);
@@ -78,7 +78,7 @@ static void blame(struct forward *f, uint64_t now_us, const struct connection *c
 // one.
 static void suspect(const struct connection *connection, const struct attempt *blamed)
 {
-    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot) {
         if (a->question && a != blamed && a->sent_us != 0)
             a->question->suspect |= (uint16_t)(1u << a->choice);
     }
@@ -95,7 +95,7 @@ static void batch_lost(struct forward *f, const struct connection *connection)
     enum connection_lane lane = shared ? LANE_SUSPECT : connection->lane;
     uint32_t half =
         (connection->batch == 0 ? connection_sent_count(connection) : connection->taken) / 2;
-    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot) {
         uint16_t *batch = &u->tcp_batches[lane][attempt_batch_part(f, &a->network)];
         if (a->sent_us != 0 && half > 0 && (*batch == 0 || (!shared && half < *batch)))
             *batch = (uint16_t)half;
@@ -195,7 +195,7 @@ void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum con
         upstream_tcp_failed(&f->upstreams[connection->upstream], now_us);
     while (list) {
         struct attempt *attempt = list;
-        list = attempt->next_at_port;
+        list = attempt->next_at_slot;
         ask_again(f, now_us, attempt, ended, attempt == blamed);
     }
 }
@@ -210,7 +210,7 @@ void connection_connected(struct forward *f, uint64_t now_us, uint16_t index)
 static bool has_victims(const struct connection *connection)
 {
     const struct attempt *oldest = connection_oldest(connection);
-    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port) {
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot) {
         if (oldest && a->question && a->kind != oldest->kind)
             return true;
     }
@@ -257,7 +257,7 @@ void connections_stalled(struct forward *f, uint64_t now_us, struct question *qu
         if (!attempt_has_connection(attempt) || attempt->sent_us == 0 || attempt->overdue ||
             now_us - attempt->sent_us < QUESTION_TCP_US)
             continue;
-        uint16_t index = attempt->port;
+        uint16_t index = attempt->slot;
         const struct connection *connection = &f->connections.slots[index];
         if (is_silent(f, connection, now_us)) {
             connection_end(f, now_us, index, CONNECTION_STUCK);

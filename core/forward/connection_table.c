@@ -20,7 +20,7 @@ static bool id_taken(const struct connection *connection, uint16_t id)
 {
     const struct attempt *attempt = connection->attempts;
     while (attempt && attempt->id != id)
-        attempt = attempt->next_at_port;
+        attempt = attempt->next_at_slot;
     return attempt != NULL;
 }
 
@@ -124,7 +124,7 @@ static bool waits_on(const struct connection *connection, const struct attempt *
 {
     const struct attempt *a = connection->attempts;
     while (a && !network_equal(&a->network, &attempt->network))
-        a = a->next_at_port;
+        a = a->next_at_slot;
     return a != NULL;
 }
 
@@ -132,7 +132,7 @@ static bool waits_on(const struct connection *connection, const struct attempt *
 static bool is_hogged_by(const struct connection *connection, const struct attempt *attempt)
 {
     unsigned count = 0;
-    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port)
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot)
         count += network_equal(&a->network, &attempt->network);
     return count > connection->in_flight / CONNECTION_NETWORK_SHARE;
 }
@@ -248,9 +248,9 @@ uint16_t connection_attach(struct connection_table *table, struct rng *rng, stru
     while (id_taken(connection, attempt->id));
     if (!connection->attempts)
         connection->silent_since_us = wish->now_us;
-    attempt->port = index;
+    attempt->slot = index;
     attempt->held = !connection_has_room(connection);
-    attempt->next_at_port = connection->attempts;
+    attempt->next_at_slot = connection->attempts;
     connection->attempts = attempt;
     connection->in_flight++;
     connection->held += attempt->held;
@@ -261,18 +261,18 @@ uint16_t connection_attach(struct connection_table *table, struct rng *rng, stru
 
 void connection_detach(struct connection_table *table, struct attempt *attempt)
 {
-    if (attempt->port == CONNECTION_NONE)
+    if (attempt->slot == CONNECTION_NONE)
         return;
-    struct connection *connection = &table->slots[attempt->port];
+    struct connection *connection = &table->slots[attempt->slot];
     struct attempt **link = &connection->attempts;
     while (*link != attempt)
-        link = &(*link)->next_at_port;
-    *link = attempt->next_at_port;
+        link = &(*link)->next_at_slot;
+    *link = attempt->next_at_slot;
     connection->doubted |= attempt->sent_us != 0 && connection->heard_us < attempt->sent_us;
     connection->in_flight--;
     connection->held -= attempt->held;
     attempt->held = false;
-    attempt->port = CONNECTION_NONE;
+    attempt->slot = CONNECTION_NONE;
 }
 
 struct attempt *connection_find(const struct connection_table *table, uint16_t index, uint16_t id)
@@ -280,7 +280,7 @@ struct attempt *connection_find(const struct connection_table *table, uint16_t i
     assert(index < table->size);
     struct attempt *attempt = table->slots[index].attempts;
     while (attempt && (attempt->id != id || attempt->sent_us == 0))
-        attempt = attempt->next_at_port;
+        attempt = attempt->next_at_slot;
     return attempt;
 }
 
@@ -337,7 +337,7 @@ void connection_late(struct connection_table *table, uint16_t index)
 struct attempt *connection_oldest(const struct connection *connection)
 {
     struct attempt *oldest = NULL;
-    for (struct attempt *a = connection->attempts; a; a = a->next_at_port) {
+    for (struct attempt *a = connection->attempts; a; a = a->next_at_slot) {
         if (a->sent_us != 0)
             oldest = a;
     }
@@ -347,7 +347,7 @@ struct attempt *connection_oldest(const struct connection *connection)
 unsigned connection_sent_count(const struct connection *connection)
 {
     unsigned count = 0;
-    for (const struct attempt *a = connection->attempts; a; a = a->next_at_port)
+    for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot)
         count += a->sent_us != 0;
     return count;
 }

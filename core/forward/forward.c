@@ -20,7 +20,7 @@ enum {
 
 size_t forward_size(const struct forward_config *config)
 {
-    return question_table_size(config->pending_max) + port_size(config->ports_max) +
+    return question_table_size(config->pending_max) + source_port_size(config->source_ports_max) +
            connection_table_size(config->upstream_connections_max) + 2 * sizeof(uint64_t);
 }
 
@@ -37,7 +37,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     at += question_table_size(config->pending_max);
     connection_table_init(&f->connections, at, config->upstream_connections_max);
     at += connection_table_size(config->upstream_connections_max);
-    port_init(&f->ports, at, config->ports_max);
+    source_port_init(&f->source_ports, at, config->source_ports_max);
     f->to_send_end = &f->to_send;
     f->ended_end = &f->ended;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
@@ -51,10 +51,10 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     for (size_t i = 0; i < KIND_SHARES; i++)
         kind_share_init(&f->shares[i]);
     f->attempt_max = question_table_attempts(config->pending_max);
-    if (f->attempt_max > (uint32_t)config->ports_max * PORT_USES)
-        f->attempt_max = (uint32_t)config->ports_max * PORT_USES;
+    if (f->attempt_max > (uint32_t)config->source_ports_max * SOURCE_PORT_USES)
+        f->attempt_max = (uint32_t)config->source_ports_max * SOURCE_PORT_USES;
     f->answer.value = f->answer_value;
-    f->ports_timer.kind = TIMER_PORTS;
+    f->source_ports_timer.kind = TIMER_SOURCE_PORTS;
     f->connections_timer.kind = TIMER_CONNECTIONS;
     for (size_t i = 0; i < config->zone_table->upstream_count; i++)
         upstream_init(&f->upstreams[i], &f->rng, now_us);
@@ -105,9 +105,9 @@ bool forward_is_down(struct forward *f, uint64_t now_us, const struct zone *zone
     return upstream_all_dead(zone, f->upstreams);
 }
 
-void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
+void forward_reply(struct forward *f, uint64_t now_us, uint16_t slot, const uint8_t *in, size_t len)
 {
-    reply_datagram(f, now_us, port, in, len);
+    reply_datagram(f, now_us, slot, in, len);
 }
 
 void forward_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,
@@ -127,11 +127,11 @@ void forward_closed(struct forward *f, uint64_t now_us, uint16_t connection)
 }
 
 // An attempt at this port of which the network has not said yet that nobody is there; NULL: none.
-static struct attempt *reachable_find(const struct port *port)
+static struct attempt *reachable_find(const struct source_port *port)
 {
     struct attempt *attempt = port->attempts;
     while (attempt && attempt->refused)
-        attempt = attempt->next_at_port;
+        attempt = attempt->next_at_slot;
     return attempt;
 }
 
@@ -140,11 +140,11 @@ static struct attempt *reachable_find(const struct port *port)
 // believed, other upstreams are asked at once; if not, it makes the next send come sooner at most.
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
 {
-    struct port *port = &f->ports.ports[index];
+    struct source_port *port = &f->source_ports.slots[index];
     struct upstream *u = &f->upstreams[port->upstream];
     struct attempt *attempt;
     forward_count(f, COUNTER_upstream_unreachable);
-    port_retire(&f->ports, index);
+    source_port_retire(&f->source_ports, index);
     while ((attempt = reachable_find(port))) {
         struct question *question = attempt->question;
         bool believed = upstream_unreachable(u, attempt->sent_us, now_us);
@@ -171,25 +171,26 @@ static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
 }
 
 // There is no socket to be had.
-void forward_port_unavailable(struct forward *f, uint64_t now_us, uint16_t port)
+void forward_source_port_unavailable(struct forward *f, uint64_t now_us, uint16_t slot)
 {
     forward_count(f, COUNTER_ports_unavailable);
-    port_retire(&f->ports, port);
-    while (f->ports.ports[port].attempts)
-        put_off(f, now_us, f->ports.ports[port].attempts);
+    source_port_retire(&f->source_ports, slot);
+    while (f->source_ports.slots[slot].attempts)
+        put_off(f, now_us, f->source_ports.slots[slot].attempts);
 }
 
 // The number was taken: those who were to leave from there get another one.
-void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port)
+void forward_source_port_refused(struct forward *f, uint64_t now_us, uint16_t slot)
 {
-    struct attempt **attempts = &f->ports.ports[port].attempts;
+    struct attempt **attempts = &f->source_ports.slots[slot].attempts;
     forward_count(f, COUNTER_ports_refused);
-    port_retire(&f->ports, port);
+    source_port_retire(&f->source_ports, slot);
     while (*attempts) {
         struct attempt *attempt = *attempts;
-        port_detach(&f->ports, attempt);
+        source_port_detach(&f->source_ports, attempt);
         if (++attempt->opens < OPENS_MAX &&
-            port_attach(&f->ports, &f->rng, attempt, attempt->upstream, now_us) != PORT_NONE)
+            source_port_attach(&f->source_ports, &f->rng, attempt, attempt->upstream, now_us) !=
+                SOURCE_PORT_NONE)
             continue;
         put_off(f, now_us, attempt);
     }
@@ -197,8 +198,8 @@ void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port)
 
 static void ports_due(struct forward *f, uint64_t now_us)
 {
-    if (ports_retire_old(&f->ports, now_us))
-        wheel_start(&f->wheel, &f->ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
+    if (source_ports_retire_old(&f->source_ports, now_us))
+        wheel_start(&f->wheel, &f->source_ports_timer, now_us + FORWARD_HOUSEKEEPING_US);
 }
 
 static void question_due(struct forward *f, uint64_t now_us, struct question *question)
@@ -217,7 +218,7 @@ static void question_due(struct forward *f, uint64_t now_us, struct question *qu
 // With it gone its connection may be spent.
 static void orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
-    uint16_t index = attempt->port;
+    uint16_t index = attempt->slot;
     bool look = attempt_has_connection(attempt) && index != CONNECTION_NONE;
     attempt_orphan_due(f, now_us, attempt);
     if (look)
@@ -233,7 +234,7 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
     case TIMER_ORPHAN:
         orphan_due(f, now_us, (struct attempt *)timer);
         break;
-    case TIMER_PORTS:
+    case TIMER_SOURCE_PORTS:
         ports_due(f, now_us);
         break;
     default:
@@ -244,10 +245,10 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer)
 
 // Of the kinds that wait at this port, how many attempts has the one that has the fewest? Orphans
 // count for nothing: UINT32_MAX where there is nothing else.
-static uint32_t fewest_of(struct forward *f, const struct port *port)
+static uint32_t fewest_of(struct forward *f, const struct source_port *port)
 {
     uint32_t least = UINT32_MAX;
-    for (const struct attempt *a = port->attempts; a; a = a->next_at_port) {
+    for (const struct attempt *a = port->attempts; a; a = a->next_at_slot) {
         uint32_t attempts = forward_share(f, a->kind)->attempts;
         if (a->question && attempts < least)
             least = attempts;
@@ -256,19 +257,19 @@ static uint32_t fewest_of(struct forward *f, const struct port *port)
 }
 
 // Which port is to give its place up? Of a few drawn at random that of the kinds that hold most,
-// and among equal ones the one whose latest attempt came first. PORT_NONE: none can.
+// and among equal ones the one whose latest attempt came first. SOURCE_PORT_NONE: none can.
 static uint16_t yielding_find(struct forward *f, uint64_t now_us)
 {
-    uint16_t found = PORT_NONE;
+    uint16_t found = SOURCE_PORT_NONE;
     uint32_t most = 0;
-    for (unsigned i = 0; i < PORT_DRAWS; i++) {
-        uint16_t index = port_draw_kept(&f->ports, &f->rng, now_us);
-        if (index == PORT_NONE)
+    for (unsigned i = 0; i < SOURCE_PORT_DRAWS; i++) {
+        uint16_t index = source_port_draw_kept(&f->source_ports, &f->rng, now_us);
+        if (index == SOURCE_PORT_NONE)
             continue;
-        const struct port *port = &f->ports.ports[index];
+        const struct source_port *port = &f->source_ports.slots[index];
         uint32_t fewest = fewest_of(f, port);
-        if (found == PORT_NONE || fewest > most ||
-            (fewest == most && port->used_us < f->ports.ports[found].used_us)) {
+        if (found == SOURCE_PORT_NONE || fewest > most ||
+            (fewest == most && port->used_us < f->source_ports.slots[found].used_us)) {
             found = index;
             most = fewest;
         }
@@ -280,13 +281,13 @@ static uint16_t yielding_find(struct forward *f, uint64_t now_us)
 // its question goes on soon if nothing else of it is under way.
 static bool port_yield(struct forward *f, uint64_t now_us)
 {
-    if (!ports_short(&f->ports))
+    if (!source_ports_short(&f->source_ports))
         return false;
     uint16_t index = yielding_find(f, now_us);
-    if (index == PORT_NONE)
+    if (index == SOURCE_PORT_NONE)
         return false;
-    struct port *port = &f->ports.ports[index];
-    port_retire(&f->ports, index);
+    struct source_port *port = &f->source_ports.slots[index];
+    source_port_retire(&f->source_ports, index);
     while (port->attempts) {
         struct question *question = port->attempts->question;
         attempt_drop(f, port->attempts);

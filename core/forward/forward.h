@@ -24,7 +24,7 @@
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,
                   const uint8_t seed[static 32], uint64_t now_us);
 
-// Takes from the settings what the forwarder is told by them.
+// Copies the forwarder's part of the settings.
 void forward_settings_apply(struct forward_config *config, const struct settings *settings);
 
 // From now on this is the zone table; see serve_reload.
@@ -49,15 +49,15 @@ void forward_give_up(struct forward *f, uint64_t now_us, struct question *questi
 [[nodiscard]] bool forward_is_down(struct forward *f, uint64_t now_us, const struct zone *zone);
 
 // What happened outside; see serve.h.
-void forward_reply(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,
+void forward_reply(struct forward *f, uint64_t now_us, uint16_t slot, const uint8_t *in,
                    size_t len);
 void forward_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,
                      size_t len);
 void forward_connected(struct forward *f, uint64_t now_us, uint16_t connection);
 void forward_closed(struct forward *f, uint64_t now_us, uint16_t connection);
-void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t port);
-void forward_port_refused(struct forward *f, uint64_t now_us, uint16_t port);
-void forward_port_unavailable(struct forward *f, uint64_t now_us, uint16_t port);
+void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t slot);
+void forward_source_port_refused(struct forward *f, uint64_t now_us, uint16_t slot);
+void forward_source_port_unavailable(struct forward *f, uint64_t now_us, uint16_t slot);
 
 // One of the forwarder's timers fired.
 void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
@@ -65,11 +65,11 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 // The next thing to send, open or close; false: there is none.
 [[nodiscard]] bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);
 
-// The next question that has ended, unlinked and without attempts and timers of its own; NULL:
-// there is none. Where its state is QUESTION_ANSWERED, f->answer is the answer; the taker clears
+// The next question that has ended, unlinked, without attempts and timers; NULL: there is none.
+// Where its state is QUESTION_ANSWERED, f->answer is the answer, and the caller clears
 // f->answer_in_use when it is done with it.
 [[nodiscard]] struct question *forward_next_ended(struct forward *f);
 
-// The next question of which the network has just said that there is nobody to ask; it goes on all
-// the same, or has ended meanwhile. NULL: there is none.
+// The next question for which the network has just reported all upstreams unreachable. It goes on
+// all the same, or has ended meanwhile. NULL: there is none.
 [[nodiscard]] struct question *forward_next_hopeless(struct forward *f);

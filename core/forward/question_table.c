@@ -197,7 +197,7 @@ struct attempt *attempt_add(struct question_table *table, struct question *quest
         return NULL;
     table->free_attempts = attempt->next;
     *attempt = (struct attempt){
-        .question = question, .next = question->attempts, .share = SHARE_NONE, .port = UINT16_MAX};
+        .question = question, .next = question->attempts, .share = SHARE_NONE, .slot = UINT16_MAX};
     question->attempts = attempt;
     return attempt;
 }

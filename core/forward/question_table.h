@@ -32,14 +32,14 @@ struct attempt {
     struct question *question;    // NULL: an orphan
     struct attempt *next;         // of the same question, or a younger orphan
     struct attempt *before;       // an older orphan
-    struct attempt *next_at_port; // of the same source port or connection
+    struct attempt *next_at_slot; // of the same source port or connection
     struct attempt *next_to_send;
     uint64_t sent_us;       // 0: not sent yet
     uint32_t kind;          // of its question (kind.h)
     uint32_t share;         // of an asker's network, SHARE_NONE: of none, or an orphan
     struct network network; // that it is asked for, also as an orphan
     uint16_t id;
-    uint16_t port;     // source port, or connection where its transport has such
+    uint16_t slot;     // of its source port or connection
     uint16_t upstream; // index into zone_table.upstreams
     uint8_t choice;    // place of the upstream in the zone's list
     uint8_t opens;     // source ports tried that could not be opened

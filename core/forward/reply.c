@@ -89,9 +89,9 @@ static void suspected(struct forward *f, uint64_t now_us, struct attempt *attemp
 }
 
 // A question that has an attempt at this port and has had too many near misses there; NULL: none.
-static struct question *missed_find(const struct forward *f, uint16_t port)
+static struct question *missed_find(const struct forward *f, uint16_t slot)
 {
-    for (struct attempt *a = f->ports.ports[port].attempts; a; a = a->next_at_port) {
+    for (struct attempt *a = f->source_ports.slots[slot].attempts; a; a = a->next_at_slot) {
         if (a->question && a->question->near_misses == NEAR_MISSES_MAX && !a->question->tcp_only)
             return a->question;
     }
@@ -100,20 +100,20 @@ static struct question *missed_find(const struct forward *f, uint16_t port)
 
 // A datagram whose ID belongs to nothing that was asked from this port: a reply that came twice or
 // much too late, or a guess at one of those that wait there.
-static void unasked(struct forward *f, uint64_t now_us, uint16_t port, uint16_t id)
+static void unasked(struct forward *f, uint64_t now_us, uint16_t slot, uint16_t id)
 {
-    if (port_has_ended(&f->ports, port, id)) {
+    if (source_port_has_ended(&f->source_ports, slot, id)) {
         forward_count(f, COUNTER_replies_late);
         return;
     }
     forward_count(f, COUNTER_replies_mismatched);
-    for (struct attempt *a = f->ports.ports[port].attempts; a; a = a->next_at_port) {
+    for (struct attempt *a = f->source_ports.slots[slot].attempts; a; a = a->next_at_slot) {
         if (a->question && !a->queued)
             a->question->near_misses += a->question->near_misses < NEAR_MISSES_MAX;
     }
     // Moving one of them changes the list.
     struct question *missed;
-    while ((missed = missed_find(f, port)))
+    while ((missed = missed_find(f, slot)))
         guesses_evade(f, now_us, missed);
 }
 
@@ -481,7 +481,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
         schedule_wake(f, now_us, upstream);
 }
 
-void reply_datagram(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,
+void reply_datagram(struct forward *f, uint64_t now_us, uint16_t slot, const uint8_t *in,
                     size_t len)
 {
     if (len < MESSAGE_HEADER_LEN) {
@@ -489,11 +489,11 @@ void reply_datagram(struct forward *f, uint64_t now_us, uint16_t port, const uin
         return;
     }
     uint16_t id = load_be16(in);
-    struct attempt *attempt = port_find(&f->ports, port, id);
+    struct attempt *attempt = source_port_find(&f->source_ports, slot, id);
     if (attempt)
         attempt_reply(f, now_us, attempt, in, len);
     else
-        unasked(f, now_us, port, id);
+        unasked(f, now_us, slot, id);
 }
 
 void reply_message(struct forward *f, uint64_t now_us, uint16_t connection, const uint8_t *in,

@@ -6,7 +6,7 @@
 // of it for the question.
 
 // At a source port.
-void reply_datagram(struct forward *f, uint64_t now_us, uint16_t port, const uint8_t *in,
+void reply_datagram(struct forward *f, uint64_t now_us, uint16_t slot, const uint8_t *in,
                     size_t len);
 
 // On a connection.

@@ -642,7 +642,7 @@ static bool apart_leave(struct forward *f, uint64_t now_us, struct question *que
     for (struct attempt *attempt = question->attempts; attempt; attempt = next) {
         next = attempt->next;
         if (!attempt_has_connection(attempt) ||
-            f->connections.slots[attempt->port].lane != LANE_APART ||
+            f->connections.slots[attempt->slot].lane != LANE_APART ||
             now_us < f->upstreams[attempt->upstream].tcp_retry_us)
             continue;
         again |= (uint16_t)(1u << attempt->choice);

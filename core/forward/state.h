@@ -4,7 +4,7 @@
 #include "core/forward/budget.h"
 #include "core/forward/connection_table.h"
 #include "core/forward/outgoing.h"
-#include "core/forward/port.h"
+#include "core/forward/source_port.h"
 #include "core/forward/stalling.h"
 #include "core/forward/upstream.h"
 #include "core/settings/counters.h"
@@ -23,7 +23,7 @@ struct forward_config {
     struct counters *counters;
     const struct answer_limits *limits;
     uint32_t pending_max; // questions, a power of two
-    uint16_t ports_max;
+    uint16_t source_ports_max;
     uint16_t upstream_connections_max;
     uint64_t tcp_idle_us; // after which a connection is closed
     uint64_t key_seed;    // of the keys' hash
@@ -36,7 +36,7 @@ enum forward_timer {
     TIMER_PATIENCE, // struct waiting, serve's
     TIMER_REFRESH,  // struct refresh, serve's
     TIMER_ORPHAN,   // struct attempt
-    TIMER_PORTS,
+    TIMER_SOURCE_PORTS,
     TIMER_CONNECTIONS,
 };
 
@@ -51,10 +51,10 @@ struct forward {
     struct rng rng;
     struct wheel wheel;
     struct question_table questions;
-    struct port_table ports;
+    struct source_port_table source_ports;
     struct connection_table connections;
-    struct timer ports_timer;       // runs while ports are open
-    struct timer connections_timer; // runs while connections are open
+    struct timer source_ports_timer; // runs while ports are open
+    struct timer connections_timer;  // runs while connections are open
     struct attempt *to_send;
     struct attempt **to_send_end;
     struct question *ended; // by next_ended

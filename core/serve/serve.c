@@ -30,7 +30,7 @@ static struct forward_config forward_config_of(const struct serve_config *config
         .zone_table = config->zone_table,
         .counters = config->counters,
         .pending_max = config->pending_max,
-        .ports_max = config->ports_max,
+        .source_ports_max = config->source_ports_max,
         .upstream_connections_max = config->upstream_connections_max,
     };
 }
@@ -136,9 +136,9 @@ void serve_handover_failed(struct serve *s)
 
 // --- upstreams and time ------------------------------------------------------------------------
 
-void serve_reply(struct serve *s, uint64_t now_us, uint16_t port, const uint8_t *in, size_t len)
+void serve_reply(struct serve *s, uint64_t now_us, uint16_t slot, const uint8_t *in, size_t len)
 {
-    forward_reply(&s->forward, now_us, port, in, len);
+    forward_reply(&s->forward, now_us, slot, in, len);
     serve_ended_process(s, now_us);
 }
 
@@ -160,21 +160,21 @@ void serve_closed(struct serve *s, uint64_t now_us, uint16_t connection)
     serve_ended_process(s, now_us);
 }
 
-void serve_unreachable(struct serve *s, uint64_t now_us, uint16_t port)
+void serve_unreachable(struct serve *s, uint64_t now_us, uint16_t slot)
 {
-    forward_unreachable(&s->forward, now_us, port);
+    forward_unreachable(&s->forward, now_us, slot);
     serve_ended_process(s, now_us);
 }
 
-void serve_port_refused(struct serve *s, uint64_t now_us, uint16_t port)
+void serve_source_port_refused(struct serve *s, uint64_t now_us, uint16_t slot)
 {
-    forward_port_refused(&s->forward, now_us, port);
+    forward_source_port_refused(&s->forward, now_us, slot);
     serve_ended_process(s, now_us);
 }
 
-void serve_port_unavailable(struct serve *s, uint64_t now_us, uint16_t port)
+void serve_source_port_unavailable(struct serve *s, uint64_t now_us, uint16_t slot)
 {
-    forward_port_unavailable(&s->forward, now_us, port);
+    forward_source_port_unavailable(&s->forward, now_us, slot);
     serve_ended_process(s, now_us);
 }
 
@@ -204,7 +204,8 @@ bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
         return true;
     counter_set(s->config.counters, COUNTER_pending, f->questions.count);
     counter_set(s->config.counters, COUNTER_waiters, f->questions.asker_count);
-    counter_set(s->config.counters, COUNTER_ports, f->ports.size - f->ports.free_count);
+    counter_set(s->config.counters, COUNTER_ports,
+                f->source_ports.size - f->source_ports.free_count);
     counter_set(s->config.counters, COUNTER_upstream_connections, f->connections.open_count);
     return false;
 }

@@ -34,7 +34,7 @@ struct serve_config {
     uint32_t worker; // 0 .. worker_count - 1; writes shard n where n % worker_count is this
     uint32_t worker_count;
     uint32_t pending_max; // questions, a power of two
-    uint16_t ports_max;
+    uint16_t source_ports_max;
     uint16_t upstream_connections_max;
     uint8_t seed[32]; // for IDs, ports and choices
 };
@@ -90,8 +90,8 @@ struct serve; // opaque
 // The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
 void serve_handover_failed(struct serve *serve);
 
-// A datagram arrived at the socket of source port `port`.
-void serve_reply(struct serve *serve, uint64_t now_us, uint16_t port, const uint8_t *in,
+// A datagram arrived at the socket of the source port in `slot`.
+void serve_reply(struct serve *serve, uint64_t now_us, uint16_t slot, const uint8_t *in,
                  size_t len);
 
 // A message arrived on the connection of this slot, without its length in front.
@@ -105,15 +105,15 @@ void serve_connected(struct serve *serve, uint64_t now_us, uint16_t connection);
 // May be called between two calls of serve_drain, as may the next two.
 void serve_closed(struct serve *serve, uint64_t now_us, uint16_t connection);
 
-// The network reported that what left from this port cannot be delivered (ICMP, no route).
-void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t port);
+// The network reported that datagrams of this source port cannot be delivered (ICMP, no route).
+void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t slot);
 
-// The socket for this port could not be opened: another number is tried.
-void serve_port_refused(struct serve *serve, uint64_t now_us, uint16_t port);
+// The socket could not be bound to its source port: another port is tried.
+void serve_source_port_refused(struct serve *serve, uint64_t now_us, uint16_t slot);
 
 // There is no socket to be had, for want of descriptors or memory, whatever the number: what was to
 // leave from there is put off.
-void serve_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t port);
+void serve_source_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t slot);
 
 // Does all that is due.
 void serve_expire(struct serve *serve, uint64_t now_us);

@@ -39,7 +39,7 @@ static unsigned cpu_count(void)
 
 // Every socket to an upstream is a descriptor, and the soft limit is often 1024. Where the hard one
 // does not allow for all, the workers get fewer source ports: their ports are reused more, that is
-// all. Sets engine->ports_max.
+// all. Sets engine->source_ports_max.
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     rlim_t own = LISTENER_SOCKETS * engine->settings->server_listen.count +
@@ -62,7 +62,8 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
         return -EMFILE;
     }
     rlim_t ports = (limit.rlim_cur - DESCRIPTORS_SPARE) / engine->worker_count - own;
-    engine->ports_max = (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
+    engine->source_ports_max =
+        (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
     return 0;
 }
 
@@ -137,7 +138,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .worker = index,
         .worker_count = engine->worker_count,
         .pending_max = PENDING_PER_WORKER,
-        .ports_max = engine->ports_max,
+        .source_ports_max = engine->source_ports_max,
         .upstream_connections_max = STREAMS_PER_WORKER,
     };
     if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)

@@ -45,7 +45,7 @@ struct engine {
     bool has_cache; // of another engine, which still writes it
     struct engine_clock clock;
     unsigned worker_count;
-    uint16_t ports_max; // source ports of a worker
+    uint16_t source_ports_max; // source ports of a worker
     struct worker **workers;
     struct listening listening;
     struct steering steering;

@@ -29,21 +29,21 @@ static bool is_shortage(int error)
 
 static void socket_open(struct worker *w, const struct outgoing *outgoing)
 {
-    struct upstream_socket *socket = &w->upstream[outgoing->port];
+    struct upstream_socket *socket = &w->upstream[outgoing->slot];
     bool bound;
-    assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd < 0);
+    assert(outgoing->slot < WORKER_UPSTREAM_PORTS && socket->fd < 0);
     socket->generation++;
-    socket->fd = udp_connect(&outgoing->upstream->address, outgoing->number, &bound);
+    socket->fd = udp_connect(&outgoing->upstream->address, outgoing->source_port, &bound);
     if (socket->fd >= 0) {
-        socket_receive(w, outgoing->port);
+        socket_receive(w, outgoing->slot);
         return;
     }
     if (bound)
-        serve_unreachable(w->serve, w->now_us, outgoing->port);
+        serve_unreachable(w->serve, w->now_us, outgoing->slot);
     else if (is_shortage(socket->fd))
-        serve_port_unavailable(w->serve, w->now_us, outgoing->port);
+        serve_source_port_unavailable(w->serve, w->now_us, outgoing->slot);
     else
-        serve_port_refused(w->serve, w->now_us, outgoing->port);
+        serve_source_port_refused(w->serve, w->now_us, outgoing->slot);
 }
 
 static void socket_close(struct worker *w, uint16_t port)
@@ -61,11 +61,11 @@ static void socket_close(struct worker *w, uint16_t port)
 
 static void socket_send(struct worker *w, const struct outgoing *outgoing)
 {
-    const struct upstream_socket *socket = &w->upstream[outgoing->port];
-    assert(outgoing->port < WORKER_UPSTREAM_PORTS && socket->fd >= 0);
+    const struct upstream_socket *socket = &w->upstream[outgoing->slot];
+    assert(outgoing->slot < WORKER_UPSTREAM_PORTS && socket->fd >= 0);
     assert(send_buffer_holds(&w->out, outgoing->bytes, outgoing->len));
     net_send(w->net, socket->fd, outgoing->bytes, outgoing->len,
-             op_pack(OP_UPSTREAM_SEND, outgoing->port, socket->generation));
+             op_pack(OP_UPSTREAM_SEND, outgoing->slot, socket->generation));
 }
 
 static void tcp_give_up(struct worker *w, uint16_t slot)
@@ -89,18 +89,18 @@ static void outgoing_do(struct worker *w, const struct outgoing *outgoing)
         socket_send(w, outgoing);
         break;
     case OUTGOING_CLOSE:
-        socket_close(w, outgoing->port);
+        socket_close(w, outgoing->slot);
         break;
     case OUTGOING_CONNECT:
-        if (connections_connect(w->tcp, outgoing->port, &outgoing->upstream->address) < 0)
-            serve_closed(w->serve, w->now_us, outgoing->port);
+        if (connections_connect(w->tcp, outgoing->slot, &outgoing->upstream->address) < 0)
+            serve_closed(w->serve, w->now_us, outgoing->slot);
         break;
     case OUTGOING_MESSAGE:
-        if (!connections_send(w->tcp, outgoing->port, outgoing->bytes, outgoing->len))
-            tcp_give_up(w, outgoing->port);
+        if (!connections_send(w->tcp, outgoing->slot, outgoing->bytes, outgoing->len))
+            tcp_give_up(w, outgoing->slot);
         break;
     case OUTGOING_DISCONNECT:
-        connections_disconnect(w->tcp, outgoing->port);
+        connections_disconnect(w->tcp, outgoing->slot);
         break;
     }
 }
@@ -110,7 +110,7 @@ void worker_drain(struct worker *w)
     struct outgoing outgoing = {0};
     do {
         outgoing.bytes = worker_out_room(w, SERVE_MESSAGE_ROOM + ADDRESS_ROOM);
-        outgoing.port = 0;
+        outgoing.slot = 0;
         if (!serve_drain(w->serve, w->now_us, &outgoing))
             return;
         outgoing_do(w, &outgoing);

@@ -128,7 +128,7 @@ static void world_make(uint8_t choice)
         .counters = &world.counters,
         .worker_count = shards,
         .pending_max = choice & 2 ? 1 : PENDING,
-        .ports_max = choice & 4 ? 1 : PORTS,
+        .source_ports_max = choice & 4 ? 1 : PORTS,
         .upstream_connections_max = choice & 4 ? 1 : STREAMS,
         .seed = {choice},
     };
@@ -143,7 +143,7 @@ static void world_make(uint8_t choice)
     if (!memory) {
         struct serve_config largest = config;
         largest.pending_max = PENDING;
-        largest.ports_max = PORTS;
+        largest.source_ports_max = PORTS;
         largest.upstream_connections_max = STREAMS;
         memory = aligned_alloc(64, (serve_size(&largest) + 63) & ~(size_t)63);
         settings.limits_client_qps = choice >> 6 == 3;
@@ -181,16 +181,16 @@ static void depart(bool stream, uint16_t port, const uint8_t *bytes, size_t len)
 
 static void open_do(const struct outgoing *out)
 {
-    assert(out->port < PORTS && world.open[out->port] == 0 && out->number >= 1024);
+    assert(out->slot < PORTS && world.open[out->slot] == 0 && out->source_port >= 1024);
     world.opens++;
-    world.open[out->port] = 1;
+    world.open[out->slot] = 1;
     if (world.refuse == 0)
         return;
-    world.open[out->port] = 2;
+    world.open[out->slot] = 2;
     if (world.refuse-- & 1)
-        serve_port_refused(world.serve, world.now_us, out->port);
+        serve_source_port_refused(world.serve, world.now_us, out->slot);
     else
-        serve_unreachable(world.serve, world.now_us, out->port);
+        serve_unreachable(world.serve, world.now_us, out->slot);
 }
 
 static void connection_closed(uint16_t stream)
@@ -202,23 +202,23 @@ static void connection_closed(uint16_t stream)
 
 static void stream_do(const struct outgoing *out)
 {
-    assert(out->port < STREAMS);
-    assert(world.connected[out->port] == (out->kind != OUTGOING_CONNECT));
+    assert(out->slot < STREAMS);
+    assert(world.connected[out->slot] == (out->kind != OUTGOING_CONNECT));
     if (out->kind == OUTGOING_MESSAGE) {
         assert(out->len > 2 && load_be16(out->bytes) == out->len - 2);
-        depart(true, out->port, out->bytes + 2, out->len - 2);
+        depart(true, out->slot, out->bytes + 2, out->len - 2);
         world.messages++;
     } else {
-        world.connected[out->port] = out->kind == OUTGOING_CONNECT;
+        world.connected[out->slot] = out->kind == OUTGOING_CONNECT;
         world.connects += out->kind == OUTGOING_CONNECT;
         world.disconnects += out->kind == OUTGOING_DISCONNECT;
     }
     // It cannot be opened, or has no room for the message.
     if (out->kind != OUTGOING_DISCONNECT && world.refuse > 0) {
         world.refuse--;
-        connection_closed(out->port);
-    } else if (out->kind == OUTGOING_CONNECT && out->port % 4 != 3) {
-        serve_connected(world.serve, world.now_us, out->port);
+        connection_closed(out->slot);
+    } else if (out->kind == OUTGOING_CONNECT && out->slot % 4 != 3) {
+        serve_connected(world.serve, world.now_us, out->slot);
     }
 }
 
@@ -235,14 +235,14 @@ static void outgoing_do(const struct outgoing *out)
         open_do(out);
         break;
     case OUTGOING_QUERY:
-        assert(out->port < PORTS && world.open[out->port] == 1);
-        depart(false, out->port, out->bytes, out->len);
+        assert(out->slot < PORTS && world.open[out->slot] == 1);
+        depart(false, out->slot, out->bytes, out->len);
         world.sends++;
         break;
     case OUTGOING_CLOSE:
-        assert(out->port < PORTS && world.open[out->port] != 0);
+        assert(out->slot < PORTS && world.open[out->slot] != 0);
         world.closes++;
-        world.open[out->port] = 0;
+        world.open[out->slot] = 0;
         break;
     default:
         stream_do(out);

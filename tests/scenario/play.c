@@ -436,7 +436,7 @@ void play(struct script *script, bool trace)
     stage->now_us = script->start_us = STAGE_START_US;
     stage->worker_count = 1;
     stage->pending_max = PENDING_MAX_UNSAID;
-    stage->ports_max = PORTS_MAX_UNSAID;
+    stage->source_ports_max = PORTS_MAX_UNSAID;
     stage->upstream_connections_max = STREAMS_MAX_UNSAID;
     if (settings_defaults(&stage->settings) != 0)
         script_fail(script, "out of memory");

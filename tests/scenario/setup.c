@@ -91,7 +91,7 @@ static void limit_take(struct stage *stage, struct phrase *phrase)
     if (strcmp(what, "pending") == 0 && number > 0 && (number & (number - 1)) == 0)
         stage->pending_max = (uint32_t)number;
     else if (strcmp(what, "ports") == 0 && number > 0 && number <= PORTS_MAX)
-        stage->ports_max = (uint16_t)number;
+        stage->source_ports_max = (uint16_t)number;
     else if (strcmp(what, "connections") == 0 && number <= STREAMS_MAX)
         stage->upstream_connections_max = (uint16_t)number;
     else

@@ -35,7 +35,7 @@ static void worker_begin(struct stage *stage, unsigned worker)
         .worker = worker,
         .worker_count = stage->worker_count,
         .pending_max = stage->pending_max,
-        .ports_max = stage->ports_max,
+        .source_ports_max = stage->source_ports_max,
         .upstream_connections_max = stage->upstream_connections_max,
         .seed = {[0] = (uint8_t)(worker + 1), [1] = (uint8_t)stage->script->seed},
     };
@@ -159,16 +159,16 @@ static unsigned upstream_at(const struct stage *stage, const struct address *add
 
 static void open_do(struct stage *stage, unsigned worker, const struct outgoing *outgoing)
 {
-    struct slot *slot = &stage->ports[worker][outgoing->port];
-    if (slot->open || slot->failed || outgoing->number < FIRST_PORT)
-        script_fail(stage->script, "serve opens port %u wrongly", outgoing->port);
+    struct slot *slot = &stage->ports[worker][outgoing->slot];
+    if (slot->open || slot->failed || outgoing->source_port < FIRST_PORT)
+        script_fail(stage->script, "serve opens port %u wrongly", outgoing->slot);
     slot->upstream = upstream_at(stage, &outgoing->upstream->address);
-    slot->number = outgoing->number;
+    slot->number = outgoing->source_port;
     slot->generation++;
     if (stage->ports_taken > 0) {
         stage->ports_taken--;
         slot->failed = true;
-        serve_port_refused(stage->workers[worker], stage->now_us, outgoing->port);
+        serve_source_port_refused(stage->workers[worker], stage->now_us, outgoing->slot);
         return;
     }
     slot->open = true;
@@ -188,9 +188,9 @@ static void close_do(struct stage *stage, unsigned worker, uint16_t port)
 
 static void connect_do(struct stage *stage, unsigned worker, const struct outgoing *outgoing)
 {
-    struct slot *slot = &stage->streams[worker][outgoing->port];
+    struct slot *slot = &stage->streams[worker][outgoing->slot];
     if (slot->open)
-        script_fail(stage->script, "serve connects in slot %u, which is open", outgoing->port);
+        script_fail(stage->script, "serve connects in slot %u, which is open", outgoing->slot);
     slot->upstream = upstream_at(stage, &outgoing->upstream->address);
     slot->open = true;
     slot->answers = 0;
@@ -204,7 +204,7 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
                                                      ? PLOT_HANG_UP
                                                      : PLOT_CONNECTED,
                                          .route = {.worker = worker,
-                                                   .port = outgoing->port,
+                                                   .port = outgoing->slot,
                                                    .tcp = true,
                                                    .generation = slot->generation}});
 }
@@ -222,17 +222,17 @@ static void query_do(struct stage *stage, unsigned worker, const struct outgoing
 {
     bool tcp = outgoing->kind == OUTGOING_MESSAGE;
     const struct slot *slot =
-        tcp ? &stage->streams[worker][outgoing->port] : &stage->ports[worker][outgoing->port];
+        tcp ? &stage->streams[worker][outgoing->slot] : &stage->ports[worker][outgoing->slot];
     unsigned upstream = upstream_at(stage, &outgoing->upstream->address);
     if (!slot->open || slot->upstream != upstream)
         script_fail(stage->script, "serve sends through slot %u, which is not open to there",
-                    outgoing->port);
+                    outgoing->slot);
     size_t head = tcp ? 2 : 0;
     if (tcp && load_be16(outgoing->bytes) + head != outgoing->len)
         script_fail(stage->script, "a wrong length stands before a message over TCP");
     struct event *event = stage_event(stage, EVENT_ASKED, upstream, 0);
     event->route = (struct route){
-        .worker = worker, .port = outgoing->port, .tcp = tcp, .generation = slot->generation};
+        .worker = worker, .port = outgoing->slot, .tcp = tcp, .generation = slot->generation};
     event->len = outgoing->len - head;
     event->bytes = copy_of(stage, outgoing->bytes + head, event->len);
     trace(stage, event);
@@ -270,8 +270,8 @@ static void outgoing_do(struct stage *stage, unsigned worker, const struct outgo
     bool stream = outgoing->kind == OUTGOING_CONNECT || outgoing->kind == OUTGOING_MESSAGE ||
                   outgoing->kind == OUTGOING_DISCONNECT;
     if (outgoing->kind != OUTGOING_REPLY &&
-        outgoing->port >= (stream ? stage->upstream_connections_max : stage->ports_max))
-        script_fail(stage->script, "slot %u is out of bounds", outgoing->port);
+        outgoing->slot >= (stream ? stage->upstream_connections_max : stage->source_ports_max))
+        script_fail(stage->script, "slot %u is out of bounds", outgoing->slot);
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
         answer_note(stage, &outgoing->client, outgoing->bytes, outgoing->len);
@@ -280,13 +280,13 @@ static void outgoing_do(struct stage *stage, unsigned worker, const struct outgo
         open_do(stage, worker, outgoing);
         break;
     case OUTGOING_CLOSE:
-        close_do(stage, worker, outgoing->port);
+        close_do(stage, worker, outgoing->slot);
         break;
     case OUTGOING_CONNECT:
         connect_do(stage, worker, outgoing);
         break;
     case OUTGOING_DISCONNECT:
-        disconnect_do(stage, worker, outgoing->port);
+        disconnect_do(stage, worker, outgoing->slot);
         break;
     case OUTGOING_QUERY:
     case OUTGOING_MESSAGE:

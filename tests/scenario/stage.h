@@ -133,7 +133,7 @@ struct stage {
     bool trace;
     bool watch_ports;
     uint32_t pending_max;
-    uint16_t ports_max;
+    uint16_t source_ports_max;
     uint16_t upstream_connections_max;
     uint32_t worker_count;
     struct settings settings;

@@ -360,30 +360,30 @@ static void number_flip(struct sim *sim, uint16_t number)
 void asking_open(struct sim *sim, unsigned worker, const struct outgoing *out)
 {
     struct node *node = &sim->nodes[worker];
-    struct slot *slot = &node->slots[out->port];
+    struct slot *slot = &node->slots[out->slot];
     int server = server_of(sim, &out->upstream->address);
     sim->tally.opens++;
-    if (slot->state != SLOT_FREE || out->number < 1024 || server < 0) {
+    if (slot->state != SLOT_FREE || out->source_port < 1024 || server < 0) {
         sim_fail(sim, "worker %u opens port %u wrongly: number %u, server %d, state %u", worker,
-                 out->port, out->number, server, slot->state);
+                 out->slot, out->source_port, server, slot->state);
         return;
     }
     slot->state = SLOT_FAILED;
-    if (number_taken(sim, out->number) || dice_chance(&sim->dice, sim->params.refuse_pm)) {
-        sim_trace(sim, "worker %u cannot open port %u (%u)", worker, out->port, out->number);
+    if (number_taken(sim, out->source_port) || dice_chance(&sim->dice, sim->params.refuse_pm)) {
+        sim_trace(sim, "worker %u cannot open port %u (%u)", worker, out->slot, out->source_port);
         sim->tally.refusals++;
-        serve_port_refused(node->serve, sim->now_us, out->port);
+        serve_source_port_refused(node->serve, sim->now_us, out->slot);
     } else if (dice_chance(&sim->dice, sim->params.connect_fail_pm)) {
-        sim_trace(sim, "worker %u cannot connect port %u", worker, out->port);
+        sim_trace(sim, "worker %u cannot connect port %u", worker, out->slot);
         sim->tally.unreachables++;
         node->heard[server].gone = true;
-        serve_unreachable(node->serve, sim->now_us, out->port);
+        serve_unreachable(node->serve, sim->now_us, out->slot);
     } else {
-        sim_trace(sim, "worker %u opens port %u (%u) to server %d", worker, out->port, out->number,
-                  server);
+        sim_trace(sim, "worker %u opens port %u (%u) to server %d", worker, out->slot,
+                  out->source_port, server);
         slot->state = SLOT_OPEN;
         slot->generation++;
-        slot->number = out->number;
+        slot->number = out->source_port;
         slot->server = (uint8_t)server;
         slot->sent_count = 0;
         number_flip(sim, slot->number);
@@ -408,18 +408,18 @@ void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out
     struct node *node = &sim->nodes[worker];
     int server = server_of(sim, &out->upstream->address);
     sim->tally.connects++;
-    if (server < 0 || node->wires[out->port].open) {
-        sim_fail(sim, "worker %u opens connection %u wrongly, to server %d", worker, out->port,
+    if (server < 0 || node->wires[out->slot].open) {
+        sim_fail(sim, "worker %u opens connection %u wrongly, to server %d", worker, out->slot,
                  server);
         return;
     }
-    sim_trace(sim, "worker %u opens connection %u to server %d", worker, out->port, server);
+    sim_trace(sim, "worker %u opens connection %u to server %d", worker, out->slot, server);
     if (!dice_chance(&sim->dice, sim->params.connect_fail_pm)) {
-        tcp_connect(sim, worker, out->port, (unsigned)server);
+        tcp_connect(sim, worker, out->slot, (unsigned)server);
         return;
     }
     sim->tally.ends++;
-    serve_closed(node->serve, sim->now_us, out->port);
+    serve_closed(node->serve, sim->now_us, out->slot);
     asking_look(sim, worker);
 }
 
@@ -544,12 +544,12 @@ static const char *send_check(const struct sim *sim, unsigned worker, struct ask
     const struct node *node = &sim->nodes[worker];
     const struct qname *qname = question_qname(sim, asking->question);
     int server = server_of(sim, &out->upstream->address);
-    if (tcp && (!node->wires[out->port].open || node->wires[out->port].server != server))
+    if (tcp && (!node->wires[out->slot].open || node->wires[out->slot].server != server))
         return "its connection is not open, or leads elsewhere";
-    if (!tcp && node->slots[out->port].state != SLOT_OPEN)
+    if (!tcp && node->slots[out->slot].state != SLOT_OPEN)
         return "its port is not open";
-    if (!tcp &&
-        (node->slots[out->port].number != out->number || node->slots[out->port].server != server))
+    if (!tcp && (node->slots[out->slot].number != out->source_port ||
+                 node->slots[out->slot].server != server))
         return "its port leads elsewhere";
     if (asking->end != ASKING_OPEN || asking->worker != worker)
         return "it has ended, or another worker is its home";
@@ -570,14 +570,14 @@ static uint32_t sent_add(struct sim *sim, unsigned worker, const struct outgoing
                          uint32_t asking, uint16_t id)
 {
     struct node *node = &sim->nodes[worker];
-    struct slot *slot = &node->slots[out->port];
-    struct wire *wire = &node->wires[out->port % STREAMS_MAX];
+    struct slot *slot = &node->slots[out->slot];
+    struct wire *wire = &node->wires[out->slot % STREAMS_MAX];
     uint32_t number = sim->sent_count++;
     sim->sent[number] = (struct sent){
         .at_us = sim->now_us,
         .answered_us = NEVER,
         .asking = asking,
-        .port = out->port,
+        .port = out->slot,
         .id = id,
         .worker = (uint8_t)worker,
         .server = (uint8_t)server_of(sim, &out->upstream->address),
@@ -598,8 +598,8 @@ static uint32_t asking_of_send(const struct sim *sim, unsigned worker, const str
     const struct node *node = &sim->nodes[worker];
     const struct forward *f = node->forward;
     const struct attempt *attempt = out->kind == OUTGOING_MESSAGE
-                                        ? connection_find(&f->connections, out->port, id)
-                                        : port_find(&f->ports, out->port, id);
+                                        ? connection_find(&f->connections, out->slot, id)
+                                        : source_port_find(&f->source_ports, out->slot, id);
     *plain = attempt && attempt->plain;
     return attempt && attempt->question
                ? node->slot_asking[inside_slot(node->serve, attempt->question)]
@@ -609,16 +609,16 @@ static uint32_t asking_of_send(const struct sim *sim, unsigned worker, const str
 static void query_carry(struct sim *sim, unsigned worker, const struct outgoing *out,
                         const uint8_t *bytes, size_t len, uint32_t question)
 {
-    struct slot *slot = &sim->nodes[worker].slots[out->port];
+    struct slot *slot = &sim->nodes[worker].slots[out->slot];
     if (out->kind == OUTGOING_MESSAGE) {
-        tcp_send(sim, worker, out->port, question, bytes, len);
+        tcp_send(sim, worker, out->slot, question, bytes, len);
         return;
     }
     struct event event = {
         .kind = EVENT_ASKED,
         .worker = (uint8_t)worker,
         .server = slot->server,
-        .port = out->port,
+        .port = out->slot,
         .generation = slot->generation,
         .number = question,
         .packet = packet_make(bytes, len),
@@ -657,7 +657,7 @@ void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
     }
     uint32_t sent = sent_add(sim, worker, out, tcp, number - 1, m.id);
     sim_trace(sim, "worker %u asks server %u from %s %u, ID %u%s: %s", worker,
-              sim->sent[sent].server, tcp ? "connection" : "port", out->port, m.id,
+              sim->sent[sent].server, tcp ? "connection" : "port", out->slot, m.id,
               plain ? ", plain" : "", sim_question_text(sim, asking->question));
     sim->tally.resends += asking->last_send_us != 0;
     budget_sent(sim, &sim->sent[sent], asking);

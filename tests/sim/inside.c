@@ -55,18 +55,18 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
     if (sent + a->queued + a->held != 1 || (a->held && !attempt_has_connection(a)))
         return "an attempt is not one of sent, queued and held";
     n->in_flight[a->upstream] += sent;
-    if (a->port == UINT16_MAX)
+    if (a->slot == UINT16_MAX)
         return "an attempt has no port";
     const struct attempt *at;
     if (attempt_has_connection(a)) {
         n->at_streams++;
-        at = f->connections.slots[a->port].attempts;
+        at = f->connections.slots[a->slot].attempts;
     } else {
         n->at_ports++;
-        at = f->ports.ports[a->port].attempts;
+        at = f->source_ports.slots[a->slot].attempts;
     }
     while (at && at != a)
-        at = at->next_at_port;
+        at = at->next_at_slot;
     return at ? NULL : "an attempt does not stand at its port";
 }
 
@@ -103,16 +103,16 @@ static const char *orphans_check(const struct forward *f, struct count *n)
 static const char *ports_check(const struct forward *f, const struct count *n)
 {
     uint32_t attempts = 0, open = 0;
-    for (uint16_t i = 0; i < f->ports.size; i++) {
-        open += f->ports.ports[i].open;
-        for (const struct attempt *a = f->ports.ports[i].attempts; a; a = a->next_at_port) {
+    for (uint16_t i = 0; i < f->source_ports.size; i++) {
+        open += f->source_ports.slots[i].open;
+        for (const struct attempt *a = f->source_ports.slots[i].attempts; a; a = a->next_at_slot) {
             attempts++;
-            if (!f->ports.ports[i].open || a->port != i || attempt_has_connection(a) ||
-                a->upstream != f->ports.ports[i].upstream)
+            if (!f->source_ports.slots[i].open || a->slot != i || attempt_has_connection(a) ||
+                a->upstream != f->source_ports.slots[i].upstream)
                 return "a source port has an attempt that is not its own";
         }
     }
-    if (open + f->ports.free_count != f->ports.size || attempts != n->at_ports)
+    if (open + f->source_ports.free_count != f->source_ports.size || attempts != n->at_ports)
         return "source ports or their attempts are counted wrongly";
     return NULL;
 }
@@ -125,10 +125,10 @@ static const char *streams_check(const struct forward *f, const struct count *n)
         uint32_t here = 0, held = 0;
         open += stream->open;
         closing += stream->closing;
-        for (const struct attempt *a = stream->attempts; a; a = a->next_at_port) {
+        for (const struct attempt *a = stream->attempts; a; a = a->next_at_slot) {
             here++;
             held += a->held;
-            if (!stream->open || stream->closing || a->port != i || !attempt_has_connection(a) ||
+            if (!stream->open || stream->closing || a->slot != i || !attempt_has_connection(a) ||
                 a->upstream != stream->upstream)
                 return "a connection has an attempt that is not its own";
         }

@@ -79,7 +79,7 @@ static void numbers_draw(struct params *s, struct dice *d)
         .huge_pm = dice_chance(d, 100) ? dice_between(d, 1, 200) : 0,
         .inbox_max = dice_chance(d, 100) ? dice_between(d, 1, 4) : INBOX_MAX,
         .pending_max = dice_chance(d, 300) ? power_of_two(d, 4) : USUAL_PENDING,
-        .ports_max = dice_between(d, 1, dice_chance(d, 300) ? 6 : USUAL_PORTS),
+        .source_ports_max = dice_between(d, 1, dice_chance(d, 300) ? 6 : USUAL_PORTS),
         .upstream_connections_max = dice_between(d, 1, dice_chance(d, 300) ? 2 : STREAMS_MAX),
         .brief = dice_chance(d, 400),
         .lazy = dice_chance(d, 500),
@@ -116,7 +116,7 @@ static void excuses_remove(struct params *s)
     s->wake_late_us = s->wake_late_us > 2000 ? 2000 : s->wake_late_us;
     s->stalls = 0;
     s->pending_max = PENDING_MAX;
-    s->ports_max = 2 * USUAL_PORTS;
+    s->source_ports_max = 2 * USUAL_PORTS;
     s->upstream_connections_max = STREAMS_MAX;
 }
 
@@ -387,7 +387,7 @@ void params_plain(struct sim *sim, unsigned servers)
         .zones = 1,
         .servers = servers,
         .pending_max = PENDING_MAX,
-        .ports_max = PORTS_MAX,
+        .source_ports_max = PORTS_MAX,
         .upstream_connections_max = STREAMS_MAX,
         .inbox_max = INBOX_MAX,
         .plain = true,
@@ -426,7 +426,7 @@ struct serve_config params_config(struct sim *sim, unsigned worker)
         .worker = worker,
         .worker_count = s->workers,
         .pending_max = s->pending_max,
-        .ports_max = (uint16_t)s->ports_max,
+        .source_ports_max = (uint16_t)s->source_ports_max,
         .upstream_connections_max = (uint16_t)s->upstream_connections_max,
     };
 }
@@ -439,6 +439,6 @@ void params_largest(struct sim *sim)
     settings->forward = (struct forward_zone_list){.items = sim->forward, .count = ZONES_MAX};
     settings->access_allow = (struct prefix_list){.items = sim->prefixes, .count = 4};
     sim->params = (struct params){.pending_max = PENDING_MAX,
-                                  .ports_max = PORTS_MAX,
+                                  .source_ports_max = PORTS_MAX,
                                   .upstream_connections_max = STREAMS_MAX};
 }

@@ -91,7 +91,7 @@ struct params {
     uint32_t mode_us;            // between changes of a server's mode; 0: never
     uint32_t outages, outage_us; // times when no server answers but the steady one
     uint32_t big_pm, huge_pm, inbox_max;
-    uint32_t pending_max, ports_max, upstream_connections_max;
+    uint32_t pending_max, source_ports_max, upstream_connections_max;
     bool brief;       // answers live for seconds
     bool plain;       // nothing happens but what an experiment wants; no answer is kept
     bool lazy;        // drains once for several batches, as the daemon's loop does

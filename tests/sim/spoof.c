@@ -100,8 +100,8 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
     if (!strict_open(&m, packet->bytes, packet->len) || m.question.len == 0 || m.class != 1 ||
         (m.flags[0] & 0xf8) != 0x80)
         return false;
-    const struct attempt *attempt =
-        tcp ? connection_find(&f->connections, port, m.id) : port_find(&f->ports, port, m.id);
+    const struct attempt *attempt = tcp ? connection_find(&f->connections, port, m.id)
+                                        : source_port_find(&f->source_ports, port, m.id);
     if (!attempt || !attempt->question)
         return false;
     const struct key *key = &attempt->question->key;
@@ -118,7 +118,7 @@ static struct slot *slot_find(struct sim *sim, unsigned *worker, uint16_t *port)
 {
     for (unsigned i = 0; i < 8; i++) {
         *worker = dice_below(&sim->dice, sim->params.workers);
-        *port = (uint16_t)dice_below(&sim->dice, sim->params.ports_max);
+        *port = (uint16_t)dice_below(&sim->dice, sim->params.source_ports_max);
         struct slot *slot = &sim->nodes[*worker].slots[*port];
         if (slot->state == SLOT_OPEN && slot->sent_count > 0)
             return slot;
@@ -130,7 +130,7 @@ static struct slot *slot_find(struct sim *sim, unsigned *worker, uint16_t *port)
 static void spell(struct sim *sim, const struct sent *sent, struct strict_name *name)
 {
     const struct forward *f = sim->nodes[sent->worker].forward;
-    const struct attempt *attempt = port_find(&f->ports, sent->port, sent->id);
+    const struct attempt *attempt = source_port_find(&f->source_ports, sent->port, sent->id);
     bool right = dice_chance(&sim->dice, 300);
     for (unsigned i = 0; i < name->len; i++) {
         uint8_t c = name->bytes[i];
@@ -211,7 +211,7 @@ static void spoof_unreachable(struct sim *sim)
 {
     struct dice d = dice_for(sim->seed, 0x1c3a0000u + sim->steps);
     unsigned worker = dice_below(&d, sim->params.workers);
-    for (uint16_t i = 0; i < sim->params.ports_max; i++) {
+    for (uint16_t i = 0; i < sim->params.source_ports_max; i++) {
         const struct slot *slot = &sim->nodes[worker].slots[i];
         if (slot->state == SLOT_OPEN && dice_chance(&d, 200)) {
             world_unreachable(sim, worker, i);

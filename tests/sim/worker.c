@@ -104,9 +104,9 @@ static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing 
 {
     bool stream = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
                   out->kind == OUTGOING_DISCONNECT;
-    if (out->kind != OUTGOING_REPLY &&
-        out->port >= (stream ? sim->params.upstream_connections_max : sim->params.ports_max)) {
-        sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->port);
+    if (out->kind != OUTGOING_REPLY && out->slot >= (stream ? sim->params.upstream_connections_max
+                                                            : sim->params.source_ports_max)) {
+        sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->slot);
         return;
     }
     switch (out->kind) {
@@ -117,13 +117,13 @@ static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing 
         asking_open(sim, worker, out);
         break;
     case OUTGOING_CLOSE:
-        asking_close(sim, worker, out->port);
+        asking_close(sim, worker, out->slot);
         break;
     case OUTGOING_CONNECT:
         asking_connect(sim, worker, out);
         break;
     case OUTGOING_DISCONNECT:
-        asking_disconnect(sim, worker, out->port);
+        asking_disconnect(sim, worker, out->slot);
         break;
     case OUTGOING_QUERY:
     case OUTGOING_MESSAGE:

@@ -276,7 +276,7 @@ static void deliver(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
     struct taken before = taken_now(node);
     uint16_t id = packet->len < 2 ? 0 : (uint16_t)(packet->bytes[0] << 8 | packet->bytes[1]);
     bool sent_here = tcp ? connection_find(&node->forward->connections, port, id) != NULL
-                         : port_find(&node->forward->ports, port, id) != NULL;
+                         : source_port_find(&node->forward->source_ports, port, id) != NULL;
     uint32_t sent = sent_here ? asking_sent_find(sim, worker, port, tcp, id) : 0;
     bool heard_before = heard_now(sim, sent);
     sim->tally.replies++;
@@ -569,7 +569,7 @@ static void params_trace(struct sim *sim)
               "%u workers, %u clients, %u queries in %u us, %u names, %u types, %u zones, "
               "%u servers, tables of %u questions, %u ports and %u connections%s%s",
               s->workers, s->clients, s->queries, s->span_us, s->names, s->types, s->zones,
-              s->servers, s->pending_max, s->ports_max, s->upstream_connections_max,
+              s->servers, s->pending_max, s->source_ports_max, s->upstream_connections_max,
               s->lazy ? ", lazy" : "", s->must_answer ? ", no excuse" : "");
 }
 

@@ -90,7 +90,7 @@ static void question_warm(struct warm *w, const struct warm_query *query)
             continue;
         memcpy(reply, outgoing.bytes, outgoing.len);
         reply_len = reply_make(reply, outgoing.len);
-        port = outgoing.port;
+        port = outgoing.slot;
     }
     if (reply_len > 0)
         serve_reply(w->serve, w->now_us, port, reply, reply_len);
@@ -128,7 +128,7 @@ struct warm *warm_make_limited(size_t name_count, size_t cache_size,
         .counters = &w->counters,
         .worker_count = 1,
         .pending_max = 64,
-        .ports_max = 64,
+        .source_ports_max = 64,
     };
     w->memory[3] = take(serve_size(&config));
     w->serve = serve_init(w->memory[3], &config, w->now_us);

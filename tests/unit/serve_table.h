@@ -51,7 +51,7 @@ struct table {
 struct setup {
     size_t upstreams; // 0: stands for 1
     uint32_t pending_max;
-    uint16_t ports_max;
+    uint16_t source_ports_max;
     uint16_t upstream_connections_max; // 0: stands for 8
     uint32_t workers;
     const char *zone;
@@ -133,7 +133,7 @@ static inline struct table *begin(struct setup setup)
             .worker = i,
             .worker_count = workers,
             .pending_max = setup.pending_max ? setup.pending_max : 64,
-            .ports_max = setup.ports_max ? setup.ports_max : 128,
+            .source_ports_max = setup.source_ports_max ? setup.source_ports_max : 128,
             .upstream_connections_max = setup.no_tcp ? 0
                                         : setup.upstream_connections_max
                                             ? setup.upstream_connections_max
@@ -214,8 +214,8 @@ static inline size_t drain(struct table *t)
             break;
         assert_in_range(t->sent_count, 0, SENT_MAX - 1);
         struct sent *sent = &t->sent[t->sent_count++];
-        *sent =
-            (struct sent){.kind = outgoing.kind, .port = outgoing.port, .number = outgoing.number};
+        *sent = (struct sent){
+            .kind = outgoing.kind, .port = outgoing.slot, .number = outgoing.source_port};
         if (outgoing.kind == OUTGOING_REPLY)
             sent->client = outgoing.client;
         else if (outgoing.kind != OUTGOING_CLOSE && outgoing.kind != OUTGOING_DISCONNECT)

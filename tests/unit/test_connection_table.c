@@ -29,7 +29,7 @@ static void end(struct bench *bench)
 
 static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream)
 {
-    *attempt = (struct attempt){.port = CONNECTION_NONE};
+    *attempt = (struct attempt){.slot = CONNECTION_NONE};
     return connection_attach(&b->table, &b->rng, attempt,
                              &(struct connection_wish){.upstream = upstream,
                                                        .lane = LANE_SHARED,
@@ -51,7 +51,7 @@ static void test_first_attempt_opens_a_connection_and_the_next_share_it(void **s
     for (unsigned i = 0; i < CONNECTION_FULL; i++) {
         uint16_t stream = attach(&b, &attempts[i], 7);
         assert_int_equal(stream, 0);
-        assert_int_equal(attempts[i].port, 0);
+        assert_int_equal(attempts[i].slot, 0);
         assert_true(b.table.slots[0].to_open);
         assert_int_equal(b.table.slots[0].upstream, 7);
         assert_int_equal(b.table.slots[0].in_flight, i + 1);
@@ -88,7 +88,7 @@ static void test_attempts_are_found_by_their_ids(void **state)
         struct attempt *gone = &attempts[(i * 7 + 3) % COUNT];
         uint16_t id = gone->id;
         connection_detach(&b.table, gone);
-        assert_int_equal(gone->port, CONNECTION_NONE);
+        assert_int_equal(gone->slot, CONNECTION_NONE);
         assert_null(connection_find(&b.table, 0, id));
         assert_int_equal(b.table.slots[0].in_flight, COUNT - 1 - i);
         connection_detach(&b.table, gone); // a second time changes nothing
@@ -127,10 +127,10 @@ static void test_busy_connection_gets_one_companion_and_no_more(void **state)
     assert_int_equal(b.table.slots[0].in_flight, CONNECTION_IN_FLIGHT);
     assert_int_equal(b.table.slots[1].in_flight, CONNECTION_IN_FLIGHT);
     assert_int_equal(attach(&b, &attempts[COUNT], 3), CONNECTION_NONE);
-    assert_int_equal(attempts[COUNT].port, CONNECTION_NONE);
+    assert_int_equal(attempts[COUNT].slot, CONNECTION_NONE);
     // The one that has room is taken.
     struct attempt *gone = &attempts[COUNT - 1];
-    uint16_t where = gone->port;
+    uint16_t where = gone->slot;
     connection_detach(&b.table, gone);
     assert_int_equal(attach(&b, gone, 3), where);
     end(&b);
@@ -232,7 +232,7 @@ static void test_silence_is_counted_from_the_last_word(void **state)
     struct bench b = begin(2);
     struct attempt first, second;
     const struct connection *stream = &b.table.slots[0];
-    first = second = (struct attempt){.port = CONNECTION_NONE};
+    first = second = (struct attempt){.slot = CONNECTION_NONE};
     assert_int_equal(connection_attach(&b.table, &b.rng, &first,
                                        &(struct connection_wish){.upstream = 7,
                                                                  .lane = LANE_SHARED,
@@ -266,7 +266,7 @@ static void test_silence_is_counted_from_the_last_word(void **state)
 
 static uint16_t attach_at(struct bench *b, struct attempt *attempt, bool apart, uint64_t now_us)
 {
-    *attempt = (struct attempt){.port = CONNECTION_NONE};
+    *attempt = (struct attempt){.slot = CONNECTION_NONE};
     return connection_attach(&b->table, &b->rng, attempt,
                              &(struct connection_wish){.upstream = 7,
                                                        .lane = apart ? LANE_APART : LANE_SHARED,
@@ -313,7 +313,7 @@ static void test_what_stalls_goes_apart(void **state)
 static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t network,
                                uint32_t batch)
 {
-    *attempt = (struct attempt){.port = CONNECTION_NONE, .network = {network, ADDRESS_IPV4}};
+    *attempt = (struct attempt){.slot = CONNECTION_NONE, .network = {network, ADDRESS_IPV4}};
     uint16_t stream = connection_attach(&b->table, &b->rng, attempt,
                                         &(struct connection_wish){.upstream = 7,
                                                                   .lane = LANE_SUSPECT,
@@ -376,11 +376,11 @@ static void test_a_full_table_closes_what_is_idle(void **state)
     struct bench b = begin(4);
     struct attempt attempts[4], next;
     for (uint16_t i = 0; i < 4; i++) {
-        attempts[i] = (struct attempt){.port = CONNECTION_NONE};
+        attempts[i] = (struct attempt){.slot = CONNECTION_NONE};
         assert_int_equal(attach(&b, &attempts[i], i), i);
         connection_established(&b.table, i, NOW_US + i);
     }
-    next = (struct attempt){.port = CONNECTION_NONE};
+    next = (struct attempt){.slot = CONNECTION_NONE};
     assert_int_equal(attach(&b, &next, 9), CONNECTION_NONE);
     assert_int_equal(b.table.closing_count, 0);
     for (uint16_t i = 1; i < 3; i++) {

@@ -179,7 +179,7 @@ static void test_attempts_are_latest_first_and_freed_in_any_order(void **state)
             attempts[i] = attempt_add(&b.table, question);
             assert_non_null(attempts[i]);
             assert_ptr_equal(attempts[i]->question, question);
-            assert_int_equal(attempts[i]->port, UINT16_MAX);
+            assert_int_equal(attempts[i]->slot, UINT16_MAX);
             assert_false(attempts[i]->queued || attempts[i]->overdue);
             assert_int_equal(attempts[i]->transport, TRANSPORT_UDP);
             assert_int_equal(attempts[i]->sent_us, 0);

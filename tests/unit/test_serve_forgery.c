@@ -97,7 +97,7 @@ static void test_two_misses_are_forgiven(void **state)
 static void test_wrong_id_is_held_against_all_questions_of_the_port(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.ports_max = 1});
+    struct table *t = begin((struct setup){.source_ports_max = 1});
     meet(t, 1000, 1);
     struct sent first = asked(t, ASK), second = asked(t, TXT);
     assert_int_equal(first.port, second.port);
@@ -116,7 +116,7 @@ static void test_wrong_id_is_held_against_all_questions_of_the_port(void **state
 static void test_reply_that_comes_twice_is_no_miss(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.ports_max = 1});
+    struct table *t = begin((struct setup){.source_ports_max = 1});
     meet(t, 1000, 1);
     struct sent first = asked(t, ASK), second = asked(t, TXT);
     reply_from(t, &first, GOOD);

@@ -348,7 +348,7 @@ static void test_a_cache_is_inherited(void **state)
             .counters = &t->counters,
             .worker_count = 1,
             .pending_max = 64,
-            .ports_max = 128,
+            .source_ports_max = 128,
             .upstream_connections_max = 8,
             .seed = {7},
         };

@@ -96,7 +96,7 @@ static void test_only_what_was_opened_is_closed(void **state)
 static void test_no_client_takes_the_table_for_itself(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.pending_max = 64, .ports_max = 256});
+    struct table *t = begin((struct setup){.pending_max = 64, .source_ports_max = 256});
     meet(t, 1000, 1);
     for (unsigned n = 0; n < 32; n++)
         assert_int_equal(ask_number(t, 1, n).verdict, SERVE_WAITING);
@@ -242,15 +242,15 @@ static void test_refused_port_is_tried_with_another_number(void **state)
         }
         assert_int_equal(outgoing.kind, OUTGOING_OPEN);
         if (i == 0)
-            first = outgoing.number;
+            first = outgoing.source_port;
         else
-            assert_int_not_equal(outgoing.number, first);
+            assert_int_not_equal(outgoing.source_port, first);
         if (i < 2)
-            serve_port_refused(t->serve, t->now_us, outgoing.port);
+            serve_source_port_refused(t->serve, t->now_us, outgoing.slot);
     }
     assert_int_equal(drain(t), 1);
     assert_int_equal(t->sent[0].kind, OUTGOING_QUERY);
-    assert_int_equal(t->sent[0].port, outgoing.port);
+    assert_int_equal(t->sent[0].port, outgoing.slot);
     reply_from(t, &t->sent[0], GOOD);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
@@ -269,7 +269,7 @@ static void test_without_a_socket_the_question_is_put_off(void **state)
     ask_waiting(t, 1, QUERY);
     assert_true(serve_drain(t->serve, t->now_us, &outgoing));
     assert_int_equal(outgoing.kind, OUTGOING_OPEN);
-    serve_port_unavailable(t->serve, t->now_us, outgoing.port);
+    serve_source_port_unavailable(t->serve, t->now_us, outgoing.slot);
     assert_int_equal(drain(t), 1);
     assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
     assert_counted(t, "queries ports_opened ports_unavailable ports_exhausted");
@@ -296,7 +296,7 @@ static void test_ports_refused_without_end_give_servfail_in_time(void **state)
             serve_expire(t->serve, t->now_us);
         } else if (outgoing.kind == OUTGOING_OPEN) {
             opens++;
-            serve_port_refused(t->serve, t->now_us, outgoing.port);
+            serve_source_port_refused(t->serve, t->now_us, outgoing.slot);
         } else if (outgoing.kind == OUTGOING_REPLY) {
             replies++;
             assert_packet(bytes, outgoing.len, "1234 8182 " ONE ASK);
@@ -340,7 +340,7 @@ static void test_unreachable_upstream_is_left_at_once(void **state)
 static void test_exhausted_ports_are_shared_and_waited_for(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.upstreams = 2, .ports_max = 1});
+    struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = 1});
     assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
     struct sent first = query_sent(t);
     // Nobody knows either of the two, but for asking both there is no port.
@@ -594,7 +594,7 @@ static void soak(uint64_t seed)
 {
     struct table *t = begin((struct setup){.upstreams = 1 + seed % 3,
                                            .pending_max = 16u << seed % 3,
-                                           .ports_max = (uint16_t)(4 << seed % 5),
+                                           .source_ports_max = (uint16_t)(4 << seed % 5),
                                            .upstream_connections_max = (uint16_t)(1 + seed % 8),
                                            .no_stale = seed % 4 == 0,
                                            .fastest = seed % 2});

@@ -203,7 +203,7 @@ static void test_refreshes_leave_room_for_those_who_wait(void **state)
 {
     (void)state;
     enum { NAMES = 100 };
-    struct table *t = begin_met((struct setup){.pending_max = 128, .ports_max = 512});
+    struct table *t = begin_met((struct setup){.pending_max = 128, .source_ports_max = 512});
     char question[64], query[128], rest[256];
     for (unsigned n = 0; n < NAMES; n++) {
         snprintf(question, sizeof question, "02 %02x%02x 00 0001 0001 ", 'a' + n / 20,

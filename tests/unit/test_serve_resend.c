@@ -78,7 +78,7 @@ static unsigned sends_until(struct table *t, uint64_t until_us)
 static void test_outage_is_not_answered_with_more_of_the_same(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.pending_max = 256, .ports_max = 1024});
+    struct table *t = begin((struct setup){.pending_max = 256, .source_ports_max = 1024});
     meet(t, 1000, 20);
     uint64_t start_us = t->now_us;
     for (unsigned n = 0; n < 100; n++) {
@@ -123,7 +123,7 @@ static void lose_one(struct table *t, const char *name)
 static void test_loss_that_is_proven_costs_no_budget(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.ports_max = 1024});
+    struct table *t = begin((struct setup){.source_ports_max = 1024});
     meet(t, 1000, 20);
     for (unsigned n = 0; n < 200; n++) {
         char name[3] = {(char)('a' + n / 20), (char)('a' + n % 20), 0};
@@ -274,7 +274,7 @@ static void kill_first(struct table *t)
 static void test_dead_upstream_is_asked_in_trials_alone(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.upstreams = 2, .ports_max = 1024});
+    struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = 1024});
     meet(t, 1000, 20);
     kill_first(t);
     // 300 questions in three seconds; the dead one has a copy of some.

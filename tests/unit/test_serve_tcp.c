@@ -317,7 +317,7 @@ static void test_stuck_connection_is_given_up(void **state)
 static void test_what_a_leap_leaves_behind_is_cleared_away(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.upstreams = 2, .ports_max = 1});
+    struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = 1});
     ask_waiting(t, 1, QUERY);
     struct sent query = query_sent(t);
     reply_to(t, &query, CUT, "");
@@ -375,7 +375,7 @@ static void test_orphan_goes_with_its_connection(void **state)
 static void test_second_connection_opens_where_the_first_is_busy(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.pending_max = 256, .ports_max = 512});
+    struct table *t = begin((struct setup){.pending_max = 256, .source_ports_max = 512});
     meet(t, 1000, 20);
     uint16_t first = 0;
     unsigned on_first = 0;

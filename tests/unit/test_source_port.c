@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-#include "core/forward/port.h"
+#include "core/forward/source_port.h"
 
 #include "tests/unit/packet.h"
 
 #define NOW_US 1000000000u
 
 struct bench {
-    struct port_table table;
+    struct source_port_table table;
     struct rng rng;
     void *memory;
 };
 
 static struct bench begin(uint16_t size)
 {
-    struct bench bench = {.memory = malloc(port_size(size))};
+    struct bench bench = {.memory = malloc(source_port_size(size))};
     uint8_t seed[32] = {(uint8_t)size};
     assert_non_null(bench.memory);
-    memset(bench.memory, 0xa5, port_size(size));
-    port_init(&bench.table, bench.memory, size);
+    memset(bench.memory, 0xa5, source_port_size(size));
+    source_port_init(&bench.table, bench.memory, size);
     rng_seed(&bench.rng, seed);
     return bench;
 }
@@ -29,14 +29,14 @@ static void end(struct bench *bench)
 
 static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream, uint64_t now_us)
 {
-    *attempt = (struct attempt){.port = PORT_NONE};
-    return port_attach(&b->table, &b->rng, attempt, upstream, now_us);
+    *attempt = (struct attempt){.slot = SOURCE_PORT_NONE};
+    return source_port_attach(&b->table, &b->rng, attempt, upstream, now_us);
 }
 
 static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state)
 {
     (void)state;
-    enum { SIZE = 50, ROOM = SIZE - SIZE / PORT_SPARE_SHARE };
+    enum { SIZE = 50, ROOM = SIZE - SIZE / SOURCE_PORT_SPARE_SHARE };
     struct bench b = begin(SIZE);
     struct attempt attempts[SIZE];
     bool seen[SIZE] = {0};
@@ -45,14 +45,14 @@ static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state
         assert_in_range(port, 0, SIZE - 1);
         assert_false(seen[port]);
         seen[port] = true;
-        assert_int_equal(attempts[i].port, port);
-        assert_true(b.table.ports[port].to_open);
-        assert_int_equal(b.table.ports[port].upstream, i % 3);
-        assert_in_range(b.table.ports[port].number, PORT_LOWEST, 65535);
+        assert_int_equal(attempts[i].slot, port);
+        assert_true(b.table.slots[port].to_open);
+        assert_int_equal(b.table.slots[port].upstream, i % 3);
+        assert_in_range(b.table.slots[port].number, SOURCE_PORT_LOWEST, 65535);
     }
     // The rest is for upstreams that have none.
     assert_int_equal(b.table.free_count, SIZE - ROOM);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
     end(&b);
 }
 
@@ -65,18 +65,18 @@ static void test_numbers_come_from_the_whole_range(void **state)
     for (unsigned i = 0; i < 64000; i++) {
         struct attempt attempt;
         uint16_t port = attach(&b, &attempt, 0, NOW_US);
-        unsigned number = b.table.ports[port].number;
-        assert_in_range(number, PORT_LOWEST, 65535);
-        in_range[(number - PORT_LOWEST) / 1008]++;
+        unsigned number = b.table.slots[port].number;
+        assert_in_range(number, SOURCE_PORT_LOWEST, 65535);
+        in_range[(number - SOURCE_PORT_LOWEST) / 1008]++;
         lowest = number < lowest ? number : lowest;
         highest = number > highest ? number : highest;
-        port_retire(&b.table, port);
-        port_detach(&b.table, &attempt);
-        assert_int_equal(port_next_closing(&b.table), port);
+        source_port_retire(&b.table, port);
+        source_port_detach(&b.table, &attempt);
+        assert_int_equal(source_port_next_closing(&b.table), port);
     }
     for (unsigned i = 0; i < 64; i++)
         assert_in_range(in_range[i], 850, 1150);
-    assert_in_range(lowest, PORT_LOWEST, PORT_LOWEST + 10);
+    assert_in_range(lowest, SOURCE_PORT_LOWEST, SOURCE_PORT_LOWEST + 10);
     assert_in_range(highest, 65525, 65535);
     end(&b);
 }
@@ -85,25 +85,25 @@ static void test_port_is_retired_after_its_uses(void **state)
 {
     (void)state;
     struct bench b = begin(1);
-    struct attempt attempts[PORT_USES], more;
-    for (unsigned i = 0; i < PORT_USES; i++) {
-        assert_false(b.table.ports[0].retired);
+    struct attempt attempts[SOURCE_PORT_USES], more;
+    for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
+        assert_false(b.table.slots[0].retired);
         assert_int_equal(attach(&b, &attempts[i], 0, NOW_US), 0);
         for (unsigned k = 0; k < i; k++)
             assert_int_not_equal(attempts[k].id, attempts[i].id);
     }
-    assert_true(b.table.ports[0].retired);
-    assert_int_equal(attach(&b, &more, 0, NOW_US), PORT_NONE);
+    assert_true(b.table.slots[0].retired);
+    assert_int_equal(attach(&b, &more, 0, NOW_US), SOURCE_PORT_NONE);
     // It closes with its last attempt, in whatever order they end.
-    for (unsigned i = 0; i < PORT_USES; i++) {
-        assert_int_equal(port_next_closing(&b.table), PORT_NONE);
-        port_detach(&b.table, &attempts[i * 7 % PORT_USES]);
+    for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
+        assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+        source_port_detach(&b.table, &attempts[i * 7 % SOURCE_PORT_USES]);
     }
-    assert_int_equal(port_next_closing(&b.table), 0);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), 0);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
     assert_int_equal(attach(&b, &more, 0, NOW_US), 0);
-    assert_true(b.table.ports[0].to_open);
-    assert_int_equal(b.table.ports[0].uses, 1);
+    assert_true(b.table.slots[0].to_open);
+    assert_int_equal(b.table.slots[0].uses, 1);
     end(&b);
 }
 
@@ -111,15 +111,15 @@ static void test_uses_count_even_when_each_attempt_has_ended(void **state)
 {
     (void)state;
     struct bench b = begin(1);
-    for (unsigned i = 0; i < PORT_USES; i++) {
+    for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
         struct attempt attempt;
-        assert_int_equal(port_next_closing(&b.table), PORT_NONE);
+        assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
         assert_int_equal(attach(&b, &attempt, 0, NOW_US), 0);
-        port_detach(&b.table, &attempt);
-        assert_int_equal(attempt.port, PORT_NONE);
-        port_detach(&b.table, &attempt); // a second time does nothing
+        source_port_detach(&b.table, &attempt);
+        assert_int_equal(attempt.slot, SOURCE_PORT_NONE);
+        source_port_detach(&b.table, &attempt); // a second time does nothing
     }
-    assert_int_equal(port_next_closing(&b.table), 0);
+    assert_int_equal(source_port_next_closing(&b.table), 0);
     end(&b);
 }
 
@@ -132,13 +132,13 @@ static void test_find_needs_port_and_id_of_a_sent_attempt(void **state)
         assert_in_range(attach(&b, &attempts[i], 0, NOW_US), 0, 1);
     for (unsigned i = 0; i < 6; i++) {
         struct attempt *attempt = &attempts[i];
-        assert_ptr_equal(port_find(&b.table, attempt->port, attempt->id), attempt);
+        assert_ptr_equal(source_port_find(&b.table, attempt->slot, attempt->id), attempt);
         attempt->queued = true; // not sent yet: nobody can know its ID
-        assert_null(port_find(&b.table, attempt->port, attempt->id));
+        assert_null(source_port_find(&b.table, attempt->slot, attempt->id));
         attempt->queued = false;
-        uint16_t port = attempt->port;
-        port_detach(&b.table, attempt);
-        assert_null(port_find(&b.table, port, attempt->id));
+        uint16_t port = attempt->slot;
+        source_port_detach(&b.table, attempt);
+        assert_null(source_port_find(&b.table, port, attempt->id));
     }
     end(&b);
 }
@@ -149,16 +149,16 @@ static void test_ids_are_unique_at_a_port(void **state)
     struct bench b = begin(1);
     unsigned high[16] = {0};
     for (unsigned round = 0; round < 2000; round++) {
-        struct attempt attempts[PORT_USES];
-        for (unsigned i = 0; i < PORT_USES; i++) {
+        struct attempt attempts[SOURCE_PORT_USES];
+        for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
             assert_int_equal(attach(&b, &attempts[i], 0, NOW_US), 0);
             high[attempts[i].id >> 12]++;
             for (unsigned k = 0; k < i; k++)
                 assert_int_not_equal(attempts[k].id, attempts[i].id);
         }
-        for (unsigned i = 0; i < PORT_USES; i++)
-            port_detach(&b.table, &attempts[i]);
-        assert_int_equal(port_next_closing(&b.table), 0);
+        for (unsigned i = 0; i < SOURCE_PORT_USES; i++)
+            source_port_detach(&b.table, &attempts[i]);
+        assert_int_equal(source_port_next_closing(&b.table), 0);
     }
     for (unsigned i = 0; i < 16; i++)
         assert_in_range(high[i], 1800, 2200);
@@ -171,12 +171,12 @@ static void test_old_port_takes_no_more_and_closes(void **state)
     struct bench b = begin(1);
     struct attempt first, second;
     assert_int_equal(attach(&b, &first, 0, NOW_US), 0);
-    assert_int_equal(attach(&b, &second, 0, NOW_US + PORT_LIFE_US), 0);
-    port_detach(&b.table, &second);
-    assert_int_equal(attach(&b, &second, 0, NOW_US + PORT_LIFE_US + 1), PORT_NONE);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
-    port_detach(&b.table, &first);
-    assert_int_equal(port_next_closing(&b.table), 0);
+    assert_int_equal(attach(&b, &second, 0, NOW_US + SOURCE_PORT_LIFE_US), 0);
+    source_port_detach(&b.table, &second);
+    assert_int_equal(attach(&b, &second, 0, NOW_US + SOURCE_PORT_LIFE_US + 1), SOURCE_PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    source_port_detach(&b.table, &first);
+    assert_int_equal(source_port_next_closing(&b.table), 0);
     end(&b);
 }
 
@@ -185,21 +185,21 @@ static void test_retire_old_tells_whether_any_is_open(void **state)
     (void)state;
     struct bench b = begin(4);
     struct attempt attempts[3];
-    assert_false(ports_retire_old(&b.table, NOW_US));
+    assert_false(source_ports_retire_old(&b.table, NOW_US));
     for (unsigned i = 0; i < 3; i++)
         assert_in_range(attach(&b, &attempts[i], 0, NOW_US + i), 0, 3);
-    port_detach(&b.table, &attempts[0]);
-    assert_true(ports_retire_old(&b.table, NOW_US + PORT_LIFE_US));
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
-    assert_true(ports_retire_old(&b.table, NOW_US + PORT_LIFE_US + 2));
-    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
-    port_detach(&b.table, &attempts[1]); // retired while it was used
-    port_detach(&b.table, &attempts[2]);
-    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
-    assert_true(ports_retire_old(&b.table, NOW_US + 3 * PORT_LIFE_US));
-    assert_int_not_equal(port_next_closing(&b.table), PORT_NONE);
-    assert_false(ports_retire_old(&b.table, NOW_US + 3 * PORT_LIFE_US));
+    source_port_detach(&b.table, &attempts[0]);
+    assert_true(source_ports_retire_old(&b.table, NOW_US + SOURCE_PORT_LIFE_US));
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    assert_true(source_ports_retire_old(&b.table, NOW_US + SOURCE_PORT_LIFE_US + 2));
+    assert_int_not_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    source_port_detach(&b.table, &attempts[1]); // retired while it was used
+    source_port_detach(&b.table, &attempts[2]);
+    assert_int_not_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    assert_true(source_ports_retire_old(&b.table, NOW_US + 3 * SOURCE_PORT_LIFE_US));
+    assert_int_not_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    assert_false(source_ports_retire_old(&b.table, NOW_US + 3 * SOURCE_PORT_LIFE_US));
     assert_int_equal(b.table.free_count, 4);
     end(&b);
 }
@@ -210,12 +210,12 @@ static void test_retiring_twice_closes_once(void **state)
     struct bench b = begin(3);
     struct attempt attempt;
     uint16_t port = attach(&b, &attempt, 0, NOW_US);
-    port_retire(&b.table, (uint16_t)(port ? 0 : 1)); // one that is not open: nothing
-    port_detach(&b.table, &attempt);
-    port_retire(&b.table, port);
-    port_retire(&b.table, port);
-    assert_int_equal(port_next_closing(&b.table), port);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE);
+    source_port_retire(&b.table, (uint16_t)(port ? 0 : 1)); // one that is not open: nothing
+    source_port_detach(&b.table, &attempt);
+    source_port_retire(&b.table, port);
+    source_port_retire(&b.table, port);
+    assert_int_equal(source_port_next_closing(&b.table), port);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
     assert_int_equal(b.table.free_count, 3);
     end(&b);
 }
@@ -227,14 +227,14 @@ static void test_idle_port_of_another_upstream_makes_way(void **state)
     struct bench b = begin(1);
     struct attempt first, second;
     assert_int_equal(attach(&b, &first, 1, NOW_US), 0);
-    assert_int_equal(attach(&b, &second, 2, NOW_US), PORT_NONE);
-    assert_int_equal(second.port, PORT_NONE);
-    assert_int_equal(port_next_closing(&b.table), PORT_NONE); // it is in use
-    port_detach(&b.table, &first);
-    assert_int_equal(attach(&b, &second, 2, NOW_US), PORT_NONE);
-    assert_int_equal(port_next_closing(&b.table), 0);
+    assert_int_equal(attach(&b, &second, 2, NOW_US), SOURCE_PORT_NONE);
+    assert_int_equal(second.slot, SOURCE_PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE); // it is in use
+    source_port_detach(&b.table, &first);
+    assert_int_equal(attach(&b, &second, 2, NOW_US), SOURCE_PORT_NONE);
+    assert_int_equal(source_port_next_closing(&b.table), 0);
     assert_int_equal(attach(&b, &second, 2, NOW_US), 0);
-    assert_int_equal(b.table.ports[0].upstream, 2);
+    assert_int_equal(b.table.slots[0].upstream, 2);
     end(&b);
 }
 
@@ -247,34 +247,35 @@ static void test_random_life_keeps_every_promise(void **state)
     struct attempt attempts[ATTEMPTS] = {0};
     uint64_t seed = 1, now_us = NOW_US, attached = 0, none = 0;
     for (unsigned i = 0; i < ATTEMPTS; i++)
-        attempts[i].port = PORT_NONE;
+        attempts[i].slot = SOURCE_PORT_NONE;
     for (unsigned step = 0; step < 200000; step++) {
         struct attempt *attempt = &attempts[test_random(&seed) % ATTEMPTS];
         now_us += test_random(&seed) % 2000;
-        if (attempt->port != PORT_NONE) {
-            assert_ptr_equal(port_find(&b.table, attempt->port, attempt->id), attempt);
-            port_detach(&b.table, attempt);
+        if (attempt->slot != SOURCE_PORT_NONE) {
+            assert_ptr_equal(source_port_find(&b.table, attempt->slot, attempt->id), attempt);
+            source_port_detach(&b.table, attempt);
         } else {
             uint16_t upstream = (uint16_t)(test_random(&seed) % 4);
             uint16_t index = attach(&b, attempt, upstream, now_us);
-            attached += index != PORT_NONE;
-            none += index == PORT_NONE;
-            if (index != PORT_NONE) {
-                const struct port *port = &b.table.ports[index];
+            attached += index != SOURCE_PORT_NONE;
+            none += index == SOURCE_PORT_NONE;
+            if (index != SOURCE_PORT_NONE) {
+                const struct source_port *port = &b.table.slots[index];
                 assert_true(port->open);
                 assert_int_equal(port->upstream, upstream);
-                assert_in_range(port->uses, 1, PORT_USES);
-                assert_true(now_us - port->opened_us <= PORT_LIFE_US);
+                assert_in_range(port->uses, 1, SOURCE_PORT_USES);
+                assert_true(now_us - port->opened_us <= SOURCE_PORT_LIFE_US);
             }
         }
         if (test_random(&seed) % 64 == 0)
-            port_retire(&b.table, (uint16_t)(test_random(&seed) % SIZE));
-        uint16_t closing = test_random(&seed) % 2 ? port_next_closing(&b.table) : PORT_NONE;
-        if (closing != PORT_NONE)
-            assert_null(b.table.ports[closing].attempts);
+            source_port_retire(&b.table, (uint16_t)(test_random(&seed) % SIZE));
+        uint16_t closing =
+            test_random(&seed) % 2 ? source_port_next_closing(&b.table) : SOURCE_PORT_NONE;
+        if (closing != SOURCE_PORT_NONE)
+            assert_null(b.table.slots[closing].attempts);
         unsigned open = 0;
         for (unsigned i = 0; i < SIZE; i++)
-            open += b.table.ports[i].open;
+            open += b.table.slots[i].open;
         assert_int_equal(open + b.table.free_count, SIZE);
     }
     assert_in_range(attached, 50000, 200000);
@@ -287,34 +288,34 @@ static void test_random_life_keeps_every_promise(void **state)
 static void test_where_ports_run_short_the_old_ones_can_yield(void **state)
 {
     (void)state;
-    enum { SIZE = PORT_ROOM_SHARE, DRAWS = 1000 };
+    enum { SIZE = SOURCE_PORT_ROOM_SHARE, DRAWS = 1000 };
     struct bench b = begin(SIZE);
     struct attempt attempts[SIZE];
-    uint64_t kept_us = NOW_US + PORT_KEPT_US;
-    assert_int_equal(port_draw_kept(&b.table, &b.rng, kept_us), PORT_NONE);
+    uint64_t kept_us = NOW_US + SOURCE_PORT_KEPT_US;
+    assert_int_equal(source_port_draw_kept(&b.table, &b.rng, kept_us), SOURCE_PORT_NONE);
     for (unsigned i = 0; i < SIZE; i++) {
-        assert_false(ports_short(&b.table));
+        assert_false(source_ports_short(&b.table));
         uint16_t port = attach(&b, &attempts[i], (uint16_t)i, NOW_US + i);
-        assert_int_not_equal(port, PORT_NONE);
+        assert_int_not_equal(port, SOURCE_PORT_NONE);
     }
-    assert_true(ports_short(&b.table));
+    assert_true(source_ports_short(&b.table));
     unsigned drawn = 0;
     for (unsigned i = 0; i < DRAWS; i++) {
-        assert_int_equal(port_draw_kept(&b.table, &b.rng, kept_us - 1), PORT_NONE);
-        uint16_t port = port_draw_kept(&b.table, &b.rng, kept_us);
-        assert_true(port == PORT_NONE || port == attempts[0].port);
-        drawn += port != PORT_NONE;
+        assert_int_equal(source_port_draw_kept(&b.table, &b.rng, kept_us - 1), SOURCE_PORT_NONE);
+        uint16_t port = source_port_draw_kept(&b.table, &b.rng, kept_us);
+        assert_true(port == SOURCE_PORT_NONE || port == attempts[0].slot);
+        drawn += port != SOURCE_PORT_NONE;
     }
     assert_in_range(drawn, DRAWS / SIZE / 2, DRAWS / SIZE * 2);
     // One that is about to be closed is room enough, and nothing is gained by it once more.
-    uint16_t closing = attempts[0].port;
-    port_retire(&b.table, closing);
-    port_detach(&b.table, &attempts[0]);
-    assert_false(ports_short(&b.table));
+    uint16_t closing = attempts[0].slot;
+    source_port_retire(&b.table, closing);
+    source_port_detach(&b.table, &attempts[0]);
+    assert_false(source_ports_short(&b.table));
     for (unsigned i = 0; i < DRAWS; i++)
-        assert_int_not_equal(port_draw_kept(&b.table, &b.rng, kept_us + SIZE), closing);
-    assert_int_equal(port_next_closing(&b.table), closing);
-    assert_false(ports_short(&b.table));
+        assert_int_not_equal(source_port_draw_kept(&b.table, &b.rng, kept_us + SIZE), closing);
+    assert_int_equal(source_port_next_closing(&b.table), closing);
+    assert_false(source_ports_short(&b.table));
     end(&b);
 }
 
@@ -327,13 +328,13 @@ static void test_without_a_free_port_any_open_one_is_found(void **state)
     struct attempt attempts[SIZE], more;
     for (unsigned i = 0; i < SIZE; i++)
         assert_int_not_equal(attach(&b, &attempts[i], i == 0 ? 1 : (uint16_t)(2 + i), NOW_US),
-                             PORT_NONE);
+                             SOURCE_PORT_NONE);
     assert_int_equal(b.table.free_count, 0);
-    for (unsigned i = 1; i < PORT_USES; i++) {
-        assert_int_equal(attach(&b, &more, 1, NOW_US), attempts[0].port);
-        port_detach(&b.table, &more);
+    for (unsigned i = 1; i < SOURCE_PORT_USES; i++) {
+        assert_int_equal(attach(&b, &more, 1, NOW_US), attempts[0].slot);
+        source_port_detach(&b.table, &more);
     }
-    assert_int_equal(attach(&b, &more, 1, NOW_US), PORT_NONE);
+    assert_int_equal(attach(&b, &more, 1, NOW_US), SOURCE_PORT_NONE);
     end(&b);
 }
 
