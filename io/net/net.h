@@ -101,7 +101,7 @@ static inline void net_buffer_return(struct net *net, unsigned group, uint16_t b
 
 // Receives datagrams with their senders' addresses; `local`: also with the address each was sent
 // to, which the socket must have been told to give (udp_listen does). Where the group has no buffer
-// left it ends with -ENOBUFS.
+// left it may end with -ENOBUFS, or wait.
 static inline void net_receive_from(struct net *net, unsigned place, unsigned group, bool local,
                                     uint64_t tag)
 {
@@ -111,8 +111,8 @@ static inline void net_receive_from(struct net *net, unsigned place, unsigned gr
     request->local = local;
 }
 
-// Receives datagrams at a connected socket. It ends with -ENOBUFS as above, and with each error
-// that the socket tells, such as -ECONNREFUSED for an ICMP message.
+// Receives datagrams at a connected socket. It may end with -ENOBUFS as above, and ends with each
+// error that the socket tells, such as -ECONNREFUSED for an ICMP message.
 static inline void net_receive(struct net *net, int fd, unsigned group, uint64_t tag)
 {
     assert(fd >= 0 && group < NET_GROUPS && !net->groups[group].addresses);
@@ -167,7 +167,7 @@ static inline void net_connect(struct net *net, int fd, const struct sockaddr *t
 }
 
 // Receives once: makes one event, with the octets that fit into one buffer; 0: the other side has
-// ended; -ENOBUFS: there was no buffer.
+// ended; -ENOBUFS: there was no buffer, where an engine does not wait for one.
 static inline void net_connection_receive(struct net *net, int fd, unsigned group, uint64_t tag)
 {
     assert(fd >= 0 && group < NET_GROUPS && !net->groups[group].addresses);

@@ -2,6 +2,7 @@
 #include "io/net/uring.h"
 
 #include "io/net/net.h"
+#include "io/net/packet_info.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -30,7 +31,7 @@ enum {
     ENDING_ROUNDS = 4,
     NAME_ROOM = 32, // of an address; a multiple of 8, so that the option behind it is aligned
     PLAIN_HEAD = sizeof(struct io_uring_recvmsg_out) + NAME_ROOM,
-    LOCAL_HEAD = PLAIN_HEAD + CMSG_SPACE(sizeof(struct in6_pktinfo)),
+    LOCAL_HEAD = PLAIN_HEAD + PACKET_INFO_ROOM,
 };
 
 _Static_assert(LOCAL_HEAD <= NET_DATAGRAM_HEAD,
@@ -48,7 +49,7 @@ struct offer {
 struct send_form {
     struct msghdr message;
     struct iovec octets;
-    _Alignas(struct cmsghdr) uint8_t option[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    _Alignas(struct cmsghdr) uint8_t option[PACKET_INFO_ROOM];
 };
 
 struct ring {
@@ -137,7 +138,7 @@ static int ring_open(struct net *net)
     }
     ring->plain_form.msg_namelen = NAME_ROOM;
     ring->local_form.msg_namelen = NAME_ROOM;
-    ring->local_form.msg_controllen = CMSG_SPACE(sizeof(struct in6_pktinfo));
+    ring->local_form.msg_controllen = PACKET_INFO_ROOM;
     return 0;
 }
 
@@ -181,41 +182,18 @@ static int ring_place(struct net *net, unsigned place, int fd)
 
 // --- requests ----------------------------------------------------------------------------------
 
-static socklen_t name_len(const struct sockaddr *name)
-{
-    return name->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
-
-static void local_set(struct msghdr *message, const struct sockaddr *to, const uint8_t local[16])
-{
-    struct cmsghdr *option = message->msg_control;
-    if (to->sa_family == AF_INET) {
-        struct in_pktinfo info = {0};
-        memcpy(&info.ipi_spec_dst, local, sizeof info.ipi_spec_dst);
-        *option = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO};
-        memcpy(CMSG_DATA(option), &info, sizeof info);
-        message->msg_controllen = CMSG_SPACE(sizeof info);
-        return;
-    }
-    struct in6_pktinfo info = {0};
-    memcpy(&info.ipi6_addr, local, sizeof info.ipi6_addr);
-    *option = (struct cmsghdr){CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO};
-    memcpy(CMSG_DATA(option), &info, sizeof info);
-    message->msg_controllen = CMSG_SPACE(sizeof info);
-}
-
 static const struct msghdr *form_fill(struct send_form *form, const struct net_request *request)
 {
     memset(form, 0, sizeof *form);
     form->octets = (struct iovec){(void *)(uintptr_t)request->bytes, request->len};
     form->message = (struct msghdr){
         .msg_name = (void *)(uintptr_t)request->to,
-        .msg_namelen = name_len(request->to),
+        .msg_namelen = sockaddr_len(request->to),
         .msg_iov = &form->octets,
         .msg_iovlen = 1,
         .msg_control = form->option,
     };
-    local_set(&form->message, request->to, request->from);
+    packet_info_set(&form->message, request->to, request->from);
     return &form->message;
 }
 
@@ -264,7 +242,7 @@ static void request_prepare(struct io_uring_sqe *sqe, struct ring *ring,
         io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
         return;
     case NET_CONNECT:
-        io_uring_prep_connect(sqe, fd, request->to, name_len(request->to));
+        io_uring_prep_connect(sqe, fd, request->to, sockaddr_len(request->to));
         return;
     case NET_CLOSE:
         io_uring_prep_close(sqe, fd);
@@ -326,7 +304,7 @@ static void queue_write(struct ring *ring)
                 .len = request->len,
                 .msg_flags = MSG_DONTWAIT,
                 .addr2 = (uintptr_t)request->to,
-                .addr_len = (__u16)name_len(request->to),
+                .addr_len = (__u16)sockaddr_len(request->to),
                 .user_data = request->tag,
             };
         } else {
@@ -363,11 +341,9 @@ static const void *local_find(struct io_uring_recvmsg_out *out, struct msghdr *f
 {
     struct cmsghdr *option = io_uring_recvmsg_cmsg_firsthdr(out, form);
     for (; option; option = io_uring_recvmsg_cmsg_nexthdr(out, form, option)) {
-        void *data = CMSG_DATA(option);
-        if (option->cmsg_level == IPPROTO_IP && option->cmsg_type == IP_PKTINFO)
-            return &((struct in_pktinfo *)data)->ipi_addr;
-        if (option->cmsg_level == IPPROTO_IPV6 && option->cmsg_type == IPV6_PKTINFO)
-            return &((struct in6_pktinfo *)data)->ipi6_addr;
+        const void *address = packet_info_address(option);
+        if (address)
+            return address;
     }
     return NULL;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
 #include "io/net/udp.h"
-#include "io/net/uring.h"
 #include "io/transport/connections.h"
 
+#include "tests/unit/engines.h"
 #include "tests/unit/packet.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Connections on a real net and real sockets: when a descriptor is closed, when a slot is free,
+// Connections on both engines and real sockets: when a descriptor is closed, when a slot is free,
 // how long a message stays, and when a client is not read from.
 
 enum { GROUP = 0, BUFFERS = 16, BUFFER_SIZE = 4096, SLOTS = 4, NOW_US = 1000000 };
@@ -28,10 +28,10 @@ static void slot_freed(void *context, uint32_t slot)
     ((struct bench *)context)->freed |= 1u << slot;
 }
 
-static struct net *net_begin(void)
+static struct net *net_begin(void **state)
 {
     struct net *net;
-    struct net_config config = {.engine = &net_uring,
+    struct net_config config = {.engine = engine_of(state),
                                 .places = 8,
                                 .groups[GROUP] = {.count = BUFFERS, .size = BUFFER_SIZE}};
     assert_int_equal(net_open(&net, &config), 0);
@@ -39,9 +39,9 @@ static struct net *net_begin(void)
     return net;
 }
 
-static void begin(struct bench *b)
+static void begin(struct bench *b, void **state)
 {
-    *b = (struct bench){.net = net_begin()};
+    *b = (struct bench){.net = net_begin(state)};
     struct connections_config config = {
         .net = b->net,
         .count = SLOTS,
@@ -101,9 +101,8 @@ static unsigned events_take(struct bench *b, enum connection_state *state)
 
 static void test_what_is_queued_leaves_before_its_descriptor_is_closed(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     int first[2], second[2];
     char octets[16];
     pair_make(SOCK_DGRAM, first);
@@ -127,9 +126,8 @@ static void test_what_is_queued_leaves_before_its_descriptor_is_closed(void **st
 
 static void test_many_that_are_closed_do_not_use_up_the_descriptors(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     int highest = 0;
     for (unsigned i = 0; i < 20 * NET_CLOSES_MAX; i++) {
         int fds[2];
@@ -144,9 +142,8 @@ static void test_many_that_are_closed_do_not_use_up_the_descriptors(void **state
 
 static void test_a_place_is_filled_when_what_is_queued_has_left(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     struct address address = {.ip = {127, 0, 0, 1}, .family = ADDRESS_IPV4};
     struct sockaddr_in6 to;
     int first = udp_listen(&address), second = udp_listen(&address);
@@ -171,9 +168,8 @@ static void test_a_place_is_filled_when_what_is_queued_has_left(void **state)
 
 static void test_a_slot_is_free_with_its_last_event(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     int fds[2];
     enum connection_state last = CONNECTION_GOES_ON;
     pair_make(SOCK_STREAM, fds);
@@ -195,9 +191,8 @@ static void test_a_slot_is_free_with_its_last_event(void **state)
 
 static void test_a_message_stays_until_it_is_given_back(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     int fds[2];
     enum connection_state last = CONNECTION_BROKEN;
     const uint8_t *message;
@@ -222,9 +217,8 @@ static void test_a_message_stays_until_it_is_given_back(void **state)
 // Nothing is read that was not asked for.
 static void test_receives_come_one_by_one(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     int fds[2];
     enum connection_state last = CONNECTION_BROKEN;
     const uint8_t *message;
@@ -271,9 +265,8 @@ static int listener_make(struct address *address, const char *ip)
 // is sent meanwhile arrives there.
 static void test_a_slot_is_connected_again_when_it_can_be(void **state)
 {
-    (void)state;
     struct bench b;
-    begin(&b);
+    begin(&b, state);
     struct address address;
     enum connection_state last = CONNECTION_GOES_ON;
     int listener = listener_make(&address, "127.0.0.1");
@@ -316,9 +309,9 @@ struct crowd {
     int listener;
 };
 
-static void crowd_begin(struct crowd *c, unsigned count, unsigned per_client)
+static void crowd_begin(struct crowd *c, void **state, unsigned count, unsigned per_client)
 {
-    *c = (struct crowd){.net = net_begin()};
+    *c = (struct crowd){.net = net_begin(state)};
     struct clients_config config = {.net = c->net,
                                     .count = count,
                                     .per_client_max = per_client,
@@ -408,11 +401,10 @@ static void queries_send(int fd, unsigned count)
 
 static void test_a_client_that_waits_for_many_is_not_read_from(void **state)
 {
-    (void)state;
     struct crowd c;
     enum clients_verdict verdict;
     struct client asked[2 * CLIENTS_WAITING_MAX];
-    crowd_begin(&c, 4, 4);
+    crowd_begin(&c, state, 4, 4);
     int fd = client_connect(&c, 0, &verdict);
     assert_int_equal(verdict, CLIENTS_TAKEN);
     queries_send(fd, 2 * CLIENTS_WAITING_MAX);
@@ -437,13 +429,12 @@ static void test_a_client_that_waits_for_many_is_not_read_from(void **state)
 
 static void test_a_client_that_does_not_read_is_not_read_from(void **state)
 {
-    (void)state;
     enum { QUERIES = 1000, REPLY = 40000, FEW = 8 };
     static uint8_t reply[REPLY];
     struct crowd c;
     enum clients_verdict verdict;
     struct client asked[FEW];
-    crowd_begin(&c, 4, 4);
+    crowd_begin(&c, state, 4, 4);
     int fd = client_connect(&c, 0, &verdict);
     queries_send(fd, QUERIES);
     unsigned answered = 0, count;
@@ -477,14 +468,13 @@ static void test_a_client_that_does_not_read_is_not_read_from(void **state)
 // What one network may leave unread has a bound; another one's connection is not concerned.
 static void test_unread_answers_have_a_bound_for_each_network(void **state)
 {
-    (void)state;
     enum { REPLY = 65000, CONNECTIONS = 2 };
     static uint8_t reply[REPLY];
     struct crowd c;
     enum clients_verdict verdict;
     struct client asked[CONNECTIONS][CLIENTS_WAITING_MAX], other;
     int fds[CONNECTIONS];
-    crowd_begin(&c, 8, 8);
+    crowd_begin(&c, state, 8, 8);
     for (uint32_t i = 0; i < CONNECTIONS; i++) {
         fds[i] = client_connect(&c, 0, &verdict);
         queries_send(fds[i], CLIENTS_WAITING_MAX);
@@ -513,13 +503,12 @@ static void test_unread_answers_have_a_bound_for_each_network(void **state)
 // More connections that always have something to say than there are buffers: all have their turn.
 static void test_connections_take_turns_where_buffers_are_few(void **state)
 {
-    (void)state;
     enum { CLIENTS = 5 * BUFFERS, ROUNDS = 60, QUERIES = 4000 };
     struct crowd c;
     enum clients_verdict verdict;
     int fds[CLIENTS];
     unsigned counts[CLIENTS] = {0}, least = UINT32_MAX;
-    crowd_begin(&c, CLIENTS, CLIENTS);
+    crowd_begin(&c, state, CLIENTS, CLIENTS);
     for (unsigned i = 0; i < CLIENTS; i++) {
         fds[i] = client_connect(&c, i, &verdict);
         queries_send(fds[i], QUERIES);
@@ -553,14 +542,13 @@ static void test_connections_take_turns_where_buffers_are_few(void **state)
 // bound.
 static void test_queries_that_never_end_have_a_bound(void **state)
 {
-    (void)state;
     enum { CONNECTIONS = 200, SENT = 65000 };
     static uint8_t octets[SENT] = {0xff, 0xff};
     struct crowd c;
     enum clients_verdict verdict;
     struct client client;
     int fds[CONNECTIONS];
-    crowd_begin(&c, CONNECTIONS, CONNECTIONS);
+    crowd_begin(&c, state, CONNECTIONS, CONNECTIONS);
     uint32_t count = 0;
     for (; count < CONNECTIONS && clients_open(c.clients) == count; count++) {
         fds[count] = client_connect(&c, 0, &verdict);
@@ -589,12 +577,11 @@ static void test_queries_that_never_end_have_a_bound(void **state)
 // A network has so many connections and no more; no other one is counted with it.
 static void test_connections_are_counted_for_each_network(void **state)
 {
-    (void)state;
     enum { NETWORKS = 500, EACH = 2 };
     struct crowd c;
     enum clients_verdict verdict;
     static int fds[NETWORKS * EACH];
-    crowd_begin(&c, NETWORKS * EACH, EACH);
+    crowd_begin(&c, state, NETWORKS * EACH, EACH);
     for (unsigned i = 0; i < NETWORKS * EACH; i++) {
         fds[i] = client_connect(&c, i % NETWORKS, &verdict);
         assert_int_equal(verdict, CLIENTS_TAKEN);
@@ -617,19 +604,19 @@ static void test_connections_are_counted_for_each_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_queued_leaves_before_its_descriptor_is_closed),
-        cmocka_unit_test(test_many_that_are_closed_do_not_use_up_the_descriptors),
-        cmocka_unit_test(test_a_place_is_filled_when_what_is_queued_has_left),
-        cmocka_unit_test(test_a_slot_is_free_with_its_last_event),
-        cmocka_unit_test(test_a_message_stays_until_it_is_given_back),
-        cmocka_unit_test(test_receives_come_one_by_one),
-        cmocka_unit_test(test_a_slot_is_connected_again_when_it_can_be),
-        cmocka_unit_test(test_a_client_that_waits_for_many_is_not_read_from),
-        cmocka_unit_test(test_a_client_that_does_not_read_is_not_read_from),
-        cmocka_unit_test(test_unread_answers_have_a_bound_for_each_network),
-        cmocka_unit_test(test_connections_take_turns_where_buffers_are_few),
-        cmocka_unit_test(test_queries_that_never_end_have_a_bound),
-        cmocka_unit_test(test_connections_are_counted_for_each_network),
+        WITH_BOTH_ENGINES(test_what_is_queued_leaves_before_its_descriptor_is_closed),
+        WITH_BOTH_ENGINES(test_many_that_are_closed_do_not_use_up_the_descriptors),
+        WITH_BOTH_ENGINES(test_a_place_is_filled_when_what_is_queued_has_left),
+        WITH_BOTH_ENGINES(test_a_slot_is_free_with_its_last_event),
+        WITH_BOTH_ENGINES(test_a_message_stays_until_it_is_given_back),
+        WITH_BOTH_ENGINES(test_receives_come_one_by_one),
+        WITH_BOTH_ENGINES(test_a_slot_is_connected_again_when_it_can_be),
+        WITH_BOTH_ENGINES(test_a_client_that_waits_for_many_is_not_read_from),
+        WITH_BOTH_ENGINES(test_a_client_that_does_not_read_is_not_read_from),
+        WITH_BOTH_ENGINES(test_unread_answers_have_a_bound_for_each_network),
+        WITH_BOTH_ENGINES(test_connections_take_turns_where_buffers_are_few),
+        WITH_BOTH_ENGINES(test_queries_that_never_end_have_a_bound),
+        WITH_BOTH_ENGINES(test_connections_are_counted_for_each_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
