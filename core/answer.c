@@ -38,7 +38,7 @@ static bool is_bare(const uint8_t *reply, uint16_t id)
 }
 
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
-                               const struct name_case *spelling)
+                               const struct name_case *name_case)
 {
     if (len < MESSAGE_HEADER_LEN || !(reply[2] & HEADER_QR))
         return REPLY_GARBAGE;
@@ -58,8 +58,8 @@ enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, co
         load_be16(question + name_len) != key_type(key) ||
         load_be16(question + name_len + 2) != key_class(key))
         return REPLY_QUESTION;
-    name_case_apply(spelling, name, name_len);
-    return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_SPELLING;
+    name_case_apply(name_case, name, name_len);
+    return memcmp(name, question, name_len) == 0 ? REPLY_GOOD : REPLY_WRONG_CASE;
 }
 
 void answer_parse_bare(struct answer *answer, const uint8_t *reply, size_t len)

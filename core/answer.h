@@ -76,7 +76,7 @@ struct answer {
     bool answers;         // NOERROR, NXDOMAIN, or YXDOMAIN with a DNAME of the name (RFC 6672 2.2)
     bool truncated;
     bool too_long;          // written again it is no message any more: `rcode` is SERVFAIL
-    bool respelled;         // the caller's: it named the question in another case than it was asked
+    bool wrong_case;        // the caller's: its question was not in the 0x20 case that was sent
     bool edns;              // there was an OPT
     const uint8_t *options; // its options, in the reply that was taken
     uint16_t options_len;
@@ -91,16 +91,16 @@ enum reply_verdict {
     REPLY_GARBAGE,     // no header, or not a response
     REPLY_QUESTION,    // another question
     REPLY_NO_QUESTION, // none or several, too short for the one asked, or another opcode
-    REPLY_SPELLING,    // the question, but not as it was spelled (0x20)
+    REPLY_WRONG_CASE,  // the question, but not in the 0x20 case that it was sent in
     REPLY_MALFORMED,   // the question, but what is behind it cannot be read (reply_records_read)
     REPLY_BARE,        // an error without a question: all that some servers say when they refuse
 };
 
 // Reads the header and the question of an upstream's reply and compares them with what was asked:
 // id, QR, opcode, and the question octet by octet (RFC 5452 4.2, 9.1), with the letters' case as in
-// `spelling`.
+// `name_case`.
 enum reply_verdict reply_match(const uint8_t *reply, size_t len, uint16_t id, const struct key *key,
-                               const struct name_case *spelling);
+                               const struct name_case *name_case);
 
 // Reads what there is to a bare reply: its rcode and the options of its OPT, where it has one that
 // can be read. No answer follows from it, as nothing says what it is the answer to.

@@ -72,7 +72,7 @@ void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attemp
     bool sample = attempt_has_connection(attempt) ||
                   kind_share_sample(forward_share(f, attempt->kind), now_us);
     upstream_replied(upstream, attempt->kind, attempt->sent_us, now_us, attempt->transport, sample);
-    f->revivals += !there && upstream_is_there(upstream);
+    f->recoveries += !there && upstream_is_there(upstream);
     if (!attempt_has_connection(attempt))
         histogram_add(&f->config.counters->timings[TIMING_REPLY], now_us - attempt->sent_us, 1);
     wheel_stop(&f->wheel, &attempt->timer);
@@ -202,8 +202,8 @@ static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *at
     attempt->cookied = f->config.cookies && !attempt->plain &&
                        !choice_in(question->no_cookie, choice) &&
                        support_cookies(&u->support, now_us);
-    attempt->spelled = f->config.spelling && !choice_in(question->no_case, choice) &&
-                       support_case(&u->support, now_us);
+    attempt->random_case = f->config.random_case && !choice_in(question->no_case, choice) &&
+                           support_case(&u->support, now_us);
     attempt->queued = true;
     *f->to_send_end = attempt;
     f->to_send_end = &attempt->next_to_send;
@@ -227,10 +227,10 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question, 
 }
 
 // Does the question wait for a connection to this upstream already?
-static bool is_held(const struct question *question, int choice)
+static bool is_deferred(const struct question *question, int choice)
 {
     const struct attempt *a = question->attempts;
-    while (a && (a->choice != choice || !a->held))
+    while (a && (a->choice != choice || !a->deferred))
         a = a->next;
     return a != NULL;
 }
@@ -240,7 +240,7 @@ bool attempt_may_ask_tcp(const struct forward *f, uint64_t now_us, const struct 
 {
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
     return f->connections.size > 0 && question->tcp_sends[choice] < UPSTREAM_SENDS_MAX &&
-           now_us >= u->tcp_retry_us && !is_held(question, choice) &&
+           now_us >= u->tcp_retry_us && !is_deferred(question, choice) &&
            question->cuts[choice] < ATTEMPT_CUTS_MAX;
 }
 
@@ -314,7 +314,7 @@ bool attempt_ask_tcp(struct forward *f, uint64_t now_us, struct question *questi
         forward_count(f, COUNTER_upstream_connections_exhausted);
         return false;
     }
-    if (attempt->held)
+    if (attempt->deferred)
         return true;
     question->tcp_sends[choice]++;
     attempt_queue(f, now_us, attempt);
@@ -340,7 +340,7 @@ static size_t query_write(struct forward *f, uint64_t now_us, const struct attem
     memcpy(cookie + COOKIE_CLIENT_LEN, u->cookie_server, server_len);
     struct upstream_query query = {
         .name = key_name(key),
-        .spelling = attempt->spelled ? &question->spelling : NULL,
+        .name_case = attempt->random_case ? &question->name_case : NULL,
         .cookie = cookie,
         .id = attempt->id,
         .type = key_type(key),

@@ -7,7 +7,7 @@
 // to be.
 //
 // An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0), nor has one
-// that is held (connection.h); any other one has been, and counts as in flight at its upstream
+// that is deferred (connection.h); any other one has been, and counts as in flight at its upstream
 // until it ends.
 
 #define ATTEMPT_CUTS_MAX 2 // connections to an upstream that one question may end
@@ -31,18 +31,19 @@
 [[nodiscard]] bool attempt_may_ask_tcp(const struct forward *f, uint64_t now_us,
                                        const struct question *question, int choice);
 
-// Whoever is out was asked in lower case, for the last time but for what is said to that. How what
-// is held is spelled shows only when it is sent.
+// True if this is the upstream's last chance: it is out, and was asked once more in lower case.
+// Whether a deferred attempt has random case shows only when it is sent.
 static inline bool attempt_is_last_chance(const struct attempt *attempt)
 {
     const struct question *question = attempt->question;
-    bool lower = attempt->held ? choice_in(question->no_case, attempt->choice) : !attempt->spelled;
+    bool lower =
+        attempt->deferred ? choice_in(question->no_case, attempt->choice) : !attempt->random_case;
     return lower && choice_in(question->out, attempt->choice);
 }
 
-// A connection stalled on this attempt, or was closed: that is held against its kind and the
-// network that asked, so that they do not stand in the way of others. Where it was only slow its
-// network is forgiven once it is answered.
+// A connection stalled on this attempt, or was closed. That counts against its kind and the network
+// that asked, so that they do not delay others. Where the reply was only slow, its network is
+// forgiven once it is answered.
 void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
                      bool closed);
 

@@ -34,7 +34,7 @@ static struct attempt *attempts_detach(struct forward *f, struct connection *con
         }
     }
     connection->attempts = NULL;
-    connection->in_flight = connection->held = 0;
+    connection->in_flight = connection->deferred = 0;
     return list;
 }
 
@@ -159,8 +159,8 @@ static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attemp
     bool asked = again && attempt_ask_tcp(f, now_us, question, choice);
     if (again && !asked && last_chance && attempt_may_ask_tcp(f, now_us, question, choice))
         question->no_case &= (uint16_t) ~(1u << choice); // for want of a connection: still there
-    // What is held has waited for a while, and is not to begin anew with each connection.
-    if (asked && !question->attempts->held)
+    // A deferred one has waited for a while, and must not start over with each connection.
+    if (asked && !question->attempts->deferred)
         question_wait_until(f, question, now_us + QUESTION_TCP_US);
     else if (!question->attempts)
         schedule_go_on(f, now_us, question);

@@ -249,12 +249,12 @@ uint16_t connection_attach(struct connection_table *table, struct rng *rng, stru
     if (!connection->attempts)
         connection->silent_since_us = wish->now_us;
     attempt->slot = index;
-    attempt->held = !connection_has_room(connection);
+    attempt->deferred = !connection_has_room(connection);
     attempt->next_at_slot = connection->attempts;
     connection->attempts = attempt;
     connection->in_flight++;
-    connection->held += attempt->held;
-    connection->taken += !attempt->held;
+    connection->deferred += attempt->deferred;
+    connection->taken += !attempt->deferred;
     connection->used_us = wish->now_us;
     return index;
 }
@@ -270,8 +270,8 @@ void connection_detach(struct connection_table *table, struct attempt *attempt)
     *link = attempt->next_at_slot;
     connection->doubted |= attempt->sent_us != 0 && connection->heard_us < attempt->sent_us;
     connection->in_flight--;
-    connection->held -= attempt->held;
-    attempt->held = false;
+    connection->deferred -= attempt->deferred;
+    attempt->deferred = false;
     attempt->slot = CONNECTION_NONE;
 }
 

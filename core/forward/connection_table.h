@@ -59,12 +59,12 @@ struct connection {
     uint64_t heard_us;        // when something last came in
     uint64_t answered_us;     // when the latest sent of what was answered here was sent
     uint16_t upstream;        // index into zone_table.upstreams
-    uint16_t in_flight;       // attempts here, those that are held among them
-    uint16_t held;
+    uint16_t in_flight;       // attempts here, deferred ones among them
+    uint16_t deferred;
     uint8_t lane;        // enum connection_lane
     uint8_t part;        // of the networks whose batch it is
     uint32_t batch;      // attempts that it takes, whatever the upstream would; 0: any number
-    uint32_t taken;      // attempts that were attached and not held
+    uint32_t taken;      // attempts that were attached and not deferred
     uint32_t replies;    // to what was asked here
     uint32_t unanswered; // sent here and given up while its reply may still come
     bool open;           // io has it, or is to open it
@@ -86,7 +86,7 @@ void connection_table_init(struct connection_table *table, void *memory, uint16_
 
 // Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
 // are busy or stale, and gives it an ID. A new one of another lane than the shared one takes
-// `batch` attempts (0: any number); those beyond are held. Returns the slot, with `to_open` set
+// `batch` attempts (0: any number); those beyond are deferred. Returns the slot, with `to_open` set
 // where io has yet to open it, or CONNECTION_NONE where none can be had.
 struct connection_wish {
     uint16_t upstream;
@@ -133,7 +133,7 @@ static inline bool connection_has_room(const struct connection *connection)
 // Has it taken all that it may, and is all of that answered?
 static inline bool connection_is_spent(const struct connection *connection)
 {
-    return !connection_has_room(connection) && connection->held == connection->in_flight;
+    return !connection_has_room(connection) && connection->deferred == connection->in_flight;
 }
 
 // io's connection is gone: the slot is free. Its attempts must be detached.

@@ -37,11 +37,11 @@ static struct failure *entry_of(const struct failure_table *table, uint64_t hash
     return NULL;
 }
 
-const struct failure *failure_find(const struct failure_table *table, uint64_t hash, uint32_t era,
-                                   uint64_t now_us)
+const struct failure *failure_find(const struct failure_table *table, uint64_t hash,
+                                   uint32_t recoveries, uint64_t now_us)
 {
     const struct failure *entry = entry_of(table, hash);
-    if (!entry || now_us >= entry->until_us || (entry->network && entry->era != era))
+    if (!entry || now_us >= entry->until_us || (entry->network && entry->recoveries != recoveries))
         return NULL;
     return entry;
 }
@@ -63,7 +63,8 @@ static struct failure *room_of(const struct failure_table *table, uint64_t hash)
     return room;
 }
 
-void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t era, uint64_t now_us)
+void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t recoveries,
+                      uint64_t now_us)
 {
     struct failure *entry = entry_of(table, hash);
     if (!entry)
@@ -71,14 +72,14 @@ void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t era, 
     *entry = (struct failure){
         .hash = hash,
         .until_us = now_us + FAILURE_GONE_US,
-        .era = era,
+        .recoveries = recoveries,
         .rcode = RCODE_SERVFAIL,
         .network = true,
     };
 }
 
 void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, bool network,
-                 uint32_t era, uint64_t least_us, uint64_t now_us)
+                 uint32_t recoveries, uint64_t least_us, uint64_t now_us)
 {
     struct failure *entry = entry_of(table, hash);
     unsigned count = 0;
@@ -90,7 +91,7 @@ void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, boo
     *entry = (struct failure){
         .hash = hash,
         .until_us = now_us + (lasts > least_us ? lasts : least_us),
-        .era = era,
+        .recoveries = recoveries,
         .rcode = rcode,
         .count = (uint8_t)(count < DOUBLINGS_MAX ? count : DOUBLINGS_MAX),
         .network = network,

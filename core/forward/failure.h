@@ -16,9 +16,9 @@
 #define FAILURE_STALE_US 30000000u // where there is a stale answer to give meanwhile (RFC 8767 5)
 
 struct failure {
-    uint64_t hash;     // 0: none
-    uint64_t until_us; // not to be asked before
-    uint32_t era;      // of network failures: the upstreams that had come back by then
+    uint64_t hash;       // 0: none
+    uint64_t until_us;   // not to be asked before
+    uint32_t recoveries; // of network failures: the recovery count at that time
     uint16_t rcode;
     uint8_t count;
     bool network; // nobody answered, as opposed to somebody who said no
@@ -36,17 +36,18 @@ struct failure_table {
 void failure_init(struct failure_table *table, void *memory, uint32_t size);
 
 // What keeps this question from being asked now, or NULL. A network's failure no longer counts once
-// an upstream has come back (`era` has moved on).
+// an upstream has come back (`recoveries` differs).
 [[nodiscard]] const struct failure *failure_find(const struct failure_table *table, uint64_t hash,
-                                                 uint32_t era, uint64_t now_us);
+                                                 uint32_t recoveries, uint64_t now_us);
 
 // Remembers that nobody was there, which anybody can say (ICMP), for FAILURE_GONE_US: the least
 // that RFC 9520 3.2 allows. Others that follow soon count from this one as from a first.
-void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t era, uint64_t now_us);
+void failure_add_gone(struct failure_table *table, uint64_t hash, uint32_t recoveries,
+                      uint64_t now_us);
 
 // Remembers a failure, for `least_us` at least.
 void failure_add(struct failure_table *table, uint64_t hash, uint16_t rcode, bool network,
-                 uint32_t era, uint64_t least_us, uint64_t now_us);
+                 uint32_t recoveries, uint64_t least_us, uint64_t now_us);
 
 // The question has been answered.
 void failure_forget(struct failure_table *table, uint64_t hash);

@@ -15,7 +15,7 @@ enum {
     YIELD_SPREAD_US = 50000, // over which questions spread whose port has given its place up
     BUDGET_SENDS_MAX = 64,   // beyond one for each question
     BUDGET_SENDS_AT_START = 48,
-    TRIALS_MAX = 16, // beside other sends, beyond a twentieth of the questions
+    PROBES_MAX = 16, // copies, beyond one for each twentieth question
 };
 
 size_t forward_size(const struct forward_config *config)
@@ -41,7 +41,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     f->to_send_end = &f->to_send;
     f->ended_end = &f->ended;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
-    budget_init(&f->trial_budget, TRIALS_MAX, TRIALS_MAX);
+    budget_init(&f->probe_budget, PROBES_MAX, PROBES_MAX);
     for (unsigned i = 0; i < NETWORK_SHARES; i++) {
         budget_init(&f->networks[i].resends, NETWORK_SENDS, NETWORK_SENDS);
         budget_init(&f->networks[i].losses, NETWORK_LOSSES, NETWORK_LOSSES);
@@ -63,7 +63,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
 void forward_settings_apply(struct forward_config *config, const struct settings *settings)
 {
     config->tcp_idle_us = settings->upstream_tcp_idle_timeout * 1000;
-    config->spelling = settings->upstream_random_case;
+    config->random_case = settings->upstream_random_case;
     config->cookies = settings->upstream_cookies;
 }
 

@@ -51,7 +51,7 @@ static uint64_t probe_send(struct forward *f, uint64_t now_us, struct question *
         int choice = upstream_probe(probe->zone, f->upstreams, transport, now_us);
         if (choice < 0 || !attempt_ask_over(f, now_us, probe, choice, transport))
             break;
-        forward_count(f, COUNTER_upstream_trials);
+        forward_count(f, COUNTER_upstream_probes);
         uint64_t us = patience_us(&f->upstreams[probe->zone->upstreams[choice]], transport);
         wait_us = us > wait_us ? us : wait_us;
     }
@@ -67,9 +67,9 @@ static void probe_over(struct forward *f, uint64_t now_us, const struct zone *zo
     if (!probe)
         return;
     probe->started_us = now_us;
-    probe->era = f->revivals;
-    if (f->config.spelling)
-        rng_bytes(&f->rng, probe->spelling.bits, (key_name_len(&probe->key) + 7u) / 8);
+    probe->recoveries = f->recoveries;
+    if (f->config.random_case)
+        rng_bytes(&f->rng, probe->name_case.bits, (key_name_len(&probe->key) + 7u) / 8);
     probe->deadline_us = now_us + probe_send(f, now_us, probe, transport);
     if (probe->attempts)
         question_wait_until(f, probe, probe->deadline_us);

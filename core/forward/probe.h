@@ -2,14 +2,14 @@
 #pragma once
 #include "core/forward/question.h"
 
-// Questions of our own: for the SOA of a zone, to see whether an upstream is there.
+// SOA probes: questions of our own for the SOA of a zone, which show whether an upstream is alive.
+// Every server of the zone knows that answer, while a client's question may get no reply for
+// reasons of its own. Probes with copies of clients' questions are schedule.h's.
 
-// Where an upstream of this zone is silent and may be dead, or is dead and may be back, and is due
-// for a trial, it is asked for the zone's own SOA, which every server of the zone knows: what
-// clients ask may be silent by itself. Where none of the zone's is there, over TCP too. Nobody
-// waits for the answer and its failure is not remembered. Probes find room whatever the table
-// holds.
+// Sends one to each upstream of the zone that is silent and may be dead, or is dead and may be
+// back, and is due. Where all of the zone's are dead, over TCP as well. No client waits for the
+// answer, and a failure is not remembered. SOA probes find room in a full table.
 void probe_start(struct forward *f, uint64_t now_us, const struct zone *zone);
 
-// The time of a probe is over: whoever has not replied to it is silent.
+// The time of a probe is over: an upstream that has not replied is silent.
 void probe_due(struct forward *f, uint64_t now_us, struct question *probe);

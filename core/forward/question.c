@@ -42,7 +42,7 @@ bool question_is_mixed_case(const struct question *question)
     uint8_t name[NAME_MAX_LEN];
     size_t len = key_name_len(&question->key);
     memcpy(name, key_name(&question->key), len);
-    name_case_apply(&question->spelling, name, len);
+    name_case_apply(&question->name_case, name, len);
     return memcmp(name, key_name(&question->key), len) != 0;
 }
 
@@ -75,7 +75,7 @@ bool question_is_expected(const struct question *question, uint64_t now_us)
 const struct attempt *question_latest(const struct question *question)
 {
     const struct attempt *latest = question->attempts;
-    while (latest && latest->beside)
+    while (latest && latest->duplicate)
         latest = latest->next;
     return latest ? latest : question->attempts;
 }

@@ -46,10 +46,10 @@ struct attempt {
     uint8_t transport; // enum transport
     bool plain;        // sent without EDNS
     bool cookied;      // sent with a cookie
-    bool spelled;      // sent with the question's own spelling (0x20)
+    bool random_case;  // sent in the question's 0x20 case
     bool queued;       // waits to be sent
-    bool held;         // waits for the next connection: this one takes no more
-    bool beside;       // a copy beside another one, for which the question does not wait
+    bool deferred;     // not sent yet: its connection has its batch, and it waits for the next one
+    bool duplicate;    // a copy of a send to another upstream; the question does not wait for it
     bool overdue;      // has been counted as such
     bool refused;      // the network says that nobody is there; its reply still counts
     bool needed;       // of an orphan: another one got the question answered
@@ -89,7 +89,7 @@ struct question {
     uint64_t deadline_us;
     uint64_t first_sent_us; // 0: nothing has been sent
     uint32_t kind;          // kind.h
-    uint32_t era;           // how often upstreams had come back when it started
+    uint32_t recoveries;    // the recovery count when it started
     uint32_t asker_count;
     uint16_t rcode; // of an upstream that has failed, RCODE_NOERROR: none has said any
     uint8_t state;  // enum question_state
@@ -115,7 +115,7 @@ struct question {
     uint8_t tcp_sends[ZONE_UPSTREAMS_MAX]; // less those it replied to, wanting another way
     uint8_t cuts[ZONE_UPSTREAMS_MAX];      // connections that ended with this question
 
-    struct name_case spelling; // in which upstreams are asked
+    struct name_case name_case; // the 0x20 case of the sends
     struct key key;
 };
 

@@ -42,7 +42,7 @@ struct refresh_table {
     uint32_t held[REFRESH_NETWORKS];
 };
 
-// Octets for a table of `size` notes (a power of two).
+// Octets for a table of `size` refreshes (a power of two).
 [[nodiscard]] size_t refresh_size(uint32_t size);
 void refresh_init(struct refresh_table *table, void *memory, uint32_t size);
 

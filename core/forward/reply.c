@@ -66,9 +66,9 @@ static void near_miss(struct forward *f, uint64_t now_us, struct question *quest
         guesses_evade(f, now_us, question);
 }
 
-// All is right but the spelling, or that there is no cookie: a forgery with a lucky ID, or a server
-// that does not know better. TCP tells; and if it is the server, it lives, as another one may not,
-// and another one may know, as this one may not be there.
+// All is right but the 0x20 case, or that there is no cookie: a forgery with a lucky ID, or a
+// server that does not know better. TCP tells; and if it is the server, it lives, as another one
+// may not, and another one may know, as this one may not be there.
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct question *question = attempt->question;
@@ -185,9 +185,9 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
 {
     static const struct name_case lower;
     const struct question *question = attempt->question;
-    const struct name_case *spelling = attempt->spelled ? &question->spelling : &lower;
-    enum reply_verdict verdict = reply_match(in, len, attempt->id, &question->key, spelling);
-    f->answer.respelled = verdict == REPLY_SPELLING;
+    const struct name_case *name_case = attempt->random_case ? &question->name_case : &lower;
+    enum reply_verdict verdict = reply_match(in, len, attempt->id, &question->key, name_case);
+    f->answer.wrong_case = verdict == REPLY_WRONG_CASE;
     if (verdict == REPLY_BARE)
         answer_parse_bare(&f->answer, in, len);
     if (attempt_has_connection(attempt) &&
@@ -195,13 +195,13 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
         answer_set_malformed(&f->answer);
         return REPLY_MALFORMED;
     }
-    if (verdict != REPLY_GOOD && verdict != REPLY_SPELLING)
+    if (verdict != REPLY_GOOD && verdict != REPLY_WRONG_CASE)
         return verdict;
     enum reply_verdict records =
         answer_parse(&f->answer, in, len, &question->key, f->config.limits);
-    if (verdict == REPLY_GOOD || !attempt->spelled)
+    if (verdict == REPLY_GOOD || !attempt->random_case)
         return records;
-    return attempt_has_connection(attempt) || is_proven(f, attempt) ? records : REPLY_SPELLING;
+    return attempt_has_connection(attempt) || is_proven(f, attempt) ? records : REPLY_WRONG_CASE;
 }
 
 // What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
@@ -214,9 +214,9 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
         forward_count(f, COUNTER_replies_garbage);
         return true;
     }
-    if (verdict == REPLY_QUESTION || verdict == REPLY_NO_QUESTION || verdict == REPLY_SPELLING) {
+    if (verdict == REPLY_QUESTION || verdict == REPLY_NO_QUESTION || verdict == REPLY_WRONG_CASE) {
         forward_count(f, COUNTER_replies_mismatched);
-        if (verdict == REPLY_SPELLING)
+        if (verdict == REPLY_WRONG_CASE)
             suspected(f, now_us, attempt);
         else
             near_miss(f, now_us, question);
@@ -264,7 +264,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
     bool tcp = out || transport_has_connections(transport);
     bool may = tcp ? attempt_may_ask_tcp(f, now_us, question, choice)
                    : question->sends[choice] < UPSTREAM_SENDS_MAX;
-    if (!may || (out && asked->spelled)) {
+    if (!may || (out && asked->random_case)) {
         schedule_upstream_out(f, now_us, question, choice);
         return;
     }
@@ -280,35 +280,35 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
 }
 
 // What to do with a reply that is what it seems to be.
-enum word {
-    WORD_ANSWER,
-    WORD_FAILURE,
-    WORD_TRUNCATED,
-    WORD_PLAIN,     // it does not understand EDNS (RFC 6891 6.1.3 and 7)
-    WORD_NO_COOKIE, // or perhaps the cookie in it
-    WORD_COOKIE,    // it wants the one that it has given now
+enum outcome {
+    OUTCOME_ANSWER,
+    OUTCOME_FAILURE,
+    OUTCOME_TRUNCATED,
+    OUTCOME_PLAIN,     // it does not understand EDNS (RFC 6891 6.1.3 and 7)
+    OUTCOME_NO_COOKIE, // or perhaps the cookie in it
+    OUTCOME_COOKIE,    // it wants the one that it has given now
 };
 
-static enum word word_of(const struct answer *answer, enum reply_verdict verdict,
-                         const struct attempt *asked)
+static enum outcome outcome_of(const struct answer *answer, enum reply_verdict verdict,
+                               const struct attempt *asked)
 {
     uint16_t rcode = answer->rcode_heard;
     // What is cut or spoilt on the way is whole over TCP.
     if (verdict == REPLY_MALFORMED)
-        return attempt_has_connection(asked) ? WORD_FAILURE : WORD_TRUNCATED;
+        return attempt_has_connection(asked) ? OUTCOME_FAILURE : OUTCOME_TRUNCATED;
     if (rcode == RCODE_FORMERR && asked->cookied)
-        return WORD_NO_COOKIE;
+        return OUTCOME_NO_COOKIE;
     // Whoever replies with an OPT record understands EDNS, if perhaps not this version.
     bool plain = (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP) && !answer->edns;
     if (!asked->plain && (plain || rcode == RCODE_BADVERS))
-        return WORD_PLAIN;
+        return OUTCOME_PLAIN;
     if (verdict == REPLY_BARE)
-        return WORD_FAILURE;
+        return OUTCOME_FAILURE;
     if (rcode == RCODE_BADCOOKIE)
-        return WORD_COOKIE;
+        return OUTCOME_COOKIE;
     if (answer->truncated)
-        return WORD_TRUNCATED;
-    return answer->answers ? WORD_ANSWER : WORD_FAILURE;
+        return OUTCOME_TRUNCATED;
+    return answer->answers ? OUTCOME_ANSWER : OUTCOME_FAILURE;
 }
 
 // The question has its answer from one upstream: those that failed it should have known it.
@@ -323,14 +323,14 @@ static void failures_note(struct forward *f, uint64_t now_us, const struct quest
 // A slow upstream that wants the question again in another way is passed over for one that knows
 // sooner. Not one that did not understand EDNS: that is learned from its answer without.
 static bool passed_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
-                        enum word word)
+                        enum outcome outcome)
 {
-    if ((word != WORD_TRUNCATED && word != WORD_COOKIE) || question->tcp_only)
+    if ((outcome != OUTCOME_TRUNCATED && outcome != OUTCOME_COOKIE) || question->tcp_only)
         return false;
     int better = schedule_better(f, now_us, question, choice);
     if (better < 0)
         return false;
-    if (word == WORD_TRUNCATED)
+    if (outcome == OUTCOME_TRUNCATED)
         question->truncated |= (uint16_t)(1u << choice);
     schedule_ask(f, now_us, question, better);
     return true;
@@ -350,11 +350,11 @@ static void support_learn(struct forward *f, uint64_t now_us, const struct quest
     else if (!asked->plain && !asked->cookied && objected &&
              choice_in(question->no_cookie, asked->choice))
         support_cookies_failed(support, question->kind, now_us);
-    if (asked->spelled && f->answer.respelled)
+    if (asked->random_case && f->answer.wrong_case)
         support_case_lost(support, question->kind, now_us);
-    else if (asked->spelled && question_is_mixed_case(question))
+    else if (asked->random_case && question_is_mixed_case(question))
         support_case_kept(support, now_us);
-    else if (!asked->spelled && choice_in(question->no_case, asked->choice))
+    else if (!asked->random_case && choice_in(question->no_case, asked->choice))
         support_case_failed(support, question->kind, now_us);
 }
 
@@ -385,17 +385,17 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct question *q
 {
     uint16_t rcode = f->answer.rcode_heard;
     int choice = asked->choice;
-    if (!asked->spelled && choice_in(question->no_case, choice))
+    if (!asked->random_case && choice_in(question->no_case, choice))
         support_case_cleared(&f->upstreams[asked->upstream].support, question->kind, now_us);
     bool spoilt = f->answer.too_long || verdict == REPLY_MALFORMED;
     if (verdict != REPLY_BARE && rcode != RCODE_FORMERR && rcode != RCODE_NOTIMP && !spoilt) {
         question->rcode = f->answer.rcode;
     }
-    if (asked->spelled && !choice_in(question->failed, choice))
+    if (asked->random_case && !choice_in(question->failed, choice))
         send_forgive(question, asked);
     question->failed |= (uint16_t)(1u << choice);
     // In lower case it would be no better.
-    bool no_case = !asked->spelled || spoilt;
+    bool no_case = !asked->random_case || spoilt;
     question->no_case |= (uint16_t)((unsigned)no_case << choice);
     question->out |= (uint16_t)(1u << choice);
     // Over TCP others may take seconds, where they are not there: it is asked at once.
@@ -405,11 +405,12 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct question *q
 
 // The query was not understood as it was: it goes out again without what may be the reason.
 static void objection_heard(struct forward *f, uint64_t now_us, struct question *question,
-                            const struct attempt *asked, enum reply_verdict verdict, enum word word)
+                            const struct attempt *asked, enum reply_verdict verdict,
+                            enum outcome outcome)
 {
     int choice = asked->choice;
     uint16_t bit = (uint16_t)(1u << choice);
-    struct way way = {asked->transport, word == WORD_PLAIN, word == WORD_NO_COOKIE};
+    struct way way = {asked->transport, outcome == OUTCOME_PLAIN, outcome == OUTCOME_NO_COOKIE};
     uint16_t *heard = way.plain ? &question->plain : &question->no_cookie;
     if (!(*heard & bit))
         send_forgive(question, asked);
@@ -427,36 +428,36 @@ static void reply_apply(struct forward *f, uint64_t now_us, struct attempt *atte
                         enum reply_verdict verdict)
 {
     static const enum counter counters[] = {
-        [WORD_ANSWER] = COUNTER_replies_accepted,     [WORD_FAILURE] = COUNTER_replies_failed,
-        [WORD_TRUNCATED] = COUNTER_replies_truncated, [WORD_PLAIN] = COUNTER_replies_edns,
-        [WORD_NO_COOKIE] = COUNTER_replies_edns,      [WORD_COOKIE] = COUNTER_replies_edns,
+        [OUTCOME_ANSWER] = COUNTER_replies_accepted,     [OUTCOME_FAILURE] = COUNTER_replies_failed,
+        [OUTCOME_TRUNCATED] = COUNTER_replies_truncated, [OUTCOME_PLAIN] = COUNTER_replies_edns,
+        [OUTCOME_NO_COOKIE] = COUNTER_replies_edns,      [OUTCOME_COOKIE] = COUNTER_replies_edns,
     };
     struct question *question = attempt->question;
     const struct attempt asked = *attempt;
     int choice = asked.choice;
-    enum word word = word_of(&f->answer, verdict, &asked);
+    enum outcome outcome = outcome_of(&f->answer, verdict, &asked);
     attempt_answered(f, now_us, attempt);
     if (f->answer.edns)
         support_edns_shown(&f->upstreams[asked.upstream].support, now_us);
-    forward_count(f, verdict == REPLY_MALFORMED ? COUNTER_replies_garbage : counters[word]);
-    if (passed_over(f, now_us, question, choice, word))
+    forward_count(f, verdict == REPLY_MALFORMED ? COUNTER_replies_garbage : counters[outcome]);
+    if (passed_over(f, now_us, question, choice, outcome))
         return;
-    switch (word) {
-    case WORD_ANSWER:
+    switch (outcome) {
+    case OUTCOME_ANSWER:
         answer_heard(f, now_us, question, &asked);
         break;
-    case WORD_FAILURE:
+    case OUTCOME_FAILURE:
         failure_heard(f, now_us, question, &asked, verdict);
         break;
-    case WORD_TRUNCATED:
+    case OUTCOME_TRUNCATED:
         if (!is_under_way(question, choice, (struct way){.transport = TRANSPORT_TCP}))
             ask_again(f, now_us, question, &asked, TRANSPORT_TCP);
         break;
-    case WORD_PLAIN:
-    case WORD_NO_COOKIE:
-        objection_heard(f, now_us, question, &asked, verdict, word);
+    case OUTCOME_PLAIN:
+    case OUTCOME_NO_COOKIE:
+        objection_heard(f, now_us, question, &asked, verdict, outcome);
         break;
-    case WORD_COOKIE:
+    case OUTCOME_COOKIE:
         if (!is_under_way(question, choice, (struct way){.transport = asked.transport}))
             ask_again(f, now_us, question, &asked,
                       question->sends[choice] > 1 ? TRANSPORT_TCP : asked.transport);
@@ -468,7 +469,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
                           const uint8_t *in, size_t len)
 {
     assert(!f->answer_in_use); // or serve_drain was not called to its end
-    uint32_t revivals = f->revivals;
+    uint32_t recoveries = f->recoveries;
     uint16_t upstream = attempt->upstream;
     if (attempt->question) {
         enum reply_verdict verdict = reply_read(f, attempt, in, len);
@@ -477,7 +478,7 @@ static void attempt_reply(struct forward *f, uint64_t now_us, struct attempt *at
     } else {
         orphan_reply(f, now_us, attempt, in);
     }
-    if (f->revivals != revivals)
+    if (f->recoveries != recoveries)
         schedule_wake(f, now_us, upstream);
 }
 

@@ -10,8 +10,8 @@ enum {
     FREE_ELSEWHERE_US = 1000000, // where another one that is well has not had the question
     PATIENCE_FACTOR = 4,         // times the wait for another one that is well
     LOOK_AGAIN_US = 200000,      // at a question that waits for longer
-    TRIALS_AT_ONCE = 2,          // of one question
-    TRIAL_WAIT_US = 100000,      // for a reply to one, before others are looked for
+    COPIES_AT_ONCE = 2,          // of one question
+    PROBE_WAIT_US = 100000,      // for a reply to one, before others are looked for
     WAKE_SPREAD_US = 50000,      // over which questions spread that wait for the same moment
     HOPE_US = 2000000,           // how long the answer to the last of all sends may take
     GONE_US = 200000,    // for a reply although the network says that nobody is there, at least
@@ -34,23 +34,24 @@ static void sends_of(const struct forward *f, const struct question *question,
     }
 }
 
-// Sends a copy to those of the zone that are not trusted and are due for a trial. Beside one that
-// is, only as far as their budget goes, which is not the resends': a dead upstream must not make
-// the losses of others last longer. Returns how many were sent.
-static unsigned trials_send(struct forward *f, uint64_t now_us, struct question *question,
-                            uint8_t sends_max, bool beside)
+// Sends a copy of the question as a probe to the zone's upstreams that are not trusted and are due
+// for one. Where the question goes to a trusted one as well, these copies are duplicates and have a
+// budget of their own, so that a dead upstream takes nothing from the resends of others. Returns
+// how many were sent.
+static unsigned copies_send(struct forward *f, uint64_t now_us, struct question *question,
+                            uint8_t sends_max, bool duplicate)
 {
     unsigned sent = 0;
     uint8_t sends[ZONE_UPSTREAMS_MAX];
-    while (sent < TRIALS_AT_ONCE) {
+    while (sent < COPIES_AT_ONCE) {
         sends_of(f, question, TRANSPORT_UDP, sends);
         int choice =
             upstream_try(question->zone, f->upstreams, question->kind, sends, sends_max, now_us);
-        if (choice < 0 || (beside && !budget_spend(&f->trial_budget)) ||
+        if (choice < 0 || (duplicate && !budget_spend(&f->probe_budget)) ||
             !attempt_ask(f, now_us, question, choice))
             break;
-        question->attempts->beside = beside;
-        forward_count(f, COUNTER_upstream_trials);
+        question->attempts->duplicate = duplicate;
+        forward_count(f, COUNTER_upstream_probes);
         sent++;
     }
     return sent;
@@ -82,7 +83,7 @@ static bool lower_case_may(const struct forward *f, uint64_t now_us,
                            const struct question *question, int choice)
 {
     const struct support *support = &f->upstreams[question->zone->upstreams[choice]].support;
-    return f->config.spelling && choice_in(question->failed, choice) &&
+    return f->config.random_case && choice_in(question->failed, choice) &&
            !choice_in(question->no_case, choice) &&
            (!support_case(support, now_us) || support_case_doubted(support, now_us)) &&
            question_is_mixed_case(question);
@@ -166,10 +167,10 @@ static bool is_awaited(const struct question *question)
 }
 
 // What waits for its turn on a connection has not been asked over TCP yet.
-static void held_note(struct question *question)
+static void deferred_note(struct question *question)
 {
     for (const struct attempt *a = question->attempts; a; a = a->next)
-        question->truncated |= (uint16_t)((unsigned)a->held << a->choice);
+        question->truncated |= (uint16_t)((unsigned)a->deferred << a->choice);
 }
 
 // Has an upstream had time to fail at it? Not where there was no port or connection to be had for
@@ -220,7 +221,8 @@ static uint64_t overdue_us(uint64_t now_us, const struct question *question)
     uint64_t due_us = UINT64_MAX;
     for (const struct attempt *a = question->attempts; a; a = a->next) {
         uint64_t a_us = (a->queued ? now_us : a->sent_us) + QUESTION_TCP_US;
-        if (attempt_has_connection(a) && !a->held && !a->overdue && a_us > now_us && a_us < due_us)
+        if (attempt_has_connection(a) && !a->deferred && !a->overdue && a_us > now_us &&
+            a_us < due_us)
             due_us = a_us;
     }
     return due_us;
@@ -237,7 +239,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
     // What was spent on somebody who was dead then is asked anew when a client comes again. But he
     // may have been at work on just this question, and nobody else asked him anything.
-    bool back = spent && question->era != f->revivals;
+    bool back = spent && question->recoveries != f->recoveries;
     bool over = !is_awaited(question) && !question->truncated &&
                 (nobody || spent || question->tcp_only) && now_us >= gone_us;
     if (!nobody && !question_is_expected(question, now_us) && (spent || question->tcp_only)) {
@@ -255,7 +257,7 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     if (nobody)
         hopeless_tell(f, question);
     probe_start(f, now_us, question->zone);
-    uint64_t next_us = upstream_next_trial_us(question->zone, f->upstreams, question->kind, now_us);
+    uint64_t next_us = upstream_next_probe_us(question->zone, f->upstreams, question->kind, now_us);
     // Those that wait for the same moment are spread a little, or they all come at once.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
@@ -397,7 +399,7 @@ static int tcp_whom(struct forward *f, uint64_t now_us, const struct question *q
 static void case_doubt(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
-    if (f->config.spelling && !question->tcp_only && !u->over_tcp &&
+    if (f->config.random_case && !question->tcp_only && !u->over_tcp &&
         question->sends[choice] >= UPSTREAM_SENDS_MAX &&
         support_case_doubted(&u->support, now_us) && question_is_mixed_case(question))
         question->no_case |= (uint16_t)(1u << choice);
@@ -425,12 +427,12 @@ static bool tcp_next(struct forward *f, uint64_t now_us, struct question *questi
     return later;
 }
 
-// The last of a question's sends is not for a trial: it is kept for when somebody is back.
-static bool trial_next(struct forward *f, uint64_t now_us, struct question *question)
+// The last send to each upstream is no probe: it is kept for when that is back.
+static bool probe_next(struct forward *f, uint64_t now_us, struct question *question)
 {
-    if (trials_send(f, now_us, question, UPSTREAM_SENDS_MAX - 1, false) == 0)
+    if (copies_send(f, now_us, question, UPSTREAM_SENDS_MAX - 1, false) == 0)
         return false;
-    question_wait_until(f, question, now_us + TRIAL_WAIT_US);
+    question_wait_until(f, question, now_us + PROBE_WAIT_US);
     return true;
 }
 
@@ -443,7 +445,7 @@ void schedule_go_on(struct forward *f, uint64_t now_us, struct question *questio
     }
     upstreams_age(question->zone, f->upstreams, now_us);
     bool datagrams = !question->tcp_only;
-    if (datagrams && (datagram_next(f, now_us, question) || trial_next(f, now_us, question)))
+    if (datagrams && (datagram_next(f, now_us, question) || probe_next(f, now_us, question)))
         return;
     if (!tcp_next(f, now_us, question))
         send_nothing(f, now_us, question);
@@ -560,13 +562,13 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
 void schedule_start(struct forward *f, uint64_t now_us, struct question *question)
 {
     question->started_us = now_us;
-    question->era = f->revivals;
+    question->recoveries = f->recoveries;
     question->kind = kind_of_key(&question->key, f->kind_secret);
     question->deadline_us = now_us + FORWARD_DEADLINE_US;
-    if (f->config.spelling)
-        rng_bytes(&f->rng, question->spelling.bits, (key_name_len(&question->key) + 7u) / 8);
+    if (f->config.random_case)
+        rng_bytes(&f->rng, question->name_case.bits, (key_name_len(&question->key) + 7u) / 8);
     budget_give(&f->budget, 1);
-    budget_give(&f->trial_budget, 1);
+    budget_give(&f->probe_budget, 1);
     budget_give(&f->loss_budget, 1);
     budget_give(&forward_share(f, question->kind)->budget, 1);
     struct network_share *network = forward_network(f, &question->network);
@@ -585,10 +587,10 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
         int second = whom(f, now_us, question, false, sends);
         if (second >= 0 && sends[second] == 0 && resend_spend(f, question, 0) &&
             ask(f, now_us, question, second))
-            question->attempts->beside = true;
+            question->attempts->duplicate = true;
     }
     if (trusted)
-        (void)trials_send(f, now_us, question, 1, true);
+        (void)copies_send(f, now_us, question, 1, true);
     probe_start(f, now_us, question->zone);
 }
 
@@ -598,7 +600,7 @@ bool schedule_expire(struct forward *f, uint64_t now_us, struct question *questi
     if (now_us < question->deadline_us)
         return false;
     enum question_state end = QUESTION_SILENT;
-    held_note(question);
+    deferred_note(question);
     if (nobody_there(f, question->zone) && !is_awaited(question))
         end = QUESTION_UNREACHABLE;
     else if (!has_been_asked(f, now_us, question))
@@ -662,7 +664,7 @@ void schedule_joined(struct forward *f, uint64_t now_us, struct question *questi
     memset(question->cuts, 0, sizeof question->cuts);
     memset(question->tcp_sends, 0, sizeof question->tcp_sends);
     for (const struct attempt *a = question->attempts; a; a = a->next)
-        question->tcp_sends[a->choice] += attempt_has_connection(a) && !a->held;
+        question->tcp_sends[a->choice] += attempt_has_connection(a) && !a->deferred;
     if (!truncated_next(f, now_us, question))
         question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
 }

@@ -2,9 +2,9 @@
 #pragma once
 #include "core/forward/question.h"
 
-// What is sent next for a question, to whom and when: to the best upstream there is, again where
-// no reply came in time, as a trial to one that may be back, over TCP where datagrams have not
-// helped, and nothing more when its time is over.
+// What is sent next for a question, to which upstream and when: to the best one there is, again
+// where no reply came in time, as a probe to one that may be back, over TCP where datagrams have
+// not helped, and nothing after the question's deadline.
 
 // It has just been added, with its zone set: its first send.
 void schedule_start(struct forward *f, uint64_t now_us, struct question *question);
@@ -14,7 +14,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
 [[nodiscard]] bool schedule_expire(struct forward *f, uint64_t now_us, struct question *question);
 void schedule_due(struct forward *f, uint64_t now_us, struct question *question);
 
-// Sends the question again: to one that is alive, or as a trial, or over TCP. Where nothing can be
+// Sends the question again: to one that is alive, or as a probe, or over TCP. Where nothing can be
 // sent and nothing is under way it ends as failed.
 void schedule_go_on(struct forward *f, uint64_t now_us, struct question *question);
 

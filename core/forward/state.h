@@ -27,7 +27,7 @@ struct forward_config {
     uint16_t upstream_connections_max;
     uint64_t tcp_idle_us; // after which a connection is closed
     uint64_t key_seed;    // of the keys' hash
-    bool spelling;        // names go out in random spelling (0x20)
+    bool random_case;     // names are sent in a random 0x20 case
     bool cookies;         // RFC 7873
 };
 
@@ -61,7 +61,7 @@ struct forward {
     struct question **ended_end;
     struct question *hopeless;  // by next_hopeless
     struct budget budget;       // of resends
-    struct budget trial_budget; // of trials beside other sends
+    struct budget probe_budget; // of probes that duplicate another send
     struct budget loss_budget;  // of sends lost with connections that served nobody
     uint64_t kind_secret;
     struct kind_share shares[KIND_SHARES];
@@ -70,7 +70,7 @@ struct forward {
     uint32_t attempt_count;   // of all kinds
     uint32_t attempt_max;
     uint32_t probe_count; // questions of our own that are under way
-    uint32_t revivals;    // times that an upstream came back from the dead
+    uint32_t recoveries;  // times that an upstream came back from the dead
     bool answer_in_use;   // by a question that has ended and is not done with
     struct answer answer;
     struct upstream upstreams[ZONE_TABLE_UPSTREAMS_MAX];

@@ -14,12 +14,12 @@ enum {
     SILENCE_DEAD_US = 250000,    // and taken for dead, if the probe got no reply
     VOUCHED_US = 250000,         // for which a reply to a probe counts
     HEARD_US = 1000000,          // since a reply, before which ICMP is not believed
-    TCP_TRIAL_US = 5000000,      // between two probes over TCP, or a question and a probe
-    TCP_TRIAL_FIRST_US = 500000, // after the first silence
-    TRIAL_MIN_US = 100000,       // between two trials
-    TRIAL_MAX_US = 1000000,      // after a long silence
-    TRIAL_SHARE = 32,            // of the silence so far
-    COPIES_SILENT = 2,           // trials with questions of a kind that one was silent to
+    TCP_PROBE_US = 5000000,      // between two probes over TCP, or a question and a probe
+    TCP_PROBE_FIRST_US = 500000, // after the first silence
+    PROBE_MIN_US = 100000,       // between two probes
+    PROBE_MAX_US = 1000000,      // after a long silence
+    PROBE_SHARE = 32,            // of the silence so far
+    COPIES_SILENT = 2,           // probes with questions of a kind that it was silent to
     LOSS_SHARE = 32,             // of a new sample in the smoothed loss
     EXPLORE_ONE_IN = 64,         // questions that go to any that lives, to learn of changes
     BAND_US = 500,               // how much worse is still as good
@@ -38,7 +38,7 @@ void upstream_sent(struct upstream *u, enum transport transport, uint64_t now_us
 {
     u->in_flight++;
     if (transport_has_connections(transport))
-        u->tcp_trial_us = now_us + TCP_TRIAL_US;
+        u->tcp_probe_us = now_us + TCP_PROBE_US;
 }
 
 void upstream_forgotten(struct upstream *u)
@@ -50,7 +50,7 @@ static void alive_now(struct upstream *u)
 {
     u->health = UPSTREAM_ALIVE;
     u->gone = u->over_tcp = u->probe_late = false;
-    u->trials = u->overdue = 0;
+    u->probes = u->overdue = 0;
     u->silent_to.count = 0;
 }
 
@@ -100,7 +100,7 @@ void upstream_failed(struct upstream *u, uint32_t kind, uint64_t now_us)
         u->failed++;
     kinds_add(&u->failed_at, kind);
     if (!failed && upstream_fails_all(u) && u->health == UPSTREAM_ALIVE && u->overdue == 0)
-        u->silent_since_us = now_us; // the longer it lasts the rarer are the trials
+        u->silent_since_us = now_us; // the longer it lasts, the rarer are the probes
 }
 
 static bool is_silent(const struct upstream *u, uint64_t now_us)
@@ -116,8 +116,8 @@ static void dead_now(struct upstream *u, uint64_t now_us)
         return;
     u->health = UPSTREAM_DEAD;
     u->over_tcp = u->tcp_reply_us != 0 && u->tcp_reply_us >= u->silent_since_us;
-    if (u->tcp_trial_us < now_us + TCP_TRIAL_FIRST_US)
-        u->tcp_trial_us = now_us + TCP_TRIAL_FIRST_US;
+    if (u->tcp_probe_us < now_us + TCP_PROBE_FIRST_US)
+        u->tcp_probe_us = now_us + TCP_PROBE_FIRST_US;
 }
 
 void upstream_overdue(struct upstream *u, uint32_t kind, uint64_t sent_us, uint64_t now_us)
@@ -164,8 +164,8 @@ bool upstream_unreachable(struct upstream *u, uint64_t sent_us, uint64_t now_us)
         u->silent_since_us = now_us;
     u->health = UPSTREAM_DEAD;
     u->gone = !u->over_tcp;
-    if (u->trial_us < now_us + TRIAL_MIN_US)
-        u->trial_us = now_us + TRIAL_MIN_US;
+    if (u->probe_us < now_us + PROBE_MIN_US)
+        u->probe_us = now_us + PROBE_MIN_US;
     return true;
 }
 
@@ -268,25 +268,26 @@ int upstream_choose(const struct choice *c, struct rng *rng)
     return best >= 0 && fastest && c->first && !explore ? band_choose(c, best) : best;
 }
 
-// The longer the silence the rarer are the trials.
-static void trial_note(struct upstream *u, uint64_t now_us)
+// The longer the silence, the rarer are the probes.
+static void probe_note(struct upstream *u, uint64_t now_us)
 {
-    uint64_t pause = (now_us - u->silent_since_us) / TRIAL_SHARE;
-    pause = pause > TRIAL_MIN_US ? pause : TRIAL_MIN_US;
-    u->trial_us = now_us + (pause < TRIAL_MAX_US ? pause : TRIAL_MAX_US);
-    if (u->trials < UINT8_MAX)
-        u->trials++;
+    uint64_t pause = (now_us - u->silent_since_us) / PROBE_SHARE;
+    pause = pause > PROBE_MIN_US ? pause : PROBE_MIN_US;
+    u->probe_us = now_us + (pause < PROBE_MAX_US ? pause : PROBE_MAX_US);
+    if (u->probes < UINT8_MAX)
+        u->probes++;
     else
-        u->trials = UPSTREAM_COPIES;
+        u->probes = UPSTREAM_COPIES;
 }
 
-// A client's question may be silent by itself: one of a kind that this upstream was silent to is a
-// trial a few times at most, and when many others were no good every other trial is a probe.
+// A client's question may get no reply for reasons of its own. So one of a kind that this upstream
+// was silent to is copied a few times at most, and after many copies every other probe is for an
+// SOA.
 static bool wants_copy(const struct upstream *u, uint32_t kind)
 {
-    if (u->health == UPSTREAM_DEAD && u->trials >= COPIES_SILENT && kinds_have(&u->silent_to, kind))
+    if (u->health == UPSTREAM_DEAD && u->probes >= COPIES_SILENT && kinds_have(&u->silent_to, kind))
         return false;
-    return u->trials < UPSTREAM_COPIES || u->trials % 2 == 0;
+    return u->probes < UPSTREAM_COPIES || u->probes % 2 == 0;
 }
 
 int upstream_try(const struct zone *zone, struct upstream *upstreams, uint32_t kind,
@@ -299,21 +300,21 @@ int upstream_try(const struct zone *zone, struct upstream *upstreams, uint32_t k
         if (upstream_is_trusted(u, kind, now_us) || sends[i] >= sends_max || !wants_copy(u, kind))
             continue;
         // Of several that may have one, the one that has waited longest.
-        if (u->trial_us < due_us) {
-            due_us = u->trial_us;
+        if (u->probe_us < due_us) {
+            due_us = u->probe_us;
             found = (int)i;
         }
     }
     if (found < 0 || due_us > now_us)
         return -1;
-    trial_note(&upstreams[zone->upstreams[found]], now_us);
+    probe_note(&upstreams[zone->upstreams[found]], now_us);
     return found;
 }
 
 // May it be dead, or be back from the dead? Then a question of our own tells.
 static bool wants_probe(const struct upstream *u, uint64_t now_us)
 {
-    if (now_us < u->trial_us)
+    if (now_us < u->probe_us)
         return false;
     return u->health == UPSTREAM_DEAD ||
            (u->overdue >= UPSTREAM_OVERDUE_DEAD && now_us - u->silent_since_us >= SILENCE_PROBE_US);
@@ -321,7 +322,7 @@ static bool wants_probe(const struct upstream *u, uint64_t now_us)
 
 static bool wants_tcp_probe(const struct upstream *u, uint64_t now_us)
 {
-    return u->health == UPSTREAM_DEAD && now_us >= u->tcp_trial_us && now_us >= u->tcp_retry_us;
+    return u->health == UPSTREAM_DEAD && now_us >= u->tcp_probe_us && now_us >= u->tcp_retry_us;
 }
 
 static int probe_find(const struct zone *zone, const struct upstream *upstreams,
@@ -347,23 +348,23 @@ int upstream_probe(const struct zone *zone, struct upstream *upstreams, enum tra
 {
     int found = probe_find(zone, upstreams, transport, now_us);
     if (found >= 0 && transport_has_connections(transport))
-        upstreams[zone->upstreams[found]].tcp_trial_us = now_us + TCP_TRIAL_US;
+        upstreams[zone->upstreams[found]].tcp_probe_us = now_us + TCP_PROBE_US;
     else if (found >= 0)
-        trial_note(&upstreams[zone->upstreams[found]], now_us);
+        probe_note(&upstreams[zone->upstreams[found]], now_us);
     return found;
 }
 
-uint64_t upstream_next_trial_us(const struct zone *zone, const struct upstream *upstreams,
+uint64_t upstream_next_probe_us(const struct zone *zone, const struct upstream *upstreams,
                                 uint32_t kind, uint64_t now_us)
 {
     uint64_t next_us = UINT64_MAX;
     for (size_t i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &upstreams[zone->upstreams[i]];
-        if (!upstream_is_trusted(u, kind, now_us) && u->trial_us < next_us)
-            next_us = u->trial_us;
-        if (u->health == UPSTREAM_DEAD && !u->over_tcp && u->tcp_trial_us < next_us &&
+        if (!upstream_is_trusted(u, kind, now_us) && u->probe_us < next_us)
+            next_us = u->probe_us;
+        if (u->health == UPSTREAM_DEAD && !u->over_tcp && u->tcp_probe_us < next_us &&
             u->tcp_retry_us < next_us)
-            next_us = u->tcp_trial_us > u->tcp_retry_us ? u->tcp_trial_us : u->tcp_retry_us;
+            next_us = u->tcp_probe_us > u->tcp_retry_us ? u->tcp_probe_us : u->tcp_retry_us;
     }
     return next_us;
 }

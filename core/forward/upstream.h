@@ -23,17 +23,17 @@
 // Over TCP a dead one may still be there: then it is asked that way alone, until a datagram comes
 // back or TCP fails too.
 //
-// Whoever is unknown, dead, or owes a reply is not trusted with a question alone: it gets probes,
-// copies of questions that another one is asked too, or single questions where there is no other,
-// at a capped rate (trials). So it is with one that fails: several questions in a row to which it
-// said SERVFAIL, REFUSED or the like have been answered by another one; it fails questions of their
-// kinds, or of any where they were of several. What nobody can answer (a zone whose signatures are
-// wrong) is held against nobody.
+// One that is unknown, dead, or owes a reply is not trusted with a question alone. It gets probes,
+// at a capped rate: copies of questions that another upstream is asked too, single questions where
+// there is no other, or questions for the zone's SOA. The same goes for one that fails: it answered
+// SERVFAIL, REFUSED or the like to several questions in a row that another one then answered. It
+// fails questions of their kinds, or of any kind where they were of several. What no upstream can
+// answer (a zone whose signatures are wrong) counts against none.
 
 #define UPSTREAM_SENDS_MAX    3  // of a question to one server and transport (RFC 9520 3.1)
 #define UPSTREAM_OVERDUE_DEAD 3  // sends in a row without a reply, with which one may be dead
 #define UPSTREAM_FAILED_FAILS 3  // questions in a row that it failed and another one answered
-#define UPSTREAM_COPIES       16 // trials in a row with questions of clients; then half are probes
+#define UPSTREAM_COPIES       16 // probes in a row with copies; after that half are for the SOA
 
 enum upstream_health { UPSTREAM_UNKNOWN, UPSTREAM_ALIVE, UPSTREAM_DEAD };
 
@@ -43,7 +43,7 @@ struct upstream {
     bool gone;                 // the last thing heard is that nobody is there
     bool over_tcp;             // dead, but for TCP
     bool probe_late;           // a probe got no reply in its time, since the last reply
-    uint8_t trials;            // since the last reply
+    uint8_t probes;            // since the last reply
     uint8_t overdue;           // sends that are late, since the last reply
     uint8_t failed;            // questions that another one answered, since it last answered one
     struct kinds silent_to;    // the kinds of what is overdue, but for those beyond several
@@ -54,10 +54,10 @@ struct upstream {
     uint64_t udp_reply_us;     // over UDP
     uint64_t tcp_reply_us;     // and over TCP
     uint64_t vouched_until_us; // it replied to a probe: until then silence is the kinds' affair
-    uint64_t tcp_trial_us;     // when the next probe over TCP may be
+    uint64_t tcp_probe_us;     // when the next probe over TCP may be sent
     uint64_t reply_sent_us;    // and when what it answered had been sent; 0: there was none
     uint64_t silent_since_us;  // when the first of the overdue was sent
-    uint64_t trial_us;         // when the next trial may be
+    uint64_t probe_us;         // when the next probe may be sent
 
     struct support support;
     bool tcp_any_order;    // it has answered what was asked later before what was asked first
@@ -135,13 +135,14 @@ struct choice {
 };
 [[nodiscard]] int upstream_choose(const struct choice *choice, struct rng *rng);
 
-// Chooses one that is to have a trial now, among those that are not trusted alone with this kind
-// and have had less than `sends_max` sends of the question, and notes that it had it; -1: none.
+// Chooses one that gets a copy of the question as a probe, among those that are not trusted with
+// this kind, are due for a probe, and have had fewer than `sends_max` sends of the question. It
+// counts as probed from then on. -1: none.
 [[nodiscard]] int upstream_try(const struct zone *zone, struct upstream *upstreams, uint32_t kind,
                                const uint8_t *sends, uint8_t sends_max, uint64_t now_us);
 
-// Is one due for a probe, over UDP or over TCP: because it may be dead, or may be back? The second
-// chooses it and notes that it had it; -1: none.
+// True if one is due for an SOA probe over this transport, as it may be dead, or may be back. The
+// second chooses it, and it counts as probed from then on; -1: none.
 [[nodiscard]] bool upstream_probe_due(const struct zone *zone, const struct upstream *upstreams,
                                       enum transport transport, uint64_t now_us);
 [[nodiscard]] int upstream_probe(const struct zone *zone, struct upstream *upstreams,
@@ -182,9 +183,8 @@ static inline bool upstream_is_trusted(const struct upstream *upstream, uint32_t
     return (well || upstream->over_tcp) && !upstream_fails(upstream, kind);
 }
 
-// When the next trial of any of the zone may be; UINT64_MAX: all of them are trusted with this
-// kind.
-[[nodiscard]] uint64_t upstream_next_trial_us(const struct zone *zone,
+// When the next probe of any of the zone's may be sent; UINT64_MAX: all are trusted with this kind.
+[[nodiscard]] uint64_t upstream_next_probe_us(const struct zone *zone,
                                               const struct upstream *upstreams, uint32_t kind,
                                               uint64_t now_us);
 

@@ -27,7 +27,7 @@ static bool dropped(struct serve *s, struct serve_item *item, enum policy_verdic
     };
     if (verdict < POLICY_DROP_ACCESS || verdict > POLICY_DROP_ERROR_LOOP)
         return false;
-    item->noise = verdict <= POLICY_DROP_RESPONSE;
+    item->not_dns = verdict <= POLICY_DROP_RESPONSE;
     serve_drop(s, item, reasons[verdict]);
     return true;
 }
@@ -40,12 +40,12 @@ static bool dropped(struct serve *s, struct serve_item *item, enum policy_verdic
     struct query *query = &lookup->query;
     enum policy_verdict verdict = reading.verdict;
     if (verdict == POLICY_UNUSUAL)
-        verdict = policy_before_unusual(&s->policy, &message, item->note, reading, query,
+        verdict = policy_before_unusual(&s->policy, &message, item->hint, reading, query,
                                         &lookup->options);
     lookup->hits_only = verdict == POLICY_HITS_ONLY;
-    if (item->note)
-        item->verdict = SERVE_NOTED;
-    if (dropped(s, item, verdict) || item->note)
+    if (item->hint)
+        item->verdict = SERVE_HINTED;
+    if (dropped(s, item, verdict) || item->hint)
         return verdict == POLICY_LOOK_UP;
     if (query->asks & ~ASKS_COOKIE)
         serve_options(s, query, &lookup->options);

@@ -74,7 +74,7 @@ size_t serve_upstreams(const struct serve *s, uint64_t now_us, struct serve_upst
             .health = u->over_tcp ? UPSTREAM_ALIVE : u->health,
             .fails = upstream_fails_all(u),
             .knows_edns = support_edns(&u->support, now_us),
-            .keeps_spelling = support_case(&u->support, now_us),
+            .keeps_case = support_case(&u->support, now_us),
             .knows_cookies = upstream_cookie_len(u, now_us) > 0,
             .loss_pm = u->loss_pm,
             .in_flight = u->in_flight,

@@ -47,7 +47,7 @@ struct serve_upstream {
     bool fails;           // replies with failures where others have answers
     bool in_use;          // a zone names it
     bool knows_edns;      // or is not known not to
-    bool keeps_spelling;  // of names (0x20); the same
+    bool keeps_case;      // of names (0x20); the same
     bool knows_cookies;   // has given one
     uint16_t loss_pm;     // sends that got no reply, smoothed, in thousandths
     uint32_t in_flight;   // sends whose reply may still come

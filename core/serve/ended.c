@@ -12,13 +12,15 @@ static void failure_keep(struct serve *s, uint64_t now_us, const struct question
     uint64_t least_us = serve_waiting(s, question)->has_stale ? FAILURE_STALE_US : 0;
     switch (question->state) {
     case QUESTION_UNREACHABLE:
-        failure_add_gone(&s->failures, hash, question->era, now_us);
+        failure_add_gone(&s->failures, hash, question->recoveries, now_us);
         break;
     case QUESTION_REFUSED:
-        failure_add(&s->failures, hash, question->rcode, false, question->era, least_us, now_us);
+        failure_add(&s->failures, hash, question->rcode, false, question->recoveries, least_us,
+                    now_us);
         break;
     case QUESTION_SILENT:
-        failure_add(&s->failures, hash, RCODE_SERVFAIL, true, question->era, least_us, now_us);
+        failure_add(&s->failures, hash, RCODE_SERVFAIL, true, question->recoveries, least_us,
+                    now_us);
         break;
     default:
         break;

@@ -97,7 +97,7 @@ void serve_explain(struct serve *s, uint64_t now_us, const struct name *name, ui
     // The forwarder's own room for an answer is free between two verbs.
     e->kept = kept_look(s, &e->key, f->answer_value);
     e->denial = kept_look(s, &denial, f->answer_value);
-    const struct failure *failure = failure_find(&s->failures, e->key.hash, f->revivals, now_us);
+    const struct failure *failure = failure_find(&s->failures, e->key.hash, f->recoveries, now_us);
     if (failure) {
         e->failed_until_us = failure->until_us;
         e->failed_rcode = failure->rcode;

@@ -36,8 +36,8 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit hit;
-    if (lookup->item->note) {
-        serve_note_receive(s, now_us, lookup, *out);
+    if (lookup->item->hint) {
+        serve_hint_receive(s, now_us, lookup, *out);
         return;
     }
     struct policy_decision decision =

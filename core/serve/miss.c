@@ -41,7 +41,7 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
                             const struct zone *zone, uint8_t **out)
 {
     const struct failure *failure =
-        failure_find(&s->failures, lookup->key.hash, s->forward.revivals, now_us);
+        failure_find(&s->failures, lookup->key.hash, s->forward.recoveries, now_us);
     if (!failure)
         return false;
     serve_count(s, COUNTER_failures_remembered);

@@ -30,12 +30,12 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 
 // Another worker says that an answer whose home is here is popular. What it speaks of may be gone
 // by now, and a newer one in its place.
-[[gnu::noinline]] void serve_note_receive(struct serve *s, uint64_t now_us, struct lookup *lookup,
+[[gnu::noinline]] void serve_hint_receive(struct serve *s, uint64_t now_us, struct lookup *lookup,
                                           uint8_t *out)
 {
     struct cache_hit hit;
     size_t room = serve_room_for(s, &lookup->item->client);
-    lookup->item->verdict = SERVE_NOTED;
+    lookup->item->verdict = SERVE_HINTED;
     if (serve_peek(s, &lookup->key, out, room, &hit) && now_us / 1000000 < hit.expiry_s &&
         hit.asked >= REFRESH_HITS)
         popular_note(s, lookup, out, &hit);
@@ -57,7 +57,7 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
     if (item->owner == s->config.worker)
         popular_note(s, lookup, value, hit);
     else
-        item->note = true;
+        item->hint = true;
 }
 
 // An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
@@ -82,7 +82,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
                 hit.expiry_s == expiry_s;
     if (!same || !zone || s->keeps_none || question_find(&f->questions, &key) ||
         forward_is_down(f, now_us, zone) ||
-        failure_find(&s->failures, key.hash, f->revivals, now_us))
+        failure_find(&s->failures, key.hash, f->recoveries, now_us))
         return;
     struct question *question = NULL;
     if (f->questions.open_count < f->questions.size / 2 &&

@@ -6,7 +6,7 @@
 // before they expire. core/forward/refresh.h keeps the table of them.
 
 // Another worker says that an answer whose home is here is popular; `out` has room for a reply.
-void serve_note_receive(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out);
+void serve_hint_receive(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t *out);
 
 // One of an answer's first hits, whose value stands at `value`.
 void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,

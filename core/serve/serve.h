@@ -44,7 +44,7 @@ enum serve_verdict {
     SERVE_WAITING,   // the answer comes out of serve_drain
     SERVE_ELSEWHERE, // give the datagram to worker item->owner, with handed_over set
     SERVE_DROPPED,   // counted with its reason
-    SERVE_NOTED,     // was a note, of which nothing more is to be done
+    SERVE_HINTED,    // was a popularity hint: there is nothing more to do
 };
 
 struct serve_item {
@@ -53,11 +53,11 @@ struct serve_item {
     uint16_t in_len;
     bool handed_over; // comes from another worker, which has counted and admitted it
     bool cut;         // the datagram was longer than what was received of it
-    // In, of what is handed over: its worker has answered it, and it only tells that the answer is
-    // popular. Out, where SERVE_ANSWERED: give the datagram to worker item->owner as such a note.
-    // It is no loss if that has no room.
-    bool note;
-    bool noise; // out, where SERVE_DROPPED: it was no query at all, or is not to be heard
+    // A popularity hint. In, with handed_over: the other worker has answered this query, and says
+    // that the answer is popular. Out, with SERVE_ANSWERED: hand the datagram to worker item->owner
+    // as such a hint; it may be lost.
+    bool hint;
+    bool not_dns; // out, with SERVE_DROPPED: no DNS query, or from a client that has no access
     // Filled in by serve_queries:
     uint8_t verdict; // enum serve_verdict
     uint8_t source;  // enum counter, where SERVE_ANSWERED: the one that it was counted under

@@ -359,8 +359,8 @@ size_t upstream_query_write(uint8_t *out, const struct upstream_query *query)
     store_be16(out + 10, query->udp_size != 0);
     size_t len = MESSAGE_HEADER_LEN;
     memcpy(out + len, query->name, query->name_len);
-    if (query->spelling)
-        name_case_apply(query->spelling, out + len, query->name_len);
+    if (query->name_case)
+        name_case_apply(query->name_case, out + len, query->name_len);
     len += query->name_len;
     store_be16(out + len, query->type);
     store_be16(out + len + 2, query->class);

@@ -238,9 +238,9 @@ size_t reply_opt_write(uint8_t *out, const struct query *query, uint16_t rcode,
 
 // What goes to an upstream: RD set, CD and DO as given, own OPT.
 struct upstream_query {
-    const uint8_t *name;              // in lower case
-    const struct name_case *spelling; // NULL: as it is
-    const uint8_t *cookie;            // cookie_len octets, the client's part and perhaps a server's
+    const uint8_t *name;               // in lower case
+    const struct name_case *name_case; // NULL: as it is
+    const uint8_t *cookie; // cookie_len octets, the client's part and perhaps a server's
     uint16_t id;
     uint16_t type;
     uint16_t class;

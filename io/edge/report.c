@@ -82,7 +82,7 @@ static struct upstream_state state_of(const struct looking *looking, size_t inde
         t.all.in_flight += u->in_flight;
         t.all.connections += u->connections;
         t.all.knows_edns &= u->knows_edns;
-        t.all.keeps_spelling &= u->keeps_spelling;
+        t.all.keeps_case &= u->keeps_case;
         t.all.knows_cookies |= u->knows_cookies;
         if (u->heard_us > t.all.heard_us)
             t.all.heard_us = u->heard_us;
@@ -126,7 +126,7 @@ static const char *health_word(const struct upstream_state *t)
 static void flags_say(const struct pens *pens, const struct upstream_state *t)
 {
     say(pens, "%s%s%s\n", t->all.knows_edns ? "" : ", no EDNS",
-        t->all.keeps_spelling ? "" : ", no 0x20", t->all.knows_cookies ? ", cookies" : "");
+        t->all.keeps_case ? "" : ", no 0x20", t->all.knows_cookies ? ", cookies" : "");
 }
 
 static void upstream_tell(struct pens *pens, const struct upstream_state *t)
@@ -156,7 +156,7 @@ static void upstream_tell(struct pens *pens, const struct upstream_state *t)
         say(pens, "  never");
     }
     json_bool(json, "edns", t->all.knows_edns);
-    json_bool(json, "spelling", t->all.keeps_spelling);
+    json_bool(json, "spelling", t->all.keeps_case);
     json_bool(json, "cookies", t->all.knows_cookies);
     flags_say(pens, t);
     json_close(json);

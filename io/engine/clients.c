@@ -384,7 +384,7 @@ void clients_no_reply(struct clients *c, const struct client *client)
     close_if_over(c, client->connection);
 }
 
-void clients_noise(struct clients *c, const struct client *client)
+void clients_not_dns(struct clients *c, const struct client *client)
 {
     if (is_current(c, client))
         slot_close(c, client->connection);

@@ -77,7 +77,7 @@ void clients_reply(struct clients *clients, const struct client *client, const u
 void clients_no_reply(struct clients *clients, const struct client *client);
 
 // This client does not speak DNS: its connection is closed.
-void clients_noise(struct clients *clients, const struct client *client);
+void clients_not_dns(struct clients *clients, const struct client *client);
 
 // How long that is, from now on. For any thread.
 void clients_idle(struct clients *clients, uint64_t idle_us);

@@ -22,7 +22,7 @@ struct handover {
 
 enum handed_kind {
     HANDED_QUERY,
-    HANDED_NOTE,
+    HANDED_HINT,
     HANDED_ANSWER,
     HANDED_NO_REPLY, // to a query over TCP that came from there
     HANDED_LOGGED,

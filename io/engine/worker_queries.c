@@ -124,7 +124,7 @@ void worker_reply_late(struct worker *w, const struct outgoing *outgoing)
 // any other: the ring is everybody's.
 static void hand_over(struct worker *w, const struct serve_item *item)
 {
-    enum handed_kind kind = item->note ? HANDED_NOTE : HANDED_QUERY;
+    enum handed_kind kind = item->hint ? HANDED_HINT : HANDED_QUERY;
     uint8_t reduced[QUERY_REDUCED_MAX];
     const uint8_t *in = item->in;
     size_t len = item->in_len;
@@ -133,7 +133,7 @@ static void hand_over(struct worker *w, const struct serve_item *item)
         in = reduced;
         assert(len > 0); // or it would not have been looked up
     }
-    if (!hand_to(w, item->owner, kind, &item->client, in, len) && !item->note) {
+    if (!hand_to(w, item->owner, kind, &item->client, in, len) && !item->hint) {
         serve_handover_failed(w->serve);
         no_reply(w, &item->client);
     }
@@ -151,14 +151,14 @@ static void at_once_note(const struct worker *w, uint64_t count)
 // may end the connection.
 static void tcp_query_run(struct worker *w, struct serve_item *item)
 {
-    bool is_note = item->note; // its worker has answered it
+    bool is_hint = item->hint; // its worker has answered it
     size_t used = serve_queries(w->serve, w->now_us, item, 1, w->tcp_out, SERVE_MESSAGE_ROOM);
     bool own = item->client.worker == w->serve_config.worker;
     switch ((enum serve_verdict)item->verdict) {
     case SERVE_ANSWERED:
         assert(item->out == w->tcp_out && item->out_len <= used);
         item_tell(w, item);
-        if (item->note)
+        if (item->hint)
             hand_over(w, item);
         reply_send(w, &item->client, item->out, item->out_len);
         at_once_note(w, 1);
@@ -167,13 +167,13 @@ static void tcp_query_run(struct worker *w, struct serve_item *item)
         hand_over(w, item);
         break;
     case SERVE_DROPPED:
-        if (own && item->noise)
-            clients_noise(w->clients, &item->client);
-        else if (!is_note)
+        if (own && item->not_dns)
+            clients_not_dns(w->clients, &item->client);
+        else if (!is_hint)
             no_reply(w, &item->client);
         break;
     case SERVE_WAITING:
-    case SERVE_NOTED:
+    case SERVE_HINTED:
         break;
     }
 }
@@ -200,7 +200,7 @@ void worker_batch_run(struct worker *w)
             datagram_send(w, &item->client, item->out, item->out_len, w->batch_from[i]);
         else
             reply_send(w, &item->client, item->out, item->out_len);
-        if (item->note)
+        if (item->hint)
             hand_over(w, item);
     }
     w->batch_count = 0;
@@ -234,7 +234,7 @@ static inline void query_receive(struct worker *w, const struct net_event *event
     client->connection = client->generation = 0;
     item->in = event->bytes;
     item->in_len = (uint16_t)event->result;
-    item->handed_over = item->note = item->noise = false;
+    item->handed_over = item->hint = item->not_dns = false;
     item->cut = event->cut || (unsigned)event->result > w->query_max;
     w->batch_from[w->batch_count++] = event->from;
 }
@@ -307,7 +307,7 @@ static void handed_receive(struct worker *w, const struct handed *handed)
         .in = handed->bytes,
         .in_len = handed->len,
         .handed_over = true,
-        .note = handed->kind == HANDED_NOTE,
+        .hint = handed->kind == HANDED_HINT,
     };
     if (handed->kind == HANDED_ANSWER) {
         clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);

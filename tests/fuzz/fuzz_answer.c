@@ -316,7 +316,7 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     assert(reply_match(reply, len, query->id ^ 1, &key, &spelling) != REPLY_GOOD);
     bool lowered = memcmp(&spelling, &lower, sizeof lower) == 0;
     if (asked)
-        assert((reply_match(reply, len, query->id, &key, &lower) == REPLY_SPELLING) == !lowered);
+        assert((reply_match(reply, len, query->id, &key, &lower) == REPLY_WRONG_CASE) == !lowered);
     if (!asked || answer_parse(&answer, reply, len, &key, limits) != REPLY_GOOD)
         return;
     trailer_read(&kept, &answer);

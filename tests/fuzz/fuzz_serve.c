@@ -300,7 +300,7 @@ static void item_judge(const struct serve_item *item, const uint8_t *out, size_t
     case SERVE_ANSWERED:
         assert(item->out >= out && item->out + item->out_len <= out + room);
         reply_check(item->client.listener, item->out, item->out_len);
-        assert(!item->note || (item->owner < world.cache.shard_count && item->owner != 0));
+        assert(!item->hint || (item->owner < world.cache.shard_count && item->owner != 0));
         break;
     case SERVE_WAITING:
         client->waits = true;
@@ -313,14 +313,14 @@ static void item_judge(const struct serve_item *item, const uint8_t *out, size_t
     case SERVE_DROPPED:
         world.dropped++;
         break;
-    case SERVE_NOTED:
+    case SERVE_HINTED:
         assert(item->handed_over);
         world.noted++;
         break;
     }
 }
 
-static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bool note)
+static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bool hint)
 {
     size_t room = serve_reply_room(world.serve);
     uint8_t *out = malloc(room);
@@ -329,8 +329,8 @@ static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bo
                    .listener = (uint16_t)world.client_count},
         .in = bytes,
         .in_len = (uint16_t)len,
-        .handed_over = handed || note,
-        .note = note,
+        .handed_over = handed || hint,
+        .hint = hint,
         .cut = from == 0xff,
     };
     assert(out);
@@ -342,7 +342,7 @@ static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bo
     size_t used = serve_queries(world.serve, world.now_us, &item, 1, out, room);
     assert(item.verdict != SERVE_ANSWERED || (item.out == out && item.out_len <= used));
     free(bytes); // nobody may look there any more
-    assert(!note || item.verdict == SERVE_NOTED || item.verdict == SERVE_DROPPED);
+    assert(!hint || item.verdict == SERVE_HINTED || item.verdict == SERVE_DROPPED);
     item_judge(&item, out, room);
     free(out);
 }

@@ -322,7 +322,7 @@ static enum counter reason_of(const struct stage *stage, const struct counters *
     script_fail(stage->script, "serve drops a query without counting a reason");
 }
 
-static void item_do(struct stage *stage, unsigned worker, size_t number, bool handed, bool note);
+static void item_do(struct stage *stage, unsigned worker, size_t number, bool handed, bool hint);
 
 // Another worker is to have it.
 static void hand_over(struct stage *stage, unsigned worker, const struct serve_item *item,
@@ -332,11 +332,11 @@ static void hand_over(struct stage *stage, unsigned worker, const struct serve_i
     if (item->owner == worker || item->owner >= stage->worker_count || item->handed_over)
         script_fail(stage->script, "worker %u hands a query over to %u", worker, item->owner);
     struct event *event =
-        stage_event(stage, item->note ? EVENT_NOTED : EVENT_HANDED, 0, asked->client);
+        stage_event(stage, item->hint ? EVENT_NOTED : EVENT_HANDED, 0, asked->client);
     event->bytes = copy_of(stage, asked->bytes, asked->len);
     event->len = asked->len;
     trace(stage, event);
-    if (!item->note && stage->handovers_fail > 0) {
+    if (!item->hint && stage->handovers_fail > 0) {
         stage->handovers_fail--;
         serve_handover_failed(stage->workers[worker]);
         event = stage_event(stage, EVENT_DROPPED, 0, asked->client);
@@ -344,10 +344,10 @@ static void hand_over(struct stage *stage, unsigned worker, const struct serve_i
         trace(stage, event);
         return;
     }
-    item_do(stage, item->owner, number, true, item->note);
+    item_do(stage, item->owner, number, true, item->hint);
 }
 
-static void item_do(struct stage *stage, unsigned worker, size_t number, bool handed, bool note)
+static void item_do(struct stage *stage, unsigned worker, size_t number, bool handed, bool hint)
 {
     const struct asked *asked = &stage->asked[number];
     struct counters before = stage->counters[worker];
@@ -361,7 +361,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         .in = in,
         .in_len = (uint16_t)asked->len,
         .handed_over = handed,
-        .note = note,
+        .hint = hint,
         .verdict = UINT8_MAX,
     };
     (void)serve_queries(stage->workers[worker], stage->now_us, &item, 1, out, room);
@@ -374,11 +374,11 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         stage->asked[number].waiting = false;
         trace(stage, event);
     }
-    if (note != (item.verdict == SERVE_NOTED))
+    if (hint != (item.verdict == SERVE_HINTED))
         script_fail(stage->script, "serve takes a note for a query, or a query for a note");
     free(out);
     stage_drain(stage, worker);
-    if (item.verdict == SERVE_ELSEWHERE || (item.verdict == SERVE_ANSWERED && item.note))
+    if (item.verdict == SERVE_ELSEWHERE || (item.verdict == SERVE_ANSWERED && item.hint))
         hand_over(stage, worker, &item, number);
 }
 

@@ -104,7 +104,7 @@ static void begins(struct sim *sim, unsigned worker, const struct question *ques
     bool kept = q->kept.served && question->started_us / 1000000 < q->kept.expiry_s;
     bool plain = !refresh && !question->probe;
     bool fails = sim->now_us < q->fail_until_us &&
-                 (!q->fail_network || q->fail_revivals == node->forward->revivals);
+                 (!q->fail_network || q->fail_recoveries == node->forward->recoveries);
     if (q->asking && plain)
         why = "is asked twice at a time";
     else if (!question->probe && fails && failure_surely_kept(sim, node, question->key.hash))
@@ -159,7 +159,7 @@ static void fails(const struct sim *sim, struct node *node, struct topic *q,
     bool refused = question->state == QUESTION_REFUSED;
     q->fail_rcode = refused ? question->rcode : RCODE_SERVFAIL;
     q->fail_network = !refused;
-    q->fail_revivals = question->era;
+    q->fail_recoveries = question->recoveries;
 }
 
 // Has a server been silent to it for as long as any may take?
@@ -265,7 +265,7 @@ static void deaths_look(struct sim *sim, unsigned worker)
         bool dead = upstream >= 0 && node->forward->upstreams[upstream].health == UPSTREAM_DEAD;
         if (dead && !heard->dead) {
             heard->dead_us = sim->now_us;
-            heard->trial_us = 0;
+            heard->probe_us = 0;
             sim_trace(sim, "worker %u takes server %u for dead", worker, i);
             if (!silent(sim, worker, i))
                 sim_fail(sim, "worker %u takes server %u for dead without a reason", worker, i);

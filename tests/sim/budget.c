@@ -18,9 +18,9 @@ enum {
     TRIALS_AT_START = 16,
     FREE_US = 400000,
     LOST_US = 200000, // before which no send is given up
-    TRIAL_MIN_US = 100000,
-    TRIAL_MAX_US = 1000000,
-    TRIAL_SHARE = 32,
+    PROBE_MIN_US = 100000,
+    PROBE_MAX_US = 1000000,
+    PROBE_SHARE = 32,
     SLACK_US = 1000,
 };
 
@@ -42,13 +42,13 @@ static void pace_check(struct sim *sim, const struct sent *sent)
     struct heard *heard = &sim->nodes[sent->worker].heard[sent->server];
     if (heard->dead_us + SLACK_US > sim->now_us)
         return; // it was alive when this was decided
-    uint64_t pause_us = (heard->trial_us - heard->dead_us) / TRIAL_SHARE;
-    pause_us = pause_us > TRIAL_MIN_US ? pause_us : TRIAL_MIN_US;
-    pause_us = pause_us < TRIAL_MAX_US ? pause_us : TRIAL_MAX_US;
-    if (heard->trial_us && sim->now_us + SLACK_US < heard->trial_us + pause_us)
+    uint64_t pause_us = (heard->probe_us - heard->dead_us) / PROBE_SHARE;
+    pause_us = pause_us > PROBE_MIN_US ? pause_us : PROBE_MIN_US;
+    pause_us = pause_us < PROBE_MAX_US ? pause_us : PROBE_MAX_US;
+    if (heard->probe_us && sim->now_us + SLACK_US < heard->probe_us + pause_us)
         sim_fail(sim, "worker %u tries server %u %llu us after it did so last", sent->worker,
-                 sent->server, (unsigned long long)(sim->now_us - heard->trial_us));
-    heard->trial_us = sim->now_us;
+                 sent->server, (unsigned long long)(sim->now_us - heard->probe_us));
+    heard->probe_us = sim->now_us;
 }
 
 // Was the question last sent to one that has been silent to three sends or more?

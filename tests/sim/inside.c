@@ -52,7 +52,7 @@ static const char *attempt_check(const struct forward *f, const struct attempt *
     n->attempts++;
     n->charged += a->share != SHARE_NONE;
     bool sent = a->sent_us != 0;
-    if (sent + a->queued + a->held != 1 || (a->held && !attempt_has_connection(a)))
+    if (sent + a->queued + a->deferred != 1 || (a->deferred && !attempt_has_connection(a)))
         return "an attempt is not one of sent, queued and held";
     n->in_flight[a->upstream] += sent;
     if (a->slot == UINT16_MAX)
@@ -127,12 +127,12 @@ static const char *streams_check(const struct forward *f, const struct count *n)
         closing += stream->closing;
         for (const struct attempt *a = stream->attempts; a; a = a->next_at_slot) {
             here++;
-            held += a->held;
+            held += a->deferred;
             if (!stream->open || stream->closing || a->slot != i || !attempt_has_connection(a) ||
                 a->upstream != stream->upstream)
                 return "a connection has an attempt that is not its own";
         }
-        if (here != stream->in_flight || held != stream->held || here > CONNECTION_IN_FLIGHT)
+        if (here != stream->in_flight || held != stream->deferred || here > CONNECTION_IN_FLIGHT)
             return "a connection's attempts are counted wrongly";
         attempts += here;
     }

@@ -254,7 +254,7 @@ bool judge_same(const struct sim *sim, uint32_t number, const uint8_t *bytes, si
 static bool failure_known(const struct sim *sim, unsigned worker, const struct topic *q)
 {
     return sim->now_us < q->fail_until_us &&
-           (!q->fail_network || q->fail_revivals == sim->nodes[worker].forward->revivals);
+           (!q->fail_network || q->fail_recoveries == sim->nodes[worker].forward->recoveries);
 }
 
 static bool zone_down(const struct sim *sim, unsigned worker, uint32_t question)

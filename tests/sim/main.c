@@ -134,7 +134,7 @@ static void totals_print(const struct sim *sim)
                    d->labels, *d->labels ? "}" : "");
     }
     printf("%12" PRIu64 " forged replies\n%12" PRIu64 " notes of popular answers\n",
-           sim->tallies.forged, sim->tallies.notes);
+           sim->tallies.forged, sim->tallies.hints);
 }
 
 static int many(struct sim *sim, uint64_t from, uint64_t count)

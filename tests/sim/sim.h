@@ -220,7 +220,7 @@ struct topic {
     // What is remembered of its failing.
     uint64_t fail_until_us; // 0: nothing
     uint64_t fail_lasts_us;
-    uint32_t fail_revivals;
+    uint32_t fail_recoveries;
     uint16_t fail_rcode;
     bool fail_network;
     bool fail_counted; // among those of its bucket
@@ -334,13 +334,13 @@ struct wire {
 struct inbox_item {
     uint32_t asked;
     bool handed;
-    bool note;
+    bool hint;
 };
 
 // What is known of a server by what one worker has heard from it.
 struct heard {
     uint64_t reply_sent_us; // the latest sent of what it has answered, over UDP
-    uint64_t trial_us;      // when it was last asked while dead
+    uint64_t probe_us;      // when it was last asked while dead
     uint64_t dead_us;       // since when the worker takes it for dead
     uint32_t answers;
     uint8_t cookie[8]; // the worker's part of the cookie there, once it was seen
@@ -401,14 +401,14 @@ struct event {
     uint8_t kind; // enum event_kind
     uint8_t worker;
     uint8_t server;
-    bool note;
+    bool hint;
 };
 
 // What the driver did and saw, to be held against the counters.
 struct tally {
     uint64_t arrived, arrived_tcp, answered, dropped, dropped_full, handed, handed_failed,
         truncated;
-    uint64_t hits, fresh, stale, failures, notes, popular;
+    uint64_t hits, fresh, stale, failures, hints, popular;
     uint64_t sends, tcp_sends, resends, opens, refusals, unreachables, closes, replies, forged;
     uint64_t connects, disconnects, ends, refreshes, refreshes_used, refreshes_used_maybe;
 };
@@ -656,7 +656,7 @@ bool world_busy(const struct sim *sim); // somebody waits or will ask
 void worker_start(struct sim *sim, unsigned worker);
 const char *worker_check(struct sim *sim, unsigned worker); // NULL, or what is not sound
 void worker_inbox(struct sim *sim, unsigned worker);
-void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool note);
+void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool hint);
 void worker_wake(struct sim *sim, unsigned worker);
 void worker_drain(struct sim *sim, unsigned worker);
 // The latest time by which what was due then must have been done.

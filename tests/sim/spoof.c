@@ -81,9 +81,9 @@ static bool spelling_counts(const struct attempt *attempt, const struct strict *
     const struct question *question = attempt->question;
     uint8_t name[STRICT_NAME_MAX];
     strict_lower(name, m->question.bytes, m->question.len);
-    if (attempt->spelled)
-        name_case_apply(&question->spelling, name, m->question.len);
-    return attempt->spelled && memcmp(name, m->question.bytes, m->question.len) != 0;
+    if (attempt->random_case)
+        name_case_apply(&question->name_case, name, m->question.len);
+    return attempt->random_case && memcmp(name, m->question.bytes, m->question.len) != 0;
 }
 
 static bool cookie_counts(const struct sim *sim, unsigned worker, const struct attempt *attempt)
@@ -137,10 +137,10 @@ static void spell(struct sim *sim, const struct sent *sent, struct strict_name *
         if (c >= 'a' && c <= 'z' && dice_chance(&sim->dice, 500))
             name->bytes[i] = (uint8_t)(c - 0x20);
     }
-    if (!right || !attempt || !attempt->question || !attempt->spelled)
+    if (!right || !attempt || !attempt->question || !attempt->random_case)
         return;
     strict_lower(name->bytes, name->bytes, name->len);
-    name_case_apply(&attempt->question->spelling, name->bytes, name->len);
+    name_case_apply(&attempt->question->name_case, name->bytes, name->len);
 }
 
 static void spoof_once(struct sim *sim)

@@ -205,7 +205,7 @@ static void waits(struct sim *sim, unsigned worker, uint32_t number)
 }
 
 // Whoever sends what is no query over a connection has it closed.
-static bool is_noise(const struct asked *asked)
+static bool is_not_dns(const struct asked *asked)
 {
     const struct address *from = &asked->client.from;
     const struct packet *packet = asked->packet;
@@ -222,7 +222,7 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
     const struct topic *q = &sim->questions[asked->question];
     asked->state = ASKED_DROPPED;
     sim->tally.dropped++;
-    if (item->noise != is_noise(asked))
+    if (item->not_dns != is_not_dns(asked))
         sim_fail(sim, "query %u is noise to one of us alone", number);
     struct node *node = &sim->nodes[worker];
     bool loops = sim_counted(node, COUNTER_drops_error_loop) > node->loops;
@@ -248,11 +248,11 @@ static void noted(struct sim *sim, unsigned worker, const struct serve_item *ite
                  item->owner);
         return;
     }
-    sim->tally.notes++;
+    sim->tally.hints++;
     if (dice_chance(&sim->dice, sim->params.handed_fail_pm))
         return;
     struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)item->owner, .number = number};
-    event.note = true;
+    event.hint = true;
     event_push(sim, &event, sim->now_us + dice_below(&sim->dice, sim->params.handed_us + 1));
 }
 
@@ -295,7 +295,7 @@ static void verdict_do(struct sim *sim, unsigned worker, const struct serve_item
         asked->state = ASKED_ANSWERED;
         asked->answered_us = sim->now_us;
         sim->tally.answered++;
-        if (item->note)
+        if (item->hint)
             noted(sim, worker, item, number);
         break;
     case SERVE_WAITING:
@@ -314,9 +314,9 @@ static void verdicts_do(struct sim *sim, unsigned worker, const struct serve_ite
                         const struct inbox_item *from, size_t count, const uint8_t *end)
 {
     for (size_t i = 0; i < count && !sim->failed; i++) {
-        if (from[i].note != (items[i].verdict == SERVE_NOTED))
+        if (from[i].hint != (items[i].verdict == SERVE_HINTED))
             sim_fail(sim, "worker %u takes a query for a note, or a note for a query", worker);
-        else if (!from[i].note)
+        else if (!from[i].hint)
             verdict_do(sim, worker, &items[i], end);
     }
 }
@@ -337,7 +337,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
             .in = copies[i]->bytes,
             .in_len = (uint16_t)copies[i]->len,
             .handed_over = from[i].handed,
-            .note = from[i].note,
+            .hint = from[i].hint,
             .cut = asked->cut,
             .verdict = 0xff,
         };
@@ -345,7 +345,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
         sim->tally.arrived += !from[i].handed;
         sim->tally.arrived_tcp += !from[i].handed && client_has_connection(&asked->client);
         sim_trace(sim, "worker %u takes query %u%s", worker, from[i].asked,
-                  from[i].note     ? ", a note"
+                  from[i].hint     ? ", a note"
                   : from[i].handed ? ", handed over"
                                    : "");
     }
@@ -374,18 +374,18 @@ void worker_inbox(struct sim *sim, unsigned worker)
     node->inbox_count = 0;
 }
 
-void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool note)
+void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool hint)
 {
     struct node *node = &sim->nodes[worker];
     // What a socket cannot hold is lost before anybody counts it; what was handed over is not.
     if (node->inbox_count >= (handed ? (uint32_t)INBOX_MAX : sim->params.inbox_max)) {
         struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)worker, .number = asked};
-        event.note = note;
+        event.hint = hint;
         if (handed)
             event_push(sim, &event, sim->now_us + 1000);
         return;
     }
-    node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed, note};
+    node->inbox[node->inbox_count++] = (struct inbox_item){asked, handed, hint};
     if (!node->inbox_event)
         event_push(sim, &(struct event){.kind = EVENT_INBOX, .worker = (uint8_t)worker},
                    sim->now_us + (sim->params.plain ? 0 : dice_skewed(&sim->dice, 200)));

@@ -372,7 +372,7 @@ static void event_do(struct sim *sim, struct event *event)
         worker_arrived(sim, event->worker, client_arrives(sim, event->number), false, false);
         break;
     case EVENT_HANDED:
-        worker_arrived(sim, event->worker, event->number, true, event->note);
+        worker_arrived(sim, event->worker, event->number, true, event->hint);
         break;
     case EVENT_INBOX:
         worker_inbox(sim, event->worker);

@@ -320,7 +320,7 @@ static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t
                                                                   .batch = batch,
                                                                   .stale_us = CONNECTION_STALE_US,
                                                                   .now_us = NOW_US});
-    attempt->sent_us = attempt->held ? 0 : NOW_US;
+    attempt->sent_us = attempt->deferred ? 0 : NOW_US;
     return stream;
 }
 
@@ -337,13 +337,13 @@ static void test_what_is_suspect_goes_in_batches(void **state)
         assert_int_equal(attach_suspect(&b, &first[i], 1, BATCH), i / BATCH);
     for (uint16_t i = COUNT; i < COUNT + 2; i++) {
         assert_in_range(attach_suspect(&b, &first[i], 1, BATCH), 0, NETWORK - 1);
-        assert_true(first[i].held);
+        assert_true(first[i].deferred);
     }
     for (uint16_t i = 0; i < OTHERS * BATCH; i++)
         assert_int_equal(attach_suspect(&b, &second[i], 2, BATCH), NETWORK + i / BATCH);
     // There are no more for a third one: it waits where least does.
     (void)attach_suspect(&b, &third, 3, BATCH);
-    assert_true(third.held);
+    assert_true(third.deferred);
     // Others have nothing to do with it.
     assert_int_equal(attach_at(&b, &other, false, NOW_US), LANE_SUSPECT_MAX);
     assert_int_equal(connection_sent_count(&b.table.slots[0]), BATCH);
@@ -362,10 +362,10 @@ static void test_large_batches_have_two_connections(void **state)
     struct attempt attempts[40], other;
     for (unsigned i = 0; i < COUNT_OF(attempts); i++) {
         assert_int_equal(attach_suspect(&b, &attempts[i], 1, 32), 0);
-        assert_int_equal(attempts[i].held, i >= 32);
+        assert_int_equal(attempts[i].deferred, i >= 32);
     }
     assert_int_equal(attach_suspect(&b, &other, 2, 32), 1);
-    assert_false(other.held);
+    assert_false(other.deferred);
     end(&b);
 }
 

@@ -52,8 +52,8 @@ static void test_all_comes_over(void **state)
     assert_int_equal(to.in_flight, 0);
     assert_int_equal(from.in_flight, 0);
     // Nothing else was set in it, so all else is equal.
-    to.trial_us = from.trial_us;
-    to.trials = from.trials;
+    to.probe_us = from.probe_us;
+    to.probes = from.probes;
     assert_memory_equal(&to, &from, sizeof to);
     assert_int_equal(upstream_early_us(&to), upstream_early_us(&from));
     assert_int_equal(upstream_cookie_len(&to, NOW_US), 16);

@@ -405,7 +405,7 @@ static void test_upstream_query_row(void **state)
     struct upstream_query query = {
         .name = name.bytes,
         .name_len = (uint8_t)name.len,
-        .spelling = row->spelling ? &spelling : NULL,
+        .name_case = row->spelling ? &spelling : NULL,
         .cookie = cookie.bytes,
         .cookie_len = (uint8_t)cookie.len,
         .id = 0x1234,

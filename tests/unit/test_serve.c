@@ -79,7 +79,7 @@ static void test_lost_query_is_sent_again_and_the_first_reply_counts(void **stat
     assert_int_not_equal(first.port, second.port);
     assert_memory_not_equal(first.packet.bytes, second.packet.bytes, 2);
     assert_memory_equal(first.packet.bytes + 2, second.packet.bytes + 2, first.packet.len - 2);
-    assert_counted(t, "queries upstream_queries 2 upstream_resends upstream_trials ports_opened 2");
+    assert_counted(t, "queries upstream_queries 2 upstream_resends upstream_probes ports_opened 2");
 
     reply_from(t, &first, GOOD);
     assert_int_equal(drain(t), 1);

@@ -175,8 +175,8 @@ static void test_note_is_never_answered(void **state)
     };
     struct table *t = begin((struct setup){0});
     for (size_t i = 0; i < COUNT_OF(notes); i++) {
-        struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
-        assert_int_equal(ask_as(t, note, notes[i]).verdict, SERVE_NOTED);
+        struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
+        assert_int_equal(ask_as(t, note, notes[i]).verdict, SERVE_HINTED);
     }
     assert_int_equal(drain(t), 0);
     assert_counted(t, "");

@@ -25,7 +25,7 @@ static void hit(struct table *t, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct serve_item item = ask(t, 1, QUERY);
         assert_int_equal(item.verdict, SERVE_ANSWERED);
-        assert_false(item.note); // this worker is its home
+        assert_false(item.hint); // this worker is its home
     }
     assert_int_equal(drain(t), 0);
 }
@@ -178,7 +178,7 @@ static void test_refresh_that_fails_hurts_nobody(void **state)
     t->now_us++;
     t->before = t->counters;
     ask_answered(t, 1, QUERY, ANSWER_FOR("0000001e"));
-    assert_counted(t, "queries answers_stale failures_remembered upstream_trials");
+    assert_counted(t, "queries answers_stale failures_remembered upstream_probes");
     end(t);
 }
 
@@ -273,7 +273,7 @@ static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
         struct serve_item item = ask(t, 1, QUERY);
         assert_int_equal(item.verdict, SERVE_ANSWERED);
         assert_packet(item.out, item.out_len, ANSWER_FOR(TTL_60));
-        assert_int_equal(item.note, i == 3);
+        assert_int_equal(item.hint, i == 3);
         assert_int_equal(item.owner, i == 3 ? home : 0);
     }
     assert_counted(t, "queries 5 answers_cache 5");
@@ -281,8 +281,8 @@ static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
 
     // The home has nothing to answer, nor to count.
     t->serve = t->workers[home];
-    struct serve_item note = {.client = client(200), .handed_over = true, .note = true};
-    assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
+    struct serve_item note = {.client = client(200), .handed_over = true, .hint = true};
+    assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
     assert_int_equal(drain(t), 0);
     assert_counted(t, "");
     assert_after(t, 54 * SECOND_US);
@@ -303,10 +303,10 @@ static void test_third_hit_counts_whoever_had_the_others(void **state)
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    assert_false(ask(t, 1, QUERY).note);
-    assert_false(ask(t, 1, QUERY).note);
+    assert_false(ask(t, 1, QUERY).hint);
+    assert_false(ask(t, 1, QUERY).hint);
     t->serve = t->workers[1 - home];
-    assert_true(ask(t, 1, QUERY).note);
+    assert_true(ask(t, 1, QUERY).hint);
     end(t);
 }
 
@@ -322,8 +322,8 @@ static void test_note_of_what_is_gone_or_over_starts_nothing(void **state)
             continue;
         if (how == 1)
             assert_quiet(t, 60 * SECOND_US);
-        struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
+        struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
+        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
         assert_int_equal(drain(t), 0);
         assert_counted(t, "");
         assert_quiet(t, 70 * SECOND_US);
@@ -336,13 +336,13 @@ static void test_note_twice_is_noted_once(void **state)
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
+    struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
     t->serve = t->workers[1 - home];
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ask(t, 1, QUERY).verdict, SERVE_ANSWERED);
     t->serve = t->workers[home];
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
+        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
     assert_after(t, 54 * SECOND_US);
     assert_counted(t, "queries 3 answers_cache 3 upstream_queries ports_opened refreshes");
     end(t);
@@ -354,13 +354,13 @@ static void test_note_of_what_nobody_has_asked_for_three_times_starts_nothing(vo
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    struct serve_item note = {.client = client(1), .handed_over = true, .note = true};
+    struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
     t->serve = t->workers[home];
     for (unsigned i = 0; i < 9; i++)
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_NOTED);
+        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
     t->serve = t->workers[1 - home];
     for (unsigned i = 1; i <= 3; i++)
-        assert_int_equal(ask(t, 1, QUERY).note, i == 3);
+        assert_int_equal(ask(t, 1, QUERY).hint, i == 3);
     t->serve = t->workers[home];
     assert_quiet(t, 60 * SECOND_US);
     assert_counted(t, "queries 3 answers_cache 3");

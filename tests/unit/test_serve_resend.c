@@ -301,8 +301,8 @@ static void test_dead_upstream_is_asked_in_trials_alone(void **state)
     }
     assert_int_equal(sends[1], 300);
     assert_in_range(sends[0], 15, 31);
-    assert_int_equal(t->counters.values[COUNTER_upstream_trials] -
-                         t->before.values[COUNTER_upstream_trials],
+    assert_int_equal(t->counters.values[COUNTER_upstream_probes] -
+                         t->before.values[COUNTER_upstream_probes],
                      sends[0]);
     end(t);
 }

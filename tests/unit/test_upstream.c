@@ -52,7 +52,7 @@ static void test_new_one_is_unknown_and_has_a_cookie_of_its_own(void **state)
     upstream_init(&b, &rng, NOW_US);
     assert_int_equal(a.health, UPSTREAM_UNKNOWN);
     assert_int_equal(a.overdue + a.loss_pm + a.in_flight + a.cookie_server_len, 0);
-    assert_int_equal(a.support.no_edns_until_us + a.tcp_retry_us + a.trial_us, 0);
+    assert_int_equal(a.support.no_edns_until_us + a.tcp_retry_us + a.probe_us, 0);
     assert_false(a.gone || a.support.no_case_until_us > 0 || upstream_is_trusted(&a, KIND, NOW_US));
     assert_memory_not_equal(a.cookie, b.cookie, sizeof a.cookie);
 }
@@ -272,13 +272,13 @@ static void test_unreachable_is_dead_at_once_and_gone_until_something_else_is_he
     uint64_t later_us = NOW_US + 2 * S;
     assert_true(upstream_unreachable(&u, later_us - 1, later_us));
     assert_int_equal(u.health, UPSTREAM_DEAD);
-    assert_true(u.gone && u.silent_since_us == later_us && u.trial_us == later_us + 100 * MS);
+    assert_true(u.gone && u.silent_since_us == later_us && u.probe_us == later_us + 100 * MS);
     assert_true(upstream_unreachable(&u, later_us, later_us + 50 * MS));
-    assert_true(u.silent_since_us == later_us && u.trial_us == later_us + 150 * MS);
+    assert_true(u.silent_since_us == later_us && u.probe_us == later_us + 150 * MS);
     // A trial that is due later stays so.
-    u.trial_us = later_us + 5 * S;
+    u.probe_us = later_us + 5 * S;
     assert_true(upstream_unreachable(&u, later_us, later_us + 60 * MS));
-    assert_true(u.trial_us == later_us + 5 * S);
+    assert_true(u.probe_us == later_us + 5 * S);
     // Silence is another thing than a word that nobody is there.
     upstream_overdue(&u, KIND, later_us + 100 * MS, later_us + 200 * MS);
     assert_false(u.gone);
@@ -541,7 +541,7 @@ static struct trials trials_of(uint16_t count)
     for (size_t i = 0; i < COUNT_OF(t.upstreams); i++) {
         t.upstreams[i] = unknown();
         t.upstreams[i].health = UPSTREAM_DEAD;
-        t.upstreams[i].tcp_trial_us = UINT64_MAX;
+        t.upstreams[i].tcp_probe_us = UINT64_MAX;
     }
     return t;
 }
@@ -549,7 +549,7 @@ static struct trials trials_of(uint16_t count)
 static int try(struct trials *t, uint64_t now_us)
 {
     int choice = upstream_try(&t->zone, t->upstreams, KIND, t->sends, UPSTREAM_SENDS_MAX, now_us);
-    t->next_us = upstream_next_trial_us(&t->zone, t->upstreams, KIND, now_us);
+    t->next_us = upstream_next_probe_us(&t->zone, t->upstreams, KIND, now_us);
     return choice;
 }
 
@@ -567,7 +567,7 @@ static void test_trials_are_paced_by_the_silence(void **state)
         struct trials t = trials_of(1);
         uint64_t now_us = NOW_US + rows[i].silence_us;
         assert_int_equal(try(&t, now_us), 0);
-        assert_true(t.upstreams[0].trial_us == now_us + rows[i].pause_us);
+        assert_true(t.upstreams[0].probe_us == now_us + rows[i].pause_us);
         assert_int_equal(try(&t, now_us + rows[i].pause_us - 1), -1);
         assert_true(t.next_us == now_us + rows[i].pause_us);
         assert_int_equal(try(&t, now_us + rows[i].pause_us), 0);
@@ -589,9 +589,9 @@ static void test_trials_go_to_whoever_waited_longest(void **state)
 {
     (void)state;
     struct trials t = trials_of(3);
-    t.upstreams[0].trial_us = NOW_US - 1;
-    t.upstreams[1].trial_us = NOW_US - 3;
-    t.upstreams[2].trial_us = NOW_US - 2;
+    t.upstreams[0].probe_us = NOW_US - 1;
+    t.upstreams[1].probe_us = NOW_US - 3;
+    t.upstreams[2].probe_us = NOW_US - 2;
     assert_int_equal(try(&t, NOW_US), 1);
     assert_int_equal(try(&t, NOW_US), 2);
     assert_int_equal(try(&t, NOW_US), 0);
