@@ -19,14 +19,14 @@
 }
 
 [[gnu::noinline]] void serve_find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                                         const struct cache_hit *own, uint8_t **out)
+                                         const struct cache_hit *exact, uint8_t **out)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit denial;
     bool denied = serve_recall_denial(s, &lookup->key, *out, room, &denial);
     lookup->stale =
-        (own && serve_is_stale(s, now_s, own)) || (denied && serve_is_stale(s, now_s, &denial));
+        (exact && serve_is_stale(s, now_s, exact)) || (denied && serve_is_stale(s, now_s, &denial));
     if (denied && now_s < denial.expiry_s)
         serve_give(s, now_s, lookup, &denial, out, room);
     else

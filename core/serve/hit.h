@@ -4,17 +4,17 @@
 #include "core/serve/refresh.h"
 #include "core/serve/reply.h"
 
-// A query that may be answered at once: from local names or from memory. What most queries go
-// through stands here, and in the .c the ways that few go.
+// A query that may be answered at once, from local names or from the cache. The common path is
+// here; the .c has the rare ones.
 
-// Gives what a rule has decided about the name.
+// Answers as a rule has decided about the name.
 void serve_decided(struct serve *s, struct lookup *lookup, struct policy_decision decision,
                    uint8_t **out);
 
-// Where there is no answer to the question itself, or it is over (`own` tells of it): perhaps its
-// name is known not to exist.
+// For a question without a fresh answer of its own (`exact`: an expired one; NULL: none): answers
+// with a cached denial of its name where there is one, or gives the query to miss.h.
 void serve_find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                       const struct cache_hit *own, uint8_t **out);
+                       const struct cache_hit *exact, uint8_t **out);
 
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lookup,
@@ -29,7 +29,7 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
     serve_lookup_answered(s, lookup, out, len, COUNTER_answers_cache);
 }
 
-// Finds the answer to a query whose lookup has been begun, or gives it to miss.h.
+// Ends the lookup that was begun, and answers the query or gives it to miss.h.
 [[gnu::always_inline]] static inline void serve_find(struct serve *s, uint64_t now_us,
                                                      struct lookup *lookup, uint8_t **out)
 {
@@ -47,11 +47,11 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
         return;
     }
     struct cache_key key = key_for_cache(&lookup->key);
-    bool own = (cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) &&
-                policy_holds(&s->policy, &lookup->key, *out, hit.value_len)) ||
-               serve_recall(s, &lookup->key, *out, room, &hit);
-    if (!own || now_s >= hit.expiry_s) {
-        serve_find_denial(s, now_us, lookup, own ? &hit : NULL, out);
+    bool exact = (cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) &&
+                  policy_holds(&s->policy, &lookup->key, *out, hit.value_len)) ||
+                 serve_recall(s, &lookup->key, *out, room, &hit);
+    if (!exact || now_s >= hit.expiry_s) {
+        serve_find_denial(s, now_us, lookup, exact ? &hit : NULL, out);
         return;
     }
     if (hit.asked < REFRESH_HITS)

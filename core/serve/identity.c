@@ -31,11 +31,12 @@ void serve_options(const struct serve *s, struct query *query, struct reply_opti
 static size_t text_give(const struct serve *s, const struct query *query, uint8_t *out,
                         const char *text, size_t len)
 {
-    uint8_t data[OWN_RECORD_DATA_MAX];
+    uint8_t data[SYNTHESISED_DATA_MAX];
     data[0] = (uint8_t)len;
     memcpy(data + 1, text, len);
-    struct own_record record = {.data = data, .type = TYPE_TXT, .data_len = (uint16_t)(len + 1)};
-    return reply_own(out, query, &record, s->limits.udp_payload_max);
+    struct synthesised_record record = {
+        .data = data, .type = TYPE_TXT, .data_len = (uint16_t)(len + 1)};
+    return reply_synthesised(out, query, &record, s->limits.udp_payload_max);
 }
 
 static bool is_asked(const struct query *query, const char *name, size_t name_size)
@@ -53,7 +54,7 @@ static bool is_asked(const struct query *query, const char *name, size_t name_si
 size_t serve_chaos(const struct serve *s, const struct query *query, uint8_t *out)
 {
     static const char version[] = "ouzel " OUZEL_VERSION;
-    static_assert(sizeof version <= OWN_RECORD_DATA_MAX);
+    static_assert(sizeof version <= SYNTHESISED_DATA_MAX);
     const struct settings *settings = s->config.settings;
     const struct short_text *identity = &settings->server_identity;
     bool of_version = IS_ASKED(query, "\7version\4bind") || IS_ASKED(query, "\7version\6server");
@@ -69,10 +70,10 @@ size_t serve_any(const struct serve *s, const struct query *query, uint8_t *out)
 {
     // CPU and OS, each a text with its length in front (RFC 8482 4.2).
     static const uint8_t data[] = "\7RFC8482";
-    struct own_record record = {
+    struct synthesised_record record = {
         .data = data, .ttl = ANY_TTL_S, .type = TYPE_HINFO, .data_len = sizeof data};
     if (s->config.settings->server_any == ANY_HINFO)
-        return reply_own(out, query, &record, s->limits.udp_payload_max);
+        return reply_synthesised(out, query, &record, s->limits.udp_payload_max);
     return reply_empty(out, query, RCODE_NOERROR, HEADER_TC, true, s->limits.udp_payload_max,
                        EDE_NONE);
 }

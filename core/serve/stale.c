@@ -9,19 +9,19 @@ bool serve_is_stale(const struct serve *s, uint32_t now_s, const struct cache_hi
     return now_s - hit->expiry_s < s->stale_max_s;
 }
 
-// Copies what is over but may be given for want of better (RFC 8767): an answer to the question or
-// a denial of its name. Both may be there, as the denial came with a question of another type; then
-// what came last is nearer to the truth.
+// Copies what has expired but may still be given (RFC 8767): an answer to the question, or a denial
+// of its name. There may be both, as a denial may have come with another type; then the younger one
+// counts.
 bool serve_recall_stale(const struct serve *s, uint64_t now_us, const struct key *key, uint8_t *out,
                         size_t size, struct cache_hit *hit)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
-    struct cache_hit own;
-    bool has_own = serve_recall(s, key, out, size, &own) && serve_is_stale(s, now_s, &own);
+    struct cache_hit exact;
+    bool has_exact = serve_recall(s, key, out, size, &exact) && serve_is_stale(s, now_s, &exact);
     bool denied = serve_recall_denial(s, key, out, size, hit) && serve_is_stale(s, now_s, hit);
-    if (denied && (!has_own || own.birth_s < hit->birth_s))
+    if (denied && (!has_exact || exact.birth_s < hit->birth_s))
         return true;
-    if (!has_own || !serve_recall(s, key, out, size, hit))
+    if (!has_exact || !serve_recall(s, key, out, size, hit))
         return false;
     // It may lead to what has been blocked since.
     return !s->config.local || hit->value_len > size ||

@@ -333,10 +333,10 @@ size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint
     return len + reply_opt_write(out + len, query, rcode, udp_payload_max, ede);
 }
 
-size_t reply_own(uint8_t *out, const struct query *query, const struct own_record *record,
-                 uint16_t udp_payload_max)
+size_t reply_synthesised(uint8_t *out, const struct query *query,
+                         const struct synthesised_record *record, uint16_t udp_payload_max)
 {
-    assert(query->name_len != 0 && record->data_len <= OWN_RECORD_DATA_MAX);
+    assert(query->name_len != 0 && record->data_len <= SYNTHESISED_DATA_MAX);
     size_t len = front_write(out, query, RCODE_NOERROR, HEADER_AA, true, 1);
     uint8_t *at = out + len;
     store_be16(at, 0xc000 | MESSAGE_HEADER_LEN); // the question's name

@@ -206,19 +206,19 @@ void reply_options_add(struct reply_options *options, uint16_t code, const void 
 size_t reply_empty(uint8_t *out, const struct query *query, uint16_t rcode, uint8_t extra, bool ra,
                    uint16_t udp_payload_max, int ede);
 
-// A record that stands under the name and the class that were asked for.
-struct own_record {
+// A record made here and stored nowhere, with the name and class of the question.
+struct synthesised_record {
     const uint8_t *data;
     uint32_t ttl;
     uint16_t type;
-    uint16_t data_len; // OWN_RECORD_DATA_MAX at most
+    uint16_t data_len; // SYNTHESISED_DATA_MAX at most
 };
 
-#define OWN_RECORD_DATA_MAX (IDENTITY_LEN_MAX + 1)
+#define SYNTHESISED_DATA_MAX (IDENTITY_LEN_MAX + 1)
 
-// Writes a reply with that record alone; AA is set. Else as reply_empty.
-size_t reply_own(uint8_t *out, const struct query *query, const struct own_record *record,
-                 uint16_t udp_payload_max);
+// Writes a reply with that record alone and AA set; otherwise as reply_empty.
+size_t reply_synthesised(uint8_t *out, const struct query *query,
+                         const struct synthesised_record *record, uint16_t udp_payload_max);
 
 // Writes our own OPT record (RFC 6891 6.1.2), OPT_LEN octets, at `out`.
 void opt_write(uint8_t *out, uint16_t udp_size, uint16_t rcode, bool dnssec_ok);
