@@ -46,6 +46,7 @@ struct socket_state {
     uint32_t len;
     uint32_t use;  // of this number
     int next;      // in the list
+    int place;     // of `in`, where that is a receive at one
     uint8_t group; // of `in`
     bool local;    // of `in`
     bool registered;
@@ -207,13 +208,11 @@ static int socket_register(struct mmsg *m, int fd, enum net_kind kind)
     return 0;
 }
 
-static void socket_forget(struct mmsg *m, int fd)
+static void socket_forget(struct socket_state *socket)
 {
-    struct socket_state *socket = &m->sockets[fd];
     assert(!socket->in.is && !socket->out.is);
     socket->use++;
     socket->registered = socket->readable = socket->ended = false;
-    (void)m;
 }
 
 // --- requests ----------------------------------------------------------------------------------
@@ -233,6 +232,7 @@ static void in_arm(struct mmsg *m, int fd, const struct net_request *request)
     }
     socket->in = (struct armed){request->tag, request->kind, true};
     socket->group = request->group;
+    socket->place = request->kind == NET_RECEIVE_FROM ? request->socket : NOTHING;
     socket->local = request->kind == NET_RECEIVE_FROM && request->local;
     if (socket->readable)
         list_add(m, &m->list, fd);
@@ -296,9 +296,19 @@ static void request_close(struct mmsg *m, const struct net_request *request)
 {
     int fd = request->socket;
     if ((unsigned)fd < m->socket_count)
-        socket_forget(m, fd);
+        socket_forget(&m->sockets[fd]);
     if (close(fd) != 0 && errno != EINTR)
         event_later(m, request->tag, -errno);
+}
+
+// Where the request was one of those that are registered only while they are armed.
+static void in_forget(struct mmsg *m, int fd)
+{
+    enum net_kind kind = (enum net_kind)m->sockets[fd].in.kind;
+    if (kind != NET_RECEIVE_FROM && kind != NET_ACCEPT)
+        return;
+    (void)epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    socket_forget(&m->sockets[fd]);
 }
 
 static bool disarm(struct mmsg *m, struct armed *armed, uint64_t tag)
@@ -315,18 +325,14 @@ static void request_cancel(struct mmsg *m, int fd, uint64_t tag)
     if (fd < 0 || (unsigned)fd >= m->socket_count)
         return;
     struct socket_state *socket = &m->sockets[fd];
-    if (disarm(m, &socket->in, tag) &&
-        (socket->in.kind == NET_RECEIVE_FROM || socket->in.kind == NET_ACCEPT)) {
-        (void)epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        socket_forget(m, fd);
-    }
+    if (disarm(m, &socket->in, tag))
+        in_forget(m, fd);
     (void)disarm(m, &socket->out, tag);
 }
 
-static void request_wake(struct mmsg *m, const struct net_request *request)
+static void request_wake(const struct net_request *request)
 {
     const struct mmsg *woken = (const struct mmsg *)(const void *)request->woken;
-    (void)m;
     wake_send(woken->wake_fd);
 }
 
@@ -362,7 +368,7 @@ static void request_do(struct mmsg *m, const struct net_request *request)
         request_cancel(m, m->places[request->socket], request->cancelled);
         break;
     case NET_WAKE:
-        request_wake(m, request);
+        request_wake(request);
         break;
     case NET_SEND_TO:
     case NET_SEND_FROM:
@@ -470,10 +476,12 @@ static int edges_wait(struct mmsg *m, uint64_t timeout_us)
 // --- what is readable --------------------------------------------------------------------------
 
 // Ends the request that reads, with an event.
-static unsigned in_end(struct socket_state *socket, struct net_event *event, int result)
+static unsigned in_end(struct mmsg *m, int fd, struct net_event *event, int result)
 {
+    struct socket_state *socket = &m->sockets[fd];
     socket->in.is = false;
     *event = (struct net_event){.tag = socket->in.tag, .result = result};
+    in_forget(m, fd);
     return 1;
 }
 
@@ -487,7 +495,7 @@ static unsigned datagrams_take(struct mmsg *m, int fd, struct net_event *events,
     if (count == -EAGAIN || count == -EINTR)
         return 0;
     if (count < 0)
-        return in_end(socket, events, count);
+        return in_end(m, fd, events, count);
     for (int i = 0; i < count; i++)
         events[i].tag = socket->in.tag;
     return (unsigned)count;
@@ -503,7 +511,7 @@ static unsigned octets_take(struct mmsg *m, int fd, struct net_event *event)
     if (len == -EAGAIN || len == -EINTR)
         return 0;
     if (len <= 0)
-        return in_end(socket, event, len);
+        return in_end(m, fd, event, len);
     socket->in.is = false;
     event->tag = socket->in.tag;
     return 1;
@@ -529,7 +537,7 @@ static unsigned connections_take(struct mmsg *m, int fd, struct net_event *event
                         errno == EBADF || errno == EINVAL || errno == ENOTSOCK ||
                         errno == EOPNOTSUPP || errno == EPERM;
         if (listener)
-            return count + in_end(socket, &events[count], -errno);
+            return count + in_end(m, fd, &events[count], -errno);
     }
     return count;
 }
@@ -611,6 +619,16 @@ static int tables_make(struct mmsg *m)
     return error;
 }
 
+// Told now and not by the first datagram: are the calls allowed that a filter may forbid?
+static int calls_try(void)
+{
+    int received = recvmmsg(-1, NULL, 0, MSG_DONTWAIT, NULL);
+    int error = received < 0 ? errno : 0;
+    if (error == EBADF && sendmmsg(-1, NULL, 0, MSG_DONTWAIT) < 0)
+        error = errno;
+    return error == EBADF ? 0 : -error;
+}
+
 static int mmsg_open(struct net *net)
 {
     struct mmsg *m = mmsg_of(net);
@@ -622,6 +640,8 @@ static int mmsg_open(struct net *net)
     struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA};
     if (error == 0 && epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, m->wake_fd, &wake) != 0)
         error = -errno;
+    if (error == 0)
+        error = calls_try();
     if (error < 0)
         mmsg_close(net);
     m->coarse = error == 0 &&
@@ -639,7 +659,8 @@ static int mmsg_place(struct net *net, unsigned place, int fd)
 {
     struct mmsg *m = mmsg_of(net);
     int before = m->places[place];
-    assert(before < 0 || (unsigned)before >= m->socket_count || !m->sockets[before].in.is);
+    if (before >= 0 && (unsigned)before < m->socket_count)
+        assert(!m->sockets[before].in.is || m->sockets[before].place != (int)place);
     m->places[place] = fd;
     return 0;
 }
@@ -661,6 +682,10 @@ static void mmsg_end(struct net *net)
 static const char *mmsg_why(int error)
 {
     switch (-error) {
+    case EPERM:
+    case ENOSYS:
+        return "a seccomp filter forbids epoll, recvmmsg or sendmmsg: that of a container, or that "
+               "of a process with io_uring whose place is to be taken (then restart instead)";
     case EMFILE:
         return "too few file descriptors: raise the limit (ulimit -n, LimitNOFILE)";
     case ENOSPC:

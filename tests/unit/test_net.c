@@ -414,6 +414,29 @@ static void test_a_receive_that_is_cancelled_ends_and_can_be_made_again(void **s
     net_finish(net);
 }
 
+// A place may name a socket at which another one receives, and be emptied meanwhile.
+static void test_two_places_may_name_one_socket(void **state)
+{
+    struct net *net = net_make(state);
+    struct net_event event;
+    struct sockaddr_in6 to;
+    int fd = hearer("127.0.0.1", &to), client = client_to(&to);
+    assert_int_equal(net_place(net, 0, fd), 0);
+    assert_int_equal(net_place(net, 1, fd), 0);
+    net_receive_from(net, 0, DATAGRAMS, false, TAG);
+    nothing_expect(net);
+    net_send_to(net, 1, "x", 1, (const struct sockaddr *)&to, OTHER_TAG);
+    assert_int_equal(net_place(net, 1, -1), 0);
+    assert_true(event_next(net, &event));
+    assert_int_equal(event.result, 1);
+    number_send(client, 4);
+    assert_true(event_next(net, &event));
+    assert_int_equal(number_of(&event), 4);
+    close(client);
+    close(fd);
+    net_finish(net);
+}
+
 // --- connections -------------------------------------------------------------------------------
 
 static void stream_pair(int fds[2])
@@ -677,6 +700,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_icmp_errors_are_told),
         WITH_BOTH_ENGINES(test_a_busy_socket_does_not_starve_others),
         WITH_BOTH_ENGINES(test_a_receive_that_is_cancelled_ends_and_can_be_made_again),
+        WITH_BOTH_ENGINES(test_two_places_may_name_one_socket),
         WITH_BOTH_ENGINES(test_octets_wait_for_room),
         WITH_BOTH_ENGINES(test_the_end_comes_behind_the_octets),
         WITH_BOTH_ENGINES(test_connections_are_accepted_until_descriptors_run_out),
