@@ -17,6 +17,7 @@
 #include "io/edge/resolv_conf.h"
 #include "io/engine/engine_do.h"
 #include "io/engine/engine_figures.h"
+#include "io/net/uring.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -193,7 +194,14 @@ static void ready_log(const struct log *log, const struct settings *settings,
         address_format(&settings->stats_listen, text);
         log_writef(log, LOG_INFO, "stats", "url", "http://%s/", text);
     }
-    log_writef(log, LOG_INFO, "ready", "workers", "%u", engine_worker_count(engine));
+    if (engine_net_refused(engine))
+        log_writef(log, LOG_INFO, "epoll takes the place of io_uring", "reason", "%s",
+                   engine_net_refused(engine));
+    char workers[16];
+    snprintf(workers, sizeof workers, "%u", engine_worker_count(engine));
+    log_write(log, LOG_INFO, "ready",
+              (const struct log_field[]){
+                  {"workers", workers}, {"engine", engine_net(engine)->name}, {NULL, NULL}});
 }
 
 // All sockets are bound by now.
@@ -218,7 +226,7 @@ static void calls_limit(struct daemon *d)
     char why[SANDBOX_WHY_SIZE];
     d->sandboxed = d->inheritance && d->inheritance->sandboxed;
     if (!d->sandboxed && settings_of(d)->server_sandbox) {
-        d->sandboxed = sandbox_enter(why) == 0;
+        d->sandboxed = sandbox_enter(engine_net(d->engine) == &net_uring, why) == 0;
         if (!d->sandboxed) {
             log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
             return;

@@ -82,9 +82,7 @@ static const int allowed[] = {
     SCMP_SYS(getsockopt),
     SCMP_SYS(listen),
     SCMP_SYS(recvfrom),
-    SCMP_SYS(recvmmsg),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmmsg),
     SCMP_SYS(sendmsg),
     SCMP_SYS(sendto),
     SCMP_SYS(setsockopt),
@@ -99,9 +97,6 @@ static const int allowed[] = {
     SCMP_SYS(epoll_wait),
     SCMP_SYS(eventfd),
     SCMP_SYS(eventfd2),
-    SCMP_SYS(io_uring_enter),
-    SCMP_SYS(io_uring_register),
-    SCMP_SYS(io_uring_setup),
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     SCMP_SYS(pselect6),
@@ -184,6 +179,17 @@ static const int allowed[] = {
     SCMP_SYS(waitid),
 };
 
+// What one engine of the network alone needs.
+static const int of_io_uring[] = {
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    SCMP_SYS(io_uring_setup),
+};
+static const int of_epoll[] = {
+    SCMP_SYS(recvmmsg),
+    SCMP_SYS(sendmmsg),
+};
+
 // Calls that one argument decides on: (value & mask) must be what is given.
 static const struct {
     int call;
@@ -205,11 +211,21 @@ static const struct {
     {SCMP_SYS(ioctl), 1, UINT32_MAX, SIOCGIFINDEX}, // fe80::1%eth0
 };
 
-static int rules_add(scmp_filter_ctx filter)
+static int calls_allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
     int error = 0;
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed && error == 0; i++)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return error;
+}
+
+static int rules_add(scmp_filter_ctx filter, bool io_uring)
+{
+    int error = calls_allow(filter, allowed, sizeof allowed / sizeof *allowed);
+    if (error == 0 && io_uring)
+        error = calls_allow(filter, of_io_uring, sizeof of_io_uring / sizeof *of_io_uring);
+    if (error == 0 && !io_uring)
+        error = calls_allow(filter, of_epoll, sizeof of_epoll / sizeof *of_epoll);
     for (size_t i = 0; i < sizeof allowed_with / sizeof *allowed_with && error == 0; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
                                  SCMP_CMP64(allowed_with[i].argument, SCMP_CMP_MASKED_EQ,
@@ -221,12 +237,12 @@ static int rules_add(scmp_filter_ctx filter)
     return error;
 }
 
-int sandbox_enter(char why[static SANDBOX_WHY_SIZE])
+int sandbox_enter(bool io_uring, char why[static SANDBOX_WHY_SIZE])
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int error = filter ? 0 : -ENOMEM;
     if (error == 0)
-        error = rules_add(filter);
+        error = rules_add(filter, io_uring);
     // With the system's own words where it fails.
     if (error == 0)
         error = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);

@@ -6,6 +6,8 @@
 #include "io/edge/settings_file.h"
 #include "io/edge/settings_print.h"
 #include "io/edge/snapshot_place.h"
+#include "io/net/net.h"
+#include "io/net/net_choice.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,6 +52,22 @@ static bool snapshot_check(const struct settings *settings)
     return false;
 }
 
+// What this process can use, the daemon can as well, unless its rights are others: so it is said,
+// and no more.
+static void engine_check(const struct settings *settings)
+{
+    const char *refused;
+    enum net_choice choice = (enum net_choice)settings->server_engine;
+    const struct net_engine *engine = net_choose(choice, &refused);
+    if (refused)
+        fprintf(stderr, "ouzel: server.engine is auto, which is %s here: %s\n", engine->name,
+                refused);
+    int error = choice == NET_AUTO ? 0 : net_try(engine);
+    if (error < 0)
+        fprintf(stderr, "ouzel: server.engine: cannot use %s here: %s\n", engine->name,
+                net_why(engine, error));
+}
+
 struct checking {
     int argc;
     char **argv;
@@ -66,6 +84,8 @@ static void check(void *context)
     c->status = local_check(&settings);
     if (c->status == STATUS_FINE && !snapshot_check(&settings))
         c->status = STATUS_USAGE;
+    if (c->status == STATUS_FINE)
+        engine_check(&settings);
     if (c->status == STATUS_FINE)
         settings_print(&settings, stdout);
     settings_free(&settings);

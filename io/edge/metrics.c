@@ -7,6 +7,7 @@
 #include "io/edge/prometheus.h"
 #include "io/edge/report.h"
 #include "io/engine/engine_figures.h"
+#include "io/net/net_engine.h"
 
 #include <stdlib.h>
 
@@ -49,7 +50,7 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
                             false},
     [EXTRA_LOG_LOST] = {"ouzel_log_lost_total", "",
                         "Lines of the log left out because who reads it was too slow.", false},
-    [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and a ring of its own.",
+    [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and sockets of its own.",
                        true},
     [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
                        true},
@@ -87,6 +88,25 @@ static void build_tell(struct pens *pens)
     json_object(&pens->json, "ouzel_build_info", &json_line);
     json_number(&pens->json, OUZEL_VERSION, 1);
     json_close(&pens->json);
+}
+
+static void engine_tell(struct pens *pens, const struct engine *engine)
+{
+    const char *name = engine_net(engine)->name;
+    char labels[32];
+    snprintf(labels, sizeof labels, "engine=\"%s\"", name);
+    prometheus_metric(&pens->prometheus, "ouzel_engine_info", METRIC_GAUGE,
+                      "What stands between the workers and the kernel: io_uring or epoll.");
+    prometheus_number(&pens->prometheus, "ouzel_engine_info", labels, 1);
+    json_object(&pens->json, "ouzel_engine_info", &json_line);
+    json_number(&pens->json, name, 1);
+    json_close(&pens->json);
+}
+
+static void infos_tell(struct pens *pens, const struct engine *engine)
+{
+    build_tell(pens);
+    engine_tell(pens, engine);
 }
 
 // The value of a row's one label.
@@ -256,10 +276,10 @@ void metrics_print(struct engine *engine, const struct log *log, int64_t started
     samples_collect(engine, log, started, samples);
     json_object(&pens.json, NULL, &json_lines);
     if (json)
-        build_tell(&pens);
+        infos_tell(&pens, engine);
     samples_tell(&pens, samples);
     if (!json)
-        build_tell(&pens);
+        infos_tell(&pens, engine);
     timings_tell(&pens, engine);
     if (!json)
         upstreams_prometheus(&pens.prometheus, engine);

@@ -8,7 +8,7 @@
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 #include "io/net/clock.h"
-#include "io/net/uring.h"
+#include "io/net/net_choice.h"
 #include "io/net/wake.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ enum {
     STREAMS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
-        5 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
+        6 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
 
@@ -147,7 +147,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .serve = &serve,
         .now_us = engine_now_us,
         .clock = &engine->clock,
-        .net_engine = &net_uring,
+        .net_engine = engine->net_engine,
         .failure_fd = engine->failure_fd,
         .worker_count = engine->worker_count,
         .steering = &engine->steering,
@@ -212,6 +212,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     pthread_mutex_init(&engine->doing, NULL);
     engine->settings = settings;
     engine->local = local;
+    engine->net_engine = net_choose((enum net_choice)settings->server_engine, &engine->net_refused);
     engine->worker_count =
         settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
     engine->clock.offset_us = inheritance ? inheritance->clock_offset_us
@@ -286,6 +287,16 @@ void engine_close(struct engine *engine)
     rules_free(engine->rules);
     pthread_mutex_destroy(&engine->doing);
     free(engine);
+}
+
+const struct net_engine *engine_net(const struct engine *engine)
+{
+    return engine->net_engine;
+}
+
+const char *engine_net_refused(const struct engine *engine)
+{
+    return engine->net_refused;
 }
 
 unsigned engine_worker_count(const struct engine *engine)

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/serve/control.h"
 #include "io/engine/engine_inheritance.h"
+#include "io/net/net_engine.h"
 
 // The engine: all workers, the cache's memory and the clock they share.
 
@@ -26,6 +27,11 @@ struct engine; // opaque
 // it is until engine_close gives everything back.
 int engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);
+
+// What stands between its workers and the kernel; and why that is not io_uring where server.engine
+// is auto, or NULL.
+const struct net_engine *engine_net(const struct engine *engine);
+const char *engine_net_refused(const struct engine *engine);
 
 unsigned engine_worker_count(const struct engine *engine);
 

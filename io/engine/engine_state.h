@@ -53,7 +53,9 @@ struct engine {
     struct handover *handovers;   // worker_count * worker_count, from the row to the column
     uint8_t *handover_bytes;      // of all of them
     struct handover **directions; // for each worker its `from` and its `to`
-    const struct net **nets;      // of each worker
+    const struct net_engine *net_engine;
+    const char *net_refused; // why it is not io_uring, or NULL
+    const struct net **nets; // of each worker
     int failure_fd;
     uint8_t *answer_log_bytes;           // of all answer logs; NULL until they are wanted; atomic
     struct counters carried;             // of those before this one; atomic

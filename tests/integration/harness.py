@@ -33,6 +33,9 @@ BINARY = os.environ.get('OUZEL_BINARY') or os.path.join(ROOT, 'build', 'ouzel')
 SAMPLE_ZONE = os.path.join(ROOT, 'packaging', 'sample-zone', 'ouzel.example.zone')
 NOBODY = 65534
 
+# server.engine of every server whose settings say nothing of it; None: it is the default.
+ENGINE = os.environ.get('OUZEL_ENGINE')
+
 # A slow machine, or a sanitizer in the program, may stretch every wait.
 PATIENCE = float(os.environ.get('OUZEL_PATIENCE', '1'))
 
@@ -421,6 +424,8 @@ def yaml_value(value):
 
 def yaml_settings(settings):
     """A settings file of {'section': {'key': value}} and {'forward': [{...}]}."""
+    if ENGINE:
+        settings = {**settings, 'server': {'engine': ENGINE, **settings.get('server', {})}}
     lines = []
     for section, content in settings.items():
         lines.append(f'{section}:')
@@ -455,7 +460,8 @@ class Ouzel(Process):
             command += ['--listen', join(address, port)]
         for upstream in upstreams:
             command += ['--upstream', str(upstream)]
-        if settings:
+        if settings or (ENGINE and '--config' not in arguments):
+            settings = settings or {}
             path = tempfile.mktemp('.yaml', 'ouzel-', directory)
             with open(path, 'w', encoding='utf-8') as file:
                 file.write(settings if isinstance(settings, str) else yaml_settings(settings))

@@ -196,12 +196,6 @@ class Refusal(Case):
                              preexec_fn=harness.become_nobody)
         self.assert_refuses(process, 1, f'{address}:53')
 
-    def test_io_uring_refused(self):
-        for value in (errno.EPERM, errno.ENOSYS):
-            with self.subTest(errno=errno.errorcode[value]):
-                process = self.start(preexec_fn=harness.forbid_calls(value, harness.IO_URING_SETUP))
-                self.assert_refuses(process, 1, 'io_uring')
-
     def test_bad_settings(self):
         """Each names the file, the line and what is wrong."""
         for line, words, text in (

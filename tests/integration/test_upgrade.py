@@ -55,6 +55,8 @@ class Adopted:
 
 
 class Upgrade(Case):
+    ENGINES = True
+
     @classmethod
     def setUpClass(cls):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -380,6 +382,37 @@ class Upgrade(Case):
         for _ in range(3):
             self.upgrade(ouzel)
         self.assertEqual(filters(), before)
+
+    def engine_set(self, ouzel, engine):
+        self.settings['server']['engine'] = engine
+        with open(ouzel.settings_path, 'w', encoding='utf-8') as file:
+            file.write(harness.yaml_settings(self.settings))
+
+    def test_another_engine(self):
+        """Where there is no filter one engine takes the place of the other, with its sockets."""
+        server = {'sandbox': False, 'engine': 'io_uring'}
+        ouzel = self.start(self.upstream(), settings={'server': server})
+        for engine in 'epoll', 'io_uring', 'epoll':
+            self.engine_set(ouzel, engine)
+            self.upgrade(ouzel)
+            self.assertEqual(ouzel.total('ouzel_engine_info', engine=engine), 1)
+            for number in range(8):
+                name = f'{engine}{number}.example'
+                self.assert_status(ask(ouzel.server, name), 'NOERROR')
+                self.assertIsNotNone(dns.query.tcp(harness.query(name), ouzel.server[0],
+                                                   timeout=5, port=ouzel.server[1]))
+            self.assert_balance(ouzel)
+
+    def test_engine_that_the_filter_forbids(self):
+        for engine, other in ('io_uring', 'epoll'), ('epoll', 'io_uring'):
+            with self.subTest(engine=engine):
+                ouzel = self.start(self.upstream(), settings={'server': {'engine': engine}})
+                self.engine_set(ouzel, other)
+                self.assert_refused(ouzel, f'cannot use {other}.*filter')
+                self.engine_set(ouzel, 'auto')
+                self.upgrade(ouzel)
+                self.assertEqual(ouzel.total('ouzel_engine_info', engine=engine), 1)
+                ouzel.terminate()
 
     def test_wrong_settings_are_refused(self):
         fake = self.upstream()

@@ -84,24 +84,24 @@ static const struct {
 };
 
 // In the child: limits itself as the daemon does.
-static void enter(void)
+static void enter(bool io_uring)
 {
     char why[SANDBOX_WHY_SIZE] = "";
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         _exit(__LINE__ & 127);
-    int error = sandbox_enter(why);
+    int error = sandbox_enter(io_uring, why);
     if (error < 0)
         _exit(*why ? NO_FILTER : __LINE__ & 127);
 }
 
-static int in_child(void (*run)(void))
+static int in_child(bool io_uring, void (*run)(void))
 {
     int status;
     fflush(stdout);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        enter();
+        enter(io_uring);
         run();
         _exit(0);
     }
@@ -126,7 +126,7 @@ static void calls_forbidden(void)
 static void test_other_calls_fail(void **state)
 {
     (void)state;
-    int place = in_child(calls_forbidden);
+    int place = in_child(true, calls_forbidden);
     if (place > 0)
         fail_msg("%s is let through", forbidden[place - 1].name);
 }
@@ -170,7 +170,7 @@ static void calls_allowed(void)
 static void test_what_the_daemon_needs_goes_on(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(calls_allowed), 0);
+    assert_int_equal(in_child(true, calls_allowed), 0);
 }
 
 // Another program is started under the same filter, and has one of its own.
@@ -178,7 +178,7 @@ static void program_start(void)
 {
     char why[SANDBOX_WHY_SIZE];
     int status;
-    MUST(sandbox_enter(why) == 0);
+    MUST(sandbox_enter(true, why) == 0);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {
@@ -193,7 +193,33 @@ static void program_start(void)
 static void test_a_program_can_be_started_and_limited_again(void **state)
 {
     (void)state;
-    assert_int_equal(in_child(program_start), 0);
+    assert_int_equal(in_child(true, program_start), 0);
+}
+
+static bool is_forbidden(long number, long first)
+{
+    return syscall(number, first, 0, 0, 0, 0, 0) == -1 && errno == EPERM;
+}
+
+static void io_uring_allowed(void)
+{
+    MUST(!is_forbidden(SYS_io_uring_enter, -1) && !is_forbidden(SYS_io_uring_register, -1));
+    MUST(is_forbidden(SYS_recvmmsg, -1) && is_forbidden(SYS_sendmmsg, -1));
+}
+
+static void epoll_allowed(void)
+{
+    MUST(is_forbidden(SYS_io_uring_setup, 0) && is_forbidden(SYS_io_uring_enter, -1) &&
+         is_forbidden(SYS_io_uring_register, -1));
+    MUST(!is_forbidden(SYS_recvmmsg, -1) && !is_forbidden(SYS_sendmmsg, -1));
+}
+
+static void test_each_engine_has_its_own_calls(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(true, io_uring_allowed), 0);
+    assert_int_equal(in_child(false, epoll_allowed), 0);
+    assert_int_equal(in_child(false, calls_allowed), 0);
 }
 
 int main(void)
@@ -201,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_other_calls_fail),
         cmocka_unit_test(test_what_the_daemon_needs_goes_on),
+        cmocka_unit_test(test_each_engine_has_its_own_calls),
         cmocka_unit_test(test_a_program_can_be_started_and_limited_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
