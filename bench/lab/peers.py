@@ -178,12 +178,13 @@ class Ouzel(Peer):
     name, version_word = 'ouzel', 'version'
     octets, scales = 128, True
     program = os.environ.get('OUZEL_BINARY') or os.path.join(ROOT, 'build', 'ouzel')
+    more = ''  # settings
 
     def command(self, upstreams):
         stats = harness.free_port()
         size = max(self.names, NAMES) * 256 // MIB
         command = [self.program, 'serve', '--workers', str(self.workers),
-                   '--config', self.write('ouzel.yaml', f'cache:\n  size: {size}M\n'),
+                   '--config', self.write('ouzel.yaml', f'cache:\n  size: {size}M\n{self.more}'),
                    '--stats', f'127.0.0.1:{stats}',
                    '--listen', harness.join(self.address, self.port)]
         for upstream in upstreams:
@@ -195,6 +196,12 @@ class Before(Ouzel):
     """Another program of ouzel's, that of before a change: the one that OUZEL_BEFORE names."""
     name = 'ouzel-before'
     program = os.environ.get('OUZEL_BEFORE', '')
+
+
+class Epoll(Ouzel):
+    """ouzel with its other engine."""
+    name = 'ouzel-epoll'
+    more = 'server:\n  engine: epoll\n'
 
 
 class Unbound(Peer):
@@ -310,9 +317,10 @@ class Dnsmasq(Peer):
         return command + [f'--server={address}#{port}' for address, port in upstreams]
 
 
-ALL = (Ouzel, Before, Unbound, Dnsdist, Dnsmasq)
+ALL = (Ouzel, Before, Epoll, Unbound, Dnsdist, Dnsmasq)
 # In the order in which they are given the machine's memory, where it is not enough for all.
-CACHES = (Ouzel, Before, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq, SmartDns)
+CACHES = (Ouzel, Before, Epoll, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq,
+          SmartDns)
 
 
 def versions(names):

@@ -13,6 +13,8 @@ from harness import ask, rdata_texts
 
 
 class ThroughNsd(SharedCase):
+    ENGINES = True
+
     @classmethod
     def start_shared(cls):
         cls.nsd_server = cls.keep_shared(

@@ -16,6 +16,8 @@ QUERIES = 10000
 
 
 class HitPath(Case):
+    ENGINES = True
+
     def library(self):
         path = os.path.join(self.directory, 'count_calls.so')
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'count_calls.c')
@@ -60,6 +62,10 @@ class HitPath(Case):
             self.assertNotIn(None, harness.ask_many(ouzel.server, queries * 20))
         after = self.counts()
         more = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+        # epoll receives and sends by calls of its own, one or the other for several answers. Here
+        # a few come at a time.
+        for name in ('recvmmsg', 'sendmmsg') if harness.ENGINE == 'epoll' else ():
+            self.assertLess(more.pop(name, 0), QUERIES)
         self.assertEqual(more, {}, 'calls made on the way of a cached answer')
         # A question may be sent again on a machine that keeps the upstream waiting, and two of
         # ask_many's first sends be one question: so the names are counted, not the sends.

@@ -12,7 +12,7 @@ SECONDS = 1.5
 
 
 class Mixed(unittest.TestCase):
-    ALONE = True
+    ALONE = ENGINES = True
 
     @classmethod
     def setUpClass(cls):

@@ -39,6 +39,8 @@ def sockets_of(pid):
 
 
 class Sockets(Case):
+    ENGINES = True
+
     def test_path_mtu_is_not_learned(self):
         """A forged "fragmentation needed" must not make answers or queries leave in fragments: no
         UDP socket looks at what the network says of the path (IP_PMTUDISC_OMIT)."""

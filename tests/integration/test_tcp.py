@@ -54,6 +54,8 @@ def is_closed(sock):
 
 
 class Tcp(Case):
+    ENGINES = True
+
     def start(self, script=None, workers=2, **server):
         self.fake = self.upstream(script)
         settings = {'server': server} if server else None
