@@ -19,6 +19,7 @@
 #define ANSWER_ROTATE_MAX   64         // addresses that take turns
 #define ANSWER_ADDRESS_HEAD 12         // octets of their records in front of the data
 #define ANSWER_TTL_MAX      0x7fffffff // RFC 2181 8
+#define ANSWER_NO_UPSTREAM  UINT16_MAX // it comes from local names, or it is not known from whom
 
 // Numbers are in the machine's own order, as are the TTLs' places. What is needed to give an answer
 // stands last, in one word.
@@ -82,7 +83,7 @@ struct answer {
     uint16_t options_len;
     bool denies; // the name itself, and so every type of it
     // The forwarder's: who gave it.
-    uint16_t upstream; // index in the zone table
+    uint16_t upstream; // index in the zone table, or ANSWER_NO_UPSTREAM
     uint8_t transport; // enum transport
 };
 

@@ -53,14 +53,19 @@ static uint32_t *chain_of(const struct share_table *table, uint64_t network, uin
     return &table->chains[siphash_end(&hash, family, sizeof network + 1) & table->chain_mask];
 }
 
-uint32_t share_find(const struct share_table *table, const struct address *client)
+static uint32_t network_find(const struct share_table *table, const struct network *network)
 {
-    uint64_t network = share_network_of(client).octets;
-    uint32_t at = *chain_of(table, network, client->family);
-    while (at != SHARE_NONE &&
-           (table->shares[at].network != network || table->shares[at].family != client->family))
+    uint32_t at = *chain_of(table, network->octets, network->family);
+    while (at != SHARE_NONE && (table->shares[at].network != network->octets ||
+                                table->shares[at].family != network->family))
         at = table->shares[at].next;
     return at;
+}
+
+uint32_t share_find(const struct share_table *table, const struct address *client)
+{
+    struct network network = share_network_of(client);
+    return network_find(table, &network);
 }
 
 uint32_t share_held(const struct share_table *table, const struct address *client)
@@ -69,22 +74,27 @@ uint32_t share_held(const struct share_table *table, const struct address *clien
     return share == SHARE_NONE ? 0 : table->shares[share].held;
 }
 
-uint32_t share_reserve(struct share_table *table, const struct address *client)
+uint32_t share_take_network(struct share_table *table, const struct network *network)
 {
-    uint32_t at = share_find(table, client);
+    uint32_t at = network_find(table, network);
     if (at == SHARE_NONE) {
         at = table->free;
         assert(at != SHARE_NONE);
         struct share *share = &table->shares[at];
         table->free = share->next;
-        *share =
-            (struct share){.network = share_network_of(client).octets, .family = client->family};
+        *share = (struct share){.network = network->octets, .family = network->family};
         uint32_t *chain = chain_of(table, share->network, share->family);
         share->next = *chain;
         *chain = at;
     }
     table->shares[at].held++;
     return at;
+}
+
+uint32_t share_reserve(struct share_table *table, const struct address *client)
+{
+    struct network network = share_network_of(client);
+    return share_take_network(table, &network);
 }
 
 static void free_if_empty(struct share_table *table, uint32_t at)

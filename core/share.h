@@ -67,7 +67,8 @@ void share_init(struct share_table *table, void *memory, uint32_t count, const u
 // How many things the network of this client holds.
 [[nodiscard]] uint32_t share_held(const struct share_table *table, const struct address *client);
 
-// The network takes one more thing; and gives back one of its share's.
+// The network, or this client's, takes one more thing; and gives back one of its share's.
+[[nodiscard]] uint32_t share_take_network(struct share_table *table, const struct network *network);
 [[nodiscard]] uint32_t share_reserve(struct share_table *table, const struct address *client);
 void share_release(struct share_table *table, uint32_t share);
 

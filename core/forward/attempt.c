@@ -135,23 +135,45 @@ static uint32_t share_max(const struct forward *f)
     return f->attempt_max / 4 > SHARE_MIN ? f->attempt_max / 4 : SHARE_MIN;
 }
 
+// How well does an attempt go at the expense of this asker's network?
+enum asker_rating {
+    ASKER_SPENT,  // it has had its share
+    ASKER_STALLS, // it is known for what stalls connections
+    ASKER_FREE,
+};
+
+static enum asker_rating asker_rate(struct forward *f, uint64_t now_us, const struct asker *asker,
+                                    uint32_t max)
+{
+    if (asker->share == SHARE_NONE)
+        return ASKER_SPENT;
+    const struct share *share = &f->questions.shares.shares[asker->share];
+    struct network network = share_network(share);
+    if (share->apart >= max)
+        return ASKER_SPENT;
+    return stalling_has(&f->stalling, &network, now_us) ? ASKER_STALLS : ASKER_FREE;
+}
+
 // On whose behalf is this asked that has not had its network's share of attempts? Any of them will
 // do, or one who has would stand in the way of others who want to know the same; but first somebody
-// whose network is not known for what stalls connections. NULL: nobody.
+// whose network is not known for what stalls connections. For a parent those count that wait for
+// it, of whom it has the network of the first. NULL: nobody.
 static const struct asker *asker_find(struct forward *f, uint64_t now_us,
-                                      const struct question *question, uint32_t max)
+                                      const struct question *question, uint32_t max, bool parents)
 {
-    const struct asker *found = NULL;
-    for (const struct asker *a = question->askers; a; a = a->next) {
-        const struct share *share = &f->questions.shares.shares[a->share];
-        struct network network = share_network(share);
-        if (share->apart >= max)
-            continue;
-        if (!stalling_has(&f->stalling, &network, now_us))
-            return a;
-        found = found ? found : a;
+    const struct asker *best = NULL;
+    enum asker_rating best_rating = ASKER_SPENT;
+    for (const struct asker *a = question->askers; a && best_rating < ASKER_FREE; a = a->next) {
+        const struct asker *asker = a;
+        if (a->parent && parents)
+            asker = asker_find(f, now_us, a->parent, max, false);
+        enum asker_rating rating = asker ? asker_rate(f, now_us, asker, max) : ASKER_SPENT;
+        if (rating > best_rating) {
+            best = asker;
+            best_rating = rating;
+        }
     }
-    return found;
+    return best;
 }
 
 // A free attempt; where none is left, the oldest orphan makes room.
@@ -159,7 +181,7 @@ static struct attempt *attempt_reserve(struct forward *f, uint64_t now_us,
                                        struct question *question, int choice)
 {
     uint32_t max = share_max(f);
-    const struct asker *asker = asker_find(f, now_us, question, max);
+    const struct asker *asker = asker_find(f, now_us, question, max, true);
     struct attempt *attempt = NULL;
     // What nobody waits for can wait itself until there is enough for all. What follows a reply
     // takes the place of what that was to.
@@ -259,16 +281,25 @@ void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *a
         question->charged = attempt->network;
 }
 
-bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct question *question)
+static bool networks_stall(struct forward *f, uint64_t now_us, const struct question *question,
+                           bool parents)
 {
     if (!question->askers)
         return stalling_has(&f->stalling, &question->network, now_us);
     for (const struct asker *a = question->askers; a; a = a->next) {
-        struct network network = share_network(&f->questions.shares.shares[a->share]);
-        if (!stalling_has(&f->stalling, &network, now_us))
+        struct network network =
+            a->parent ? a->parent->network : share_network(&f->questions.shares.shares[a->share]);
+        bool stalls = a->parent && parents ? networks_stall(f, now_us, a->parent, false)
+                                           : stalling_has(&f->stalling, &network, now_us);
+        if (!stalls)
             return false;
     }
     return true;
+}
+
+bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct question *question)
+{
+    return networks_stall(f, now_us, question, true);
 }
 
 // Over which of the connections to its upstream does this go? Probes are the server's own.

@@ -4,6 +4,7 @@
 #include "core/forward/probe.h"
 #include "core/forward/reply.h"
 #include "core/forward/schedule.h"
+#include "core/forward/subquestion.h"
 
 #include <assert.h>
 
@@ -21,7 +22,8 @@ enum {
 size_t forward_size(const struct forward_config *config)
 {
     return question_table_size(config->pending_max) + source_port_size(config->source_ports_max) +
-           connection_table_size(config->upstream_connections_max) + 2 * sizeof(uint64_t);
+           connection_table_size(config->upstream_connections_max) +
+           answer_store_size(config->pending_max) + 2 * sizeof(uint64_t);
 }
 
 void forward_init(struct forward *f, void *tables, const struct forward_config *config,
@@ -37,6 +39,8 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     at += question_table_size(config->pending_max);
     connection_table_init(&f->connections, at, config->upstream_connections_max);
     at += connection_table_size(config->upstream_connections_max);
+    answer_store_init(&f->answers, at, config->pending_max);
+    at += answer_store_size(config->pending_max);
     source_port_init(&f->source_ports, at, config->source_ports_max);
     f->to_send_end = &f->to_send;
     f->ended_end = &f->ended;
@@ -83,9 +87,24 @@ void forward_start(struct forward *f, uint64_t now_us, struct question *question
     schedule_start(f, now_us, question);
 }
 
+void forward_begin(struct forward *f, uint64_t now_us, struct question *question)
+{
+    schedule_begin(f, now_us, question);
+}
+
 void forward_joined(struct forward *f, uint64_t now_us, struct question *question)
 {
-    schedule_joined(f, now_us, question);
+    while (question->sub)
+        question = question->sub;
+    if (question_is_open(question))
+        schedule_joined(f, now_us, question);
+}
+
+void forward_end(struct forward *f, uint64_t now_us, struct question *question,
+                 enum question_state end)
+{
+    assert(question->state == QUESTION_PARENT && end >= QUESTION_ANSWERED);
+    question_finish(f, now_us, question, end);
 }
 
 void forward_probe(struct forward *f, uint64_t now_us, const struct zone *zone)
@@ -208,6 +227,10 @@ static void question_due(struct forward *f, uint64_t now_us, struct question *qu
         probe_due(f, now_us, question);
         return;
     }
+    if (question->state == QUESTION_PARENT) {
+        question_fail(f, now_us, question, QUESTION_SILENT);
+        return;
+    }
     if (schedule_expire(f, now_us, question))
         return;
     connections_stalled(f, now_us, question);
@@ -312,6 +335,13 @@ struct question *forward_next_ended(struct forward *f)
     struct question *question = f->ended;
     if (!question)
         return NULL;
+    if (question->in_hand != ANSWER_NONE) {
+        if (f->answer_in_use)
+            return NULL;
+        answer_store_get(&f->answers, question->in_hand, &f->answer);
+        subquestion_release(f, question);
+        f->answer_in_use = true;
+    }
     f->ended = question->next_ended;
     if (!f->ended)
         f->ended_end = &f->ended;

@@ -34,6 +34,15 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table 
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct question *question);
 
+// Begins a question that was just added, with its zone set, without asking anybody: it is to wait
+// for a subquestion (subquestion.h).
+void forward_begin(struct forward *f, uint64_t now_us, struct question *question);
+
+// Ends a question whose subquestion has ended: QUESTION_ANSWERED, with the answer that it has in
+// hand, or as failed.
+void forward_end(struct forward *f, uint64_t now_us, struct question *question,
+                 enum question_state end);
+
 // A client has joined those that wait for a question that is being asked.
 void forward_joined(struct forward *f, uint64_t now_us, struct question *question);
 
@@ -65,9 +74,10 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 // The next thing to send, open or close; false: there is none.
 [[nodiscard]] bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);
 
-// The next question that has ended, unlinked, without attempts and timers; NULL: there is none.
-// Where its state is QUESTION_ANSWERED, f->answer is the answer, and the caller clears
-// f->answer_in_use when it is done with it.
+// The next question that has ended, unlinked, without attempts and timers; NULL: there is none, or
+// it has its answer in hand and another one still has f->answer. Where its state is
+// QUESTION_ANSWERED, f->answer is the answer, and the caller clears f->answer_in_use when it is
+// done with it.
 [[nodiscard]] struct question *forward_next_ended(struct forward *f);
 
 // The next question for which the network has just reported all upstreams unreachable. It goes on

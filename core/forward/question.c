@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/question.h"
 
+#include "core/forward/subquestion.h"
+
 // A question in the question table has not ended: it has its timer running. One that has ended is
 // out of the table and has no attempts and no timer.
 
@@ -13,7 +15,11 @@ void question_finish(struct forward *f, uint64_t now_us, struct question *questi
     f->probe_count -= question->probe;
     question->state = (uint8_t)end;
     question_unlink(&f->questions, question);
-    f->answer_in_use |= end == QUESTION_ANSWERED;
+    subquestion_leave(f, question);
+    if (end != QUESTION_ANSWERED)
+        subquestion_release(f, question);
+    else if (question->in_hand == ANSWER_NONE)
+        f->answer_in_use = true;
     *f->ended_end = question;
     f->ended_end = &question->next_ended;
 }

@@ -10,7 +10,7 @@
 
 enum {
     ATTEMPTS_PER_QUESTION = 4,
-    SHARES_PER_QUESTION = QUESTION_ASKERS + ATTEMPTS_PER_QUESTION,
+    SHARES_PER_QUESTION = QUESTION_ASKERS + 1 + ATTEMPTS_PER_QUESTION, // it may be a parent
 };
 
 size_t question_table_size(uint32_t size)
@@ -82,6 +82,25 @@ struct question *question_to_abandon(const struct question_table *table)
     return question ? question : table->oldest;
 }
 
+static void chain_join(struct question_table *table, struct question *question)
+{
+    struct question **chain = &table->chains[question->key.hash & table->chain_mask];
+    question->next = *chain;
+    *chain = question;
+}
+
+void question_link(struct question_table *table, struct question *question)
+{
+    assert(question_is_open(question) && !question->younger && !question->older);
+    table->open_count++;
+    if (question->asker_count == 0)
+        unwaited_add(table, question);
+    question->older = table->youngest;
+    *(table->youngest ? &table->youngest->younger : &table->oldest) = question;
+    table->youngest = question;
+    chain_join(table, question);
+}
+
 struct question *question_add(struct question_table *table, const struct key *key)
 {
     struct question *question = table->free;
@@ -89,16 +108,9 @@ struct question *question_add(struct question_table *table, const struct key *ke
         return NULL;
     table->free = question->next;
     table->count++;
-    table->open_count++;
-    *question = (struct question){.askers_end = &question->askers, .older = table->youngest};
+    *question = (struct question){.askers_end = &question->askers, .in_hand = ANSWER_NONE};
     key_copy(&question->key, key);
-    unwaited_add(table, question);
-    *(table->youngest ? &table->youngest->younger : &table->oldest) = question;
-    table->youngest = question;
-
-    struct question **chain = &table->chains[key->hash & table->chain_mask];
-    question->next = *chain;
-    *chain = question;
+    question_link(table, question);
     return question;
 }
 
@@ -116,9 +128,7 @@ void question_rekey(struct question_table *table, struct question *question, con
     assert(question_is_open(question));
     chain_leave(table, question);
     key_copy(&question->key, key);
-    struct question **chain = &table->chains[key->hash & table->chain_mask];
-    question->next = *chain;
-    *chain = question;
+    chain_join(table, question);
 }
 
 void question_unlink(struct question_table *table, struct question *question)
@@ -136,25 +146,72 @@ void question_unlink(struct question_table *table, struct question *question)
 void question_free(struct question_table *table, struct question *question)
 {
     assert(!question->askers && !question->attempts && !timer_running(&question->timer) &&
-           !question->hopeless);
+           !question->hopeless && !question->sub && question->in_hand == ANSWER_NONE);
     question->next = table->free;
     table->free = question;
     table->count--;
 }
 
-void asker_add(struct question_table *table, struct question *question, struct asker *asker,
-               const struct address *client)
+static void asker_link(struct question_table *table, struct question *question, struct asker *asker,
+                       const struct network *network)
 {
     table->asker_count++;
-    asker->share = share_reserve(&table->shares, client);
+    asker->share = SHARE_NONE;
+    if (network->family != ADDRESS_NONE)
+        asker->share = share_take_network(&table->shares, network);
     asker->next = NULL;
     if (question_is_open(question) && question->asker_count == 0)
         unwaited_remove(table, question);
     if (question->network.family == ADDRESS_NONE)
-        question->network = share_network_of(client);
+        question->network = *network;
     *question->askers_end = asker;
     question->askers_end = &asker->next;
     question->asker_count++;
+}
+
+void asker_add(struct question_table *table, struct question *question, struct asker *asker,
+               const struct address *client)
+{
+    struct network network = share_network_of(client);
+    asker->parent = NULL;
+    asker_link(table, question, asker, &network);
+}
+
+void parent_add(struct question_table *table, struct question *sub, struct question *parent)
+{
+    assert(!parent->sub && question_is_open(sub) && sub != parent);
+    parent->sub = sub;
+    parent->as_parent.parent = parent;
+    sub->parent_count++;
+    table->parent_count++;
+    asker_link(table, sub, &parent->as_parent, &parent->network);
+}
+
+// An asker has left the list.
+static void asker_gone(struct question_table *table, struct question *question, struct asker *asker)
+{
+    if (--question->asker_count == 0 && question_is_open(question))
+        unwaited_add(table, question);
+    if (asker->share != SHARE_NONE)
+        share_release(&table->shares, asker->share);
+    table->asker_count--;
+    if (!asker->parent)
+        return;
+    question->parent_count--;
+    table->parent_count--;
+    asker->parent->sub = NULL;
+}
+
+void parent_remove(struct question_table *table, struct question *parent)
+{
+    struct question *sub = parent->sub;
+    struct asker **link = &sub->askers;
+    while (*link != &parent->as_parent)
+        link = &(*link)->next;
+    *link = parent->as_parent.next;
+    if (!*link)
+        sub->askers_end = link;
+    asker_gone(table, sub, &parent->as_parent);
 }
 
 struct asker *asker_pop(struct question_table *table, struct question *question)
@@ -165,29 +222,8 @@ struct asker *asker_pop(struct question_table *table, struct question *question)
     question->askers = asker->next;
     if (!question->askers)
         question->askers_end = &question->askers;
-    if (--question->asker_count == 0 && question_is_open(question))
-        unwaited_add(table, question);
-    share_release(&table->shares, asker->share);
-    table->asker_count--;
+    asker_gone(table, question, asker);
     return asker;
-}
-
-void askers_move(struct question_table *table, struct question *to, struct question *from)
-{
-    if (to->network.family == ADDRESS_NONE)
-        to->network = from->network;
-    if (!from->askers)
-        return;
-    if (question_is_open(to) && to->asker_count == 0)
-        unwaited_remove(table, to);
-    if (question_is_open(from))
-        unwaited_add(table, from);
-    *to->askers_end = from->askers;
-    to->askers_end = from->askers_end;
-    to->asker_count += from->asker_count;
-    from->askers = NULL;
-    from->askers_end = &from->askers;
-    from->asker_count = 0;
 }
 
 struct attempt *attempt_add(struct question_table *table, struct question *question)

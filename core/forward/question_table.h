@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/forward/answer_store.h"
 #include "core/forward/wheel.h"
 #include "core/forward/zone_table.h"
 #include "core/share.h"
@@ -12,17 +13,21 @@
 // fixed size, taken from and given back to free lists; each says when it is full. What a client
 // network may take of the attempts has bounds as soon as half of them are gone (share.h).
 //
+// A question is asked on behalf of clients, or of another question, its parent, whose answer it is
+// a part of (subquestion.h).
+//
 // An attempt may outlive its question: what was sent and is not answered yet when another attempt
 // was is an orphan. Its reply is of no use to any client but tells how long the upstream took; that
 // it never comes tells that it got lost.
 
 #define QUESTION_ASKERS 4 // in the whole table, for each of its questions
 
-// Somebody on whose behalf a question is asked. Whoever keeps those that wait for it embeds one in
-// each (core/serve/waiter_table.h).
+// A client, or a parent, on whose behalf a question is asked. Whoever keeps those that wait for it
+// embeds one in each (core/serve/waiter_table.h).
 struct asker {
     struct asker *next;
-    uint32_t share; // of the client's network
+    struct question *parent; // NULL: it is a client
+    uint32_t share;          // of the client's network; SHARE_NONE: a parent has no client so far
 };
 
 // One send of a question to one upstream. It stays until the question ends, and then perhaps as an
@@ -59,8 +64,9 @@ _Static_assert(ZONE_UPSTREAMS_MAX <= 16, "a question has a bit for each in 16");
 
 // Where a question stands.
 enum question_state {
-    QUESTION_ASKED, // has been sent to an upstream, or will be soon
-    QUESTION_IDLE,  // waits for an upstream to come back
+    QUESTION_ASKED,  // has been sent to an upstream, or will be soon
+    QUESTION_IDLE,   // waits for an upstream to come back
+    QUESTION_PARENT, // waits for its subquestion to end
     // It has ended:
     QUESTION_ANSWERED,    // with the answer that the forwarder holds
     QUESTION_REFUSED,     // an upstream said `rcode`, and none knew better
@@ -68,6 +74,12 @@ enum question_state {
     QUESTION_UNREACHABLE, // as far as was ever heard none is there
     QUESTION_UNASKED,     // no upstream had it for long enough to answer
     QUESTION_ABANDONED,   // it was given up to make room
+};
+
+// What a question may wait for another one's end for. Each but once, so that there is an end to it.
+enum subquestion {
+    SUBQUESTION_ALIAS = 1, // what its CNAMEs lead to
+    SUBQUESTION_DNS64 = 2, // the IPv4 addresses of a name that has no IPv6 ones (RFC 6147)
 };
 
 struct question {
@@ -81,6 +93,8 @@ struct question {
     struct question *unwaited_next;
     struct asker *askers; // in the order they came
     struct asker **askers_end;
+    struct asker as_parent;   // among the askers of `sub`
+    struct question *sub;     // whose end it waits for; NULL: none
     struct attempt *attempts; // latest first
     const struct zone *zone;
     struct network network; // that it was first asked for
@@ -88,16 +102,22 @@ struct question {
     uint64_t started_us;
     uint64_t deadline_us;
     uint64_t first_sent_us; // 0: nothing has been sent
+    uint64_t in_hand_us;    // since when its answer has been
     uint32_t kind;          // kind.h
     uint32_t recoveries;    // the recovery count when it started
     uint32_t asker_count;
-    uint16_t rcode; // of an upstream that has failed, RCODE_NOERROR: none has said any
-    uint8_t state;  // enum question_state
-    bool probe;     // was started to see whether an upstream is there; no client waits for it
-    bool tcp_only;  // goes over TCP from now on
-    bool follows;   // is sent again for what was replied to the attempt that has just ended
-    bool apart;     // is asked apart over TCP for nothing but the networks that ask
-    bool hopeless;  // stands among those that have just been found to be so
+    uint32_t parent_count; // of these
+    uint32_t in_hand;      // its answer (answer_store.h), ANSWER_NONE: it has none there
+    uint16_t rcode;        // of an upstream that has failed, RCODE_NOERROR: none has said any
+    uint8_t state;         // enum question_state
+    bool probe;           // was started to see whether an upstream is there; no client waits for it
+    bool tcp_only;        // goes over TCP from now on
+    bool follows;         // is sent again for what was replied to the attempt that has just ended
+    bool apart;           // is asked apart over TCP for nothing but the networks that ask
+    bool hopeless;        // stands among those that have just been found to be so
+    uint8_t in_hand_hash; // of the network whose share of the answers in hand that is
+    bool local;           // its answer begins with local records: it is not asked upstream itself
+    uint8_t subquestions; // bits of enum subquestion: those that it has had
     // A bit for each of the zone's upstreams.
     uint16_t out;        // has nothing more to say to this question
     uint16_t failed;     // said SERVFAIL, REFUSED or the like
@@ -133,7 +153,7 @@ static inline bool attempt_has_connection(const struct attempt *attempt)
 // Can it be joined, as it has not ended?
 static inline bool question_is_open(const struct question *question)
 {
-    return question->state <= QUESTION_IDLE;
+    return question->state <= QUESTION_PARENT;
 }
 
 static inline bool question_has_failed(const struct question *question)
@@ -153,7 +173,8 @@ struct question_table {
     uint32_t count;      // of all that are not free
     uint32_t open_count; // of those that can be joined
     uint32_t asker_count;
-    uint32_t size; // questions; attempts and askers are multiples of it
+    uint32_t parent_count; // of these
+    uint32_t size;         // questions; attempts and askers are multiples of it
     struct question *free;
     struct question *oldest;
     struct question *youngest;
@@ -183,8 +204,10 @@ void question_table_init(struct question_table *table, void *memory, uint32_t si
 void question_rekey(struct question_table *table, struct question *question, const struct key *key);
 
 // Takes a question out of the table of those that can be joined, once its state says that it has
-// ended; its memory stays until question_free.
+// ended; its memory stays until question_free. And puts it back, as the youngest, once its state
+// says that it goes on; there must be none with its key.
 void question_unlink(struct question_table *table, struct question *question);
+void question_link(struct question_table *table, struct question *question);
 
 // Which question is to be given up to make room? One without askers, such as those whose clients
 // were given a stale answer, which anybody can have in any number; and if there is none, the one
@@ -209,8 +232,9 @@ void asker_add(struct question_table *table, struct question *question, struct a
 // Detaches the one that came first, and returns it; NULL: there is none.
 [[nodiscard]] struct asker *asker_pop(struct question_table *table, struct question *question);
 
-// Moves all of one question to another, behind those that are there.
-void askers_move(struct question_table *table, struct question *to, struct question *from);
+// Has `sub` be asked on behalf of a parent, at the expense of the parent's network; and no longer.
+void parent_add(struct question_table *table, struct question *sub, struct question *parent);
+void parent_remove(struct question_table *table, struct question *parent);
 
 // The attempt is nobody's until it is charged to a share (core/share.h), an asker's; it is
 // free of that when its question ends.

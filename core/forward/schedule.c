@@ -559,7 +559,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
 }
 
-void schedule_start(struct forward *f, uint64_t now_us, struct question *question)
+void schedule_begin(struct forward *f, uint64_t now_us, struct question *question)
 {
     question->started_us = now_us;
     question->recoveries = f->recoveries;
@@ -567,6 +567,11 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     question->deadline_us = now_us + FORWARD_DEADLINE_US;
     if (f->config.random_case)
         rng_bytes(&f->rng, question->name_case.bits, (key_name_len(&question->key) + 7u) / 8);
+}
+
+void schedule_start(struct forward *f, uint64_t now_us, struct question *question)
+{
+    schedule_begin(f, now_us, question);
     budget_give(&f->budget, 1);
     budget_give(&f->probe_budget, 1);
     budget_give(&f->loss_budget, 1);

@@ -6,7 +6,9 @@
 // where no reply came in time, as a probe to one that may be back, over TCP where datagrams have
 // not helped, and nothing after the question's deadline.
 
-// It has just been added, with its zone set: its first send.
+// It has just been added, with its zone set: when it ends, and its first send. Only the former of
+// what is not asked upstream itself.
+void schedule_begin(struct forward *f, uint64_t now_us, struct question *question);
 void schedule_start(struct forward *f, uint64_t now_us, struct question *question);
 
 // Its timer fired. The first notes which sends are late, and ends it at its deadline: true. If it

@@ -44,6 +44,7 @@ enum forward_timer {
 struct network_share {
     struct budget resends;
     struct budget losses; // as loss_budget
+    uint32_t blocks;      // of the answers in hand
 };
 
 struct forward {
@@ -69,9 +70,10 @@ struct forward {
     struct stalling stalling; // networks whose questions end connections
     uint32_t attempt_count;   // of all kinds
     uint32_t attempt_max;
-    uint32_t probe_count; // questions of our own that are under way
-    uint32_t recoveries;  // times that an upstream came back from the dead
-    bool answer_in_use;   // by a question that has ended and is not done with
+    uint32_t probe_count;        // questions of our own that are under way
+    uint32_t recoveries;         // times that an upstream came back from the dead
+    struct answer_store answers; // of questions that wait for others, or for their turn to be told
+    bool answer_in_use;          // by a question that has ended and is not done with
     struct answer answer;
     struct upstream upstreams[ZONE_TABLE_UPSTREAMS_MAX];
     uint8_t answer_value[ANSWER_SIZE_MAX];

@@ -26,5 +26,10 @@ uint32_t generation_zone(const struct zone *zone, const struct local *local, boo
 {
     const struct zone *zone = zone_table_find(zone_table, key_name(key), key_name_len(key));
     bool withheld = answer_is_withheld(value, value_len);
+    struct name target;
+    // What an upstream has said of a name that is a local alias by now is not for clients.
+    if (answer_origin(value, value_len).zone == GENERATION_OF_ALL ||
+        (local && local_alias(local, key, &target)))
+        return false;
     return zone && answer_origin(value, value_len).zone == generation_zone(zone, local, withheld);
 }

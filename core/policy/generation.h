@@ -15,6 +15,10 @@
 // They are fingerprints and no counters, so that what another process has cached, or a snapshot, is
 // good for a start with the same rules and for no other.
 
+// What an answer bears in place of its zone's fingerprint that was put together of answers from
+// several zones, or from local names: it holds as long as no rule changes.
+#define GENERATION_OF_ALL 0
+
 [[nodiscard]] uint32_t generation_of(const struct zone_table *zone_table,
                                      const struct local *local);
 

@@ -94,7 +94,12 @@ struct local_counts local_counts(const struct local *local);
 
 // --- asking ------------------------------------------------------------------------------------
 
-enum local_source { LOCAL_NOWHERE, LOCAL_OWN, LOCAL_BLOCKED };
+enum local_source {
+    LOCAL_NOWHERE,
+    LOCAL_OWN,
+    LOCAL_ALIAS, // the same, but all there is are CNAMEs that lead out of the local names
+    LOCAL_BLOCKED,
+};
 
 // Answers the query that `key` was made of, if its name is answered here. `out` has room for
 // answer_limits.udp_payload_max octets, or for MESSAGE_LEN_MAX over TCP. Returns the length, and in
@@ -104,10 +109,17 @@ enum local_source { LOCAL_NOWHERE, LOCAL_OWN, LOCAL_BLOCKED };
 // no one else to ask. Those for blocked names do not: the name is somebody else's. Without a record
 // of the type asked for the answer is empty, with an SOA that is made here. ANY gets one RRset (RFC
 // 8482 4.1). A CNAME is followed as long as its target has local records; where it leads outside,
-// the answer ends with it, as with Unbound's local-data, and the client asks on.
+// the answer ends with it, and LOCAL_ALIAS says so.
 size_t local_answer(const struct local *local, const struct query *query, const struct key *key,
                     uint32_t turn, const struct answer_limits *limits, uint8_t *out,
                     enum local_source *source);
+
+// Where do the CNAMEs of such a name lead outside? False: it is none. `target` is in lower case.
+[[nodiscard]] bool local_alias(const struct local *local, const struct key *key,
+                               struct name *target);
+
+// Is this name, in lower case, answered here from records, or as a special one?
+[[nodiscard]] bool local_owns(const struct local *local, const struct name *name);
 
 // Does an alias lead from this key's name to a blocked one? `value` is what is kept under the key,
 // the whole of it. Not where the name itself is excepted: then it may have what it leads to.

@@ -231,27 +231,53 @@ static void set_copy(struct reply *reply, const struct local_name *name,
     }
 }
 
-static void records_write(struct reply *reply, const struct local *local,
+// True: the last one is a CNAME that leads outside.
+static bool records_write(struct reply *reply, const struct local *local,
                           const struct local_name *name, uint32_t turn)
 {
     for (unsigned i = 0; i < CHAIN_LEN_MAX; i++) {
         const struct local_set *set = set_find(name, reply->query->type);
         if (set) {
             set_copy(reply, name, set, turn);
-            return;
+            return false;
         }
         set = set_find(name, TYPE_CNAME);
         if (!set) {
             denial_write(reply, reply->owner, name->ttl);
-            return;
+            return false;
         }
         size_t target_at = reply->out.at + 12;
         set_copy(reply, name, set, 0);
         if (set->target == 0)
-            return;
+            return true;
         reply->owner = (uint16_t)(POINTER | target_at);
         name = local_name_at(local, set->target);
     }
+    return false;
+}
+
+bool local_alias(const struct local *local, const struct key *key, struct name *target)
+{
+    const struct local_name *name = key_look(local, key).name;
+    for (unsigned i = 0; name && i < CHAIN_LEN_MAX; i++) {
+        const struct local_set *set = set_find(name, TYPE_CNAME);
+        if (!set || set_find(name, key_type(key)))
+            return false;
+        if (set->target == 0) {
+            const uint8_t *data = (const uint8_t *)name + set->at + ANSWER_ADDRESS_HEAD;
+            target->len = (uint8_t)(set->len - ANSWER_ADDRESS_HEAD);
+            name_lower(target->bytes, data, target->len);
+            return true;
+        }
+        name = local_name_at(local, set->target);
+    }
+    return false;
+}
+
+bool local_owns(const struct local *local, const struct name *name)
+{
+    struct found found = name_look(local, name->bytes, name->len, false);
+    return found.name || (found.special && found.special != LOCAL_SPECIAL_PASS);
 }
 
 // --- special and blocked names -----------------------------------------------------------------
@@ -347,13 +373,16 @@ size_t local_answer(const struct local *local, const struct query *query, const 
         return 0;
     struct reply reply =
         reply_begin(out, query, limits, *source == LOCAL_BLOCKED ? EDE_BLOCKED : EDE_NONE);
+    bool outside = false;
     if (found.name)
-        records_write(&reply, local, found.name, limits->rotate ? turn : 0);
+        outside = records_write(&reply, local, found.name, limits->rotate ? turn : 0);
     else if (special)
         special_write(&reply, (enum special_kind)specials[found.special - 1].kind,
                       found.special_at);
     else
         blocked_write(&reply, local, found.blocked_at);
+    if (outside)
+        *source = LOCAL_ALIAS;
     return reply_end(&reply, limits);
 }
 

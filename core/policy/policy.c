@@ -119,7 +119,11 @@ static bool blocks_cached(struct policy *policy, uint64_t now_us, const struct k
     const struct answer_limits *limits = policy->config.limits;
     enum local_source source;
     size_t len = local_answer(local, query, key, turn, limits, out, &source);
-    if (source == LOCAL_OWN)
+    struct name target;
+    if (source == LOCAL_ALIAS && query->flags & HEADER_RD &&
+        policy_follows_local(policy, key, &target))
+        return (struct policy_decision){POLICY_ALIAS, 0};
+    if (source == LOCAL_OWN || source == LOCAL_ALIAS)
         return (struct policy_decision){POLICY_LOCAL, (uint32_t)len};
     if (source == LOCAL_BLOCKED)
         return (struct policy_decision){POLICY_BLOCKED, (uint32_t)len};
@@ -144,41 +148,100 @@ static bool blocks_cached(struct policy *policy, uint64_t now_us, const struct k
 
 // --- after ---------------------------------------------------------------------------------------
 
-// Puts what a blocked name is answered with in the place of an answer whose alias leads to one. It
-// is kept as long as a client keeps it, so that it is not asked for each time.
-static bool block_aliases(const struct policy *policy, const struct key *key, struct answer *answer)
+// The query of a client that has room for any answer.
+static struct query query_of(const struct key *key, uint8_t message[static UPSTREAM_QUERY_MAX])
 {
-    const struct local *local = policy->config.local;
-    const struct answer_limits *limits = policy->config.limits;
-    uint8_t message[UPSTREAM_QUERY_MAX], reply[MESSAGE_UDP_MIN];
-    if (!local || answer->truncated || !local_blocks_chain(local, key, answer->value, answer->len))
-        return false;
-    struct query query = {.message = message,
-                          .type = key_type(key),
-                          .class = key_class(key),
-                          .name_len = key_name_len(key)};
     uint8_t *end = message + MESSAGE_HEADER_LEN + key_name_len(key);
     memcpy(message + MESSAGE_HEADER_LEN, key_name(key), key_name_len(key));
     store_be16(end, key_type(key));
     store_be16(end + 2, key_class(key));
-    size_t len = local_block_answer(local, &query, limits, reply);
-    enum reply_verdict verdict = answer_parse(answer, reply, len, key, limits);
+    return (struct query){
+        .message = message,
+        .type = key_type(key),
+        .class = key_class(key),
+        .name_len = key_name_len(key),
+        .dnssec_ok = key_flags(key) & KEY_DO,
+        .transport = TRANSPORT_TCP,
+    };
+}
+
+// A reply of our own becomes an answer. One for a blocked name is cached as long as a client caches
+// it, so that it is not asked for each time.
+static void answer_take_own(const struct policy *policy, const struct key *key,
+                            const uint8_t *reply, size_t len, bool blocked, struct answer *answer)
+{
+    enum reply_verdict verdict = answer_parse(answer, reply, len, key, policy->config.limits);
     assert(verdict == REPLY_GOOD); // we have written it
-    if (answer->lifetime_s == 0)   // REFUSED
+    answer->upstream = ANSWER_NO_UPSTREAM;
+    answer->transport = TRANSPORT_UDP;
+    if (!blocked)
+        return;
+    if (answer->lifetime_s == 0) // REFUSED
         answer->lifetime_s = LOCAL_BLOCKED_TTL_S;
     answer_withhold(answer);
+}
+
+// Puts what a blocked name is answered with in the place of an answer whose alias leads to one.
+static bool block_aliases(const struct policy *policy, const struct key *key, struct answer *answer)
+{
+    const struct local *local = policy->config.local;
+    uint8_t message[UPSTREAM_QUERY_MAX], reply[MESSAGE_LEN_MAX];
+    if (!local || answer->truncated || !local_blocks_chain(local, key, answer->value, answer->len))
+        return false;
+    struct query query = query_of(key, message);
+    uint16_t upstream = answer->upstream;
+    uint8_t transport = answer->transport;
+    size_t len = local_block_answer(local, &query, policy->config.limits, reply);
+    answer_take_own(policy, key, reply, len, true, answer);
+    answer->upstream = upstream;
+    answer->transport = transport;
     return true;
 }
 
+bool policy_local_answer(const struct policy *policy, const struct key *key, struct answer *answer)
+{
+    uint8_t message[UPSTREAM_QUERY_MAX], reply[MESSAGE_LEN_MAX];
+    enum local_source source = LOCAL_NOWHERE;
+    struct query query = query_of(key, message);
+    size_t len = 0;
+    if (policy->config.local)
+        len = local_answer(policy->config.local, &query, key, 0, policy->config.limits, reply,
+                           &source);
+    if (len == 0)
+        return false;
+    answer_take_own(policy, key, reply, len, source == LOCAL_BLOCKED, answer);
+    return true;
+}
+
+bool policy_follows_local(const struct policy *policy, const struct key *key, struct name *target)
+{
+    const struct zone_table *zone_table = policy->config.zone_table;
+    return policy->config.local && local_alias(policy->config.local, key, target) &&
+           zone_table_find(zone_table, target->bytes, target->len);
+}
+
+bool policy_follows(const struct policy *policy, const struct question *question,
+                    const struct answer *answer, struct name *target)
+{
+    const struct key *key = &question->key;
+    return !(question->subquestions & SUBQUESTION_ALIAS) && answer->answers &&
+           key_type(key) != TYPE_CNAME && key_type(key) != TYPE_ANY &&
+           alias_leaves(policy->config.zone_table, policy->config.local, question->zone, answer,
+                        target);
+}
+
 // Empties an answer with an address of the inside; where one stands in the additional section
-// alone, that is left out. A forward zone other than the root is there to have such names.
+// alone, that is left out. A forward zone other than the root is there to have such names, and a
+// local record is the operator's own; an alias from outside into such a zone is not, or any page
+// could reach what is inside under a name of its own.
 static bool rebind_empties(const struct policy *policy, const struct question *question,
                            struct answer *answer)
 {
     const struct settings *settings = policy->config.settings;
     const struct key *key = &question->key;
     enum rebind_place place = REBIND_NOWHERE;
-    if (settings->filter_rebind && question->zone->settings->zone.len == 1 && !answer->truncated)
+    if (settings->filter_rebind && question->zone->settings->zone.len == 1 && !question->local &&
+        !answer->truncated)
         place = rebind_finds(settings, answer);
     if (place == REBIND_NOWHERE || rebind_allowed(settings, key_name(key), key_name_len(key)))
         return false;
@@ -199,7 +262,7 @@ bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
     const struct settings *settings = policy->config.settings;
     if (key_type(&question->key) != TYPE_AAAA ||
         !dns64_serves(settings, key_flags(&question->key)) || clients == POLICY_CLIENTS_TOLD ||
-        question->state == QUESTION_ABANDONED)
+        question->state == QUESTION_ABANDONED || question->subquestions & SUBQUESTION_DNS64)
         return false;
     if (question->state == QUESTION_ANSWERED)
         return dns64_is_wanted(settings, answer);
@@ -212,14 +275,17 @@ bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
 
 enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                  const struct question *question, enum policy_clients clients,
-                                 struct answer *answer, bool second)
+                                 struct answer *answer)
 {
     bool answered = question->state == QUESTION_ANSWERED;
+    struct name target;
     if (answered && block_aliases(policy, &question->key, answer))
         return POLICY_REPLACED;
+    if (answered && policy_follows(policy, question, answer, &target))
+        return POLICY_FOLLOW;
     if (answered && rebind_empties(policy, question, answer))
         return POLICY_EMPTIED;
-    if (!second && policy_wants_dns64(policy, now_us, question, clients, answer))
+    if (policy_wants_dns64(policy, now_us, question, clients, answer))
         return POLICY_DNS64_WANT;
     return POLICY_KEEP;
 }
@@ -228,9 +294,14 @@ bool policy_holds_question(const struct policy *policy, const struct question *q
 {
     const struct zone_table *zone_table = policy->config.zone_table;
     const struct key *key = &question->key;
+    struct name target;
+    if (question->local != policy_follows_local(policy, key, &target))
+        return false;
     if (zone_table_has(zone_table, question->zone))
         return true;
-    const struct zone *zone = zone_table_find(zone_table, key_name(key), key_name_len(key));
+    const struct zone *zone = question->local
+                                  ? zone_table_find(zone_table, target.bytes, target.len)
+                                  : zone_table_find(zone_table, key_name(key), key_name_len(key));
     return zone && zone->fingerprint == question->zone->fingerprint;
 }
 
@@ -240,13 +311,17 @@ bool policy_seal(const struct policy *policy, const struct question *question,
     const struct zone_table *zone_table = policy->config.zone_table;
     const struct local *local = policy->config.local;
     bool withheld = answer_is_withheld(answer->value, answer->len);
-    if (!policy_holds_question(policy, question))
+    bool joined = question->subquestions & SUBQUESTION_ALIAS;
+    if (key_flags(&question->key) & KEY_RETIRED)
         return false;
-    const struct address *upstream = &zone_table->upstreams[answer->upstream].address;
+    uint16_t tag = 0;
+    if (answer->upstream != ANSWER_NO_UPSTREAM)
+        tag = upstream_tag(&zone_table->upstreams[answer->upstream].address);
     answer_seal(answer, &(struct answer_origin){
                             .generation = policy->generation,
-                            .zone = generation_zone(question->zone, local, withheld),
-                            .upstream = upstream_tag(upstream),
+                            .zone = joined ? GENERATION_OF_ALL
+                                           : generation_zone(question->zone, local, withheld),
+                            .upstream = tag,
                             .transport = answer->transport,
                             .validation = ANSWER_UNCHECKED,
                         });

@@ -3,6 +3,7 @@
 #include "core/client.h"
 #include "core/forward/question_table.h"
 #include "core/policy/access.h"
+#include "core/policy/alias.h"
 #include "core/policy/client_limits.h"
 #include "core/policy/error_loop.h"
 #include "core/policy/generation.h"
@@ -28,8 +29,11 @@
 //
 // After (policy_after):
 //   block lists                an alias leads to a blocked name
+//   aliases                    one leads to another zone's name or a local one: followed (alias.h)
 //   rebind                     an address of the inside under a name of the outside
 //   DNS64                      no IPv6 address: made of IPv4 ones
+// What a rule has had asked for besides makes another answer, about which they decide again, but
+// for those two that have had their turn.
 //
 // One struct policy belongs to one worker.
 
@@ -84,6 +88,7 @@ enum policy_verdict {
     POLICY_IDENTITY, // about this server, if it tells that of itself; else as POLICY_ERROR
     // Of the name.
     POLICY_LOCAL,         // from records, hosts files and special names; written
+    POLICY_ALIAS,         // a local record's alias is to be followed: it goes on as with LOOK_UP
     POLICY_BLOCKED,       // by a block list; written
     POLICY_BLOCKED_ALIAS, // the cached answer has an alias that leads to a blocked name; written
     POLICY_ANY,           // for all types
@@ -198,6 +203,7 @@ enum policy_outcome {
     POLICY_KEEP,       // the answer, or the failure, as it is
     POLICY_REPLACED,   // it has been replaced by what a blocked name is answered with
     POLICY_EMPTIED,    // it has no records any more
+    POLICY_FOLLOW,     // the name that its alias leads to is to be asked for
     POLICY_DNS64_WANT, // its A records are to be asked for
 };
 
@@ -209,14 +215,26 @@ enum policy_clients {
 };
 
 // Says what becomes of a question that has ended, whose answer this is if its state is
-// QUESTION_ANSWERED, and changes the answer accordingly. `second`: it was the A question that DNS64
-// has asked, with the key of the first one again.
+// QUESTION_ANSWERED, and changes the answer accordingly.
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                                const struct question *question,
-                                               enum policy_clients clients, struct answer *answer,
-                                               bool second);
+                                               enum policy_clients clients, struct answer *answer);
 
-// Was a question begun by the rules in force, or such as would have it asked of the same upstreams?
+// Where does the alias of an answer lead that is to be followed? False: it is not to be. A chain
+// has been followed once it is an answer of several.
+[[nodiscard]] bool policy_follows(const struct policy *policy, const struct question *question,
+                                  const struct answer *answer, struct name *target);
+
+// The same of a local name.
+[[nodiscard]] bool policy_follows_local(const struct policy *policy, const struct key *key,
+                                        struct name *target);
+
+// What a client would be answered with from local names, as an answer of an upstream's; false: it
+// would not. What stands for a blocked name is withheld.
+[[nodiscard]] bool policy_local_answer(const struct policy *policy, const struct key *key,
+                                       struct answer *answer);
+
+// Was a question begun by the rules in force, or such as would have it asked in the same way?
 [[nodiscard]] bool policy_holds_question(const struct policy *policy,
                                          const struct question *question);
 

@@ -50,8 +50,11 @@ void serve_keep(struct serve *s, uint64_t now_us, const struct question *questio
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct answer *answer = &s->forward.answer;
     struct key denial;
-    // What an upstream of before has said ends nothing that is known now.
-    if (s->keeps_none || !policy_seal(&s->policy, question, answer))
+    // What an upstream of before has said ends nothing that is known now. And a subquestion may be
+    // asked away from its name's home, where alone its answer could be cached.
+    uint32_t shard = cache_shard_of(s->config.cache, question->key.hash);
+    if (s->keeps_none || shard % s->config.worker_count != s->config.worker ||
+        !policy_seal(&s->policy, question, answer))
         return;
     key_make_denial(&denial, &question->key);
     struct cache_key own = key_for_cache(&question->key), of_name = key_for_cache(&denial);

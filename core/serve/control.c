@@ -11,20 +11,18 @@
 
 // --- settings ------------------------------------------------------------------------------------
 
-void serve_local(struct serve *s, const struct local *local)
-{
-    s->config.local = local;
-    policy_local(&s->policy, local);
-}
-
 // Questions that were begun by rules of before go on for the clients that wait for them. Who comes
-// from now on is not to have what they end with.
-static void questions_retire(struct serve *s)
+// from now on is not to have what they end with, and it is not cached. What is put together of
+// several answers is by all rules.
+static void questions_retire(struct serve *s, uint32_t generation_before)
 {
     struct question_table *table = &s->forward.questions;
+    bool changed = s->policy.generation != generation_before;
     for (struct question *question = table->oldest; question; question = question->younger) {
         struct key key;
-        if (question->probe || policy_holds_question(&s->policy, question))
+        bool joined = question->local || question->subquestions & SUBQUESTION_ALIAS;
+        if (question->probe ||
+            (policy_holds_question(&s->policy, question) && !(joined && changed)))
             continue;
         key_copy(&key, &question->key);
         key_change(&key, key_type(&key), key_flags(&key) | KEY_RETIRED);
@@ -32,8 +30,17 @@ static void questions_retire(struct serve *s)
     }
 }
 
+void serve_local(struct serve *s, const struct local *local)
+{
+    uint32_t generation = s->policy.generation;
+    s->config.local = local;
+    policy_local(&s->policy, local);
+    questions_retire(s, generation);
+}
+
 void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *update)
 {
+    uint32_t generation = s->policy.generation;
     s->config.settings = update->settings;
     s->config.zone_table = update->zone_table;
     s->config.access = update->access;
@@ -45,7 +52,7 @@ void serve_reload(struct serve *s, uint64_t now_us, const struct serve_update *u
     failure_init(&s->failures, s->failures.entries, s->failures.bucket_count * FAILURE_WAYS);
     struct policy_config policy = serve_policy_config(&s->config, &s->limits);
     policy_reload(&s->policy, &policy);
-    questions_retire(s);
+    questions_retire(s, generation);
 }
 
 void serve_keeps(struct serve *s, bool keeps)

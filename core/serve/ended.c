@@ -2,7 +2,7 @@
 #include "core/serve/ended.h"
 
 #include "core/serve/answer.h"
-#include "core/serve/dns64.h"
+#include "core/serve/subquestion.h"
 #include "core/serve/waiters.h"
 
 // Remembers how a question has failed, where that says something to whoever asks it again.
@@ -30,14 +30,14 @@ static void failure_keep(struct serve *s, uint64_t now_us, const struct question
 static void ended(struct serve *s, uint64_t now_us, struct question *question)
 {
     struct waiting *waiting = serve_waiting(s, question);
-    wheel_stop(&s->forward.wheel, &waiting->patience);
     // Of a probe, which may be asked at a worker that is not its name's home, nothing is kept.
     if (question->probe) {
         serve_tell(s, question);
         return;
     }
-    if (serve_filter(s, now_us, question))
+    if (serve_goes_on(s, now_us, question))
         return;
+    wheel_stop(&s->forward.wheel, &waiting->patience);
     if (question->state == QUESTION_ANSWERED) {
         serve_keep(s, now_us, question);
         failure_forget(&s->failures, question->key.hash);

@@ -5,17 +5,20 @@
 #include "core/serve/miss.h"
 #include "core/serve/stale.h"
 
-[[gnu::noinline]] void serve_decided(struct serve *s, struct lookup *lookup,
+[[gnu::noinline]] bool serve_decided(struct serve *s, struct lookup *lookup,
                                      struct policy_decision decision, uint8_t **out)
 {
     enum counter source = COUNTER_answers_local;
     size_t len = decision.len;
+    if (decision.verdict == POLICY_ALIAS)
+        return false;
     if (decision.verdict == POLICY_ANY)
         len = serve_any(s, &lookup->query, *out);
     else if (decision.verdict != POLICY_LOCAL)
         source = COUNTER_answers_blocked;
     s->turn += decision.verdict == POLICY_LOCAL || decision.verdict == POLICY_BLOCKED;
     serve_lookup_answered(s, lookup, out, len, source);
+    return true;
 }
 
 [[gnu::noinline]] void serve_find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,

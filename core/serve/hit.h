@@ -7,9 +7,9 @@
 // A query that may be answered at once, from local names or from the cache. The common path is
 // here; the .c has the rare ones.
 
-// Answers as a rule has decided about the name.
-void serve_decided(struct serve *s, struct lookup *lookup, struct policy_decision decision,
-                   uint8_t **out);
+// Answers as a rule has decided about the name. False: it is to be looked up all the same.
+[[nodiscard]] bool serve_decided(struct serve *s, struct lookup *lookup,
+                                 struct policy_decision decision, uint8_t **out);
 
 // For a question without a fresh answer of its own (`exact`: an expired one; NULL: none): answers
 // with a cached denial of its name where there is one, or gives the query to miss.h.
@@ -42,10 +42,8 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
     }
     struct policy_decision decision =
         policy_before_name(&s->policy, now_us, &lookup->query, &lookup->key, *out, room, s->turn);
-    if (decision.verdict != POLICY_LOOK_UP) {
-        serve_decided(s, lookup, decision, out);
+    if (decision.verdict != POLICY_LOOK_UP && serve_decided(s, lookup, decision, out))
         return;
-    }
     struct cache_key key = key_for_cache(&lookup->key);
     bool exact = (cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) &&
                   policy_holds(&s->policy, &lookup->key, *out, hit.value_len)) ||

@@ -4,10 +4,9 @@
 #include "core/serve/ended.h"
 #include "core/serve/reply.h"
 #include "core/serve/stale.h"
+#include "core/serve/subquestion.h"
 #include "core/serve/top.h"
 #include "core/serve/waiters.h"
-
-#include <assert.h>
 
 enum {
     REFRESH_EARNS = BUDGET_SEND / 4, // by each question: a quarter of a refresh
@@ -58,13 +57,12 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
 
 // A question that nobody has asked yet; NULL: it is not to be asked, and the item is done.
 static struct question *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
-                                       uint8_t **out)
+                                       uint8_t **out, bool *fresh)
 {
     struct serve_item *item = lookup->item;
     const struct key *key = &lookup->key;
     struct forward *f = &s->forward;
-    const struct zone *zone =
-        zone_table_find(s->config.zone_table, key_name(key), key_name_len(key));
+    const struct zone *zone = serve_zone_of(s, key);
     if (!zone) {
         serve_answered_empty(s, item, out, &lookup->query, RCODE_REFUSED, true, EDE_NONE);
         return NULL;
@@ -77,9 +75,15 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
         return NULL;
     }
     room_make(s, now_us);
-    struct question *question = question_add(&f->questions, key);
-    assert(question);
-    question->zone = zone;
+    // What that has ended may have had it asked for, as a subquestion.
+    struct question *question = question_find(&f->questions, key);
+    *fresh = !question;
+    if (!question)
+        question = question_add(&f->questions, key);
+    if (!question)
+        serve_drop(s, item, COUNTER_drops_pending_full);
+    else if (*fresh)
+        question->zone = zone;
     return question;
 }
 
@@ -100,7 +104,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     bool fresh = !question;
     bool share_left = waiter_may_be_added(&f->questions, question, &item->client.from);
     if (fresh && share_left)
-        question = question_begin(s, now_us, lookup, out);
+        question = question_begin(s, now_us, lookup, out, &fresh);
     if (!question && !share_left)
         serve_drop(s, item, COUNTER_drops_client_share);
     if (!question)
@@ -127,7 +131,7 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     if (fresh) {
         budget_give(&s->refresh_budget, REFRESH_EARNS);
         budget_give(&s->refresh_budgets[serve_network_hash(s, &item->client)], REFRESH_EARNS);
-        forward_start(f, now_us, question);
+        serve_question_start(s, now_us, question);
         serve_ended_process(s, now_us);
     }
 }

@@ -2,6 +2,7 @@
 #include "core/serve/refresh.h"
 
 #include "core/serve/answer.h"
+#include "core/serve/subquestion.h"
 
 // Popular answers: how they are told, at home and by other workers, and how they are asked for
 // before they expire.
@@ -76,8 +77,7 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     struct budget *network = &s->refresh_budgets[refresh->network]; // that made it popular
     key_copy(&key, &refresh->key);
     refresh_forget(&s->refreshes, refresh);
-    const struct zone *zone =
-        zone_table_find(s->config.zone_table, key_name(&key), key_name_len(&key));
+    const struct zone *zone = serve_zone_of(s, &key);
     bool same = serve_peek(s, &key, value, sizeof value, &hit) && hit.birth_s == birth_s &&
                 hit.expiry_s == expiry_s;
     if (!same || !zone || s->keeps_none || question_find(&f->questions, &key) ||
@@ -95,5 +95,5 @@ void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh
     serve_count(s, COUNTER_refreshes);
     question->zone = zone;
     serve_waiting(s, question)->refresh = true;
-    forward_start(f, now_us, question);
+    serve_question_start(s, now_us, question);
 }

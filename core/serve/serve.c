@@ -200,10 +200,18 @@ uint64_t serve_deadline(const struct serve *s)
 bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
     const struct forward *f = &s->forward;
-    if (forward_drain(&s->forward, now_us, outgoing) || serve_waiters_drain(s, now_us, outgoing))
-        return true;
+    for (;;) {
+        if (forward_drain(&s->forward, now_us, outgoing) ||
+            serve_waiters_drain(s, now_us, outgoing))
+            return true;
+        if (!f->ended)
+            break;
+        // Questions that have waited for others end once those have been told.
+        serve_ended_process(s, now_us);
+    }
     counter_set(s->config.counters, COUNTER_pending, f->questions.count);
-    counter_set(s->config.counters, COUNTER_waiters, f->questions.asker_count);
+    counter_set(s->config.counters, COUNTER_waiters,
+                f->questions.asker_count - f->questions.parent_count);
     counter_set(s->config.counters, COUNTER_ports,
                 f->source_ports.size - f->source_ports.free_count);
     counter_set(s->config.counters, COUNTER_upstream_connections, f->connections.open_count);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/serve/waiter_table.h"
 
+#include <assert.h>
+
 size_t waiter_table_size(uint32_t size)
 {
     return size * (sizeof(struct waiting) + QUESTION_ASKERS * sizeof(struct waiter));
@@ -53,12 +55,10 @@ struct waiter *waiter_add(struct waiter_table *table, struct question_table *que
     return waiter;
 }
 
-struct waiter *waiter_pop(struct waiter_table *table, struct question_table *questions,
-                          struct question *question)
+struct waiter *waiter_give(struct waiter_table *table, struct asker *asker)
 {
-    struct waiter *waiter = (struct waiter *)asker_pop(questions, question);
-    if (!waiter)
-        return NULL;
+    struct waiter *waiter = (struct waiter *)asker;
+    assert(!asker->parent);
     waiter->asker.next = (struct asker *)table->free;
     table->free = waiter;
     return waiter;

@@ -55,10 +55,9 @@ void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size);
                                         struct question_table *questions, struct question *question,
                                         const struct address *client);
 
-// Detaches the waiter that came first; NULL: there is none. It is valid until the next waiter_add.
-[[nodiscard]] struct waiter *waiter_pop(struct waiter_table *table,
-                                        struct question_table *questions,
-                                        struct question *question);
+// Gives back the waiter of an asker that was taken off its question, and is no parent. It is valid
+// until the next waiter_add.
+[[nodiscard]] struct waiter *waiter_give(struct waiter_table *table, struct asker *asker);
 
 // Notes of a query what its reply needs, and gives it back as query_read would have read it; the
 // message is written to `message`.

@@ -3,10 +3,22 @@
 
 #include "core/policy/dns64.h"
 #include "core/serve/answer.h"
-#include "core/serve/dns64.h"
 #include "core/serve/identity.h"
 #include "core/serve/stale.h"
+#include "core/serve/subquestion.h"
 #include "core/serve/top.h"
+
+// The key of what the clients of a question have asked, which goes on under another one where it
+// was begun by other rules. That is written to `room`.
+static const struct key *client_key(const struct question *question, struct key *room)
+{
+    uint8_t flags = key_flags(&question->key);
+    if (!(flags & KEY_RETIRED))
+        return &question->key;
+    key_copy(room, &question->key);
+    key_change(room, key_type(room), flags & (KEY_DO | KEY_CD));
+    return room;
+}
 
 void serve_tell(struct serve *s, struct question *question)
 {
@@ -34,6 +46,10 @@ void serve_patience_hasten(struct serve *s, uint64_t now_us, const struct questi
     struct waiting *waiting = serve_waiting(s, question);
     if (waiting->has_stale)
         wheel_hasten(&s->forward.wheel, &waiting->patience, now_us);
+    for (const struct asker *asker = question->askers; asker; asker = asker->next) {
+        if (asker->parent)
+            serve_patience_hasten(s, now_us, asker->parent);
+    }
 }
 
 void serve_patience_due(struct serve *s, uint64_t now_us, struct waiting *waiting)
@@ -42,7 +58,7 @@ void serve_patience_due(struct serve *s, uint64_t now_us, struct waiting *waitin
     uint8_t value[SERVE_ANSWER_USUAL];
     struct cache_hit hit;
     struct key room;
-    const struct key *key = serve_client_key(question, &room);
+    const struct key *key = client_key(question, &room);
     if (!serve_recall_stale(s, now_us, key, value, sizeof value, &hit)) {
         if (serve_dns64_is_due(s, now_us, question))
             forward_give_up(&s->forward, now_us, question, QUESTION_SILENT);
@@ -71,7 +87,7 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
     uint8_t message[UPSTREAM_QUERY_MAX];
     struct reply_options options;
     struct key room_for_key;
-    const struct key *key = serve_client_key(question, &room_for_key);
+    const struct key *key = client_key(question, &room_for_key);
     struct query query = waiter_query(waiter, key, message);
     struct answer_giving giving = {.turn = s->turn++,
                                    .stale = serve_waiting(s, question)->tell_stale};
@@ -114,17 +130,34 @@ static bool reply_drain(struct serve *s, uint64_t now_us, const struct question 
     return outgoing->len > 0;
 }
 
+// Tells those who ask this question, one after the other, until there is a reply; false: all have
+// been told. A parent has no use for what is stale: it waits on.
+static bool askers_drain(struct serve *s, uint64_t now_us, struct question *question,
+                         struct outgoing *outgoing)
+{
+    struct question_table *questions = &s->forward.questions;
+    bool open = question_is_open(question);
+    while (question->asker_count > (open ? question->parent_count : 0)) {
+        struct asker *asker = asker_pop(questions, question);
+        struct question *parent = asker->parent;
+        if (parent && open)
+            parent_add(questions, question, parent);
+        else if (parent)
+            serve_parent_wake(s, now_us, parent, question);
+        else if (reply_drain(s, now_us, question, waiter_give(&s->waiters, asker), outgoing))
+            return true;
+    }
+    return false;
+}
+
 bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
 {
     struct forward *f = &s->forward;
     while (s->told) {
         struct question *question = s->told;
         struct waiting *waiting = serve_waiting(s, question);
-        struct waiter *waiter = waiter_pop(&s->waiters, &f->questions, question);
-        if (waiter && reply_drain(s, now_us, question, waiter, outgoing))
+        if (askers_drain(s, now_us, question, outgoing))
             return true;
-        if (waiter)
-            continue;
         s->told = waiting->next_told;
         if (!s->told)
             s->told_end = &s->told;

@@ -20,12 +20,11 @@
 enum {
     KEY_DO = 1,
     KEY_CD = 2,
-    // Of an A question that stands for an AAAA one; meanwhile the answer to that is kept under it.
-    KEY_DNS64 = 4,
     // Of a question of our own, which no client can ask for or join (core/forward/probe.c).
-    KEY_PROBE = 8,
-    // Of a question that was begun by rules that are no longer in force: no client can join it.
-    KEY_RETIRED = 16,
+    KEY_PROBE = 4,
+    // Of a question that was begun by rules that are no longer in force: no client can join it, and
+    // nothing is cached under it.
+    KEY_RETIRED = 8,
 };
 
 struct key {

@@ -35,6 +35,7 @@ RECORDS = [
     'www.lan. 300 IN AAAA 2001:db8::1',
     'alias.lan. 60 CNAME www.lan.',
     'out.lan. 60 CNAME www.example.com.',
+    'away.lan. CNAME target.example.com.',
     'lan. SOA ns.lan. host.lan. 1 2h 30m 2w 5m',
     'lan. NS ns.lan.',
     'lan. MX 10 mail.lan.',
@@ -148,7 +149,18 @@ class Local(SharedCase):
     def test_aliases(self):
         reply = self.local('alias.lan')
         self.assertEqual(rdata_texts(reply), ['192.0.2.1', '192.0.2.2', 'www.lan.'])
-        self.assertEqual(rdata_texts(self.local('out.lan')), ['www.example.com.'])
+        self.assertEqual(rdata_texts(self.local('out.lan', 'CNAME')), ['www.example.com.'])
+
+    def test_alias_to_the_outside(self):
+        outside = rdata_texts(ask(self.server, 'www.example.net'))
+        self.fake.asked.clear()
+        for asked in (['target.example.com'], []):
+            reply = ask(self.server, 'away.lan')
+            self.assert_status(reply, 'NOERROR')
+            self.assertEqual(rdata_texts(reply), sorted([*outside, 'target.example.com.']))
+            self.assertEqual(self.fake.names(), asked)
+            self.fake.asked.clear()
+        self.assertEqual(self.process.total('ouzel_aliases_followed_total'), 1)
 
     def test_any(self):
         self.assertEqual(rdata_texts(self.local('www.lan', 'ANY')), ['192.0.2.1', '192.0.2.2'])

@@ -240,17 +240,29 @@ void phrase_end(const struct script *script, const struct phrase *phrase)
         script_fail(script, "\"%s\" is not understood here", next);
 }
 
-char *phrase_text(const struct phrase *phrase)
+static char *text_from(const struct phrase *phrase, size_t at)
 {
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         abort();
-    for (size_t i = 0; i < phrase->count; i++)
-        fprintf(out, "%s%s", i ? " " : "", phrase->words[i]);
+    for (size_t i = at; i < phrase->count; i++)
+        fprintf(out, "%s%s", i > at ? " " : "", phrase->words[i]);
     fclose(out);
     return text;
+}
+
+char *phrase_text(const struct phrase *phrase)
+{
+    return text_from(phrase, 0);
+}
+
+char *phrase_rest(struct phrase *phrase)
+{
+    size_t at = phrase->at;
+    phrase->at = phrase->count;
+    return text_from(phrase, at);
 }
 
 // --- numbers -----------------------------------------------------------------------------------

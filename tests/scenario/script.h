@@ -60,6 +60,9 @@ void phrase_end(const struct script *script, const struct phrase *phrase);
 // All words of a phrase, joined by spaces.
 [[nodiscard]] char *phrase_text(const struct phrase *phrase);
 
+// The words that have not been taken, joined by spaces, which takes them.
+[[nodiscard]] char *phrase_rest(struct phrase *phrase);
+
 [[nodiscard]] uint64_t script_number(const struct script *script, const char *word);
 [[nodiscard]] uint64_t script_duration_us(const struct script *script, const char *word);
 

@@ -107,6 +107,18 @@ static void workers_take(struct stage *stage, struct phrase *phrase)
     stage->worker_count = (uint32_t)number;
 }
 
+// record www.lan 300 CNAME www.example
+static void record_take(struct stage *stage, struct phrase *phrase)
+{
+    names_record(stage->script, &stage->names, phrase_rest(phrase));
+}
+
+// block ads.example
+static void block_take(struct stage *stage, struct phrase *phrase)
+{
+    names_block(stage->script, &stage->names, phrase_rest(phrase));
+}
+
 static void watch_take(struct stage *stage, struct phrase *phrase)
 {
     phrase_expect(stage->script, phrase, "ports");
@@ -119,7 +131,8 @@ bool setup_take(struct stage *stage, struct phrase *phrase)
         const char *word;
         void (*take)(struct stage *stage, struct phrase *phrase);
     } lines[] = {{"set", set_take},         {"zone", zone_take},   {"client", client_take},
-                 {"workers", workers_take}, {"limit", limit_take}, {"watch", watch_take}};
+                 {"workers", workers_take}, {"limit", limit_take}, {"watch", watch_take},
+                 {"record", record_take},   {"block", block_take}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (!phrase_take(phrase, lines[i].word))
             continue;

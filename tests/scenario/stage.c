@@ -30,6 +30,7 @@ static void worker_begin(struct stage *stage, unsigned worker)
         .settings = &stage->settings,
         .zone_table = &stage->zone_table,
         .access = &stage->access,
+        .local = stage->local,
         .cache = &stage->cache,
         .counters = &stage->counters[worker],
         .worker = worker,
@@ -57,6 +58,7 @@ void stage_begin(struct stage *stage)
         script_fail(script, "%s", why);
     access_build(&stage->access, script_memory(script, access_size(&stage->settings)),
                  &stage->settings);
+    stage->local = names_make(script, &stage->names);
     if (cache_format(&stage->cache, script_region(script, REGION_LEN), REGION_LEN,
                      SHARDS_PER_WORKER * stage->worker_count, CACHE_SEED) != 0)
         script_fail(script, "the cache cannot be made");

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/serve/control.h"
 #include "io/edge/settings_file.h"
+#include "tests/scenario/names.h"
 #include "tests/scenario/telling.h"
 
 // What a scenario is played on: workers under a virtual clock, clients, and upstreams that do what
@@ -139,6 +140,8 @@ struct stage {
     struct settings settings;
     struct zone_table zone_table;
     struct access_list access;
+    struct names names;
+    const struct local *local; // NULL: no name is answered here
     struct cache cache;
     struct counters counters[WORKERS_MAX];
     struct serve *workers[WORKERS_MAX];

@@ -362,12 +362,58 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     finish(&b.table, all[2]);
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     all[3]->probe = false;
-    askers_move(&b.table, all[3], all[4]);
-    assert_ptr_equal(question_to_abandon(&b.table), all[4]);
-    finish(&b.table, all[0]);
-    assert_non_null(asker_pop(&b.table, all[0]));
-    assert_non_null(add(&b, all[4], 1));
-    assert_ptr_equal(question_to_abandon(&b.table), all[1]);
+    // A parent is somebody who waits for it.
+    parent_add(&b.table, all[3], all[4]);
+    assert_ptr_equal(all[4]->sub, all[3]);
+    assert_ptr_equal(question_to_abandon(&b.table), all[0]);
+    parent_remove(&b.table, all[4]);
+    assert_null(all[4]->sub);
+    assert_ptr_equal(question_to_abandon(&b.table), all[3]);
+    end(&b);
+}
+
+// A question that goes on is as one that has just come, with those who ask for it.
+static void test_question_comes_back(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct key first_key = key_of(0, 1), second_key = key_of(1, 1);
+    struct question *first = question_add(&b.table, &first_key);
+    struct question *second = question_add(&b.table, &second_key);
+    assert_non_null(add(&b, first, 0));
+    finish(&b.table, first);
+    assert_null(question_find(&b.table, &first_key));
+    first->state = QUESTION_PARENT;
+    question_link(&b.table, first);
+    assert_ptr_equal(question_find(&b.table, &first_key), first);
+    assert_ptr_equal(b.table.youngest, first);
+    assert_int_equal(b.table.open_count, 2);
+    assert_ptr_equal(question_to_abandon(&b.table), second);
+    assert_non_null(add(&b, second, 1));
+    assert_ptr_equal(question_to_abandon(&b.table), second);
+    end(&b);
+}
+
+// What is asked on behalf of a parent counts for the network that the parent was first asked for.
+static void test_parents_are_of_their_network(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct key parent_key = key_of(0, 1), sub_key = key_of(1, 1);
+    struct question *parent = question_add(&b.table, &parent_key);
+    struct question *sub = question_add(&b.table, &sub_key);
+    struct address client = client_of(1);
+    parent_add(&b.table, sub, parent); // nobody has asked for it so far
+    assert_int_equal(sub->askers->share, SHARE_NONE);
+    parent_remove(&b.table, parent);
+    assert_non_null(add(&b, parent, 1));
+    parent_add(&b.table, sub, parent);
+    assert_true(network_equal(&sub->network, &parent->network));
+    assert_int_equal(share_held(&b.table.shares, &client), 2);
+    assert_ptr_equal(asker_pop(&b.table, sub), &parent->as_parent);
+    assert_null(parent->sub);
+    assert_int_equal(share_held(&b.table.shares, &client), 1);
+    assert_int_equal(sub->parent_count, 0);
     end(&b);
 }
 
@@ -437,6 +483,8 @@ int main(void)
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
         cmocka_unit_test(test_what_nobody_waits_for_is_given_up_first),
+        cmocka_unit_test(test_question_comes_back),
+        cmocka_unit_test(test_parents_are_of_their_network),
         cmocka_unit_test(test_probe_is_given_up_where_there_is_nothing_else),
         cmocka_unit_test(test_random_questions_match_a_list),
     };

@@ -43,7 +43,8 @@ static struct waiter *add(struct bench *b, struct question *question, unsigned n
 
 static struct waiter *take(struct bench *b, struct question *question)
 {
-    return waiter_pop(&b->waiters, &b->questions, question);
+    struct asker *asker = asker_pop(&b->questions, question);
+    return asker ? waiter_give(&b->waiters, asker) : NULL;
 }
 
 static bool share_left(const struct bench *b, const struct question *question, unsigned number)

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "tests/unit/local_table.h"
+#include "tests/unit/serve_table.h"
+
+// Local aliases come and go under questions, clients and cached answers. How aliases are followed
+// is told by tests/scenario/promises/alias.
+
+#define DENIAL                      \
+    "8183 0001 0000 0001 0000 " ASK \
+    "c010 0006 0001 00000e10 0016 00 00 00000001 00000002 00000003 00000004 00000e10 "
+#define OTHER      "'other' 'example' 00 0001 0001 "
+#define OTHER_GOOD "8180 " COUNTS1 OTHER A("0000012c")
+// www.example as a local alias of other.example, with what that has.
+#define FOLLOWED                                                                      \
+    "1234 8180 0001 0002 0000 0000 " ASK "c00c 0005 0001 00000e10 0008 'other' c010 " \
+    "c029 0001 0001 0000012c 0004 c0000201 "
+
+static struct made alias_make(void)
+{
+    return world_make(&(struct world){.records = "www.example. CNAME other.example."});
+}
+
+static void learn(struct table *t, const char *query, const char *reply)
+{
+    ask_waiting(t, 1, query);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, reply);
+    assert_int_equal(drain(t), 1);
+}
+
+// Has the alias followed, by who asks now.
+static void assert_followed(struct table *t)
+{
+    ask_waiting(t, 2, QUERY);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 2, FOLLOWED);
+    ask_answered(t, 3, QUERY, FOLLOWED);
+}
+
+// What an upstream has said of the name is not given any more, fresh or stale; nor is what the
+// alias had, once that is gone.
+static void test_alias_comes_over_an_answer_and_goes(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    learn(t, QUERY, GOOD);
+    ask_answered(t, 1, QUERY, ANSWER);
+    serve_local(t->serve, made.local);
+    assert_followed(t);
+    serve_local(t->serve, NULL);
+    learn(t, QUERY, GOOD);
+    ask_answered(t, 1, QUERY, ANSWER);
+    free(made.memory);
+    end(t);
+}
+
+static void test_alias_comes_over_a_denial(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    learn(t, QUERY, DENIAL);
+    serve_local(t->serve, made.local);
+    assert_followed(t);
+    free(made.memory);
+    end(t);
+}
+
+// Who has asked before gets what the upstream says; who comes after that does not wait for it, and
+// it is not cached.
+static void test_alias_comes_over_a_question(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    ask_waiting(t, 1, QUERY);
+    struct sent before = query_sent(t);
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 2, QUERY);
+    struct sent sent = query_sent(t);
+    reply_from(t, &before, GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, ANSWER);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 2, FOLLOWED);
+    ask_answered(t, 3, QUERY, FOLLOWED);
+    free(made.memory);
+    end(t);
+}
+
+// The alias goes while its target is asked for: the chain that was promised is no longer there.
+static void test_alias_goes_under_a_question(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    serve_local(t->serve, NULL);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, "1234 8182 " ONE ASK);
+    ask_waiting(t, 1, QUERY);
+    sent = query_sent(t);
+    reply_from(t, &sent, GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, ANSWER);
+    free(made.memory);
+    end(t);
+}
+
+// What is put together while rules change is given to who waits for it, and not cached.
+static void test_rules_change_while_it_is_followed(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    struct made more = world_make(
+        &(struct world){.records = "www.example. CNAME other.example.\nhere.test. A 192.0.2.1"});
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    serve_local(t->serve, more.local);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, FOLLOWED);
+    // Put together again of what is cached of the target.
+    ask_waiting(t, 1, QUERY);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, FOLLOWED);
+    ask_answered(t, 1, QUERY, FOLLOWED);
+    free(more.memory);
+    free(made.memory);
+    end(t);
+}
+
+// Several in one batch, of which each has an answer in hand when the others are told.
+static void test_several_in_a_batch(void **state)
+{
+    (void)state;
+    enum { COUNT = 8 };
+    struct table *t = begin((struct setup){0});
+    char records[COUNT * 64], query[256], wanted[512];
+    records[0] = '\0';
+    for (unsigned i = 0; i < COUNT; i++)
+        snprintf(records + strlen(records), 64, "a%u.lan. CNAME other.example.\n", i);
+    struct made made = world_make(&(struct world){.records = records});
+    learn(t, "1234 0100 " ONE OTHER, OTHER_GOOD);
+    serve_local(t->serve, made.local);
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(query, sizeof query, "1234 0100 " ONE "'a%u' 'lan' 00 0001 0001", i);
+        ask_waiting(t, (uint8_t)(i + 1), query);
+    }
+    assert_int_equal(drain(t), COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(wanted, sizeof wanted,
+                 "1234 8180 0001 0002 0000 0000 'a%u' 'lan' 00 0001 0001"
+                 "c00c 0005 0001 00000e10 000f 'other' 'example' 00"
+                 "c024 0001 0001 0000012c 0004 c0000201",
+                 i);
+        assert_reply(&t->sent[i], i + 1, wanted);
+    }
+    assert_int_equal(gauge(t, COUNTER_pending), 0);
+    free(made.memory);
+    end(t);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alias_comes_over_an_answer_and_goes),
+        cmocka_unit_test(test_alias_comes_over_a_denial),
+        cmocka_unit_test(test_alias_comes_over_a_question),
+        cmocka_unit_test(test_alias_goes_under_a_question),
+        cmocka_unit_test(test_rules_change_while_it_is_followed),
+        cmocka_unit_test(test_several_in_a_batch),
+    };
+    return cmocka_run_group_tests_name("serve_alias", tests, NULL, NULL);
+}
