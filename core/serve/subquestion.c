@@ -120,19 +120,18 @@ static bool dns64_end(struct serve *s, const struct question *question, struct p
     return true;
 }
 
-// What the question has so far.
+// What the question has so far: what is in hand, or the local records that lead to its target.
 static void own_find(const struct serve *s, uint64_t now_us, const struct question *question,
-                     struct part *own)
+                     enum subquestion what, struct part *own)
 {
-    const struct forward *f = &s->forward;
     own->answer = (struct answer){.value = own->value};
     own->age_s = 0;
-    if (question->local && policy_local_answer(&s->policy, &question->key, &own->answer))
-        return;
-    if (question->in_hand == ANSWER_NONE)
-        return;
-    answer_store_get(&f->answers, question->in_hand, &own->answer);
-    own->age_s = (uint32_t)((now_us - question->in_hand_us) / 1000000);
+    if (question->in_hand != ANSWER_NONE) {
+        answer_store_get(&s->forward.answers, question->in_hand, &own->answer);
+        own->age_s = (uint32_t)((now_us - question->in_hand_us) / 1000000);
+    } else if (question->local && what == SUBQUESTION_ALIAS) {
+        (void)policy_local_answer(&s->policy, &question->key, &own->answer);
+    }
 }
 
 static void fail(struct serve *s, uint64_t now_us, struct question *question, uint16_t rcode,
@@ -148,7 +147,7 @@ static void join(struct serve *s, uint64_t now_us, struct question *question, en
 {
     struct forward *f = &s->forward;
     struct part own;
-    own_find(s, now_us, question, &own);
+    own_find(s, now_us, question, what, &own);
     bool joined = what == SUBQUESTION_ALIAS ? alias_end(s, question, &own, other)
                                             : dns64_end(s, question, &own, other);
     subquestion_release(f, question);
@@ -181,10 +180,19 @@ static void sub_join(struct serve *s, uint64_t now_us, struct question *question
     forward_joined(&s->forward, now_us, sub);
 }
 
+const struct zone *serve_zone_of(const struct serve *s, const struct key *key)
+{
+    struct name target;
+    if (policy_follows_local(&s->policy, key, &target))
+        return zone_table_find(s->config.zone_table, target.bytes, target.len);
+    return zone_table_find(s->config.zone_table, key_name(key), key_name_len(key));
+}
+
 // Asks for what is not known.
 static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
-                    const struct key *key, const struct zone *zone)
+                    const struct key *key)
 {
+    const struct zone *zone = serve_zone_of(s, key);
     const struct failure *failure =
         failure_find(&s->failures, key->hash, s->forward.recoveries, now_us);
     if (failure) {
@@ -198,7 +206,8 @@ static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
         sub_join(s, now_us, question, sub);
         return;
     }
-    sub = question_add(&s->forward.questions, key);
+    if (zone)
+        sub = question_add(&s->forward.questions, key);
     if (!sub) {
         serve_count(s, COUNTER_subquestions_full);
         fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
@@ -209,10 +218,9 @@ static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
     serve_question_start(s, now_us, sub);
 }
 
-// Has a question go on that has ended, or was just begun, with what else it needs; `zone` is where
-// that is asked.
+// Has a question go on that has ended, or was just begun, with what else it needs.
 static void go_on(struct serve *s, uint64_t now_us, struct question *question,
-                  enum subquestion what, const struct name *target, const struct zone *zone)
+                  enum subquestion what, const struct name *target)
 {
     struct forward *f = &s->forward;
     struct part other;
@@ -228,15 +236,7 @@ static void go_on(struct serve *s, uint64_t now_us, struct question *question,
     else if (known_find(s, now_us, &key, &other))
         join(s, now_us, question, what, &other);
     else
-        sub_ask(s, now_us, question, &key, zone);
-}
-
-const struct zone *serve_zone_of(const struct serve *s, const struct key *key)
-{
-    struct name target;
-    if (policy_follows_local(&s->policy, key, &target))
-        return zone_table_find(s->config.zone_table, target.bytes, target.len);
-    return zone_table_find(s->config.zone_table, key_name(key), key_name_len(key));
+        sub_ask(s, now_us, question, &key);
 }
 
 void serve_question_start(struct serve *s, uint64_t now_us, struct question *question)
@@ -248,7 +248,7 @@ void serve_question_start(struct serve *s, uint64_t now_us, struct question *que
         return;
     }
     forward_begin(&s->forward, now_us, question);
-    go_on(s, now_us, question, SUBQUESTION_ALIAS, &target, question->zone);
+    go_on(s, now_us, question, SUBQUESTION_ALIAS, &target);
 }
 
 void serve_parent_wake(struct serve *s, uint64_t now_us, struct question *parent,
@@ -297,14 +297,16 @@ bool serve_goes_on(struct serve *s, uint64_t now_us, struct question *question)
     case POLICY_FOLLOW:
         if (!policy_follows(&s->policy, question, answer, &target))
             return false;
-        go_on(s, now_us, question, SUBQUESTION_ALIAS, &target,
-              zone_table_find(s->config.zone_table, target.bytes, target.len));
+        go_on(s, now_us, question, SUBQUESTION_ALIAS, &target);
         return true;
     case POLICY_DNS64_WANT:
-        // For want of room it is as if there were no IPv4 addresses.
-        if (question->state == QUESTION_ANSWERED && !s->forward.questions.free)
+        // For want of room it is as if there were no IPv4 addresses, this once.
+        if (question->state == QUESTION_ANSWERED && !s->forward.questions.free) {
+            serve_count(s, COUNTER_subquestions_full);
+            answer->lifetime_s = 0;
             return false;
-        go_on(s, now_us, question, SUBQUESTION_DNS64, NULL, question->zone);
+        }
+        go_on(s, now_us, question, SUBQUESTION_DNS64, NULL);
         return true;
     default:
         return false;
