@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include "io/engine/handover.h"
+#include "io/engine/worker_queue.h"
 
 // The answer log: copies of a worker's answers, all of them or one in N, for the query log and
 // dnstap. They lie in a bounded ring, which one other thread reads. The worker never waits: an
@@ -11,7 +11,7 @@
 struct answer_log {
     uint32_t every; // one answer in so many is logged; 0: none. Atomic, set by another thread
     uint32_t left;  // answers until the next one; the worker alone uses it
-    struct handover ring;
+    struct worker_queue ring;
 };
 
 // The head of an entry; the reply's octets follow. Times are on the worker's clock, which was the
@@ -45,15 +45,15 @@ static inline bool answer_log_wants(struct answer_log *log)
                                                 const struct client *client, const uint8_t *reply,
                                                 size_t len)
 {
-    struct handed *handed = len <= LOGGED_REPLY_MAX
-                                ? handover_room(&log->ring, (uint16_t)(sizeof *logged + len))
+    struct queued *queued = len <= LOGGED_REPLY_MAX
+                                ? worker_queue_room(&log->ring, (uint16_t)(sizeof *logged + len))
                                 : NULL;
-    if (!handed)
+    if (!queued)
         return false;
-    handed->client = *client;
-    handed->kind = HANDED_LOGGED;
-    memcpy(handed->bytes, logged, sizeof *logged);
-    memcpy(handed->bytes + sizeof *logged, reply, len);
-    handover_show(&log->ring, handed);
+    queued->client = *client;
+    queued->kind = QUEUED_LOGGED;
+    memcpy(queued->bytes, logged, sizeof *logged);
+    memcpy(queued->bytes + sizeof *logged, reply, len);
+    worker_queue_show(&log->ring, queued);
     return true;
 }

@@ -68,25 +68,25 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
 }
 
 // A ring from each worker to each other one.
-static int handovers_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+static int queues_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
-    size_t handover_size = HANDOVER_SIZE;
-    while (handover_size > HANDOVER_SIZE_MIN && handover_size * count > HANDOVER_SIZE)
-        handover_size /= 2;
-    engine->handover_bytes = malloc(count * count * handover_size);
-    if (!engine->handover_bytes) {
+    size_t queue_size = WORKER_QUEUE_SIZE;
+    while (queue_size > WORKER_QUEUE_SIZE_MIN && queue_size * count > WORKER_QUEUE_SIZE)
+        queue_size /= 2;
+    engine->queue_bytes = malloc(count * count * queue_size);
+    if (!engine->queue_bytes) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
         return -ENOMEM;
     }
     for (size_t i = 0; i < count * count; i++)
-        handover_init(&engine->handovers[i], engine->handover_bytes + i * handover_size,
-                      (uint32_t)handover_size);
+        worker_queue_init(&engine->queues[i], engine->queue_bytes + i * queue_size,
+                          (uint32_t)queue_size);
     for (size_t worker = 0; worker < count; worker++) {
-        struct handover **from = engine->directions + 2 * count * worker, **to = from + count;
+        struct worker_queue **from = engine->directions + 2 * count * worker, **to = from + count;
         for (size_t other = 0; other < count; other++) {
-            from[other] = other == worker ? NULL : &engine->handovers[other * count + worker];
-            to[other] = other == worker ? NULL : &engine->handovers[worker * count + other];
+            from[other] = other == worker ? NULL : &engine->queues[other * count + worker];
+            to[other] = other == worker ? NULL : &engine->queues[worker * count + other];
         }
     }
     return 0;
@@ -97,16 +97,16 @@ static int tables_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
     size_t count = engine->worker_count;
     engine->workers = calloc(count, sizeof *engine->workers);
     engine->counters = aligned_malloc(count * sizeof *engine->counters);
-    engine->handovers = aligned_malloc(count * count * sizeof *engine->handovers);
+    engine->queues = aligned_malloc(count * count * sizeof *engine->queues);
     engine->directions = calloc(2 * count * count, sizeof *engine->directions);
     engine->nets = calloc(count, sizeof *engine->nets);
-    if (!engine->workers || !engine->counters || !engine->handovers || !engine->directions ||
+    if (!engine->workers || !engine->counters || !engine->queues || !engine->directions ||
         !engine->nets) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
         return -ENOMEM;
     }
     memset(engine->counters, 0, count * sizeof *engine->counters);
-    int error = handovers_make(engine, why);
+    int error = queues_make(engine, why);
     return error < 0 ? error : rules_make_first(engine, why);
 }
 
@@ -126,7 +126,7 @@ static int cookies_choose(struct engine *engine, const struct cookie_source *set
 static int worker_make(struct engine *engine, unsigned index, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
-    struct handover **from = engine->directions + 2 * count * index;
+    struct worker_queue **from = engine->directions + 2 * count * index;
     struct serve_config serve = {
         .settings = engine->settings,
         .zone_table = &engine->rules->zone_table,
@@ -279,8 +279,8 @@ void engine_close(struct engine *engine)
         close(engine->failure_fd);
     free(engine->nets);
     free(engine->directions);
-    free(engine->handovers);
-    free(engine->handover_bytes);
+    free(engine->queues);
+    free(engine->queue_bytes);
     free(engine->counters);
     free(engine->answer_log_bytes);
     free(engine->workers);

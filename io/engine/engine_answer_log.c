@@ -19,8 +19,8 @@ int engine_answer_log_set(struct engine *engine, uint32_t every)
     for (unsigned i = 0; i < engine->worker_count; i++) {
         struct answer_log *log = worker_answer_log(engine->workers[i]);
         if (every > 0 && !log->ring.bytes)
-            handover_init(&log->ring, engine->answer_log_bytes + (size_t)i * ANSWER_LOG_SIZE,
-                          ANSWER_LOG_SIZE);
+            worker_queue_init(&log->ring, engine->answer_log_bytes + (size_t)i * ANSWER_LOG_SIZE,
+                              ANSWER_LOG_SIZE);
         __atomic_store_n(&log->every, every, __ATOMIC_RELEASE);
     }
     return 0;
@@ -33,19 +33,19 @@ bool engine_answer_log_read(struct engine *engine,
 {
     bool any = false, more = true;
     for (unsigned i = 0; i < engine->worker_count && more && engine->answer_log_bytes; i++) {
-        struct handover *ring = &worker_answer_log(engine->workers[i])->ring;
-        struct handover_cursor cursor = handover_begin(ring), before = cursor;
-        const struct handed *handed;
-        while (more && (handed = handover_next(ring, &cursor))) {
+        struct worker_queue *ring = &worker_answer_log(engine->workers[i])->ring;
+        struct worker_queue_cursor cursor = worker_queue_begin(ring), before = cursor;
+        const struct queued *queued;
+        while (more && (queued = worker_queue_next(ring, &cursor))) {
             struct logged_answer logged;
-            memcpy(&logged, handed->bytes, sizeof logged);
-            more = consume(context, &logged, &handed->client, handed->bytes + sizeof logged,
-                           handed->len - sizeof logged);
+            memcpy(&logged, queued->bytes, sizeof logged);
+            more = consume(context, &logged, &queued->client, queued->bytes + sizeof logged,
+                           queued->len - sizeof logged);
             if (more)
                 before = cursor;
         }
-        any |= before.at != handover_begin(ring).at;
-        handover_release(ring, &before);
+        any |= before.at != worker_queue_begin(ring).at;
+        worker_queue_release(ring, &before);
     }
     return any;
 }

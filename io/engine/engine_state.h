@@ -49,10 +49,10 @@ struct engine {
     struct worker **workers;
     struct listening listening;
     struct steering steering;
-    struct counters *counters;    // of each worker
-    struct handover *handovers;   // worker_count * worker_count, from the row to the column
-    uint8_t *handover_bytes;      // of all of them
-    struct handover **directions; // for each worker its `from` and its `to`
+    struct counters *counters;        // of each worker
+    struct worker_queue *queues;      // worker_count * worker_count, from the row to the column
+    uint8_t *queue_bytes;             // of all of them
+    struct worker_queue **directions; // for each worker its `from` and its `to`
     const struct net_engine *net_engine;
     const char *net_refused; // why it is not io_uring, or NULL
     const struct net **nets; // of each worker

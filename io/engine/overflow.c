@@ -14,7 +14,7 @@ struct overflow_item {
     struct client client;
     uint32_t share;
     uint16_t len;
-    uint8_t kind; // enum handed_kind
+    uint8_t kind; // enum queued_kind
     uint8_t bytes[];
 };
 
@@ -49,7 +49,7 @@ static bool may_add(const struct overflow *o, const struct client *client, size_
            of_network + len <= OVERFLOW_OCTETS_MOST;
 }
 
-bool overflow_add(struct overflow *o, enum handed_kind kind, const struct client *client,
+bool overflow_add(struct overflow *o, enum queued_kind kind, const struct client *client,
                   const uint8_t *bytes, size_t len)
 {
     assert(len > 0 && len <= UINT16_MAX);
@@ -81,7 +81,7 @@ static void item_free(struct overflow *o, struct overflow_item *item)
 }
 
 void overflow_flush(struct overflow *o,
-                    bool (*put)(void *context, enum handed_kind kind, const struct client *client,
+                    bool (*put)(void *context, enum queued_kind kind, const struct client *client,
                                 const uint8_t *bytes, size_t len),
                     void *context)
 {
@@ -90,7 +90,7 @@ void overflow_flush(struct overflow *o,
     while (*link) {
         struct overflow_item *item = *link;
         uint16_t worker = item->client.worker % WORKERS_MAX;
-        full[worker] = full[worker] || !put(context, (enum handed_kind)item->kind, &item->client,
+        full[worker] = full[worker] || !put(context, (enum queued_kind)item->kind, &item->client,
                                             item->bytes, item->len);
         if (full[worker]) {
             link = &item->next;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/share.h"
-#include "io/engine/handover.h"
+#include "io/engine/worker_queue.h"
 
-// What found no room in the ring to another worker and must not be lost: answers to clients whose
-// connections it holds, and that there will be none. They wait here, the first come first, until
-// there is room; the worker tries again each round. Of the octets one client network has a share.
-// Queries do not wait: who asks again gets its answer then.
+// What found no room in the queue to another worker and must not be lost: answers to clients whose
+// connections that worker has, and the news that there will be no answer. They wait here in their
+// order until there is room; the worker tries again each round. Each client network has a share of
+// the octets. Queries do not wait here: the client asks again.
 //
 // One for each worker, used by its thread alone.
 
@@ -31,12 +31,12 @@ struct overflow {
 void overflow_close(struct overflow *overflow);
 
 // Keeps a copy. False: it is too much, or there is no memory.
-[[nodiscard]] bool overflow_add(struct overflow *overflow, enum handed_kind kind,
+[[nodiscard]] bool overflow_add(struct overflow *overflow, enum queued_kind kind,
                                 const struct client *client, const uint8_t *bytes, size_t len);
 
 // Gives all that waits to `put` (false: there is no room), and keeps what that does not take. To
 // each worker things go in their order.
 void overflow_flush(struct overflow *overflow,
-                    bool (*put)(void *context, enum handed_kind kind, const struct client *client,
+                    bool (*put)(void *context, enum queued_kind kind, const struct client *client,
                                 const uint8_t *bytes, size_t len),
                     void *context);

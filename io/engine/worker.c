@@ -60,7 +60,7 @@ static bool event_do(struct worker *w, const struct net_event *event)
         assert(event->result != -EBADF); // or somebody else's has been closed
         return true;
     case OP_QUERY:
-    case OP_HANDOVER:
+    case OP_QUEUE:
     case OP_CANCEL:
     case OP_NEVER:
         return true;
@@ -116,7 +116,7 @@ static int loop(struct worker *w)
         worker_batch_run(w);
         for (unsigned i = 0; i < w->config.worker_count; i++) {
             if (w->config.from[i])
-                worker_handed_do(w, w->config.from[i]);
+                worker_queue_read(w, w->config.from[i]);
         }
         worker_ready_do(w);
         if (worker_task_do(&w->task, w->serve, w->now_us, w->serve_config.worker))
@@ -156,7 +156,7 @@ static int net_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
         &w->net, &(struct net_config){
                      .engine = engine,
                      .places = LISTENER_PLACES,
-                     .wake_tag = op_pack(OP_HANDOVER, 0, 0),
+                     .wake_tag = op_pack(OP_QUEUE, 0, 0),
                      .groups =
                          {
                              [QUERY_GROUP] = {QUERY_BUFFERS, w->query_buffer, .addresses = true},

@@ -2,9 +2,9 @@
 #pragma once
 #include "core/serve/serve.h"
 #include "io/engine/answer_log.h"
-#include "io/engine/handover.h"
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"
+#include "io/engine/worker_queue.h"
 #include "io/engine/worker_task.h"
 #include "io/net/net.h"
 
@@ -22,8 +22,8 @@ struct worker_config {
     int failure_fd; // told (io/net/wake.h) when the thread ends by a failure
     unsigned worker_count;
     const struct steering *steering;
-    struct handover *const *from; // from[i]: what worker i hands to this one; NULL for itself
-    struct handover *const *to;   // to[i]: what this one hands to worker i
+    struct worker_queue *const *from; // from[i]: what worker i hands to this one; NULL for itself
+    struct worker_queue *const *to;   // to[i]: what this one hands to worker i
 };
 
 struct worker; // opaque

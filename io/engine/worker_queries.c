@@ -7,29 +7,29 @@
 // one, and from other workers, in both ways. Replies leave in the order in which they were made.
 
 // Puts something into the ring to another worker, who is woken later on.
-static bool hand_to(struct worker *w, uint16_t other, enum handed_kind kind,
+static bool hand_to(struct worker *w, uint16_t other, enum queued_kind kind,
                     const struct client *client, const uint8_t *bytes, size_t len)
 {
     assert(other < w->config.worker_count && w->config.to[other] && len <= UINT16_MAX);
-    bool put = handover_put(w->config.to[other], kind, client, bytes, (uint16_t)len);
+    bool put = worker_queue_put(w->config.to[other], kind, client, bytes, (uint16_t)len);
     w->wakes[other] |= put;
     return put;
 }
 
 // The same of what must not be lost, as a connection waits for it. Where even that cannot be kept
 // the connection takes the query for waiting until CLIENTS_WAITING_US have passed.
-static void owed_to(struct worker *w, enum handed_kind kind, const struct client *client,
+static void owed_to(struct worker *w, enum queued_kind kind, const struct client *client,
                     const uint8_t *bytes, size_t len)
 {
     static const uint8_t nothing[1]; // what has no octets marks a ring's end
     if ((w->overflow.count == 0 && hand_to(w, client->worker, kind, client, bytes, len)) ||
         overflow_add(&w->overflow, kind, client, bytes, len))
         return;
-    counter_add(w->serve_config.counters, COUNTER_send_failures, kind == HANDED_ANSWER);
-    (void)!overflow_add(&w->overflow, HANDED_NO_REPLY, client, nothing, sizeof nothing);
+    counter_add(w->serve_config.counters, COUNTER_send_failures, kind == QUEUED_ANSWER);
+    (void)!overflow_add(&w->overflow, QUEUED_NO_REPLY, client, nothing, sizeof nothing);
 }
 
-static bool overflow_put(void *context, enum handed_kind kind, const struct client *client,
+static bool overflow_put(void *context, enum queued_kind kind, const struct client *client,
                          const uint8_t *bytes, size_t len)
 {
     return hand_to(context, client->worker, kind, client, bytes, len);
@@ -47,7 +47,7 @@ static void no_reply(struct worker *w, const struct client *client)
     if (client_has_connection(client) && client->worker == w->serve_config.worker)
         clients_no_reply(w->clients, client);
     else if (client_has_connection(client))
-        owed_to(w, HANDED_NO_REPLY, client, nothing, sizeof nothing);
+        owed_to(w, QUEUED_NO_REPLY, client, nothing, sizeof nothing);
 }
 
 // A reply over TCP goes out through the worker that holds the connection.
@@ -57,7 +57,7 @@ static void tcp_reply_send(struct worker *w, const struct client *client, const 
     if (client->worker == w->serve_config.worker)
         clients_reply(w->clients, client, bytes, len, w->now_us);
     else
-        owed_to(w, HANDED_ANSWER, client, bytes, len);
+        owed_to(w, QUEUED_ANSWER, client, bytes, len);
 }
 
 // `to` stays where it is until the next submission, as the octets do.
@@ -124,7 +124,7 @@ void worker_reply_late(struct worker *w, const struct outgoing *outgoing)
 // any other: the ring is everybody's.
 static void hand_over(struct worker *w, const struct serve_item *item)
 {
-    enum handed_kind kind = item->hint ? HANDED_HINT : HANDED_QUERY;
+    enum queued_kind kind = item->hint ? QUEUED_HINT : QUEUED_QUERY;
     uint8_t reduced[QUERY_REDUCED_MAX];
     const uint8_t *in = item->in;
     size_t len = item->in_len;
@@ -300,20 +300,20 @@ void worker_ready_do(struct worker *w)
 }
 
 // Takes one thing that another worker has handed over; datagrams gather in the batch.
-static void handed_receive(struct worker *w, const struct handed *handed)
+static void queued_receive(struct worker *w, const struct queued *queued)
 {
     struct serve_item item = {
-        .client = handed->client,
-        .in = handed->bytes,
-        .in_len = handed->len,
+        .client = queued->client,
+        .in = queued->bytes,
+        .in_len = queued->len,
         .handed_over = true,
-        .hint = handed->kind == HANDED_HINT,
+        .hint = queued->kind == QUEUED_HINT,
     };
-    if (handed->kind == HANDED_ANSWER) {
-        clients_reply(w->clients, &handed->client, handed->bytes, handed->len, w->now_us);
-    } else if (handed->kind == HANDED_NO_REPLY) {
-        clients_no_reply(w->clients, &handed->client);
-    } else if (client_has_connection(&handed->client)) {
+    if (queued->kind == QUEUED_ANSWER) {
+        clients_reply(w->clients, &queued->client, queued->bytes, queued->len, w->now_us);
+    } else if (queued->kind == QUEUED_NO_REPLY) {
+        clients_no_reply(w->clients, &queued->client);
+    } else if (client_has_connection(&queued->client)) {
         tcp_query_run(w, &item);
     } else {
         assert(w->batch_count < SERVE_BATCH_MAX);
@@ -323,16 +323,16 @@ static void handed_receive(struct worker *w, const struct handed *handed)
 }
 
 // The ring's room is given back when what lay there is answered.
-void worker_handed_do(struct worker *w, struct handover *from)
+void worker_queue_read(struct worker *w, struct worker_queue *from)
 {
-    struct handover_cursor cursor = handover_begin(from);
-    const struct handed *handed;
+    struct worker_queue_cursor cursor = worker_queue_begin(from);
+    const struct queued *queued;
     do {
-        while (w->batch_count < SERVE_BATCH_MAX && (handed = handover_next(from, &cursor)))
-            handed_receive(w, handed);
+        while (w->batch_count < SERVE_BATCH_MAX && (queued = worker_queue_next(from, &cursor)))
+            queued_receive(w, queued);
         bool full = w->batch_count == SERVE_BATCH_MAX;
         worker_batch_run(w);
-        handover_release(from, &cursor);
+        worker_queue_release(from, &cursor);
         if (!full)
             return;
     } while (true);

@@ -12,7 +12,7 @@ void worker_client_happened(struct worker *w, const struct net_event *event);
 // Answers what has gathered; what other workers have handed over; and the queries of connections
 // that had to wait.
 void worker_batch_run(struct worker *w);
-void worker_handed_do(struct worker *w, struct handover *from);
+void worker_queue_read(struct worker *w, struct worker_queue *from);
 void worker_ready_do(struct worker *w);
 
 // Gives back the receive buffers of the round before, whose replies have left.

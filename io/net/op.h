@@ -11,7 +11,7 @@ enum op_kind {
     OP_ANSWER,        // slot: listener. A send to a client failed
     OP_REPLY,         // slot: source port. An upstream's datagram
     OP_UPSTREAM_SEND, // slot: source port. A send to an upstream failed
-    OP_HANDOVER,      // another worker has put queries into our ring
+    OP_QUEUE,         // another worker has put queries into our ring
     OP_WAKE,          // slot: worker. A wake of another worker failed
     OP_STOP,          // the engine wants the worker to end
     OP_TASK,          // or to do a task

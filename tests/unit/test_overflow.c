@@ -9,13 +9,13 @@ struct taker {
     uint32_t taken[64]; // connections
 };
 
-static bool take(void *context, enum handed_kind kind, const struct client *client,
+static bool take(void *context, enum queued_kind kind, const struct client *client,
                  const uint8_t *bytes, size_t len)
 {
     struct taker *taker = context;
     if (client->worker == taker->full)
         return false;
-    assert_int_equal(kind, HANDED_ANSWER);
+    assert_int_equal(kind, QUEUED_ANSWER);
     assert_int_equal(len, 3);
     assert_memory_equal(bytes, "abc", 3);
     taker->taken[taker->count++] = client->connection;
@@ -37,7 +37,7 @@ static void test_things_wait_in_their_order_for_each_worker(void **state)
     assert_int_equal(overflow_open(&o), 0);
     for (uint32_t i = 0; i < 8; i++) {
         struct client client = client_of(1, i % 2, i);
-        assert_true(overflow_add(&o, HANDED_ANSWER, &client, (const uint8_t *)"abc", 3));
+        assert_true(overflow_add(&o, QUEUED_ANSWER, &client, (const uint8_t *)"abc", 3));
     }
     struct taker taker = {.full = 1};
     overflow_flush(&o, take, &taker);
@@ -52,7 +52,7 @@ static void test_things_wait_in_their_order_for_each_worker(void **state)
     assert_int_equal(o.octets, 0);
     overflow_flush(&o, take, &taker);
     struct client client = client_of(1, 0, 8);
-    assert_true(overflow_add(&o, HANDED_ANSWER, &client, (const uint8_t *)"abc", 3));
+    assert_true(overflow_add(&o, QUEUED_ANSWER, &client, (const uint8_t *)"abc", 3));
     overflow_close(&o);
 }
 
@@ -64,11 +64,11 @@ static void test_a_network_has_a_share_of_the_octets(void **state)
     assert_int_equal(overflow_open(&o), 0);
     struct client hog = client_of(1, 0, 0), other = client_of(2, 0, 0);
     unsigned count = 0;
-    while (overflow_add(&o, HANDED_ANSWER, &hog, answer, sizeof answer))
+    while (overflow_add(&o, QUEUED_ANSWER, &hog, answer, sizeof answer))
         count++;
     assert_int_equal(count, OVERFLOW_OCTETS_MOST / sizeof answer);
-    assert_true(overflow_add(&o, HANDED_ANSWER, &other, answer, sizeof answer));
-    while (overflow_add(&o, HANDED_NO_REPLY, &hog, answer, 1))
+    assert_true(overflow_add(&o, QUEUED_ANSWER, &other, answer, sizeof answer));
+    while (overflow_add(&o, QUEUED_NO_REPLY, &hog, answer, 1))
         count++;
     assert_in_range(o.count, count, OVERFLOW_COUNT_MAX);
     overflow_close(&o);
