@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-// IP addresses, ports and prefixes as values, and their text forms. core knows no sockaddr;
-// io translates at its border. An IPv4 address keeps its 4 octets at the front of `ip`, the
-// rest zero; a v4-mapped IPv6 address is never turned into IPv4 behind the caller's back.
+// IP addresses, ports and prefixes as values, and their text forms. core knows no sockaddr; io
+// translates. An IPv4 address has its 4 octets at the front of `ip`, and the rest is zero. A
+// v4-mapped IPv6 address stays IPv6.
 
 enum address_family { ADDRESS_NONE = 0, ADDRESS_IPV4 = 4, ADDRESS_IPV6 = 6 };
 #define ADDRESS_TEXT_MAX 64 // longest text with brackets, scope, port and the final NUL
@@ -36,7 +36,7 @@ struct prefix {
 size_t address_format(const struct address *address, char text[static ADDRESS_TEXT_MAX]);
 
 // Reads "10.0.0.0/8", "2001:db8::/32" or a bare address (its full length). Host bits that are set
-// are an error: they are a typing mistake more often than not.
+// are an error, as they mostly are a typing mistake.
 [[nodiscard]] bool prefix_parse(struct prefix *prefix, const char *text, size_t len);
 
 // Writes "10.0.0.0/8"; returns its length.

@@ -3,14 +3,13 @@
 #include "core/address.h"
 #include "core/transport.h"
 
-// An upstream as it is reached: its address, the transport, and for encrypted ones the name that
-// its certificate must be for and the path of its queries. The same server over two transports is
-// two endpoints.
+// How an upstream is reached: its address and transport, and for encrypted ones the name in its
+// certificate and the path of its queries. One server over two transports is two endpoints.
 
 #define ENDPOINT_NAME_MAX 253 // octets of a host name (RFC 1035 2.3.4, as text without a final dot)
 #define ENDPOINT_PATH_MAX 127
 #define ENDPOINT_TEXT_MAX 512          // longest text, with the final NUL
-#define ENDPOINT_PATH     "/dns-query" // where none is given (RFC 8484 4.1.1 leaves it open)
+#define ENDPOINT_PATH     "/dns-query" // the default (RFC 8484 4.1.1 leaves it open)
 
 struct endpoint {
     struct address address;
@@ -36,17 +35,17 @@ enum endpoint_verdict {
 [[nodiscard]] enum endpoint_verdict endpoint_parse(struct endpoint *endpoint, const char *text,
                                                    size_t len);
 
-// What is wrong, and what would be right: a phrase that goes on after the quoted text.
+// What is wrong, and what would be right: a phrase that follows the quoted text.
 [[nodiscard]] const char *endpoint_fault(enum endpoint_verdict verdict);
 
-// Writes the form that endpoint_parse reads; a port that is the transport's own, or the scheme of
-// UDP, is left out where `brief`. Returns the length.
+// Writes the form that endpoint_parse reads; `brief` leaves out the scheme of UDP and the
+// transport's default port. Returns the length.
 size_t endpoint_format(const struct endpoint *endpoint, bool brief,
                        char text[static ENDPOINT_TEXT_MAX]);
 
 static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
-    // Part by part: what the compiler puts behind the path to fill up is not always 0.
+    // Member by member, as padding behind the path is not always 0.
     return address_equal(&a->address, &b->address) && a->transport == b->transport &&
            a->name_len == b->name_len && a->path_len == b->path_len &&
            memcmp(a->name, b->name, sizeof a->name) == 0 &&

@@ -3,11 +3,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// How a DNS message travels, between a client and this server or between this server and an
-// upstream. What differs from transport to transport stands in one table of rows.
+// How a DNS message travels between a client and this server, or between this server and an
+// upstream. What differs by transport is one table.
 
 enum transport {
-    TRANSPORT_UDP,  // RFC 1035 4.2.1; towards an upstream with TCP for what is truncated
+    TRANSPORT_UDP,  // RFC 1035 4.2.1; to an upstream with TCP for truncated replies
     TRANSPORT_TCP,  // RFC 7766
     TRANSPORT_DOT,  // DNS over TLS, RFC 7858
     TRANSPORT_DOH,  // DNS over HTTPS, RFC 8484
@@ -20,15 +20,15 @@ enum transport {
 struct transport_traits {
     const char *label;  // as in metrics
     const char *title;  // as in a sentence
-    const char *scheme; // of an upstream in the settings; NULL: it cannot be one
-    uint16_t port;      // where a server is found that names none
-    bool encrypted;     // servers have names
+    const char *scheme; // of an upstream in the settings; NULL: not for upstreams
+    uint16_t port;      // the default port
+    bool encrypted;     // so servers have names
 };
 
 extern const struct transport_traits transport_traits[TRANSPORTS];
 
-// Does it have connections? Then messages may have 65,535 octets, come from where they say, and
-// nobody outside can put in a word.
+// True if it has connections: messages may have 65,535 octets, their source address is proven, and
+// nobody off the path can forge one.
 static inline bool transport_has_connections(enum transport transport)
 {
     const unsigned with = 1u << TRANSPORT_TCP | 1u << TRANSPORT_DOT | 1u << TRANSPORT_DOH |

@@ -2,32 +2,31 @@
 #pragma once
 #include "core/forward/state.h"
 
-// The forwarder's hands: sending a question to an upstream, from a port or on a connection, and
-// each way in which that can end. schedule.h decides which of them it is
-// to be.
+// Attempts: sending a question to an upstream, from a source port or on a connection, and each way
+// in which that can end. schedule.h decides what is sent.
 //
-// An attempt that is queued stands in `to_send` and has not been sent (sent_us is 0), nor has one
-// that is deferred (connection.h); any other one has been, and counts as in flight at its upstream
+// A queued attempt is in the list `to_send` and has not been sent (sent_us is 0), nor has a
+// deferred one (connection.h). Any other one has been sent, and counts as in flight at its upstream
 // until it ends.
 
-#define ATTEMPT_CUTS_MAX 2 // connections to an upstream that one question may end
+#define ATTEMPT_CUTS_MAX 2 // connections to one upstream that a question may end
 
-// Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there was
-// no source port or attempt to be had.
+// Queues a send of the question to the zone's upstream number `choice`, over UDP. False: there is
+// no free source port or attempt.
 [[nodiscard]] bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question,
                                int choice);
 
-// The same over TCP. False also where it cannot be, for now: that upstream's connections failed, or
-// it had the question three times that way, but for what it wanted in another way.
+// The same over TCP. False also while connections to that upstream fail, and once it has had the
+// question three times over TCP, not counting sends that had to be repeated in another form.
 [[nodiscard]] bool attempt_ask_tcp(struct forward *f, uint64_t now_us, struct question *question,
                                    int choice);
 
-// One of the two.
+// One of the two, by the transport.
 [[nodiscard]] bool attempt_ask_over(struct forward *f, uint64_t now_us, struct question *question,
                                     int choice, enum transport transport);
 
-// May it be asked over TCP, as far as its upstream and itself are concerned? Where it then cannot
-// be it is for want of an attempt or a connection, and can be later.
+// True if neither the upstream nor the question forbids TCP. Where attempt_ask_tcp then fails,
+// there is no free attempt or connection, and it can be tried later.
 [[nodiscard]] bool attempt_may_ask_tcp(const struct forward *f, uint64_t now_us,
                                        const struct question *question, int choice);
 
@@ -47,24 +46,24 @@ static inline bool attempt_is_last_chance(const struct attempt *attempt)
 void attempt_stalled(struct forward *f, uint64_t now_us, const struct attempt *attempt,
                      bool closed);
 
-// Are all networks that ask this known for what stalls connections?
+// True if all networks that ask this question are known for stalling connections.
 [[nodiscard]] bool attempt_networks_stall(struct forward *f, uint64_t now_us,
                                           const struct question *question);
 
-// Which of an upstream's batches are this network's?
+// The number of an upstream's batches that this network has a share in.
 [[nodiscard]] unsigned attempt_batch_part(const struct forward *f, const struct network *network);
 
-// Ends an attempt, whether it was sent or still waits for that, without having learned anything.
+// Ends an attempt, sent or not, without learning anything from it.
 void attempt_drop(struct forward *f, struct attempt *attempt);
 
-// Ends an attempt whose reply has come.
+// Ends an attempt whose reply has arrived.
 void attempt_answered(struct forward *f, uint64_t now_us, struct attempt *attempt);
 
-// Its question is over, answered or not, but its reply may still come: it becomes an orphan, if it
-// was sent.
+// Its question has ended, answered or not. Where it was sent, its reply may still come, and it
+// becomes an orphan.
 void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, bool answered);
 
-// The time of an orphan is over.
+// An orphan's timer fired: it ends.
 void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt);
 
 // The next thing to open, close or send; false: there is none.

@@ -3,13 +3,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// How many sends there may be beyond one for each question: a bucket that every question fills by a
-// part of a send (a twentieth for resends, 5 %) and every extra send empties by a whole one. A send
-// that was needed, as the one before it proved to be lost while the upstream answered others, is
-// given back. So loss is made good in full, and an outage, in which nothing is proven, cannot
-// multiply what is sent.
+// How many sends there may be beyond one for each question: a token bucket that each question fills
+// by a part of a send (a twentieth for resends, 5 %) and each extra send empties by a whole one. A
+// resend is refunded when the send before it proves lost, as the upstream answered others. So
+// resends keep up with any loss, while an outage, in which nothing proves lost, cannot multiply the
+// sends.
 
-#define BUDGET_SEND 20u // of the bucket's units are one send
+#define BUDGET_SEND 20u // units of the bucket for one send
 
 struct budget {
     uint32_t units;
@@ -37,7 +37,7 @@ static inline bool budget_spend(struct budget *budget)
     return true;
 }
 
-// A send from both, or from neither.
+// Spends a send of both, or of neither.
 static inline bool budget_spend_both(struct budget *a, struct budget *b)
 {
     return a->units >= BUDGET_SEND && b->units >= BUDGET_SEND && budget_spend(a) && budget_spend(b);

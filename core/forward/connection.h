@@ -2,24 +2,24 @@
 #pragma once
 #include "core/forward/schedule.h"
 
-// What becomes of connections to upstreams, and of what waits on them.
+// How connections to upstreams end, and what happens to the questions on them.
 
-// Ends a connection. What waits there is asked again at once, as it may have been closed just as we
-// asked (RFC 7766 6.2.4), but once at most where it is what the connection ended with.
+// Ends a connection. Its questions are asked again at once, as the server may have closed it just
+// as they were sent (RFC 7766 6.2.4), but at most once a question that was alone on it.
 enum connection_ending {
-    CONNECTION_ENDED, // the other side has closed it, or it could not be had
-    CONNECTION_STUCK, // nothing was heard for too long
-    CONNECTION_SPENT, // all that it takes has been answered
+    CONNECTION_ENDED, // the server has closed it, or it could not be opened
+    CONNECTION_STUCK, // it was silent for too long
+    CONNECTION_SPENT, // its whole batch has been answered
 };
 void connection_end(struct forward *f, uint64_t now_us, uint16_t index, enum connection_ending how);
 
-// Ends it if it is spent or has been silent for too long.
+// Ends it if it is spent, or was silent for too long.
 void connection_look(struct forward *f, uint64_t now_us, uint16_t index);
 
 // io has established it.
 void connection_connected(struct forward *f, uint64_t now_us, uint16_t index);
 
-// The question has been waiting for a while: looks after what it has under way over TCP.
+// The question has waited for a while: looks after its attempts over TCP.
 void connections_stalled(struct forward *f, uint64_t now_us, struct question *question);
 
 // Looks for connections that are spent, silent or idle.

@@ -3,75 +3,75 @@
 #include "core/forward/question_table.h"
 #include "core/forward/rng.h"
 
-// TCP connections to upstreams (RFC 7766): for what is too long for a datagram, and for questions
-// that somebody tries to forge answers to. A few are kept to each upstream; questions are pipelined
-// on them and answered in any order, told apart by their IDs. One that nothing is asked of for a
-// while is closed.
+// TCP connections to upstreams (RFC 7766): for replies that are too long for a datagram, and for
+// questions to which replies are being forged. Each upstream has a few; questions are pipelined on
+// them and answered in any order, matched by their IDs. Idle connections are closed.
 //
-// Some questions stall a connection: the server answers nothing behind them, or closes. Others
-// close when they have answered so many. Connections to an upstream therefore have lanes. Most
-// questions share one. What was lost with a connection that the server closed is suspect and asked
-// again in a lane of its own: a connection there takes a batch, half of what was lost, and half as
-// many each time that happens again, until a question is alone with what it does, or the server
-// answers a whole batch. Smaller batches have more connections. What was found out to stall, by its
-// kind (kind.h) or by the networks that ask (stalling.h), has a third lane. In these two lanes no
-// client network waits on all connections that there may be, and each has batches of its own, so it
-// waits for what it has asked itself.
+// Some questions stall a connection: the server answers nothing after them, or closes it. Some
+// servers close a connection after a number of answers. So the connections to an upstream have
+// lanes. Most questions share one. Questions that were lost with a connection that the server
+// closed are suspect, and asked again in a second lane. A connection there takes a batch: half of
+// the questions that were lost, and half as many each time that it happens again, until a question
+// is alone on its connection, or the server answers a whole batch. The smaller the batches, the
+// more connections. Questions known to stall, by their kind (kind.h) or by the networks that ask
+// (stalling.h), have a third lane. In these two lanes no client network can occupy all connections,
+// and networks have batches of their own, so each waits only for its own questions.
 //
-// A connection that has not been heard of for a moment although something is in flight gets nothing
-// more while another one can be had; nor does a shared one that is crowded, be it with many or with
-// what takes long. The networks that make the crowd stay there.
+// A connection that has been silent for a moment with questions in flight gets no more while there
+// is another one. The same goes for a shared connection that is crowded, with many questions or
+// with slow ones; the networks that make up the crowd stay there.
 //
-// A connection is a slot of a table here; io holds the socket under the same number and takes
+// A connection is a slot of a table here; io keeps the socket under the same number, and accepts
 // messages for it before it is established.
 
-#define CONNECTION_PER_UPSTREAM 2  // connections that are shared
-#define CONNECTION_EXTRA        2  // more, where all are busy
-#define LANE_MIN                2  // connections of each other lane, half of them for a network
-#define LANE_SUSPECT_MAX        8  // for what is suspect, where batches are small
-#define LANE_SUSPECT_ALL        64 // questions on all of those
-#define LANE_BATCHES            32 // of each lane: networks are spread over them by a hash
+#define CONNECTION_PER_UPSTREAM 2  // shared connections
+#define CONNECTION_EXTRA        2  // more, when all are busy
+#define LANE_MIN                2  // connections of each other lane; half of them for one network
+#define LANE_SUSPECT_MAX        8  // connections for suspects, where batches are small
+#define LANE_SUSPECT_ALL        64 // questions on all of these
+#define LANE_BATCHES            32 // of each lane; a hash spreads networks over them
 
-// One slot of the table in so many is for those lanes, and as many more for the first connection of
-// a lane to an upstream.
+// One slot in LANE_SHARE is for these lanes, and as many more for the first connection of a lane to
+// an upstream.
 #define LANE_SHARE 4
 
-#define CONNECTION_STALE_US  100000u // without a word, after which one may be stale
-#define CONNECTION_FULL      32      // questions in flight, from which on another one is opened
-#define CONNECTION_CROWD     16      // the same, from which on they can be a crowd
+#define CONNECTION_STALE_US  100000u // of silence, after which one may be stale
+#define CONNECTION_FULL      32      // questions in flight with which another one is opened
+#define CONNECTION_CROWD     16      // questions in flight that can be a crowd
 #define CONNECTION_IN_FLIGHT 512
 
-// A network with more than one in so many of a crowd is what the crowd is made of.
+// A network with more than this part of a crowd's questions makes up the crowd.
 #define CONNECTION_NETWORK_SHARE 4
 #define CONNECTION_NONE          UINT16_MAX
 
 enum connection_lane {
     LANE_SHARED,
-    LANE_SUSPECT, // for what was lost with another connection
-    LANE_APART,   // for what is known to stall
+    LANE_SUSPECT, // for questions that were lost with another connection
+    LANE_APART,   // for questions known to stall
     LANES,
 };
 
 struct connection {
     struct attempt *attempts; // in flight here
-    uint64_t used_us;         // when something last went out or came in
-    uint64_t silent_since_us; // when something came in, or went out with nothing else in flight
-    uint64_t heard_us;        // when something last came in
-    uint64_t answered_us;     // when the latest sent of what was answered here was sent
-    uint16_t upstream;        // index into zone_table.upstreams
-    uint16_t in_flight;       // attempts here, deferred ones among them
+    uint64_t used_us;         // time of the latest send or receipt
+    uint64_t
+        silent_since_us;  // time of the latest receipt, or of a send with nothing else in flight
+    uint64_t heard_us;    // time of the latest receipt
+    uint64_t answered_us; // the send time of the youngest attempt that was answered here
+    uint16_t upstream;    // index into zone_table.upstreams
+    uint16_t in_flight;   // attempts here, deferred ones among them
     uint16_t deferred;
     uint8_t lane;        // enum connection_lane
-    uint8_t part;        // of the networks whose batch it is
-    uint32_t batch;      // attempts that it takes, whatever the upstream would; 0: any number
+    uint8_t part;        // the part of the networks whose batch it has
+    uint32_t batch;      // attempts that it may take; 0: any number
     uint32_t taken;      // attempts that were attached and not deferred
-    uint32_t replies;    // to what was asked here
-    uint32_t unanswered; // sent here and given up while its reply may still come
-    bool open;           // io has it, or is to open it
-    bool to_open;        // io has not been told yet
-    bool closing;        // io is to close it
+    uint32_t replies;    // to attempts sent here
+    uint32_t unanswered; // sent here and dropped, while the reply may still come
+    bool open;           // the slot is in use
+    bool to_open;        // OUTGOING_CONNECT is still to be handed out
+    bool closing;        // OUTGOING_DISCONNECT is still to be handed out
     bool connected;
-    bool doubted; // something sent on it was given up, and nothing has come in since
+    bool doubted; // an attempt sent on it was dropped, and nothing has come in since
 };
 
 struct connection_table {
@@ -84,16 +84,16 @@ struct connection_table {
 [[nodiscard]] size_t connection_table_size(uint16_t size);
 void connection_table_init(struct connection_table *table, void *memory, uint16_t size);
 
-// Attaches an attempt to a connection to `upstream`, a new one where there is none or those there
-// are busy or stale, and gives it an ID. A new one of another lane than the shared one takes
-// `batch` attempts (0: any number); those beyond are deferred. Returns the slot, with `to_open` set
-// where io has yet to open it, or CONNECTION_NONE where none can be had.
+// Attaches an attempt to a connection to `upstream`, and chooses its ID. The connection is a new
+// one where there is none, or all are busy or stale. In the other lanes a new one takes `batch`
+// attempts (0: any number), and those beyond are deferred. Returns the slot, with `to_open` set
+// where it is new; CONNECTION_NONE: there is none.
 struct connection_wish {
     uint16_t upstream;
-    enum connection_lane lane; // a table that is too small for lanes has but the shared one
+    enum connection_lane lane; // a table that is too small for lanes has only the shared one
     uint8_t part;              // of the networks, among LANE_BATCHES
     uint32_t batch;
-    uint64_t stale_us; // without a word, after which one is stale
+    uint64_t stale_us; // of silence, after which one is stale
     uint64_t now_us;
 };
 [[nodiscard]] uint16_t connection_attach(struct connection_table *table, struct rng *rng,
@@ -101,50 +101,51 @@ struct connection_wish {
                                          const struct connection_wish *wish);
 void connection_detach(struct connection_table *table, struct attempt *attempt);
 
-// The attempt on this connection that went out with this message ID, or NULL.
+// The attempt that was sent on this connection with this message ID; NULL: there is none.
 [[nodiscard]] struct attempt *connection_find(const struct connection_table *table,
                                               uint16_t connection, uint16_t id);
 
-// The connection is established; or a message came in, which says the same.
+// The connection is established; a message arrived on it, which shows the same.
 void connection_established(struct connection_table *table, uint16_t connection, uint64_t now_us);
 void connection_heard(struct connection_table *table, uint16_t connection, uint64_t now_us);
 
-// What came was asked by nobody who still waits for it: most likely a reply to what was given up.
+// The message belongs to no attempt: most likely it is a reply to one that was dropped.
 void connection_late(struct connection_table *table, uint16_t connection);
 
-// The oldest of what was sent on it and is not answered; NULL: there is none.
+// The oldest attempt that was sent on it and is not answered; NULL: there is none.
 [[nodiscard]] struct attempt *connection_oldest(const struct connection *connection);
 
-// How many were sent on it and are not answered.
+// The number of attempts that were sent on it and are not answered.
 [[nodiscard]] unsigned connection_sent_count(const struct connection *connection);
 
-// Has the table room for lanes?
+// True if the table is large enough for lanes.
 static inline bool connection_table_has_lanes(const struct connection_table *table)
 {
     return table->size >= LANE_SHARE;
 }
 
-// May it take one more?
+// True if it may take another attempt.
 static inline bool connection_has_room(const struct connection *connection)
 {
     return connection->batch == 0 || connection->taken < connection->batch;
 }
 
-// Has it taken all that it may, and is all of that answered?
+// True if it has taken its batch, and all of that is answered.
 static inline bool connection_is_spent(const struct connection *connection)
 {
     return !connection_has_room(connection) && connection->deferred == connection->in_flight;
 }
 
-// io's connection is gone: the slot is free. Its attempts must be detached.
+// The connection has ended: its slot becomes free. Its attempts must be detached before.
 void connection_closed(struct connection_table *table, uint16_t connection);
 
-// Has io's connection closed, now that nothing is in flight on it.
+// Closes the connection, on which nothing is in flight.
 void connection_close(struct connection_table *table, uint16_t connection);
 
-// The next slot whose connection is to be closed, free from now on; CONNECTION_NONE: there is none.
+// The next slot whose connection is to be closed, which becomes free; CONNECTION_NONE: there is
+// none.
 [[nodiscard]] uint16_t connection_next_closing(struct connection_table *table);
 
-// Closes those that have nothing in flight and were last used before then, or are doubted or of
-// another lane than the shared one. Returns whether any is open still.
+// Closes those without attempts that were last used before `idle_us`, are doubted, or are not of
+// the shared lane. Returns whether any is still open.
 bool connections_close_idle(struct connection_table *table, uint64_t idle_us);

@@ -4,40 +4,40 @@
 #include "core/wire/key.h"
 #include "core/wire/siphash.h"
 
-// Kinds of questions. Whoever owns a domain makes as many names as they like, and decides how each
-// is answered: not at all, late, over TCP alone. What comes of that is held against the kind, and
-// not against the upstream that was asked. A kind is the end of a name that tells whose it is,
-// hashed with a secret: its last two labels; three where they look like co.uk or com.au; four
-// within in-addr.arpa (a /16) and ten within ip6.arpa (a /32). Nothing here needs it to be exact,
-// as an upstream is judged by several kinds or by a probe.
+// Kinds of questions. The owner of a domain makes as many names as they like, and decides how each
+// is answered: not at all, late, over TCP alone. That counts against the kind, and not against the
+// upstream that was asked. A kind is the end of a name that tells its owner, hashed with a secret:
+// the last two labels; three where they look like co.uk or com.au; four within in-addr.arpa (a /16)
+// and ten within ip6.arpa (a /32). It need not be exact, as an upstream is judged by several kinds
+// or by an SOA probe.
 //
-// Some of what questions share has a bound for each kind. Kinds are spread over a table of fixed
-// size by their hash, so that nobody can choose with whom they share a place.
+// Some resources that questions share have a bound for each kind. A secret hash spreads the kinds
+// over a table of fixed size, so nobody can choose kinds that share an entry.
 
-#define KIND_PROBE  0u // of a question of our own
+#define KIND_PROBE  0u // of an SOA probe
 #define KIND_SHARES 256
 
 #define KIND_LABELS_IN_ADDR 4
 #define KIND_LABELS_IP6     10
 #define KIND_LABELS_MAX     10
 
-#define KIND_BUDGET_SENDS 32 // resends that a kind may have at once, half of what there is for all
-#define KIND_SAMPLES      32 // times and losses that a kind may tell at once
-#define KIND_SAMPLE_US    50000u // and how often then
+#define KIND_BUDGET_SENDS 32     // resends of a kind at once, half of those of all
+#define KIND_SAMPLES      32     // samples of times and losses that a kind may add at once
+#define KIND_SAMPLE_US    50000u // and then one each
 
 #define KIND_STALLS     2         // charges with which a kind is asked apart over TCP
-#define KIND_STALLED_US 30000000u // for which it is
+#define KIND_STALLED_US 30000000u // for which it is asked apart
 
 struct kind_share {
     struct budget budget; // of resends
     uint64_t samples_us;  // when `samples` was last filled
     uint16_t samples;
-    uint16_t attempts;   // of this kind, sent or to be sent
+    uint16_t attempts;   // of this kind, sent or queued
     uint8_t stalls;      // connections that stalled or were closed on a question of this kind
-    uint64_t stalled_us; // when the last one was
+    uint64_t stalled_us; // time of the latest of these
 };
 
-// How many of a name's last labels say whose it is. `ends[i]` is where the label stands that is the
+// How many of a name's last labels tell its owner. `ends[i]` is the offset of the label that is the
 // i-th from the end, of `count`; all in lower case.
 static inline unsigned kind_labels(const uint8_t *name, const uint8_t *ends, unsigned count)
 {
@@ -81,8 +81,8 @@ static inline void kind_share_init(struct kind_share *share)
     budget_init(&share->budget, KIND_BUDGET_SENDS, KIND_BUDGET_SENDS);
 }
 
-// May this kind tell how long an upstream takes, or what it loses, once more? Whoever asks most
-// must not decide alone what is known of an upstream.
+// True if this kind may add a sample to what is known of an upstream's times and losses. No kind
+// alone may decide that, however many questions it has.
 static inline bool kind_share_sample(struct kind_share *share, uint64_t now_us)
 {
     uint64_t more = (now_us - share->samples_us) / KIND_SAMPLE_US;
@@ -97,7 +97,7 @@ static inline bool kind_share_sample(struct kind_share *share, uint64_t now_us)
     return true;
 }
 
-// A connection stalled or was closed, and it was a question of this kind that it was about.
+// A connection stalled or was closed because of a question of this kind.
 static inline void kind_share_stall(struct kind_share *share, unsigned charges, uint64_t now_us)
 {
     if (now_us - share->stalled_us >= KIND_STALLED_US)
@@ -112,7 +112,7 @@ static inline bool kind_share_stalls(const struct kind_share *share, uint64_t no
     return share->stalls >= KIND_STALLS && now_us - share->stalled_us < KIND_STALLED_US;
 }
 
-// A few kinds, each once; as many as it takes to say that it is not one of them.
+// A small set of kinds: as many as it takes to blame no single one.
 #define KINDS_SEVERAL 3
 
 struct kinds {

@@ -2,13 +2,13 @@
 #pragma once
 #include "core/forward/upstream.h"
 
-// What a worker has learned of an upstream, in a form that goes from one process to the one that
-// takes its place: how fast it is, how much gets lost, whether it is alive, what it supports, and
-// both cookies. Times are on the workers' clock, which goes on in the other process. What is under
-// way (sends in flight, connections) is not part of it, nor what is held against kinds of
-// questions: each worker tells those apart by a secret of its own.
+// What a worker has learned of an upstream, in the form that a process passes to its successor: how
+// fast it is, how much gets lost, whether it is alive, what it supports, and both cookies. Times
+// are on the workers' clock, which goes on in the successor. Sends in flight and connections are
+// not part of it, nor what counts against kinds of questions, as each worker hashes those with its
+// own secret.
 
-// Raise it with each change of the structure or of what a field means: another form is not taken.
+// Raise it with each change of the struct or of a member's meaning: other forms are refused.
 #define LEARNED_FORM 4u
 
 struct learned {
@@ -34,11 +34,11 @@ struct learned {
     uint64_t cookie_us;
 };
 
-// Fills in all of it.
+// Copies what is known of an upstream.
 void learned_export(struct learned *learned, const struct upstream *upstream,
                     const struct address *address);
 
-// Puts it in place of what is known of an upstream that nothing was sent to yet. False: it is of
-// another form, or what no worker can have learned; nothing has changed.
+// Replaces what is known of an upstream that nothing was sent to yet. False: it has another form,
+// or values that no worker can have learned; nothing has changed.
 [[nodiscard]] bool learned_import(const struct learned *learned, struct upstream *upstream,
                                   uint64_t now_us);

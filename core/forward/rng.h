@@ -3,15 +3,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Random numbers that nobody outside can predict: message IDs, source ports and spellings rest on
-// them (RFC 5452 10). ChaCha20 (RFC 8439 2.3) as a generator with fast key erasure: each refill
-// overwrites its own key, so a state that leaks tells nothing of numbers already given out. The
-// same seed gives the same numbers, on which the simulator rests.
+// Unpredictable random numbers, for message IDs, source ports and 0x20 case (RFC 5452 10). ChaCha20
+// (RFC 8439 2.3) as a generator with fast key erasure: each refill overwrites its own key, so a
+// state that leaks reveals no earlier numbers. The same seed gives the same numbers, which the
+// simulator needs.
 
 struct rng {
     uint32_t key[8];
     uint8_t pool[192];
-    size_t used; // octets of the pool given out
+    size_t used; // octets of the pool
 };
 
 void rng_seed(struct rng *rng, const uint8_t seed[static 32]);

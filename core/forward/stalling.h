@@ -2,26 +2,26 @@
 #pragma once
 #include "core/share.h"
 
-// Which client networks have asked lately what connections to upstreams stall or end on? What does
-// that is held against its kind (kind.h), but there are few places for kinds: whoever has ever new
-// ones is known by where they ask from, and from then on no more kinds are charged for them. A kind
-// that is known is not held against a network: one of many clients in which a domain is popular is
-// not to suffer for it; nor is a question that was only slow, once it is answered. Networks are
-// those of core/share.h, each known by the whole of it. What is asked for nobody, such as
-// refreshes, is one network.
+// The client networks whose questions have stalled or ended connections to upstreams of late. Such
+// a question is charged to its kind (kind.h), but there are few entries for kinds. A network that
+// asks for ever new kinds is charged itself, and from then on its questions are charged to no
+// kinds. A known kind is not charged to a network: a large network where that domain is popular
+// must not suffer for it. A question that was only slow is forgiven once it is answered. Networks
+// are those of core/share.h, compared as a whole. Questions without clients, such as refreshes,
+// count as one network.
 
 #define STALLING_NETWORKS 16u
 #define STALLING_CHARGES  8         // with which a network is asked apart over TCP
-#define STALLING_FORGIVEN 8         // charges that it may be forgiven meanwhile
-#define STALLING_US       30000000u // for which it is
+#define STALLING_FORGIVEN 8         // charges that it may be forgiven in that time
+#define STALLING_US       30000000u // for which it is asked apart
 
 struct stalling {
     struct stalling_network {
         struct network network;
-        uint64_t charged_us; // when it was charged last
+        uint64_t charged_us; // time of its latest charge
         uint8_t charges;
         uint8_t forgiven;
-        bool there; // or the place is free
+        bool there; // false: a free entry
     } networks[STALLING_NETWORKS];
 };
 
@@ -36,7 +36,7 @@ static inline struct stalling_network *stalling_find(struct stalling *stalling,
     return NULL;
 }
 
-// Of those that are there already the one that was charged first makes room.
+// Where there is no free entry, the one with the oldest charge makes room.
 static inline void stalling_charge(struct stalling *stalling, const struct network *network,
                                    uint64_t now_us)
 {
@@ -54,8 +54,8 @@ static inline void stalling_charge(struct stalling *stalling, const struct netwo
     n->charged_us = now_us;
 }
 
-// One of its charges was for something that is answered now. Who is slow often is held against it
-// all the same.
+// One of its charges was for a question that has been answered now. Only some are forgiven, as a
+// network that is slow often is charged all the same.
 static inline void stalling_forgive(struct stalling *stalling, const struct network *network)
 {
     struct stalling_network *n = stalling_find(stalling, network);

@@ -9,14 +9,14 @@
 #include "core/forward/upstream.h"
 #include "core/settings/counters.h"
 
-// The state of the forwarder, which its files share. forward.h is its face.
+// The state of the forwarder, shared by its files. forward.h is its interface.
 
-#define FORWARD_DEADLINE_US     4900000u // so that clients who wait for 5 s hear of it
-#define FORWARD_HOUSEKEEPING_US 1000000u // between two looks for what has grown old
+#define FORWARD_DEADLINE_US     4900000u // so that clients with a timeout of 5 s get an answer
+#define FORWARD_HOUSEKEEPING_US 1000000u // between two checks for what is too old or idle
 
 #define NETWORK_SHARES 256
-#define NETWORK_SENDS  16 // resends that a network may have at once, a quarter of all
-#define NETWORK_LOSSES 32 // the same of sends lost with connections, half of all
+#define NETWORK_SENDS  16 // resends of a network at once, a quarter of those of all
+#define NETWORK_LOSSES 32 // the same for sends lost with connections, half
 
 struct forward_config {
     const struct zone_table *zone_table;
@@ -40,7 +40,7 @@ enum forward_timer {
     TIMER_CONNECTIONS,
 };
 
-// What the client networks with one hash have of the budgets.
+// The budgets of the client networks with one hash.
 struct network_share {
     struct budget resends;
     struct budget losses; // as loss_budget
@@ -63,17 +63,17 @@ struct forward {
     struct question *hopeless;  // by next_hopeless
     struct budget budget;       // of resends
     struct budget probe_budget; // of probes that duplicate another send
-    struct budget loss_budget;  // of sends lost with connections that served nobody
+    struct budget loss_budget;  // of sends lost with connections that answered nothing
     uint64_t kind_secret;
     struct kind_share shares[KIND_SHARES];
     struct network_share networks[NETWORK_SHARES];
-    struct stalling stalling; // networks whose questions end connections
+    struct stalling stalling; // networks whose questions stall connections
     uint32_t attempt_count;   // of all kinds
     uint32_t attempt_max;
-    uint32_t probe_count;        // questions of our own that are under way
-    uint32_t recoveries;         // times that an upstream came back from the dead
-    struct answer_store answers; // of questions that wait for others, or for their turn to be told
-    bool answer_in_use;          // by a question that has ended and is not done with
+    uint32_t probe_count; // SOA probes under way
+    uint32_t recoveries;  // the recovery count: how often an upstream came back from the dead
+    struct answer_store answers; // of questions that wait for others, or for their clients' answers
+    bool answer_in_use;          // by an ended question that serve has not finished
     struct answer answer;
     struct upstream upstreams[ZONE_TABLE_UPSTREAMS_MAX];
     uint8_t answer_value[ANSWER_SIZE_MAX];

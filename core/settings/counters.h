@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What a worker counts; see counters.def. The worker writes, anyone may read at any time: each
-// value is whole, the set is not one moment's.
+// The counters of a worker (counters.def). Only the worker writes, and any thread may read at any
+// time. Each value is whole, but they are not all of the same moment.
 
 enum counter {
 #define COUNTER(identifier, metric, labels, help) COUNTER_##identifier,
@@ -17,10 +17,10 @@ enum counter {
 #undef GAUGE
     COUNTER_COUNT
 };
-_Static_assert(COUNTER_COUNT <= 256, "some places keep one in an octet");
+_Static_assert(COUNTER_COUNT <= 256, "some members have an octet for one");
 
-// How long clients have waited for an answer that was made at once, that came from upstream, and
-// that is over; and upstreams for their replies to datagrams.
+// Times from a query to its answer: made at once, fetched from an upstream, and stale; and from a
+// datagram to an upstream to its reply.
 enum timing { TIMING_AT_ONCE, TIMING_UPSTREAM, TIMING_STALE, TIMING_REPLY, TIMING_COUNT };
 
 struct counters {

@@ -10,13 +10,12 @@
                                   size_t len, union settings_value *value,
                                   char why[static SETTINGS_WHY_SIZE]);
 
-// True if the list has room for this item and does not hold it already; else `why` says what is
-// the matter.
+// True if the list has room for this item and does not have it yet; else `why` says what is wrong.
 [[nodiscard]] bool settings_accepts(const struct settings_option *option, const void *base,
                                     const union settings_value *value,
                                     char why[static SETTINGS_WHY_SIZE]);
 
-// Gives every setting its default, except that lists are left empty: io appends what the rows'
-// `fallback` names (settings_defaults in io/edge/settings_file.h does both).
+// Sets every setting to its default, but leaves lists empty: io appends the defaults of those
+// (settings_defaults in io/edge/settings_file.h does both).
 void settings_init(struct settings *settings);
 void forward_zone_init(struct forward_zone *zone);

@@ -4,9 +4,9 @@
 #include "core/endpoint.h"
 #include "core/wire/name.h"
 
-// The settings in force, and the table of options they are made from (options.def). Text becomes
-// values in parse.h and values become text in format.h; what several of them show together is for
-// check.h. Files, memory and the command line are io's (io/edge).
+// The settings in force, and the table of options they are made from (options.def). parse.h
+// turns text into values, format.h values into text, and check.h checks several together. Files,
+// memory and the command line are io's (io/edge).
 //
 // Lists are a pointer and a count that io grows and frees; core only reads them. A struct settings
 // may be moved by assignment, but its lists have one owner.
@@ -44,7 +44,7 @@ struct path {
     char text[256]; // ends in NUL; empty: none
 };
 
-// A text of printable octets for replies. Empty: none.
+// A text of printable octets that goes into replies. Empty: none.
 struct short_text {
     uint8_t len;
     char text[64]; // ends in NUL too
@@ -133,13 +133,13 @@ struct settings {
 #include "core/settings/options.def"
     struct forward_zone_list forward;
     struct settings_origin origins[OPTION_COUNT];
-    const char *file;    // what was read, NULL: no file; belongs to the caller
-    bool follows_system; // no upstreams were named: those of the system are used, or there is none
-                         // yet
+    const char *file;    // that was read; NULL: none; owned by the caller
+    bool follows_system; // the settings name no upstreams: those of the system are used, once there
+                         // are any
 };
 
-// A row of options.def. The `base` of a row is the struct its field lies in: a struct forward_zone
-// where `in_zone` is set, else the struct settings.
+// A row of options.def. The `base` of a row is the struct of its field: a struct forward_zone where
+// `in_zone` is set, else the struct settings.
 struct settings_option {
     const char *section;
     const char *key;
@@ -155,7 +155,7 @@ struct settings_option {
     bool reloadable;
 };
 
-// In the order of options.def; the rows of a section stand together.
+// In the order of options.def, so the rows of a section are together.
 extern const struct settings_option settings_options[SETTINGS_ROWS];
 
 // One value, or one item of a list.
@@ -175,20 +175,20 @@ union settings_value {
     } text; // a path, a record or a name of a list
 };
 
-// The row of that section and key, NULL: there is none.
+// The row of that section and key; NULL: there is none.
 [[nodiscard]] const struct settings_option *settings_find(const char *section, const char *key,
                                                           size_t key_len);
 
 [[nodiscard]] bool settings_is_list(const struct settings_option *option);
 
-// Are its items texts (struct text_list)?
+// True if its items are texts (struct text_list).
 [[nodiscard]] bool settings_is_texts(const struct settings_option *option);
 
-// Puts the value of an option that is no list in its place.
+// Stores the value of an option that is no list.
 void settings_store(const struct settings_option *option, void *base,
                     const union settings_value *value);
 
-// Where its value lies.
+// The field of its value.
 [[nodiscard]] static inline const void *settings_field(const struct settings_option *option,
                                                        const void *base)
 {

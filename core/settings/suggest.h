@@ -6,7 +6,7 @@
 struct nearest {
     const char *text;
     size_t len;
-    size_t distance;  // of the best; only nearer ones are taken
+    size_t distance;  // of the best; only nearer ones replace it
     const char *best; // NULL: nothing is near
 };
 

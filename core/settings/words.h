@@ -8,7 +8,7 @@
 
 #define WORDS_TEXT_MAX 4096 // no text of the tables is longer
 
-// The bound keeps compilers from making this a call of strlen, which core does without.
+// The bound keeps compilers from turning this into a call of strlen, which core must not make.
 static inline size_t text_len(const char *text)
 {
     size_t len = 0;
@@ -17,7 +17,7 @@ static inline size_t text_len(const char *text)
     return len;
 }
 
-// Of a snprintf that formats nothing compilers would make a call of strcpy.
+// In place of a snprintf without conversions, which compilers turn into a call of strcpy.
 static inline size_t put_text(char *text, const char *word)
 {
     size_t len = text_len(word);

@@ -3,16 +3,15 @@
 #include "cache/cache.h"
 #include "core/wire/message.h"
 
-// The key under which an answer is kept: type, class, the bits that can change an answer (DO and
-// CD, RFC 4035 3.2), and the name in lower case. Two queries with the same key get the same
-// records.
+// The key under which an answer is cached: type, class, the bits that can change an answer (DO and
+// CD, RFC 4035 3.2), and the name in lower case. Queries with the same key get the same records.
 //
 // The upper half of the hash is the name's alone; type, class and flags only move the lower half.
-// So all that is kept of a name has one home (the shard comes from the upper half), and whoever
-// keeps one of its answers may also drop another.
+// So all answers to a name have one home (the upper half chooses the shard), and the worker that
+// caches one of them may also remove another.
 //
-// That a name does not exist holds for all its types (RFC 2308 5, RFC 8020 2). It is kept under the
-// name's denial: a key of type 0, which query_read lets nobody ask for.
+// NXDOMAIN holds for all types of a name (RFC 2308 5, RFC 8020 2). It is cached under the name's
+// denial, a key of type 0, which query_read accepts from no client.
 
 #define KEY_HEAD_LEN 5
 #define KEY_LEN_MAX  (KEY_HEAD_LEN + NAME_MAX_LEN)
@@ -22,7 +21,7 @@ enum {
     KEY_CD = 2,
     // Of a question of our own, which no client can ask for or join (core/forward/probe.c).
     KEY_PROBE = 4,
-    // Of a question that was begun by rules that are no longer in force: no client can join it, and
+    // Of a question that was started under rules no longer in force: no client can join it, and
     // nothing is cached under it.
     KEY_RETIRED = 8,
 };
@@ -30,21 +29,22 @@ enum {
 struct key {
     uint64_t hash;
     uint16_t len;
-    uint8_t bytes[KEY_LEN_MAX + 1]; // what is behind the first `len` means nothing
+    uint8_t bytes[KEY_LEN_MAX + 1]; // undefined after `len` octets
 };
 
-// The key of a query that query_read found good. `seed` is secret and makes the hash unguessable
-// from outside, so that nobody can aim names at one bucket.
+// The key of a query that query_read found good. `seed` is secret, so nobody can choose names that
+// share a bucket.
 void key_make(struct key *key, const struct query *query, uint64_t seed);
 
 // The key of a question of class IN with neither DO nor CD.
 void key_of_name(struct key *key, const struct name *name, uint16_t type, uint64_t seed);
 
-// Makes it the key of the same name and class with another type and other flags. Does not hash the
-// name again, as the next does not.
+// Changes it to the key of the same name and class with another type and flags, without hashing the
+// name again.
 void key_change(struct key *key, uint16_t type, uint8_t flags);
 
-// The key of the denial of `key`'s name, with the same class and flags.
+// The key of the denial of `key`'s name, with the same class and flags; the name is not hashed
+// again.
 void key_make_denial(struct key *denial, const struct key *key);
 
 static inline struct cache_key key_for_cache(const struct key *key)

@@ -2,12 +2,12 @@
 #pragma once
 #include "core/wire/bytes.h"
 
-// Lower case, many octets at once: the letters of ASCII and nothing else (RFC 4343). What is in
-// name.h for all, here to be inlined where every query passes.
+// Lower case, many octets at once: the letters of ASCII and nothing else (RFC 4343). For the hit
+// path, inlined; all others use name.h.
 
-// Which of eight octets are letters, the first of these being 'A' or 'a': their top bits. One is if
-// adding what lacks from the first letter to 0x80 carries into its top bit while adding 26 less
-// does not (it is above the last one), and its own top bit is clear.
+// Sets the top bits of those of eight octets that are letters, where `first` is 'A' or 'a'. An
+// octet is one if its top bit is clear, adding 0x80 - first sets it (it is not below the first
+// letter), and adding 26 less does not (it is not above the last one).
 static inline uint64_t letters_of(uint64_t word, uint8_t first)
 {
     const uint64_t ones = 0x0101010101010101u;
@@ -25,7 +25,7 @@ static inline void lower_eight(uint8_t *to, const uint8_t *from)
     store_word(to, lower_word(load_word(from)));
 }
 
-// Sixteen. The compiler makes of them what the machine has: one register, or several.
+// Sixteen octets, in one register or several, as the machine has them.
 typedef uint8_t lower_block __attribute__((vector_size(16)));
 
 static inline void lower_sixteen(uint8_t *to, const uint8_t *from)
@@ -46,7 +46,7 @@ static inline void lower_few(uint8_t *to, const uint8_t *from, size_t len)
     lower_eight(to + len - 8, from + len - 8);
 }
 
-// Are they the same but for the case of letters?
+// True if they are equal but for the case of letters.
 static inline bool lower_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     for (; len >= 8; len -= 8, a += 8, b += 8) {
@@ -56,14 +56,14 @@ static inline bool lower_equal(const uint8_t *a, const uint8_t *b, size_t len)
     return lower_word(load_part(a, len)) == lower_word(load_part(b, len));
 }
 
-// Whole blocks, up to the one that holds the last octet: reads and writes up to fifteen behind it.
+// Whole blocks: reads and writes up to fifteen octets beyond the end.
 static inline void lower_blocks(uint8_t *to, const uint8_t *from, size_t len)
 {
     for (size_t i = 0; i < len; i += sizeof(lower_block))
         lower_sixteen(to + i, from + i);
 }
 
-// What is left at the end is done with octets before it, to which that does nothing more.
+// The last block overlaps the one before, as lowering twice changes nothing.
 static inline void lower_octets(uint8_t *to, const uint8_t *from, size_t len)
 {
     if (len < sizeof(lower_block)) {

@@ -7,8 +7,8 @@
 
 #define MESSAGE_HEADER_LEN 12
 #define MESSAGE_LEN_MAX    65535
-#define MESSAGE_UDP_MIN    512  // what every client takes without EDNS (RFC 1035 2.3.4)
-#define UPSTREAM_UDP_SIZE  1232 // what we take from upstreams (RFC 9715 3)
+#define MESSAGE_UDP_MIN    512  // what every client accepts without EDNS (RFC 1035 2.3.4)
+#define UPSTREAM_UDP_SIZE  1232 // what we accept from upstreams (RFC 9715 3)
 #define OPT_LEN            11   // an OPT record without options
 
 enum rcode {
@@ -19,7 +19,7 @@ enum rcode {
     RCODE_NOTIMP = 4,
     RCODE_REFUSED = 5,
     RCODE_YXDOMAIN = 6,
-    RCODE_BADVERS = 16, // the upper bits of this and the next stand in the OPT record
+    RCODE_BADVERS = 16, // the upper bits of this and the next are in the OPT record
     RCODE_BADCOOKIE = 23,
 };
 
@@ -82,64 +82,64 @@ enum ede {
     EDE_NETWORK_ERROR = 23,
 };
 
-#define EDE_LEN 6 // octets of an option that holds a code alone
+#define EDE_LEN 6 // octets of an option with a code and no text
 
 // Options that both clients and we send (RFC 5001, 7873, 7828).
 enum edns_option { EDNS_NSID = 3, EDNS_COOKIE = 10, EDNS_KEEPALIVE = 11 };
 
-// Of those, the ones that a query asks for, as bits. Nearly always there are none.
+// Those that a query has, as bits. Most have none.
 enum query_asks {
     ASKS_COOKIE = 1,
     ASKS_NSID = 2,
     ASKS_KEEPALIVE = 4,
 };
 
-#define IDENTITY_LEN_MAX 63 // octets of what NSID and id.server give
+#define IDENTITY_LEN_MAX 63 // octets of the identity in NSID and id.server
 
 // Cookies (RFC 7873 4): the client's part, and the shortest and longest with the server's.
 #define COOKIE_CLIENT_LEN 8
 #define COOKIE_SERVER_MIN 16
 #define COOKIE_MAX_LEN    40
 
-// What the OPT record of a reply is to hold, as on the wire. Built once, before the reply is.
+// The options of a reply's OPT record, as on the wire. Built before the reply is.
 #define REPLY_OPTIONS_MAX (4 + COOKIE_MAX_LEN + 4 + IDENTITY_LEN_MAX + 4 + 2)
 struct reply_options {
     uint8_t len;
     uint8_t bytes[REPLY_OPTIONS_MAX];
 };
 
-// What a client asked. Points into the datagram, which must live as long.
+// A query of a client. Points into the message, which must live as long.
 struct query {
     const uint8_t *message;
     const uint8_t *cookie; // its first COOKIE option's octets, whatever their number; NULL: none
-    const struct reply_options *options; // what goes into the OPT of every reply to it; NULL: none
+    const struct reply_options *options; // for the OPT of every reply to it; NULL: none
     uint16_t len;
     uint16_t id;
     uint16_t type;
     uint16_t class;
-    uint16_t udp_size; // what the client takes: its OPT's size, at least 512
-    uint8_t name_len;  // the name stands at message + 12; 0: no question could be read
+    uint16_t udp_size; // what the client accepts: its OPT's size, at least 512
+    uint8_t name_len;  // the name is at message + 12; 0: no question could be read
     uint8_t flags;     // the header's third octet
     bool edns;
     bool dnssec_ok;         // DO
     bool checking_disabled; // CD
-    // Nearly always zero from here on, and written as one.
+    // Mostly zero from here on, and so written as one word.
     uint8_t asks; // enum query_asks
     uint16_t cookie_len;
     uint16_t rcode;    // what to answer at once; RCODE_NOERROR: go on
     uint8_t transport; // enum transport, set by the caller
-    bool proven;       // it comes from where it says (policy/client_limits.h)
-    bool unasked; // FORMERR only as there is no question; with a cookie that is one (RFC 7873 5.4)
+    bool proven;       // its source address is proven (policy/client_limits.h)
+    bool unasked; // FORMERR only as it has no question, which a cookie makes good (RFC 7873 5.4)
 };
 
 enum query_verdict {
     QUERY_GOOD,     // look for an answer
     QUERY_ERROR,    // answer with query->rcode
     QUERY_SHORT,    // no header: drop
-    QUERY_RESPONSE, // QR is set: drop, or two servers talk for ever
+    QUERY_RESPONSE, // QR is set: drop, or two servers could loop
 };
 
-// Reads a query. Never reads past `len`. The verdicts, in the order they are tried:
+// Parses a query. The verdicts, in the order of the checks:
 //   under 12 octets                                      QUERY_SHORT
 //   QR set                                               QUERY_RESPONSE
 //   opcode other than QUERY                              NOTIMP   (RFC 1035, 8490)
@@ -152,8 +152,8 @@ enum query_verdict {
 //   MAILA, MAILB                                         NOTIMP
 enum query_verdict query_read(struct query *query, const uint8_t *message, size_t len);
 
-// Writes what matters of a good query to `out`: its header, its question, and an OPT record with
-// the options that we know. So what is passed on of it is short, however long it came. Returns its
+// Writes the essential part of a good query to `out`: header, question, and an OPT record with the
+// options that we know. So a query for another worker is short, however long it was. Returns the
 // length; 0: it is no good query.
 #define QUERY_REDUCED_MAX \
     (MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN + 4 + COOKIE_MAX_LEN + 2 * 4)
@@ -165,13 +165,13 @@ static inline const uint8_t *query_name(const struct query *query)
     return query->message + MESSAGE_HEADER_LEN;
 }
 
-// Does the answer go over a connection? (client_has_connection in core/client.h)
+// True if the answer goes over a connection (client_has_connection in core/client.h).
 static inline bool query_has_connection(const struct query *query)
 {
     return query->transport != TRANSPORT_UDP;
 }
 
-// The most octets that may go back to this client.
+// The most octets that a reply to this client may have.
 static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_payload_max)
 {
     if (query_has_connection(query))
@@ -181,7 +181,7 @@ static inline uint16_t query_reply_max(const struct query *query, uint16_t udp_p
     return query->udp_size < udp_payload_max ? query->udp_size : udp_payload_max;
 }
 
-// The octets of the OPT record of a reply to this query, EDE left aside.
+// The octets of the OPT record of a reply to this query, without EDE.
 static inline size_t query_opt_len(const struct query *query)
 {
     if (!query->edns)
@@ -189,7 +189,8 @@ static inline size_t query_opt_len(const struct query *query)
     return OPT_LEN + (query->options ? query->options->len : 0u);
 }
 
-// Is this what a COOKIE option may hold: a client's part, or that and a server's (RFC 7873 4)?
+// True if a COOKIE option may have this length: a client's part, or that and a server's (RFC 7873
+// 4).
 static inline bool cookie_len_valid(size_t len)
 {
     return len == COOKIE_CLIENT_LEN || (len >= COOKIE_SERVER_MIN && len <= COOKIE_MAX_LEN);
@@ -231,15 +232,15 @@ size_t opt_options_write(uint8_t *opt, const struct reply_options *options);
 size_t opt_ede_write(uint8_t *opt, enum ede ede);
 
 // Writes the OPT record of a reply at `out`, where the client sent one: with the query's options,
-// and an EDE option where `ede` is not EDE_NONE. Returns its length, 0 without. Answers from
-// memory (answer_give) write theirs step by step, which takes 13 instructions less.
+// and an EDE option where `ede` is not EDE_NONE. Returns its length, 0 without. Cache hits
+// (answer_give) write theirs step by step, which takes 13 instructions less.
 size_t reply_opt_write(uint8_t *out, const struct query *query, uint16_t rcode,
                        uint16_t udp_payload_max, int ede);
 
-// What goes to an upstream: RD set, CD and DO as given, own OPT.
+// A query to an upstream: RD set, CD and DO as given, our OPT.
 struct upstream_query {
     const uint8_t *name;               // in lower case
-    const struct name_case *name_case; // NULL: as it is
+    const struct name_case *name_case; // NULL: stays in lower case
     const uint8_t *cookie; // cookie_len octets, the client's part and perhaps a server's
     uint16_t id;
     uint16_t type;

@@ -3,8 +3,8 @@
 #include "core/wire/bytes.h"
 
 // Domain names: uncompressed wire form in memory (length octet and label, ..., zero octet),
-// at most 255 octets with labels of at most 63 (RFC 1035 2.3.4). The spelling is kept as it came;
-// comparing ignores the case of ASCII letters (RFC 4343) and of nothing else.
+// at most 255 octets with labels of at most 63 (RFC 1035 2.3.4). The spelling stays as it
+// came; comparisons ignore the case of ASCII letters (RFC 4343), and of nothing else.
 
 #define NAME_MAX_LEN   255
 #define LABEL_MAX_LEN  63
@@ -15,32 +15,31 @@ struct name {
     uint8_t bytes[NAME_MAX_LEN];
 };
 
-// Reads the name at the reader's place, following compression pointers; the reader ends after the
-// name as it stands there. Each pointer must lead further back than all before it (RFC 1035 4.1.4:
-// to a prior occurrence), so loops end, and none into the header, where no name occurs. The reader
-// counts the pointers that are followed; all names of a message together may follow as many as it
-// has octets, so that chains of pointers cost no more than the message itself. False (and the
-// reader fails) for a label type other than 00 and 11, a pointer forward, to itself or into the
-// header, too many of them, a name over 255 octets, or a cut message.
+// Reads the name at the reader's offset, following compression pointers; the reader then is after
+// the name. Each pointer must lead further back than the ones before it (RFC 1035 4.1.4: to a prior
+// occurrence), so loops end, and none may lead into the header. All names of a message together may
+// follow as many pointers as it has octets, so chains of pointers cost no more than the message
+// itself. False (and the reader fails) for a label type other than 00 and 11, a pointer forward, to
+// itself or into the header, too many of them, a name over 255 octets, or a cut message.
 [[nodiscard]] bool name_read(struct reader *r, struct name *name);
 
-// Steps over the name at the reader's place without following its pointer, which must lead further
-// back, but not into the header. False (and the reader fails) where that or a label is malformed,
-// or the message is cut.
+// Skips the name at the reader's offset without following its pointer, which must lead back, but
+// not into the header. False (and the reader fails): that or a label is malformed, or the message
+// is cut.
 [[nodiscard]] bool name_skip(struct reader *r);
 
-// Reads a name that must stand uncompressed, as in a question. Returns its length in octets, or 0.
+// The length in octets of a name that must be uncompressed, as in a question. 0: it is none.
 [[nodiscard]] size_t name_length(const uint8_t *bytes, size_t len);
 
 // Writes the lower-case form of `len` octets of an uncompressed name. Length octets are below 64
-// and thus never letters, so a name is lowered without looking where its labels are.
+// and thus never letters, so the labels need not be found.
 void name_lower(uint8_t *to, const uint8_t *from, size_t len);
 
 [[nodiscard]] bool name_equal(const struct name *a, const struct name *b);
 
-// A hash that does not see case, of names that are compared elsewhere. Octets that differ in the
-// bit of case alone are one to it, be they letters or not. It has no secret: where clients or
-// upstreams choose what goes into a table, suffix.h has one.
+// A hash that ignores the bit of case in all octets, letters or not; the names themselves have to
+// be compared too. It has no secret: for tables whose names clients or upstreams choose, suffix.h
+// has one that does.
 [[nodiscard]] uint32_t name_hash(const uint8_t *bytes, size_t len);
 
 // True if `name` is `zone` or ends in it at a label border.
@@ -56,9 +55,8 @@ void name_lower(uint8_t *to, const uint8_t *from, size_t len);
 // Writes the text form with its final dot, special octets escaped; returns its length.
 size_t name_format(const struct name *name, char text[static NAME_TEXT_SIZE]);
 
-// The spelling of a name as a set of bits: bit i says that octet i is an upper-case letter. With
-// the lower-case name it gives back what the client wrote (RFC 1034 3.1) in 32 octets, and random
-// bits make a 0x20 spelling.
+// The case of a name's letters: bit i is set where octet i is an upper-case letter. Applied to the
+// lower-case name it restores the client's spelling (RFC 1034 3.1); random bits make a 0x20 case.
 struct name_case {
     uint8_t bits[32];
 };

@@ -5,8 +5,8 @@
 // SipHash-1-3 (Aumasson and Bernstein 2012, with one round for each word and three at the end, as
 // the tables of CPython and of Rust have it): a pseudorandom function of octets under a secret key
 // of 128 bits. It adds, rotates and exclusive-ors, and needs nothing but fixed-width integers, so
-// that a BPF program can include it. Words are read by whoever uses it, because a BPF program reads
-// memory in its own way: eight octets each, little-endian.
+// that a BPF program can include it. The caller reads the words, as a BPF program reads memory in
+// its own way: eight octets each, little-endian.
 //
 //   struct siphash hash = siphash_begin(key0, key1);
 //   for each whole word: siphash_word(&hash, word);

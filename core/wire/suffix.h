@@ -2,9 +2,8 @@
 #pragma once
 #include "core/wire/name.h"
 
-// Hashes of a name and of all that it ends in, made in one pass from the root to the leaf: each
-// label takes the hash of what stands behind it one step further. Keyed, so that nobody outside can
-// make two names meet.
+// Hashes of a name and of all names above it, made in one pass from the root down: each label
+// extends the hash of the name after it. Keyed, so that nobody can choose names that collide.
 //
 // A step is xor, a 64 by 64 bit multiplication, and its halves folded together (as in wyhash), for
 // each eight octets of a label with its length in front.
@@ -29,8 +28,8 @@ static inline struct suffix_seed suffix_seed_of(uint64_t seed)
     return (struct suffix_seed){start, factor | 1};
 }
 
-// One label in lower case, its length octet first. `whole` says that seven octets behind it may be
-// read, though they mean nothing.
+// One label in lower case, its length octet first. `whole`: the seven octets after it may be read
+// as well; their values do not matter.
 static inline uint64_t suffix_step(struct suffix_seed seed, uint64_t hash, const uint8_t *label,
                                    bool whole)
 {
@@ -55,11 +54,12 @@ static inline uint64_t suffix_hash(struct suffix_seed seed, const uint8_t *name)
     return hash;
 }
 
-// The hashes of a name and of all that it ends in.
+// The hashes of a name and of all names above it.
 struct suffixes {
-    unsigned count;                         // labels, without the root
-    uint8_t places[SUFFIX_LABELS_MAX];      // where each begins
-    uint64_t hashes[SUFFIX_LABELS_MAX + 1]; // of what begins there; the last one is the root's
+    unsigned count;                    // labels, without the root
+    uint8_t places[SUFFIX_LABELS_MAX]; // where each begins
+    uint64_t
+        hashes[SUFFIX_LABELS_MAX + 1]; // of the name that begins there; the last one is the root's
 };
 
 static inline void suffixes_find(struct suffixes *parts, struct suffix_seed seed,

@@ -8,8 +8,8 @@
 //
 // Names are absolute, with a final dot or without one. Strings may stand between quotes, \DDD and
 // \X are escapes, parentheses count as spaces, and ; begins a comment. Without a TTL it is an hour.
-// The class is IN. Any type may be written as TYPEn with its data as \# (RFC 3597 5). Not taken
-// are what belongs to a zone's file (@, $ORIGIN) and wildcards.
+// The class is IN. Any type may be written as TYPEn with its data as \# (RFC 3597 5). What belongs
+// to a zone file (@, $ORIGIN) and wildcards are not accepted.
 
 #define TEXT_DATA_MAX  2048 // octets of a record's data
 #define TEXT_WHY_SIZE  256
@@ -18,7 +18,7 @@
 #define TEXT_TYPE_SIZE 16         // a type's name with the final NUL
 
 struct text_record {
-    struct name owner; // as it was spelled
+    struct name owner; // in its own spelling
     uint32_t ttl;
     uint16_t type;
     uint16_t data_len;
@@ -30,7 +30,7 @@ struct text_record {
 [[nodiscard]] bool text_record_read(struct text_record *record, const char *text, size_t len,
                                     char why[static TEXT_WHY_SIZE]);
 
-// Reads a type's name, or TYPEn. 0: there is no such type, or none that a record can have.
+// Reads a type's name, or TYPEn. 0: there is no such type, or no record can have it.
 [[nodiscard]] uint16_t text_type_read(const char *text, size_t len);
 
 // An RCODE's name, or RCODEn; beyond BADCOOKIE "another RCODE".

@@ -2,11 +2,11 @@
 #pragma once
 #include "core/wire/text.h"
 
-// What the readers of records' text share: the words of a line, and where a record's data is being
-// written. For core/wire/text*.c alone. The first thing that is wrong is kept in `why`.
+// What the readers of records' text share: the words of a line, and the writer of a record's data.
+// For core/wire/text*.c alone. `why` gets the first fault.
 
 struct word {
-    const char *text; // quotes and escapes are still in it
+    const char *text; // with its quotes and escapes
     size_t len;       // 0: there is none
 };
 
@@ -19,10 +19,10 @@ struct scan {
     struct writer data;
 };
 
-// Tells what is wrong, once; returns false.
+// Writes `why`, unless an earlier fault is there; returns false.
 __attribute__((format(printf, 2, 3))) bool scan_fail(struct scan *s, const char *format, ...);
 
-// The word as it may be shown: cut short, without what could harm a terminal.
+// A word for a message: shortened, and without control characters.
 #define SHOWN_SIZE 48
 struct shown {
     char text[SHOWN_SIZE];
@@ -32,7 +32,7 @@ struct shown shown_of(struct word word);
 // The next word; its length is 0 at the end of the line.
 struct word scan_word(struct scan *s);
 
-[[nodiscard]] bool word_is(struct word word, const char *text); // whatever the case
+[[nodiscard]] bool word_is(struct word word, const char *text); // in any case
 
 // Reads a decimal number that is the whole word.
 [[nodiscard]] bool word_number(struct word word, uint64_t max, uint64_t *number);
@@ -40,11 +40,11 @@ struct word scan_word(struct scan *s);
 // A number with or without units, as in 1h30m.
 [[nodiscard]] bool word_duration(struct word word, uint32_t *seconds);
 
-// Writes the word's octets without quotes, escapes done. -1: it is malformed or longer than `size`.
+// Writes the word's octets without quotes and escapes. -1: it is malformed, or longer than `size`.
 [[nodiscard]] int word_octets(struct word word, uint8_t *out, size_t size);
 
-// Each reads a word, or the rest of the line, and writes what it means to s->data. `what` names the
-// field.
+// Each reads a word, or the rest of the line, and appends its wire form to s->data. `what` names
+// the field in messages.
 bool scan_number(struct scan *s, unsigned octets, const char *what);
 bool scan_name(struct scan *s, const char *what);
 bool scan_string(struct scan *s, const char *what);
