@@ -2,13 +2,12 @@
 #pragma once
 #include "core/wire/suffix.h"
 
-// Block lists: millions of names, each of which stands for all below it, and exceptions.
+// Block lists: millions of names, each of which includes all names below it, and exceptions.
 //
-// A line of a list is read without memory; the names that it holds come out as entries of eight
-// octets, which the caller gathers. From those a set is made: buckets of one cache line with eight
-// entries. A name itself is kept nowhere: an entry is 63 bits of its keyed hash and one that says
-// whether it is an exception. So of n names and a name that is not among them, the chance that it
-// is taken for one of them is n / 2^63 for each of its suffixes: 2^-43 with a million.
+// Reading a line yields an entry of eight octets for each name, which the caller gathers. The
+// entries go into a set: buckets of one cache line with eight entries. Names are not stored: an
+// entry is 63 bits of a keyed hash and one bit for exceptions. So a name that is not among n listed
+// ones matches with a chance of n / 2^63 for each of its suffixes: 2^-43 with a million.
 
 #define BLOCK_LINE_MAX    4096 // octets of a line; a longer one is bad
 #define BLOCK_ENTRY_ALLOW 1u   // the lowest bit of an entry
@@ -23,11 +22,11 @@ static inline uint64_t block_entry(struct suffix_seed seed, const uint8_t *name,
 enum block_line {
     BLOCK_LINE_TAKEN,
     BLOCK_LINE_EMPTY,   // nothing, or a comment
-    BLOCK_LINE_SKIPPED, // means more than a name, or something else: an adblock rule with options
+    BLOCK_LINE_SKIPPED, // not just a name: an adblock rule with options
     BLOCK_LINE_BAD,     // `why` says what is wrong
 };
 
-// What a line gives room for: a name takes two octets of it at least.
+// The most names of a line: each has at least two octets.
 #define BLOCK_LINE_NAMES (BLOCK_LINE_MAX / 2)
 
 struct block_names {
@@ -37,12 +36,11 @@ struct block_names {
 };
 
 // Reads a line of a list (without its end). These forms may stand in one file:
-//   name                  also with *. or a dot in front, which say the same
-//   0.0.0.0 name name...  as in a hosts file; names that only speak of the machine (localhost) are
-//                         left out
-//   ||name^               as adblock filters have it;  @@||name^  is an exception
+//   name                  also as *.name or .name, which mean the same
+//   0.0.0.0 name name...  as in a hosts file; names of the machine itself (localhost) are left out
+//   ||name^               as in adblock filters;  @@||name^  is an exception
 //   # comment, ! comment, [header]
-// `allow`: the file lists names that are not to be blocked, so its names are exceptions.
+// `allow`: it is a file of names that must not be blocked, so its names are exceptions.
 enum block_line block_line_read(const char *line, size_t len, bool allow, struct suffix_seed seed,
                                 struct block_names *names);
 
@@ -50,7 +48,7 @@ enum block_line block_line_read(const char *line, size_t len, bool allow, struct
 
 #define BLOCK_BUCKET 8 // entries: a cache line
 
-// How many buckets for so many entries: about six in each.
+// The number of buckets, with about six entries in each.
 static inline uint64_t block_buckets(uint64_t entry_count)
 {
     return entry_count / 6 + 1;
@@ -61,13 +59,13 @@ static inline uint64_t block_bucket_of(uint64_t entry, uint64_t bucket_count)
     return (uint64_t)((unsigned __int128)entry * bucket_count >> 64);
 }
 
-// Puts an entry into a set of `bucket_count` buckets, which began as zeros and have room. Where the
-// name is there already, an exception wins. False: it was there.
+// Adds an entry to a set of `bucket_count` buckets, which were zeroed before the first and have
+// room. Where the name is there already, an exception wins. False: it was there.
 bool block_add(uint64_t *buckets, uint64_t bucket_count, uint64_t entry);
 
 enum block_verdict { BLOCK_ABSENT, BLOCK_LISTED, BLOCK_EXCEPTED };
 
-// What the set says of a name with this hash (suffix_hash).
+// Looks up a name by its hash (suffix_hash).
 static inline enum block_verdict block_find(const uint64_t *buckets, uint64_t bucket_count,
                                             uint64_t hash)
 {

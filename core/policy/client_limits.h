@@ -6,19 +6,18 @@
 #include "core/settings/settings.h"
 #include "core/wire/message.h"
 
-// What stands between a client that may ask and the answer: its cookie, its quota, and a limit to
-// equal answers. It joins cookie.h and quota.h to one question each for serve: what is this client,
-// how much may it have, may this answer go.
+// The limits of a client that has access: its cookie, its quota, and a limit to equal answers. This
+// combines cookie.h and quota.h.
 //
-// A client is proven if it came over a connection or with a valid server cookie. It has a quota of
-// its own and no limit to equal answers.
+// A client is proven if its query came over a connection or with a valid server cookie. A proven
+// client has its own quota and no limit to equal answers.
 
 struct client_limits_config {
     const struct settings *settings;
     const struct cookie_source *cookies; // NULL: no cookies
     struct counters *counters;
     uint32_t workers;
-    const uint8_t *seed; // 32 octets that nobody knows
+    const uint8_t *seed; // 32 secret octets
 };
 
 struct client_limits {
@@ -42,13 +41,13 @@ struct client_limits {
 void client_limits_init(struct client_limits *limits, void *memory,
                         const struct client_limits_config *config);
 
-// Other settings are in force. A client's quota begins anew where limits have changed.
+// Applies other settings. Where limits have changed, quotas start full again.
 void client_limits_reload(struct client_limits *limits, const struct client_limits_config *config);
 
-// The secrets in force are over.
+// Computes the next cookie secrets, as those in force have ended.
 void client_limits_secrets_change(struct client_limits *limits);
 
-// The time that the calls below are made at.
+// Sets the time for the calls below.
 static inline void client_limits_time(struct client_limits *limits, uint64_t now_us)
 {
     limits->now_us = now_us;
@@ -58,33 +57,33 @@ static inline void client_limits_time(struct client_limits *limits, uint64_t now
         client_limits_secrets_change(limits);
 }
 
-// Looks at a query's cookie, which it must have: sets query->proven and has the reply carry a
-// cookie, for which `options` must live as long as the query; query->asks tells from here on
-// whether it does. False: it is malformed (RFC 7873 5.2.2), or it is a query for a cookie alone
-// (5.4); query->rcode says what to reply. `again`: another worker has looked at it and counted it.
+// Checks the cookie of a query, which must have one: sets query->proven, and adds a cookie to the
+// reply's `options`, which must live as long as the query; after this query->asks says whether the
+// reply has one. False: the cookie is malformed (RFC 7873 5.2.2), or the query is for a cookie
+// alone (5.4); the reply has query->rcode. `again`: another worker has counted the query.
 [[nodiscard]] bool client_limits_cookie(struct client_limits *limits, const struct address *from,
                                         struct query *query, struct reply_options *options,
                                         bool again);
 
-// Lets a reply carry a cookie for the client's part at `client`, as the first of its options. Not
-// where cookies are off, as they may be since the query came.
+// Adds a cookie for the client's part at `client` to a reply, as its first option. Does nothing
+// where cookies have been turned off since the query came.
 void client_limits_cookie_give(const struct client_limits *limits, const struct address *from,
                                const uint8_t client[static COOKIE_CLIENT_LEN], struct query *query,
                                struct reply_options *options);
 
-// How much a client may have; to be asked once for each query where limits_queries is set.
+// Charges the client's quota with a query; once for each, where limits_queries is set.
 [[nodiscard]] enum quota_verdict client_limits_query(struct client_limits *limits,
                                                      const struct address *from,
                                                      const struct query *query);
 
-// Writes what a client gets that is above its quota; `flood`: far above. Returns its length and
-// what to count it as; 0: nothing is sent, and this is what to count the drop as.
+// Writes the reply to a client above its quota; `flood`: far above. Returns its length, and in *as
+// the counter for it; 0: nothing is sent, and *as is the reason of the drop.
 [[nodiscard]] size_t client_limits_deny(struct client_limits *limits, uint8_t *out,
                                         const struct query *query, bool flood, enum counter *as);
 
-// A reply of `len` octets stands at `out`, ready to be sent: may it? To be asked where
-// limits_answers is set. `question` is the hash of the query's key. Returns the length of what is
-// to be sent, which may be a lesser reply in its place, with what to count it as; 0: nothing.
+// Applies the limit to equal answers to the reply of `len` octets at `out`, where limits_answers is
+// set. `question` is the hash of the query's key. Returns the length of what is to be sent, which
+// may be a shorter reply in its place, with its counter in *as; 0: nothing.
 [[nodiscard]] size_t client_limits_answer(struct client_limits *limits, const struct address *from,
                                           const struct query *query, uint64_t question,
                                           uint8_t *out, size_t len, enum counter *as);

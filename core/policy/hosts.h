@@ -13,7 +13,7 @@ enum hosts_line {
     HOSTS_LINE_BAD, // `why` says what is wrong
 };
 
-// Where a line is being read: after hosts_line_read, names are taken from it with hosts_name_next.
+// A line that is being read: hosts_line_read reads the address, then hosts_name_next each name.
 struct hosts_reading {
     const char *text;
     size_t len;
@@ -27,5 +27,5 @@ enum hosts_line hosts_line_read(struct hosts_reading *reading, const char *line,
 // The next name, in lower case. HOSTS_LINE_EMPTY: there are no more.
 enum hosts_line hosts_name_next(struct hosts_reading *reading, struct name *name);
 
-// The name under which an address's PTR record stands (RFC 1035 3.5, RFC 3596 2.5).
+// The owner name of an address's PTR record (RFC 1035 3.5, RFC 3596 2.5).
 void reverse_name(struct name *name, const struct prefix *address);

@@ -6,29 +6,28 @@
 #include "core/settings/settings.h"
 #include "core/wire/text.h"
 
-// Names that are answered here and never asked upstream: records of the settings and of hosts
-// files, special names, and names on block lists.
+// Local names, which are answered here and never asked upstream: records of the settings and of
+// hosts files, special names, and names on block lists.
 //
-// All of it is one block of memory that nothing changes once it is made: a header, and behind it a
-// filter, the names with their records ready to be copied, and the set of blocked names. Inside are
-// offsets only. Who wants other local names makes another block aside and gives every worker that
-// one (serve_local); so a reload stops nobody and nobody sees half of it.
+// All of them are one immutable block of memory: a header, a filter, the names with their records
+// ready to be copied, and the set of blocked names, with offsets inside. A reload builds another
+// block aside and hands it to every worker (serve_local), so no worker waits or sees half of it.
 //
-// Making one takes three steps, in memory of the caller:
-//   local_draft, local_add_...     gathers records in the draft; block_line_read gathers entries
+// Building takes three steps, in the caller's memory:
+//   local_draft, local_add_...     gather records in the draft; block_line_read gathers entries
 //   local_size                     says how large the block will be at most
-//   local_build                    makes it
+//   local_build                    builds it
 //
-// What a name is, in this order: a local record's (that name alone), a special name's (the longest
-// zone that it lies in, unless a forward zone lies between), a blocked one's (the longest entry
-// that it lies in, unless that is an exception).
+// The first of these that matches decides: a local record of exactly this name; the closest special
+// zone, unless a forward zone is closer; the closest entry of a block list, unless it is an
+// exception.
 
 struct local; // opaque; also the address of the whole block
 
 // --- making ------------------------------------------------------------------------------------
 
-// Records as they are gathered: `size` octets at `bytes` that the caller may make larger between
-// two calls, which moves them. Begins with local_draft.
+// Records while they are gathered: `size` octets at `bytes`, which the caller may reallocate
+// between two calls. Begins with local_draft.
 struct local_draft {
     uint8_t *bytes;
     size_t size;
@@ -41,26 +40,26 @@ struct local_draft {
 
 void local_draft(struct local_draft *draft, uint64_t seed);
 
-// Takes a line of a block list, or of a list of exceptions, into the fingerprint: its entries are
-// hashes that differ from process to process.
+// Adds a line of a block list, or of a list of exceptions, to the fingerprint, as its entries are
+// hashes that differ by process.
 void local_add_line(struct local_draft *draft, const char *line, size_t len, bool allow);
 
-// Adds a record. `tag` is the caller's, for what local_build may have to say of it. False: there is
+// Adds a record. `tag` is the caller's, and names the record if local_build fails. False: there is
 // no room, and nothing was added.
 [[nodiscard]] bool local_add_record(struct local_draft *draft, const struct text_record *record,
                                     uint32_t tag);
 
-// Adds a host's address under a name in lower case and, where `canonical` is set, the name under
-// the address: of those only the first of an address counts, and none for 0.0.0.0 and ::.
+// Adds a host's address under a name in lower case and, if `canonical`, a PTR record to the name:
+// only the first one of an address counts, and there is none for 0.0.0.0 and ::.
 [[nodiscard]] bool local_add_host(struct local_draft *draft, const struct name *name,
                                   const struct prefix *address, uint32_t ttl, bool canonical);
 
-// Adds what the settings say of special names: their zones and the forward zones that override
+// Adds the special names, as far as the settings want them, and the forward zones that override
 // them.
 [[nodiscard]] bool local_add_special(struct local_draft *draft, const struct settings *settings);
 
 struct local_making {
-    struct local_draft *draft; // spoilt by the making
+    struct local_draft *draft; // changed by local_build
     const uint64_t *entries;   // of block_line_read
     size_t entry_count;
     uint32_t block_answer; // enum local_block_answer
@@ -74,25 +73,25 @@ enum local_block_answer { LOCAL_BLOCK_NXDOMAIN, LOCAL_BLOCK_NULL, LOCAL_BLOCK_RE
 // Octets that local_build needs.
 [[nodiscard]] size_t local_size(const struct local_making *making);
 
-// Makes the block in zeroed memory, 64-octet aligned. NULL: two records contradict each other (a
-// CNAME stands beside other records, RFC 1034 3.6.2, or there are too many of a type), or CNAMEs
-// lead round in a circle. Of hosts files what contradicts a record is left out instead.
+// Builds the block in zeroed memory, 64-octet aligned. NULL: two records contradict each other (a
+// CNAME and other records of a name, RFC 1034 3.6.2, or too many of a type), or CNAMEs form a loop.
+// What contradicts a record in a hosts file is left out instead.
 [[nodiscard]] const struct local *local_build(struct local_making *making, void *memory);
 
 struct local_counts {
     size_t names;   // with records
-    size_t blocked; // entries, exceptions among them
+    size_t blocked; // entries of block lists, with exceptions
     size_t left_out;
     size_t octets; // of the block
 };
 
 struct local_counts local_counts(const struct local *local);
 
-// What a block was made of, in 32 bits: equal for equal records, files and settings, in every
-// process. NULL: 0.
+// The fingerprint of what a block was built from: equal for equal records, files and settings, in
+// every process. NULL: 0.
 [[nodiscard]] uint32_t local_fingerprint(const struct local *local);
 
-// --- asking ------------------------------------------------------------------------------------
+// --- answering ---------------------------------------------------------------------------------
 
 enum local_source {
     LOCAL_NOWHERE,
@@ -101,40 +100,38 @@ enum local_source {
     LOCAL_BLOCKED,
 };
 
-// Answers the query that `key` was made of, if its name is answered here. `out` has room for
+// Answers the query of `key` if its name is a local one. `out` has room for
 // answer_limits.udp_payload_max octets, or for MESSAGE_LEN_MAX over TCP. Returns the length, and in
-// *source where it comes from; 0: LOCAL_NOWHERE.
+// *source where the answer comes from; 0: LOCAL_NOWHERE.
 //
-// Answers from records and special names carry AA, as those of dnsmasq and Unbound do: there is
-// no one else to ask. Those for blocked names do not: the name is somebody else's. Without a record
-// of the type asked for the answer is empty, with an SOA that is made here. ANY gets one RRset (RFC
-// 8482 4.1). A CNAME is followed as long as its target has local records; where it leads outside,
-// the answer ends with it, and LOCAL_ALIAS says so.
+// Answers from records and special names have AA set, as those of dnsmasq and Unbound do; those for
+// blocked names do not. A name without a record of the question's type gets an empty answer with a
+// synthesised SOA. ANY gets one RRset (RFC 8482 4.1). A CNAME is followed while its target has
+// local records; with a target elsewhere the answer ends, and the source is LOCAL_ALIAS.
 size_t local_answer(const struct local *local, const struct query *query, const struct key *key,
                     uint32_t turn, const struct answer_limits *limits, uint8_t *out,
                     enum local_source *source);
 
-// Where do the CNAMEs of such a name lead outside? False: it is none. `target` is in lower case.
+// The target outside of a local name's CNAMEs, in lower case; false: they do not lead outside.
 [[nodiscard]] bool local_alias(const struct local *local, const struct key *key,
                                struct name *target);
 
-// Is this name, in lower case, answered here from records, or as a special one?
+// True if this name, in lower case, is answered from local records or as a special name.
 [[nodiscard]] bool local_owns(const struct local *local, const struct name *name);
 
-// Does an alias lead from this key's name to a blocked one? `value` is what is kept under the key,
-// the whole of it. Not where the name itself is excepted: then it may have what it leads to.
+// True if an alias leads from this key's name to a blocked one. `value` is the complete value
+// cached under the key. Never for a name that is an exception itself.
 [[nodiscard]] bool local_blocks_chain(const struct local *local, const struct key *key,
                                       const uint8_t *value, size_t value_len);
 
-// Writes what such a query gets, as if the name itself were listed. Returns the length.
+// Writes the reply to such a query, as if the name itself were blocked. Returns the length.
 size_t local_block_answer(const struct local *local, const struct query *query,
                           const struct answer_limits *limits, uint8_t *out);
 
-#define LOCAL_BLOCKED_TTL_S 60 // so that what is no longer blocked works a minute later
+#define LOCAL_BLOCKED_TTL_S 60 // so that an unblocked name works a minute later
 
-// What was asked of late, is answered nowhere here and leads to no blocked name, so that popular
-// names are not looked up again: the hashes of keys, which nobody outside can guess, with four
-// places for each.
+// Recent questions whose names are not local and have no alias to a blocked name, so that popular
+// names are not looked up again: the hashes of their keys, whose seed is secret, in sets of four.
 #define LOCAL_MEMO_SETS 1024
 
 struct local_memo {
@@ -147,7 +144,7 @@ static inline bool local_memo_holds(const struct local_memo *memo, uint64_t hash
     return set[0] == hash || set[1] == hash || set[2] == hash || set[3] == hash;
 }
 
-// The oldest of the four gives way.
+// Replaces the oldest of the set.
 static inline void local_memo_keep(struct local_memo *memo, uint64_t hash)
 {
     uint64_t *set = memo->sets[hash % LOCAL_MEMO_SETS];

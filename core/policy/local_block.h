@@ -2,12 +2,13 @@
 #pragma once
 #include "core/policy/local.h"
 
-// How the block is laid out; for core/policy/local*.c alone.
+// The layout of the block; for core/policy/local*.c alone.
 //
 //   | struct local | filter | table of names | names with their records ... | buckets |
 //
-// The filter has a bit for each name and entry, at the upper bits of its hash: what has none is not
-// here. The table leads to names by the lower bits, the buckets are a block set (block.h).
+// The filter has a bit for each name and entry, by the upper bits of its hash; a name without its
+// bit is not local. The table leads to names by the lower bits. The buckets are a block set
+// (block.h).
 
 struct local {
     struct suffix_seed seed;
@@ -24,17 +25,17 @@ struct local {
 
 #define LOCAL_SPECIAL_PASS 255 // local_name.special: a forward zone
 
-// A name; follows: the name's octets, padding to four, its sets, and their records.
+// A name, followed by its octets, padding to four, its sets, and their records.
 struct local_name {
     uint32_t ttl;       // the lowest of its records
-    uint16_t set_count; // 0: it is here for its `special` only
-    uint8_t special;    // row of the table of special names and 1, or LOCAL_SPECIAL_PASS; 0: none
+    uint16_t set_count; // 0: only `special` matters
+    uint8_t special;    // 1 + row of the table of special names, or LOCAL_SPECIAL_PASS; 0: none
     uint8_t len;
     uint8_t bytes[];
 };
 
-// The records of one type as they stand in an answer, with a pointer to the question as the owner
-// of each. Names in their data are not compressed, so they may be copied to any place.
+// The records of one type as in an answer, each with a pointer to the question as its owner. Names
+// in their data are uncompressed, so they can be copied to any offset.
 struct local_set {
     uint16_t type;
     uint16_t count;

@@ -9,31 +9,31 @@
 #include "core/policy/generation.h"
 #include "core/policy/local.h"
 
-// The rules in their order: what is decided about a query before memory is looked at, and about an
-// upstream's answer before it is cached and given. This says which rule decides; each rule is a
-// module of its own in this directory, and serve carries the verdict out.
+// The rules in their order: what is decided about a query before the cache is looked at, and about
+// an upstream's answer before it is cached and sent. This says which rule decides; each rule is a
+// module of this directory, and serve carries out the verdict.
 //
 // Before, of the message (policy_before):
 //   access list: drop          no reply, not even read
 //   source port 0, cut         no reply: nothing can be sent there, or it is longer than any query
-//   no header, a response      no reply, or two servers talk for ever
+//   no header, a response      no reply, or two servers could loop
 //   cookie                     proves the client; a malformed one is an error
-//   quota                      from memory only, or nothing at all
-//   unreadable, again          no reply: an error loop
+//   quota                      cached answers only, or nothing at all
+//   unreadable, repeatedly     no reply: an error loop
 //   access list: refuse        REFUSED
 //   error                      the query's own; class CH is about this server (identity)
 // and of the name, once its key is made (policy_before_name):
 //   local records, special names, block lists
-//   block lists                that have come since its answer was cached, and block an alias
+//   block lists                newer than the cached answer, which block an alias in it
 //   ANY                        a small answer
 //
 // After (policy_after):
 //   block lists                an alias leads to a blocked name
-//   aliases                    one leads to another zone's name or a local one: followed (alias.h)
-//   rebind                     an address of the inside under a name of the outside
-//   DNS64                      no IPv6 address: made of IPv4 ones
-// What a rule has had asked for besides makes another answer, about which they decide again, but
-// for those two that have had their turn.
+//   aliases                    one leads to another zone or a local name: followed (alias.h)
+//   rebind                     an internal address under an external name
+//   DNS64                      no IPv6 address: synthesised from IPv4 ones
+// A rule that has another question asked makes another answer, which is decided about again, except
+// by the last two where they have had their turn.
 //
 // One struct policy belongs to one worker.
 
@@ -47,7 +47,7 @@ struct policy_config {
     const struct answer_limits *limits;
     struct counters *counters;
     uint32_t workers;
-    const uint8_t *seed; // 32 octets that nobody knows
+    const uint8_t *seed; // 32 secret octets
 };
 
 struct policy {
@@ -63,29 +63,29 @@ struct policy {
 void policy_init(struct policy *policy, void *memory, const struct policy_config *config,
                  const uint64_t loop_seed[2]);
 
-// Other settings are in force; what cannot change while a worker runs is not looked at.
+// Applies other settings, but for those that need a restart.
 void policy_reload(struct policy *policy, const struct policy_config *config);
 
-// Only the local names are others.
+// Applies other local names alone.
 void policy_local(struct policy *policy, const struct local *local);
 
 enum policy_verdict {
     POLICY_LOOK_UP,   // no rule decides
-    POLICY_HITS_ONLY, // the same, but only from memory
-    POLICY_UNUSUAL,   // no plain query of a client that may ask: policy_before_unusual decides
-    // No reply. The first three are not DNS, or are not to be heard.
+    POLICY_HITS_ONLY, // the same, but only from the cache
+    POLICY_UNUSUAL,   // no plain query of a client with access: policy_before_unusual decides
+    // No reply. The first three are no access, and what is not DNS.
     POLICY_DROP_ACCESS,
     POLICY_DROP_SHORT,
     POLICY_DROP_RESPONSE,
     POLICY_DROP_CUT,
     POLICY_DROP_SOURCE,
     POLICY_DROP_ERROR_LOOP,
-    POLICY_DROP_HINT, // a popularity hint about nothing that can be looked up
+    POLICY_DROP_HINT, // a popularity hint whose query cannot be looked up
     // Replies without a lookup.
     POLICY_FLOOD,    // far above the quota: what client_limits_deny writes
     POLICY_REFUSED,  // by the access lists
     POLICY_ERROR,    // query->rcode
-    POLICY_IDENTITY, // about this server, if it tells that of itself; else as POLICY_ERROR
+    POLICY_IDENTITY, // about this server, where that is enabled; else as POLICY_ERROR
     // Of the name.
     POLICY_LOCAL,         // from records, hosts files and special names; written
     POLICY_ALIAS,         // a local record's alias is to be followed: it goes on as with LOOK_UP
@@ -100,11 +100,11 @@ struct policy_message {
     const uint8_t *bytes;
     size_t len;
     bool handed_over; // another worker has counted and admitted it
-    bool cut;         // there was more of it than is here
+    bool cut;         // it was longer than what was received
 };
 
-// What is decided about it, with what has been found on the way. Small, as the next: both are
-// returned for each query.
+// The verdict, with what was found on the way. Small, as is the next: both are returned for each
+// query.
 struct policy_reading {
     enum policy_verdict verdict;
     uint8_t access; // enum access_verdict
@@ -125,7 +125,7 @@ static inline enum policy_verdict policy_before_quota(struct policy *policy,
     }
 }
 
-// Reads a message and says which rule decides about it.
+// Parses a message and says which rule decides.
 static inline struct policy_reading policy_before(struct policy *policy,
                                                   const struct policy_message *message,
                                                   struct query *query)
@@ -149,22 +149,21 @@ static inline struct policy_reading policy_before(struct policy *policy,
     return (struct policy_reading){.verdict = POLICY_LOOK_UP};
 }
 
-// Decides about what is POLICY_UNUSUAL. A reply may have to carry a cookie, for which `options`
-// must live as long as the query. `hint`: another worker has answered it, and it only tells that
-// the answer is popular.
+// Decides about POLICY_UNUSUAL. The reply may have a cookie, for which `options` must live as long
+// as the query. `hint`: it is a popularity hint of another worker, which has answered the query.
 [[nodiscard]] enum policy_verdict policy_before_unusual(struct policy *policy,
                                                         const struct policy_message *message,
                                                         bool hint, struct policy_reading reading,
                                                         struct query *query,
                                                         struct reply_options *options);
 
-// What a rule says of a name.
+// A verdict about a name.
 struct policy_decision {
     enum policy_verdict verdict;
     uint32_t len; // of the reply that was written
 };
 
-// The same of the names that are not known to be nobody's here; for policy_before_name alone.
+// The part of policy_before_name for names that local_memo does not have.
 [[nodiscard]] struct policy_decision policy_before_local(struct policy *policy, uint64_t now_us,
                                                          const struct query *query,
                                                          const struct key *key, uint8_t *out,
@@ -172,8 +171,8 @@ struct policy_decision {
 [[nodiscard]] enum policy_verdict policy_before_any(const struct policy *policy,
                                                     const struct query *query);
 
-// Says which rule decides about a name, whatever memory or an upstream would say. Its reply is
-// written to `out`, of `room` octets; addresses take turns by `turn` as in struct answer_giving.
+// Says which rule decides about a name, before the cache and upstreams. Its reply is written to
+// `out`, of `room` octets; `turn` rotates addresses, as in struct answer_giving.
 static inline struct policy_decision policy_before_name(struct policy *policy, uint64_t now_us,
                                                         const struct query *query,
                                                         const struct key *key, uint8_t *out,
@@ -190,8 +189,8 @@ static inline struct policy_decision policy_before_name(struct policy *policy, u
     return (struct policy_decision){POLICY_LOOK_UP, 0};
 }
 
-// Was what is cached under a key with this name made by the rules in force, or such as would make
-// the same? If not it is as if it were not there. `value` is the whole of it.
+// True if a cached value was made under the rules in force, or under ones that would make the same.
+// Otherwise it does not count as cached. `value` is complete.
 static inline bool policy_holds(const struct policy *policy, const struct key *key,
                                 const uint8_t *value, size_t value_len)
 {
@@ -201,49 +200,51 @@ static inline bool policy_holds(const struct policy *policy, const struct key *k
 
 enum policy_outcome {
     POLICY_KEEP,       // the answer, or the failure, as it is
-    POLICY_REPLACED,   // it has been replaced by what a blocked name is answered with
-    POLICY_EMPTIED,    // it has no records any more
-    POLICY_FOLLOW,     // the name that its alias leads to is to be asked for
-    POLICY_DNS64_WANT, // its A records are to be asked for
+    POLICY_REPLACED,   // the answer was replaced by that of a blocked name
+    POLICY_EMPTIED,    // the answer's records were removed
+    POLICY_FOLLOW,     // the target of its alias is to be asked for
+    POLICY_DNS64_WANT, // the A records of the name are wanted
 };
 
 // What the clients of a question have so far.
 enum policy_clients {
     POLICY_CLIENTS_WAIT,
     POLICY_CLIENTS_STALE, // there is a stale answer for them
-    POLICY_CLIENTS_TOLD,  // they are being given it
+    POLICY_CLIENTS_TOLD,  // they are being sent it
 };
 
-// Says what becomes of a question that has ended, whose answer this is if its state is
-// QUESTION_ANSWERED, and changes the answer accordingly.
+// Says what becomes of a question that has ended, and changes its answer accordingly, which is
+// `answer` if the question's state is QUESTION_ANSWERED.
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                                const struct question *question,
                                                enum policy_clients clients, struct answer *answer);
 
-// Where does the alias of an answer lead that is to be followed? False: it is not to be. A chain
-// has been followed once it is an answer of several.
+// The target of an answer's alias that has to be followed; false: there is none. The chain of an
+// answer that was made of several has been followed.
 [[nodiscard]] bool policy_follows(const struct policy *policy, const struct question *question,
                                   const struct answer *answer, struct name *target);
 
-// The same of a local name.
+// The same for a local name.
 [[nodiscard]] bool policy_follows_local(const struct policy *policy, const struct key *key,
                                         struct name *target);
 
-// What a client would be answered with from local names, as an answer of an upstream's; false: it
-// would not. What stands for a blocked name is withheld.
+// Makes the answer from local names that a client would get, in the form of an upstream's; false:
+// there is none. An answer for a blocked name is withheld.
 [[nodiscard]] bool policy_local_answer(const struct policy *policy, const struct key *key,
                                        struct answer *answer);
 
-// Was a question begun by the rules in force, or such as would have it asked in the same way?
+// True if a question was started under the rules in force, or under ones by which it would be asked
+// in the same way.
 [[nodiscard]] bool policy_holds_question(const struct policy *policy,
                                          const struct question *question);
 
-// Writes into the answer to a question that has ended by which rules it was made, before it is
-// cached. False: by such as are no longer in force, and it is not to be.
+// Writes into an answer under which rules it was made, before it is cached. False: they are no
+// longer in force, and it must not be cached.
 [[nodiscard]] bool policy_seal(const struct policy *policy, const struct question *question,
                                struct answer *answer);
 
-// Would DNS64 have the A records of an AAAA question asked for, if it ended now without an answer?
+// True if DNS64 would ask for the A records of this AAAA question, if it ended now without an
+// answer.
 [[nodiscard]] bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
                                       const struct question *question, enum policy_clients clients,
                                       const struct answer *answer);

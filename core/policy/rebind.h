@@ -3,17 +3,17 @@
 #include "core/answer.h"
 #include "core/settings/settings.h"
 
-// Protection against DNS rebinding: a name of the outside must not lead to an address of the
-// inside, or a web page's script could talk to the printer as if the two were one site.
+// Protection against DNS rebinding: an external name must not lead to an internal address, or a web
+// page's script could reach the printer as if both were one site.
 
-// Is this an address that only means something inside a network: of this host, private (RFC 1918,
+// True for an address that has a meaning only inside a network: of this host, private (RFC 1918,
 // 4193), shared (RFC 6598), link-local, unspecified, or of the prefix for local translators (RFC
-// 8215)? Also as an IPv4 address inside an IPv6 one: mapped, compatible (RFC 4291 2.5.5),
+// 8215). Also as an IPv4 address inside an IPv6 one: mapped, compatible (RFC 4291 2.5.5),
 // translated (RFC 2765 2.1, RFC 6052, and this network's prefix `nat64`) or 6to4 (RFC 3056). `len`
 // is 4 or 16.
 [[nodiscard]] bool rebind_is_inside(const struct prefix *nat64, const uint8_t *ip, size_t len);
 
-// May this name have such addresses: does it lie in a zone of filter.rebind-allow?
+// True if this name may have such addresses, as it is in a zone of filter.rebind-allow.
 [[nodiscard]] bool rebind_allowed(const struct settings *settings, const uint8_t *name, size_t len);
 
 // Where an answer has such an address, in an A or AAAA record or as a hint in HTTPS or SVCB.

@@ -2,17 +2,16 @@
 #pragma once
 #include "core/serve/state.h"
 
-// Whether a datagram is a query that may be answered: what policy_before has decided is carried
-// out.
+// Whether a message is a query that may be answered: carries out the verdict of policy_before.
 
-// Ends what is not simply to be looked up, as was decided. True: it is to be looked up all the
-// same.
+// Carries out any verdict but the usual one, to look the answer up. True: it is to be looked up all
+// the same.
 [[nodiscard]] bool serve_admit_unusual(struct serve *s, struct serve_item *item,
                                        struct lookup *lookup, struct policy_reading reading,
                                        uint8_t **out);
 
-// Reads a datagram and decides whether an answer is to be looked for; if not, the item is done.
-// Here, as the next in hit.h, so that an answer from memory is one run of code.
+// Parses a message and decides whether to look an answer up; if not, the item is done. Inline, as
+// is serve_find in hit.h, so that the code of a hit is in one place.
 static inline bool serve_admit(struct serve *s, struct serve_item *item, struct lookup *lookup,
                                uint8_t **out)
 {

@@ -2,8 +2,8 @@
 #pragma once
 #include "core/serve/serve.h"
 
-// What this worker knows of a question, and what it would do with it now. What is kept and what is
-// under way is known at its home alone: where `home` is another worker, ask that one.
+// What this worker knows of a question, and how it would answer it now. Only its home knows what is
+// cached and under way: where `home` is another worker, ask that one.
 struct serve_kept {
     bool there;
     uint8_t rcode;
@@ -12,10 +12,10 @@ struct serve_kept {
     uint32_t birth_s, expiry_s; // Unix time
     uint32_t len;               // octets of the message
     uint16_t records;           // in its answer section
-    struct address upstream;    // that gave it; ADDRESS_NONE: not known
-    uint8_t transport;          // enum transport, over which it came
+    struct address upstream;    // that it came from; ADDRESS_NONE: not known
+    uint8_t transport;          // enum transport that it came over
     uint8_t validation;         // enum answer_validation
-    bool withheld; // put in the place of what the upstream said, by a list or for its addresses
+    bool withheld; // it replaces the upstream's answer, because of a list or of rebinding
 };
 
 enum serve_outcome {
@@ -23,12 +23,12 @@ enum serve_outcome {
     OUTCOME_DROPPED,  // by the access lists
     OUTCOME_LOCAL,    // from records, hosts files or special names
     OUTCOME_BLOCKED,  // by a block list
-    OUTCOME_MEMORY,   // from what is kept
-    OUTCOME_DENIED,   // from what is kept of the name: that it does not exist
-    OUTCOME_FAILURE,  // it failed a moment ago
-    OUTCOME_STALE,    // from what is over, as no upstream is alive
-    OUTCOME_JOIN,     // waits with others for what is under way
-    OUTCOME_UPSTREAM, // is asked upstream
+    OUTCOME_MEMORY,   // from the cache
+    OUTCOME_DENIED,   // from a cached denial of the name
+    OUTCOME_FAILURE,  // from a cached failure
+    OUTCOME_STALE,    // a stale answer, as no upstream is alive
+    OUTCOME_JOIN,     // joins the question in flight
+    OUTCOME_UPSTREAM, // an upstream is asked
 };
 
 struct serve_explanation {
@@ -39,11 +39,11 @@ struct serve_explanation {
     const struct zone *zone; // NULL: none covers the name
     bool zone_down;          // all of its upstreams are dead
     struct serve_kept kept, denial;
-    uint16_t local_rcode;  // where it is answered here
-    uint32_t waiting;      // clients, for what is under way
-    uint64_t asked_us;     // when that began; 0: nothing is
+    uint16_t local_rcode;  // of OUTCOME_LOCAL and OUTCOME_BLOCKED
+    uint32_t waiting;      // clients that wait for the question in flight
+    uint64_t asked_us;     // when that started; 0: there is none
     uint8_t sends;         // of it so far
-    uint16_t failed_rcode; // of a failure that is remembered
+    uint16_t failed_rcode; // of a cached failure
     uint64_t failed_until_us;
 };
 // `client` may be NULL.

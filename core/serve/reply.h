@@ -2,19 +2,19 @@
 #pragma once
 #include "core/serve/state.h"
 
-// How the handling of a query ends: with a reply that stands in the caller's buffer, or without
-// one. Each is counted here, once, so that the counters balance; and limits on answers are applied
-// here. What the reply says is others' business.
+// How the handling of a query ends: with a reply in the caller's buffer, or without one. Each is
+// counted here, once, so that the counters balance. The limit to equal answers is applied here. The
+// reply itself is written elsewhere.
 
-// There is no reply, and this is why.
+// Ends it without a reply, for this reason.
 static inline void serve_drop(struct serve *s, struct serve_item *item, enum counter reason)
 {
     item->verdict = SERVE_DROPPED;
     serve_count(s, reason);
 }
 
-// Takes the reply that was written at *out and moves *out behind it. Without a length there is none
-// and `source` is the reason.
+// Ends it with the reply that was written at *out, and moves *out behind that. Without a length
+// there is no reply, and `source` is the reason.
 static inline void serve_answered(struct serve *s, struct serve_item *item, uint8_t **out,
                                   size_t len, enum counter source)
 {
@@ -30,8 +30,8 @@ static inline void serve_answered(struct serve *s, struct serve_item *item, uint
     serve_count(s, source);
 }
 
-// The same, unless the like of it has gone there too often. `question` is the hash of the query's
-// key; 0: it has none.
+// The same with the limit to equal answers. `question` is the hash of the query's key; 0: it has
+// none.
 static inline void serve_limited_answered(struct serve *s, struct serve_item *item,
                                           const struct query *query, uint64_t question,
                                           uint8_t **out, size_t len, enum counter source)
@@ -42,7 +42,7 @@ static inline void serve_limited_answered(struct serve *s, struct serve_item *it
     serve_answered(s, item, out, len, source);
 }
 
-// The same for what was looked up.
+// The same for a query that was looked up.
 static inline void serve_lookup_answered(struct serve *s, const struct lookup *lookup,
                                          uint8_t **out, size_t len, enum counter source)
 {
@@ -55,6 +55,6 @@ static inline void serve_lookup_answered(struct serve *s, const struct lookup *l
 void serve_denied(struct serve *s, struct serve_item *item, const struct query *query,
                   uint8_t **out, bool flood);
 
-// Replies without records. `ra`: recursion is offered to this client.
+// Replies without records. `ra`: recursion is available to this client.
 void serve_answered_empty(struct serve *s, struct serve_item *item, uint8_t **out,
                           const struct query *query, uint16_t rcode, bool ra, int ede);

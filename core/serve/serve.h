@@ -11,10 +11,10 @@
 
 // The verbs: all that a worker's loop, the simulator, the fuzzers and the benchmarks call.
 //
-// One `struct serve` belongs to one worker and is used by its thread alone. It makes no system
-// call, takes no memory but what it is given, and learns the time and all that happens through
-// these calls. Time is in microseconds on one clock that starts at the wall clock's time and never
-// goes back. What it wants done is fetched with serve_drain.
+// One `struct serve` belongs to one worker and is used by its thread alone. It makes no system call
+// and allocates no memory; the time and all events are arguments of these calls. Time is in
+// microseconds, on a clock that starts at the wall clock's time and never goes back. serve_drain
+// hands out what the worker is to do.
 //
 //   datagrams from clients  ->  serve_queries   -> answered at once, waiting, elsewhere or dropped
 //   a reply from upstream   ->  serve_reply, serve_message
@@ -31,12 +31,13 @@ struct serve_config {
     const struct cookie_source *cookies; // NULL: clients are given none
     struct cache *cache; // the number of its shards is a multiple of that of the workers
     struct counters *counters;
-    uint32_t worker; // 0 .. worker_count - 1; writes shard n where n % worker_count is this
+    uint32_t
+        worker; // 0 .. worker_count - 1; it writes the shards n with n % worker_count == worker
     uint32_t worker_count;
     uint32_t pending_max; // questions, a power of two
     uint16_t source_ports_max;
     uint16_t upstream_connections_max;
-    uint8_t seed[32]; // for IDs, ports and choices
+    uint8_t seed[32]; // secret; for IDs, source ports and choices
 };
 
 enum serve_verdict {
@@ -60,7 +61,8 @@ struct serve_item {
     bool not_dns; // out, with SERVE_DROPPED: no DNS query, or from a client that has no access
     // Filled in by serve_queries:
     uint8_t verdict; // enum serve_verdict
-    uint8_t source;  // enum counter, where SERVE_ANSWERED: the one that it was counted under
+    uint8_t source;  // enum counter, where SERVE_ANSWERED: the one of ouzel_answers_total that
+                     // counted it
     uint16_t owner;
     uint16_t out_len;
     uint8_t *out;
@@ -68,41 +70,39 @@ struct serve_item {
 
 struct serve; // opaque
 
-// Octets for a worker's state, and its making. The memory must be 64-octet aligned and all that the
-// config points to must live as long.
+// Octets for a worker's state, and its initialisation. The memory must be 64-octet aligned, and
+// what the config points to must live as long.
 [[nodiscard]] size_t serve_size(const struct serve_config *config);
 [[nodiscard]] struct serve *serve_init(void *memory, const struct serve_config *config,
                                        uint64_t now_us);
 
-// Octets that one reply needs in the caller's buffer while it is made: to a datagram, and to a
-// message over TCP.
+// Octets of the caller's buffer for one reply: to a datagram, and to a message over TCP.
 [[nodiscard]] size_t serve_reply_room(const struct serve *serve);
 #define SERVE_REPLY_ROOM_MAX 5120 // whatever the settings say
 #define SERVE_MESSAGE_ROOM   (ANSWER_SIZE_MAX + 64)
 
-// Handles up to SERVE_BATCH_MAX queries from clients. Replies are packed into `out`, and not in the
-// order of the items; `out_size` is at least serve_reply_room for each datagram and
-// SERVE_MESSAGE_ROOM for each message over TCP. Returns how many octets of `out`, from its begin,
-// the replies take: what lies behind them is the caller's again.
+// Handles up to SERVE_BATCH_MAX queries of clients. Replies are packed into `out`, in any order;
+// `out_size` is at least serve_reply_room for each datagram and SERVE_MESSAGE_ROOM for each message
+// over TCP. Returns how many octets of `out` the replies use, from its start.
 [[nodiscard]] size_t serve_queries(struct serve *serve, uint64_t now_us, struct serve_item *items,
                                    size_t count, uint8_t *out, size_t out_size);
 
-// The hand-over of an item found SERVE_ELSEWHERE failed, for want of room: counts the drop.
+// An item of SERVE_ELSEWHERE could not be handed over, as the queue is full: counts the drop.
 void serve_handover_failed(struct serve *serve);
 
 // A datagram arrived at the socket of the source port in `slot`.
 void serve_reply(struct serve *serve, uint64_t now_us, uint16_t slot, const uint8_t *in,
                  size_t len);
 
-// A message arrived on the connection of this slot, without its length in front.
+// A message arrived on the connection of this slot; `in` is without its length.
 void serve_message(struct serve *serve, uint64_t now_us, uint16_t connection, const uint8_t *in,
                    size_t len);
 
 // The connection of this slot is established.
 void serve_connected(struct serve *serve, uint64_t now_us, uint16_t connection);
 
-// The connection of this slot has ended, or could not be opened. The slot may come again.
-// May be called between two calls of serve_drain, as may the next two.
+// The connection of this slot has ended, or could not be opened. The slot may be used again. May be
+// called between two calls of serve_drain, as may the next three.
 void serve_closed(struct serve *serve, uint64_t now_us, uint16_t connection);
 
 // The network reported that datagrams of this source port cannot be delivered (ICMP, no route).
@@ -111,17 +111,17 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t slot);
 // The socket could not be bound to its source port: another port is tried.
 void serve_source_port_refused(struct serve *serve, uint64_t now_us, uint16_t slot);
 
-// There is no socket to be had, for want of descriptors or memory, whatever the number: what was to
-// leave from there is put off.
+// There are no descriptors or no memory for a socket, whatever its port: what was to be sent from
+// there is deferred.
 void serve_source_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t slot);
 
-// Does all that is due.
+// Does everything that is due.
 void serve_expire(struct serve *serve, uint64_t now_us);
 
-// When serve_expire wants to be called next, at the latest; WHEEL_NEVER: nothing is waiting.
+// When to call serve_expire next, at the latest; WHEEL_NEVER: nothing is due.
 [[nodiscard]] uint64_t serve_deadline(const struct serve *serve);
 
-// Fetches the next thing that serve wants done. To be called until it returns false, after each of
-// the verbs above; only several serve_queries in a row may share one draining. serve_reply keeps
-// the answer that it delivers only so long.
+// Hands out the next thing to send, open or close. To be called until it returns false, after each
+// of the verbs above; only several serve_queries in a row may share one draining, as there is room
+// for one answer of serve_reply until then.
 [[nodiscard]] bool serve_drain(struct serve *serve, uint64_t now_us, struct outgoing *outgoing);

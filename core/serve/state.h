@@ -8,7 +8,7 @@
 #include "core/serve/top.h"
 #include "core/serve/waiter_table.h"
 
-// The state of a worker, which the files of this directory share. No other file looks inside.
+// The state of a worker, shared by the files of this directory and no others.
 
 struct lookup {
     struct serve_item *item;
@@ -16,7 +16,7 @@ struct lookup {
     struct key key;
     struct cache_seek seek;
     struct reply_options options;
-    bool stale;     // there is an answer that is over, but not for too long
+    bool stale;     // there is a stale answer
     bool hits_only; // the client is above its quota
 };
 
@@ -26,8 +26,8 @@ struct serve {
     size_t reply_room;
     uint32_t stale_max_s;
     uint64_t stale_after_us;
-    uint32_t turn;   // for answers with several addresses
-    bool keeps_none; // somebody else writes the cache
+    uint32_t turn;   // for the rotation of addresses
+    bool keeps_none; // another process writes the cache
     struct failure_table failures;
     struct refresh_table refreshes;
     struct budget refresh_budget;
@@ -35,16 +35,16 @@ struct serve {
     struct policy policy;
     struct top tops[TOP_KINDS];
     uint32_t top_turn;
-    uint64_t top_weight;  // lookups since the last that was counted for them
-    uint64_t top_next_us; // when the next one is counted
+    uint64_t top_weight;  // lookups since the latest that was sampled
+    uint64_t top_next_us; // when the next one is sampled
     struct waiter_table waiters;
-    struct question *told; // by struct waiting's next_told
+    struct question *told; // list of questions whose clients are being sent answers
     struct question **told_end;
     struct lookup lookups[SERVE_BATCH_MAX];
     struct forward forward;
 };
 
-// Where its tables stand, right behind it; the forwarder's come first.
+// Its tables follow it in memory, the forwarder's first.
 static inline size_t serve_aligned(size_t size)
 {
     return (size + 63) & ~(size_t)63;
@@ -55,27 +55,27 @@ static inline const void *serve_tables(const struct serve *s)
     return (const uint8_t *)s + serve_aligned(sizeof *s);
 }
 
-// What concerns the clients of this question.
+// The state of this question's clients.
 static inline struct waiting *serve_waiting(const struct serve *s, const struct question *question)
 {
     return &s->waiters.waiting[question_index(&s->forward.questions, question)];
 }
 
-// The hash of a client's network, for what networks have shares of.
+// The hash of a client's network, for shares by network.
 static inline uint8_t serve_network_hash(const struct serve *s, const struct client *client)
 {
     struct network network = share_network_of(&client->from);
     return (uint8_t)(forward_network_hash(&s->forward, &network) % REFRESH_NETWORKS);
 }
 
-// The part of the settings that every answer is made with.
+// Applies the settings that bear on every answer.
 void serve_limits_apply(struct serve *s, const struct settings *settings);
 
-// What policy is told. Its size does not depend on the limits, which may be NULL for that.
+// The config of policy. policy_size does not need the limits, which may be NULL for it.
 struct policy_config serve_policy_config(const struct serve_config *config,
                                          const struct answer_limits *limits);
 
-// Octets for a reply to this client while it is made.
+// Octets of the buffer for a reply to this client.
 static inline size_t serve_room_for(const struct serve *s, const struct client *client)
 {
     return client_has_connection(client) ? SERVE_MESSAGE_ROOM : s->reply_room;

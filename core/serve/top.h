@@ -3,7 +3,7 @@
 #include "core/serve/serve.h"
 #include "core/top.h"
 
-// What a worker has seen most of in the last minutes.
+// The most frequent questions and clients of the last minutes.
 
 // A question's key is that of struct key without flags; a client's a struct address without a port,
 // cut to its network (/32 or /56).
@@ -11,7 +11,7 @@ enum serve_top_kind { TOP_QUESTIONS, TOP_CLIENTS, TOP_FAILURES, TOP_KINDS };
 [[nodiscard]] const struct top *serve_top(struct serve *serve, uint64_t now_us,
                                           enum serve_top_kind kind);
 
-// Counts one of the `count` lookups of a batch for all since the one before, where it is time for
-// that; and a question that has failed.
+// Samples one of a batch's `count` lookups, with the weight of all since the one before, where it
+// is time for that; and counts a failed question.
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count);
 void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key);
