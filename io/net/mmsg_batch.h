@@ -7,7 +7,7 @@
 // keeps those that are free; what the kernel needs to know of a buffer is written once for each
 // datagram that it has held. A send batch is filled, sent, and empty again.
 
-enum { MMSG_BATCH = 32 };
+enum { MMSG_BATCH = 64 };
 
 struct receive_batch {
     struct net_group *group;
