@@ -17,6 +17,8 @@ from harness import ask, eventually, rdata_texts
 
 
 class Reload(Case):
+    ENGINES = {'test_listeners_change'}
+
     def start(self, settings, workers=2):
         return self.ouzel(workers=workers, settings=settings)
 

@@ -55,7 +55,8 @@ class Adopted:
 
 
 class Upgrade(Case):
-    ENGINES = True
+    ENGINES = {'test_under_load', 'test_questions_that_wait_are_answered', 'test_other_addresses',
+               'test_one_upgrade_after_the_other', 'test_connections_of_clients'}
 
     @classmethod
     def setUpClass(cls):
