@@ -44,6 +44,7 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     source_port_init(&f->source_ports, at, config->source_ports_max);
     f->to_send_end = &f->to_send;
     f->ended_end = &f->ended;
+    f->ended_in_hand_end = &f->ended_in_hand;
     budget_init(&f->budget, BUDGET_SENDS_MAX, BUDGET_SENDS_AT_START);
     budget_init(&f->probe_budget, PROBES_MAX, PROBES_MAX);
     for (unsigned i = 0; i < NETWORK_SHARES; i++) {
@@ -330,22 +331,33 @@ bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing
     return true;
 }
 
-struct question *forward_next_ended(struct forward *f)
+static struct question *ended_pop(struct question **list, struct question ***list_end)
 {
-    struct question *question = f->ended;
+    struct question *question = *list;
     if (!question)
         return NULL;
-    if (question->in_hand != ANSWER_NONE) {
-        if (f->answer_in_use)
-            return NULL;
-        answer_store_get(&f->answers, question->in_hand, &f->answer);
-        subquestion_release(f, question);
-        f->answer_in_use = true;
-    }
-    f->ended = question->next_ended;
-    if (!f->ended)
-        f->ended_end = &f->ended;
+    *list = question->next_ended;
+    if (!*list)
+        *list_end = list;
     question->next_ended = NULL;
+    question->ending = false;
+    return question;
+}
+
+struct question *forward_next_ended(struct forward *f)
+{
+    return ended_pop(&f->ended, &f->ended_end);
+}
+
+struct question *forward_next_in_hand(struct forward *f)
+{
+    struct question *question = ended_pop(&f->ended_in_hand, &f->ended_in_hand_end);
+    if (!question)
+        return NULL;
+    assert(!f->answer_in_use && question->state == QUESTION_ANSWERED);
+    answer_store_get(&f->answers, question->in_hand, &f->answer);
+    subquestion_release(f, question);
+    f->answer_in_use = true;
     return question;
 }
 

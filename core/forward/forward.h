@@ -74,11 +74,14 @@ void forward_due(struct forward *f, uint64_t now_us, struct timer *timer);
 // The next thing to send, open or close; false: there is none.
 [[nodiscard]] bool forward_drain(struct forward *f, uint64_t now_us, struct outgoing *outgoing);
 
-// The next question that has ended, unlinked, without attempts and timers; NULL: there is none, or
-// it has its answer in hand and another one still has f->answer. Where its state is
-// QUESTION_ANSWERED, f->answer is the answer, and the caller clears f->answer_in_use when it is
-// done with it.
+// The next question that has ended, unlinked, without attempts and timers; NULL: there is none.
+// Where its state is QUESTION_ANSWERED, f->answer is the answer, and the caller clears
+// f->answer_in_use when it is done with it.
 [[nodiscard]] struct question *forward_next_ended(struct forward *f);
+
+// The same of those that have ended with the answer in hand, which is f->answer from now on:
+// nothing else may be in use as that.
+[[nodiscard]] struct question *forward_next_in_hand(struct forward *f);
 
 // The next question for which the network has just reported all upstreams unreachable. It goes on
 // all the same, or has ended meanwhile. NULL: there is none.

@@ -18,10 +18,13 @@ void question_finish(struct forward *f, uint64_t now_us, struct question *questi
     subquestion_leave(f, question);
     if (end != QUESTION_ANSWERED)
         subquestion_release(f, question);
-    else if (question->in_hand == ANSWER_NONE)
+    bool in_hand = question->in_hand != ANSWER_NONE;
+    if (end == QUESTION_ANSWERED && !in_hand)
         f->answer_in_use = true;
-    *f->ended_end = question;
-    f->ended_end = &question->next_ended;
+    struct question ***link = in_hand ? &f->ended_in_hand_end : &f->ended_end;
+    question->ending = true;
+    **link = question;
+    *link = &question->next_ended;
 }
 
 void question_fail(struct forward *f, uint64_t now_us, struct question *question,

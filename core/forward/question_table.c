@@ -146,7 +146,8 @@ void question_unlink(struct question_table *table, struct question *question)
 void question_free(struct question_table *table, struct question *question)
 {
     assert(!question->askers && !question->attempts && !timer_running(&question->timer) &&
-           !question->hopeless && !question->sub && question->in_hand == ANSWER_NONE);
+           !question->hopeless && !question->ending && !question->sub &&
+           question->in_hand == ANSWER_NONE);
     question->next = table->free;
     table->free = question;
     table->count--;

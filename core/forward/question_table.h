@@ -114,6 +114,7 @@ struct question {
     bool tcp_only;        // goes over TCP from now on
     bool follows;         // is sent again for what was replied to the attempt that has just ended
     bool apart;           // is asked apart over TCP for nothing but the networks that ask
+    bool ending;          // has ended, and stands among those that nobody has taken since
     bool hopeless;        // stands among those that have just been found to be so
     uint8_t in_hand_hash; // of the network whose share of the answers in hand that is
     bool local;           // its answer begins with local records: it is not asked upstream itself

@@ -60,6 +60,8 @@ struct forward {
     struct attempt **to_send_end;
     struct question *ended; // by next_ended
     struct question **ended_end;
+    struct question *ended_in_hand; // the same of those that have their answer in hand
+    struct question **ended_in_hand_end;
     struct question *hopeless;  // by next_hopeless
     struct budget budget;       // of resends
     struct budget probe_budget; // of probes that duplicate another send

@@ -61,3 +61,12 @@ void serve_ended_process(struct serve *s, uint64_t now_us)
         ended(s, now_us, question);
     }
 }
+
+bool serve_in_hand_process(struct serve *s, uint64_t now_us)
+{
+    struct question *question = forward_next_in_hand(&s->forward);
+    if (!question)
+        return false;
+    ended(s, now_us, question);
+    return true;
+}

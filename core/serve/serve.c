@@ -11,8 +11,8 @@
 
 // What is true between two verbs:
 // - A question in the question table can be joined. One that has ended is out of it and stands
-// among
-//   `told` until serve_drain has told its last waiter.
+//   among `told` until serve_drain has told its last waiter. Before that, where it has its answer
+//   in hand, it waits for its turn to be looked at, which only serve_drain gives.
 // - A question that goes on stands among `told` only while its waiters are being given what is
 //   stale; then it has none.
 // - Each waiter is answered once: it leaves its question only in serve_drain.
@@ -204,10 +204,11 @@ bool serve_drain(struct serve *s, uint64_t now_us, struct outgoing *outgoing)
         if (forward_drain(&s->forward, now_us, outgoing) ||
             serve_waiters_drain(s, now_us, outgoing))
             return true;
-        if (!f->ended)
-            break;
         // Questions that have waited for others end once those have been told.
-        serve_ended_process(s, now_us);
+        if (f->ended)
+            serve_ended_process(s, now_us);
+        else if (!serve_in_hand_process(s, now_us))
+            break;
     }
     counter_set(s->config.counters, COUNTER_pending, f->questions.count);
     counter_set(s->config.counters, COUNTER_waiters,

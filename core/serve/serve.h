@@ -122,6 +122,6 @@ void serve_expire(struct serve *serve, uint64_t now_us);
 [[nodiscard]] uint64_t serve_deadline(const struct serve *serve);
 
 // Hands out the next thing to send, open or close. To be called until it returns false, after each
-// of the verbs above; only several serve_queries in a row may share one draining, as there is room
-// for one answer of serve_reply until then.
+// of the verbs above; only several serve_queries may share one draining, with each other and with
+// the verb that follows them. There is room for one answer of serve_reply until then.
 [[nodiscard]] bool serve_drain(struct serve *serve, uint64_t now_us, struct outgoing *outgoing);

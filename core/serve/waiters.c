@@ -156,14 +156,16 @@ bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outg
     while (s->told) {
         struct question *question = s->told;
         struct waiting *waiting = serve_waiting(s, question);
-        if (askers_drain(s, now_us, question, outgoing))
+        // One that was to be told what is stale may have ended since with the question before it:
+        // it is told again, and what, once that has been looked at.
+        if (!question->ending && askers_drain(s, now_us, question, outgoing))
             return true;
         s->told = waiting->next_told;
         if (!s->told)
             s->told_end = &s->told;
         waiting->next_told = NULL;
         waiting->told = waiting->tell_stale = false;
-        if (question_is_open(question))
+        if (question_is_open(question) || question->ending)
             continue;
         f->answer_in_use &= question->state != QUESTION_ANSWERED;
         *waiting = (struct waiting){0};

@@ -9,6 +9,7 @@
     "8183 0001 0000 0001 0000 " ASK \
     "c010 0006 0001 00000e10 0016 00 00 00000001 00000002 00000003 00000004 00000e10 "
 #define OTHER      "'other' 'example' 00 0001 0001 "
+#define THIRD      "'third' 'example' 00 0001 0001 "
 #define OTHER_GOOD "8180 " COUNTS1 OTHER A("0000012c")
 // www.example as a local alias of other.example, with what that has.
 #define FOLLOWED                                                                      \
@@ -170,6 +171,55 @@ static void test_several_in_a_batch(void **state)
     end(t);
 }
 
+// A worker may hand in a reply before it has fetched what queries have brought: neither answer is
+// taken for the other.
+static void test_reply_before_draining(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = alias_make();
+    learn(t, "1234 0100 " ONE OTHER, OTHER_GOOD);
+    ask_waiting(t, 1, "1234 0100 " ONE THIRD);
+    struct sent sent = query_sent(t);
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 2, QUERY);
+    reply_from(t, &sent, "8180 " COUNTS1 THIRD A("0000012c"));
+    assert_int_equal(drain(t), 2);
+    assert_reply(&t->sent[0], 1, "1234 8180 " COUNTS1 THIRD A("0000012c"));
+    assert_reply(&t->sent[1], 2, FOLLOWED);
+    ask_answered(t, 1, "1234 0100 " ONE THIRD, "1234 8180 " COUNTS1 THIRD A("0000012c"));
+    ask_answered(t, 1, QUERY, FOLLOWED);
+    free(made.memory);
+    end(t);
+}
+
+// The clients of an alias are to be told what is stale when its target fails, in one moment: they
+// are told once.
+static void test_target_fails_as_stale_is_due(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.stale_after_set = true, .stale_after_ms = 4500});
+    struct made made = alias_make();
+    serve_local(t->serve, made.local);
+    assert_followed(t);
+    t->now_us += 301 * SECOND_US;
+    uint64_t asked_us = t->now_us;
+    ask_waiting(t, 1, "1234 0100 " ONE OTHER);
+    t->now_us += SECOND_US / 2;
+    ask_waiting(t, 2, QUERY);
+    while (t->now_us < asked_us + GIVEN_UP_US - 10000)
+        (void)pass_until(t, asked_us + GIVEN_UP_US - 10000);
+    t->now_us = asked_us + GIVEN_UP_US + SECOND_US / 5;
+    serve_expire(t->serve, t->now_us);
+    unsigned replies = 0;
+    for (size_t i = drain(t); i-- > 0;)
+        replies += t->sent[i].kind == OUTGOING_REPLY;
+    assert_int_equal(replies, 1);
+    settle(t);
+    free(made.memory);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -179,6 +229,8 @@ int main(void)
         cmocka_unit_test(test_alias_goes_under_a_question),
         cmocka_unit_test(test_rules_change_while_it_is_followed),
         cmocka_unit_test(test_several_in_a_batch),
+        cmocka_unit_test(test_reply_before_draining),
+        cmocka_unit_test(test_target_fails_as_stale_is_due),
     };
     return cmocka_run_group_tests_name("serve_alias", tests, NULL, NULL);
 }
