@@ -21,7 +21,7 @@ static int serve(const struct program *program, int argc, char **argv)
 static const struct command commands[] = {
     {
         .name = "serve",
-        .summary = "answer queries until told to stop",
+        .summary = "answer queries until stopped by a signal",
         .usage = SETTINGS_USAGE,
         .takes_settings = true,
         .run = serve,

@@ -296,7 +296,7 @@ static bool chain_add(struct build *b, struct item *first, struct item *item)
             return true;
         case FIT_CONTRADICTS:
             if (!(item->flags & ITEM_HOSTS))
-                return problem(b, item, "a CNAME stands beside another record of its name");
+                return problem(b, item, "a CNAME cannot share its name with other records");
             b->local->counts.left_out++;
             return true;
         }
@@ -460,8 +460,8 @@ static struct item *item_of_name(const struct build *b, const struct local_name 
     return NULL;
 }
 
-// Tells of the record of a circle that was given last.
-static bool circle_tell(struct build *b, uint32_t eights)
+// Reports the record of a loop that was given last.
+static bool loop_tell(struct build *b, uint32_t eights)
 {
     const struct item *last = NULL;
     uint32_t at = eights;
@@ -472,13 +472,13 @@ static bool circle_tell(struct build *b, uint32_t eights)
         at = inner_cname(b->local, at)->target;
     } while (at != eights);
     assert(last);
-    return problem(b, last, "its CNAME leads round in a circle");
+    return problem(b, last, "its CNAMEs form a loop");
 }
 
 enum walk { WALK_NOT_YET, WALK_UNDER_WAY, WALK_ENDS };
 
 // Do all CNAMEs lead to an end? Each is walked over twice at most.
-static bool circles_none(struct build *b)
+static bool loops_none(struct build *b)
 {
     struct local *local = b->local;
     for (size_t i = 0; i <= local->table_mask; i++) {
@@ -489,7 +489,7 @@ static bool circles_none(struct build *b)
         for (; (set = inner_cname(local, at)) && set->walk == WALK_NOT_YET; at = set->target)
             set->walk = WALK_UNDER_WAY;
         if (set && set->walk == WALK_UNDER_WAY)
-            return circle_tell(b, at);
+            return loop_tell(b, at);
         for (at = b->table[i]; (set = inner_cname(local, at)) && set->walk == WALK_UNDER_WAY;
              at = set->target)
             set->walk = WALK_ENDS;
@@ -535,7 +535,7 @@ const struct local *local_build(struct local_making *making, void *memory)
     if (!names_write(&b))
         return NULL;
     targets_find(&b);
-    if (!circles_none(&b))
+    if (!loops_none(&b))
         return NULL;
     blocks_write(&b);
     return local;

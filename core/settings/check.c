@@ -149,8 +149,8 @@ static void check_loops(const struct check *check)
                 continue;
             address_format(&zone->to.items[j].address, text);
             snprintf(why, sizeof why,
-                     "forward.to: %s is this server itself (server.listen): queries would go round "
-                     "in a circle",
+                     "forward.to: %s is this server itself (server.listen): queries would "
+                     "loop",
                      text);
             check->tell(check->context, zone->origins[ZONE_to], why);
         }
@@ -244,7 +244,7 @@ static void warn_open(const struct warn *warn)
             (s->limits_client_qps > 0 && s->limits_same_answers > 0))
             continue;
         warn->tell(warn->context, s, s->origins[OPTION_access_allow],
-                   "access.allow has everybody and limits has no bound: forged queries from "
+                   "access.allow has all addresses and limits has no limit: forged queries from "
                    "anywhere are answered to their victims; set limits.client-qps and "
                    "limits.same-answers");
         return;

@@ -289,8 +289,7 @@ static bool head_read(struct scan *s, struct text_record *record)
     if (word.len == 0)
         return scan_fail(s, "there is no record: give \"owner TTL type data\"");
     if (word_is(word, "@") || word.text[0] == '$')
-        return scan_fail(s, "%s means something in a zone's file only: write the name out",
-                         shown_of(word).text);
+        return scan_fail(s, "%s is for zone files only: write the name out", shown_of(word).text);
     if (word.text[0] == '*' && (word.len == 1 || word.text[1] == '.'))
         return scan_fail(s, "%s is a wildcard, which local records cannot be: name each name",
                          shown_of(word).text);

@@ -15,8 +15,8 @@ static bool address_look(const struct daemon *d, const struct address *address, 
         return true;
     address_format(address, text);
     if (tell)
-        log_writef(&d->log, LOG_WARNING, "this address is not there yet, waiting for it", "address",
-                   "%s", text);
+        log_writef(&d->log, LOG_WARNING, "this address does not exist yet, waiting for it",
+                   "address", "%s", text);
     return false;
 }
 
@@ -55,7 +55,7 @@ void absence_look(struct daemon *d)
         return; // the next time
     bool here = addresses_look(d, false);
     if (here && d->absent) {
-        log_write(&d->log, LOG_INFO, "all addresses are there", NULL);
+        log_write(&d->log, LOG_INFO, "all addresses exist now", NULL);
         unready_set(d, STATS_NO_ADDRESS, false);
         __atomic_store_n(&d->absent, false, __ATOMIC_RELAXED);
     }

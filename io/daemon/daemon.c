@@ -252,7 +252,7 @@ static bool all_start(struct daemon *d, char why[static DAEMON_WHY_SIZE])
         return false;
     }
     if (d->predecessor_fd >= 0 && !predecessor_gives_way(d)) {
-        snprintf(why, DAEMON_WHY_SIZE, "the process before has not given way");
+        snprintf(why, DAEMON_WHY_SIZE, "the predecessor has not ended its service");
         return false;
     }
     d->query_log = query_log_open(d->engine, &d->log);
@@ -298,7 +298,7 @@ static int engine_run(struct daemon *d)
     if (served) {
         ready_log(&d->log, settings_of(d), d->engine);
     } else if (signals_ask_for_end()) {
-        log_write(&d->log, LOG_INFO, "ending before all has started", NULL);
+        log_write(&d->log, LOG_INFO, "ending before everything has started", NULL);
         status = STATUS_FINE;
     } else {
         predecessor_start_fails(d, why);
@@ -349,7 +349,7 @@ static int serve(struct daemon *d)
     char why[DAEMON_WHY_SIZE];
     d->signal_fd = signals_open();
     if (d->signal_fd < 0)
-        return predecessor_start_fails(d, "signals cannot be taken");
+        return predecessor_start_fails(d, "cannot set up signals");
     int status = servers_open(d, why) ? engine_run(d) : predecessor_start_fails(d, why);
     servers_close(d);
     close(d->signal_fd);

@@ -76,8 +76,9 @@ static bool load_ends(void *context)
 static void load_tell(const struct log *log, const struct load *load)
 {
     if (!load->placed)
-        log_writef(log, LOG_ERROR, "what stands there is not ours: no snapshot will be written",
-                   "reason", "%s", load->place_why);
+        log_writef(log, LOG_ERROR,
+                   "there is another file in its place: no snapshot will be written", "reason",
+                   "%s", load->place_why);
     if (load->error == 0)
         snapshot_log(log, "snapshot read", load->path.text, &load->result);
     else if (load->error == -ENOENT)
@@ -106,8 +107,7 @@ bool snapshot_load(struct daemon *d)
         if (signals_ask_for_end())
             return false;
         log_writef(&d->log, LOG_WARNING, "starting without the snapshot", "reason",
-                   "the snapshot %s is not read: for %d s nothing of it has come", path.text,
-                   STALL_MAX_MS / 1000);
+                   "the snapshot %s is not read: no data for %d s", path.text, STALL_MAX_MS / 1000);
         return true;
     }
     if (bounded)
@@ -161,6 +161,6 @@ void snapshot_last(struct daemon *d, bool wanted)
     if (idle)
         return;
     engine_leave_region(d->engine);
-    log_write(&d->log, LOG_WARNING, "ending before the snapshot is written, that before it stays",
+    log_write(&d->log, LOG_WARNING, "ending before the snapshot is written, the previous one stays",
               NULL);
 }

@@ -172,8 +172,8 @@ static bool order_drain(const struct order_request *r)
         main_wake(d);
     }
     pthread_mutex_unlock(&d->turn);
-    fprintf(r->report,
-            done ? "draining: it ends when nobody asks any more\n" : "it drains or ends already\n");
+    fprintf(r->report, done ? "draining: it ends when no more queries come\n"
+                            : "it is draining or ending already\n");
     return done;
 }
 
@@ -203,9 +203,9 @@ static bool task_order(const struct order_request *r, enum daemon_task which)
     const char *noun = daemon_of(r)->tasks.kinds[which].noun;
     int error = task_begin(daemon_of(r), which, r->done, r->waiting);
     if (error == -EBUSY)
-        fprintf(r->report, "%s is under way already\n", noun);
+        fprintf(r->report, "%s is already under way\n", noun);
     else if (error < 0)
-        fprintf(r->report, "%s cannot be begun: %s\n", noun,
+        fprintf(r->report, "%s cannot be started: %s\n", noun,
                 error == -EAGAIN ? "there is no thread for it" : strerror(-error));
     return error == 0;
 }
@@ -247,7 +247,7 @@ const struct order orders[] = {
     {
         .name = "explain",
         .arguments = "NAME [TYPE] [--client ADDR]",
-        .summary = "what is known of a question, and what would come of it now",
+        .summary = "what is known of a question, and how it would be answered now",
         .words = {"name", "type"},
         .options = {"client="},
         .run = order_explain,

@@ -118,7 +118,7 @@ static void kept_tell(void *context, const char *name, const char *from, const c
 
 static bool reload_fails(struct daemon *d, const char *why, FILE *report)
 {
-    log_writef(&d->log, LOG_ERROR, "settings not reloaded, those before stay in force", "reason",
+    log_writef(&d->log, LOG_ERROR, "settings not reloaded, the old ones stay in force", "reason",
                "%s", why);
     fprintf(report, "not reloaded: %s\n", why);
     return false;

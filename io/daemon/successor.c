@@ -157,7 +157,8 @@ bool daemon_upgrade(struct daemon *d, FILE *report)
     pthread_mutex_lock(&d->turn);
     bool charged = is_in_charge(d, report);
     if (charged && d->draining) {
-        fprintf(report, "not upgraded: this process drains, and ends when nobody asks any more\n");
+        fprintf(report,
+                "not upgraded: this process is draining, and ends when no more queries come\n");
         charged = false;
     }
     pthread_mutex_unlock(&d->turn);

@@ -95,7 +95,7 @@ static void not_begun(const struct daemon *d, enum daemon_task which, int error)
 {
     const char *why = error == -EAGAIN ? "there is no thread for it" : strerror(-error);
     log_write(
-        &d->log, LOG_ERROR, "a task cannot be begun",
+        &d->log, LOG_ERROR, "a task cannot be started",
         (struct log_field[]){{"task", d->tasks.kinds[which].noun}, {"reason", why}, {NULL, NULL}});
 }
 

@@ -29,7 +29,7 @@ static int head_apply(struct daemon_inheritance *in, const struct packet *packet
     memcpy(&head.form, packet->bytes, sizeof head.form);
     if (head.form != PACKET_FORM || packet->len != sizeof head)
         return upgrade_fails(in->why, -EPROTO,
-                             "it hands over in form %u and this program takes form %u", head.form,
+                             "it hands over in form %u and this program reads form %u", head.form,
                              PACKET_FORM);
     memcpy(&head, packet->bytes, sizeof head);
     engine_inheritance_init(&in->engine, head.worker_count);
@@ -96,8 +96,7 @@ int upgrade_receive(int fd, struct daemon_inheritance *in)
     }
     free(packet);
     if (error < 0 && in->why[0] == '\0')
-        upgrade_fails(in->why, error, "what is handed over is not understood: %s",
-                      strerror(-error));
+        upgrade_fails(in->why, error, "cannot read what is handed over: %s", strerror(-error));
     return error;
 }
 

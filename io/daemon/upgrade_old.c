@@ -115,7 +115,7 @@ static int expect(struct upgrade *u, enum packet_kind kind, const char *what)
         (void)upgrade_fails(u->why, error, "the new program has not %s: %s", what,
                             strerror(-error));
     else if (packet->kind != kind)
-        error = upgrade_fails(u->why, -EBADMSG, "the new program says what is not understood");
+        error = upgrade_fails(u->why, -EBADMSG, "the new program sent an unknown message");
     free(packet);
     return error;
 }

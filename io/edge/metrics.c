@@ -49,7 +49,7 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
                             "room.",
                             false},
     [EXTRA_LOG_LOST] = {"ouzel_log_lost_total", "",
-                        "Lines of the log left out because who reads it was too slow.", false},
+                        "Log lines left out, as the reader of the log was too slow.", false},
     [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and sockets of its own.",
                        true},
     [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
@@ -96,7 +96,7 @@ static void engine_tell(struct pens *pens, const struct engine *engine)
     char labels[32];
     snprintf(labels, sizeof labels, "engine=\"%s\"", name);
     prometheus_metric(&pens->prometheus, "ouzel_engine_info", METRIC_GAUGE,
-                      "What stands between the workers and the kernel: io_uring or epoll.");
+                      "The network engine of the workers: io_uring or epoll.");
     prometheus_number(&pens->prometheus, "ouzel_engine_info", labels, 1);
     json_object(&pens->json, "ouzel_engine_info", &json_line);
     json_number(&pens->json, name, 1);
@@ -148,13 +148,12 @@ static const struct {
     const char *metric, *labels, *word, *help;
 } timings[TIMING_COUNT] = {
     [TIMING_AT_ONCE] = {"ouzel_answer_seconds", "source=\"memory\"", "memory",
-                        "How long queries that were answered have waited, from when a worker saw "
-                        "them: of what was answered at once, of what came from upstream, and of "
-                        "what is over."},
+                        "Time from a query to its answer: from memory, from an upstream, and "
+                        "stale."},
     [TIMING_UPSTREAM] = {"ouzel_answer_seconds", "source=\"upstream\"", "upstream", ""},
     [TIMING_STALE] = {"ouzel_answer_seconds", "source=\"stale\"", "stale", ""},
     [TIMING_REPLY] = {"ouzel_upstream_reply_seconds", "", "all",
-                      "How long upstreams took to reply to datagrams."},
+                      "Time from a datagram to an upstream to its reply."},
 };
 
 static void histogram_json(struct json *json, const char *word, const struct histogram *h)
@@ -227,11 +226,13 @@ static double in_flight(const struct upstream_state *s)
 }
 
 static const struct upstream_row upstream_rows[] = {
-    {"ouzel_upstream_up", "", "0 where an upstream is taken for dead.", is_up},
-    {"ouzel_upstream_failing", "", "1 where it replies with failures where others have answers.",
-     is_failing},
+    {"ouzel_upstream_up", "", "0 where the upstream is dead, else 1.", is_up},
+    {"ouzel_upstream_failing", "",
+     "1 where it fails questions that other upstreams answer, else 0.", is_failing},
     {"ouzel_upstream_latency_seconds", "mode=\"fast\",",
-     "How long it takes for what it knows (the middle), and for nearly all.", fast_s},
+     "Median response time of its cached answers, and the time within which nearly all of its "
+     "replies come.",
+     fast_s},
     {"ouzel_upstream_latency_seconds", "mode=\"slow\",", "", slow_s},
     {"ouzel_upstream_loss_ratio", "", "The share of datagrams to it that get no reply, smoothed.",
      loss_ratio},

@@ -369,15 +369,15 @@ static bool question_look(struct serve *serve, uint64_t now_us, uint32_t worker,
 static const struct {
     const char *word, *sentence;
 } outcomes[] = {
-    [OUTCOME_REFUSED] = {"refused", "the client is told REFUSED"},
+    [OUTCOME_REFUSED] = {"refused", "the client gets REFUSED"},
     [OUTCOME_DROPPED] = {"dropped", "the query is dropped: the client is in access.drop"},
     [OUTCOME_LOCAL] = {"local", "it is answered from local records or as a special name"},
     [OUTCOME_BLOCKED] = {"blocked", "it is answered as blocked: the name is on a block list"},
-    [OUTCOME_MEMORY] = {"memory", "it is answered from memory"},
-    [OUTCOME_DENIED] = {"denied", "it is answered from memory: the name does not exist"},
-    [OUTCOME_FAILURE] = {"failure", "it is answered with a failure of a moment ago"},
-    [OUTCOME_STALE] = {"stale", "it is answered with what is over, as nobody can be asked"},
-    [OUTCOME_JOIN] = {"join", "it waits for what is asked upstream already"},
+    [OUTCOME_MEMORY] = {"memory", "it is answered from the cache"},
+    [OUTCOME_DENIED] = {"denied", "it is answered from the cache: the name does not exist"},
+    [OUTCOME_FAILURE] = {"failure", "it is answered with a cached failure"},
+    [OUTCOME_STALE] = {"stale", "it is answered with a stale answer, as no upstream is alive"},
+    [OUTCOME_JOIN] = {"join", "it joins the same question, which is in flight"},
     [OUTCOME_UPSTREAM] = {"upstream", "it is asked upstream"},
 };
 
@@ -390,21 +390,21 @@ static uint32_t age_of(const struct serve_kept *kept, uint32_t now_s)
 static void kept_say(const struct pens *pens, const char *what, const struct serve_kept *kept,
                      uint32_t now_s)
 {
-    char from[ADDRESS_TEXT_MAX] = "an upstream that is gone";
+    char from[ADDRESS_TEXT_MAX] = "an upstream that is not in the settings any more";
     if (kept->upstream.family != ADDRESS_NONE)
         address_format(&kept->upstream, from);
     say(pens, "%-9s %s, %u records, %u octets, from %s over %s %u s ago, ", what,
         text_rcode(kept->rcode), kept->records, kept->len, from,
         transport_traits[kept->transport].label, age_of(kept, now_s));
     if (now_s < kept->expiry_s)
-        say(pens, "lives for another %u s", kept->expiry_s - now_s);
+        say(pens, "expires in %u s", kept->expiry_s - now_s);
     else
-        say(pens, "over for %u s", now_s - kept->expiry_s);
+        say(pens, "expired %u s ago", now_s - kept->expiry_s);
     say(pens, ", asked for %s%u times%s\n", kept->hits == CACHE_HITS_MAX ? "at least " : "",
-        kept->hits, kept->refreshed ? ", was refreshed ahead" : "");
+        kept->hits, kept->refreshed ? ", refreshed before it expired" : "");
     if (kept->withheld)
         say(pens,
-            "          what the upstream said is withheld: by a list, or for its addresses\n");
+            "          replaces the upstream's answer: by a block list, or for its addresses\n");
 }
 
 static void origin_tell(struct json *json, const struct serve_kept *kept)

@@ -22,7 +22,7 @@ struct stats {
     const struct log *log;
     struct http *http;
     int fd;
-    bool top;               // who asks most is told
+    bool top;               // the most frequent clients are shown
     struct text_list hosts; // names by which it may be asked; its own copy
     unsigned unready;       // bits 1 << enum stats_unready; atomic
     time_t started;
@@ -80,8 +80,8 @@ static const struct resource {
     const char *path;
     const char *type;
     void (*print)(const struct stats *stats, FILE *to);
-    bool of_top;   // is there where who asks most is told
-    bool of_ready; // fails where nobody should come
+    bool of_top;   // only where the most frequent clients are shown
+    bool of_ready; // the status of /readyz
 } resources[] = {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_resource, false, false},
     {"/stats.json", "application/json", json_resource, false, false},
@@ -148,8 +148,8 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
         return MHD_YES;
     if (!is_for_us(stats, connection))
         return http_respond_text(connection, MHD_HTTP_MISDIRECTED_REQUEST,
-                                 "this server is asked by its address, as localhost, or by a name "
-                                 "of the setting stats.hosts\n");
+                                 "use the address of this server, localhost, or a name of the "
+                                 "setting stats.hosts\n");
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return http_respond_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {

@@ -166,18 +166,18 @@ void yaml_reader_refuse_extras(struct yaml_reader *r)
         tag = e->data.mapping_start.tag;
     } else if (e->type == YAML_ALIAS_EVENT) {
         settings_report_add(r->report, yaml_reader_line(r),
-                            "an alias (*%.40s) is not taken here: write the value out",
+                            "an alias (*%.40s) is not supported here: write the value out",
                             (const char *)e->data.alias.anchor);
     }
     if (anchor)
         settings_report_add(r->report, yaml_reader_line(r),
-                            "an anchor (&%.40s) is not taken here: leave it out",
+                            "an anchor (&%.40s) is not supported here: leave it out",
                             (const char *)anchor);
     if (tag) {
         char quoted[SETTINGS_QUOTE_SIZE];
         settings_quote(quoted, (const char *)tag, strlen((const char *)tag));
         settings_report_add(r->report, yaml_reader_line(r),
-                            "a tag (%s) is not taken here: leave it out", quoted);
+                            "a tag (%s) is not supported here: leave it out", quoted);
     }
 }
 

@@ -184,7 +184,7 @@ static int steering_prepare(struct engine *engine, char why[static ENGINE_WHY_SI
     if (error < 0)
         snprintf(why, ENGINE_WHY_SIZE,
                  "server.steering is cpu, and %u workers are more than the %u processors that this "
-                 "process may use: some would hear nothing",
+                 "process may use: some would receive nothing",
                  engine->worker_count, engine->steering.cpu_count);
     return error;
 }

@@ -23,7 +23,8 @@ struct steering {
                                 // n % worker_count
 };
 
-// Returns 0, or -ERANGE: there are more workers than processors, so that some would hear nothing.
+// Returns 0, or -ERANGE: there are more workers than processors, so that some would receive
+// nothing.
 [[nodiscard]] int steering_init(struct steering *steering, enum steering_kind kind,
                                 unsigned worker_count);
 

@@ -196,7 +196,7 @@ class Control(Case):
         held.set()
         self.assertEqual((told['outcome'], told['waiting']), ('join', 1))
         self.assertEqual(self.explain('a.example', '--client', '192.0.2.1')['outcome'], 'refused')
-        self.assertIn('lives for another', self.ctl('explain', 'a.example', 'A'))
+        self.assertIn('expires in', self.ctl('explain', 'a.example', 'A'))
         for words in (('a.example', 'NOTYPE'), ('a.example', '--client', 'x'), ('..',)):
             self.ctl('explain', *words, status=1)
 

@@ -157,7 +157,7 @@ class Refusal(Case):
         self.assertIsNotNone(ask(ouzel.server, 'a.example'))
 
     def test_more_workers_than_processors(self):
-        """Where each hears what comes in at its processor, some would hear nothing."""
+        """Where each hears what comes in at its processor, some would receive nothing."""
         process = self.start(settings={'server': {'steering': 'cpu'}}, workers=256)
         self.assert_refuses(process, 1, 'server.steering', '256 workers')
 

@@ -224,13 +224,13 @@ class Slow(Case):
             pass
         for order in 'reload', 'snapshot', 'upgrade':
             self.assertIn(f'{order} cannot be begun: there is no thread', self.ctl(order))
-        before = ouzel.output().count('a task cannot be begun')
+        before = ouzel.output().count('a task cannot be started')
         self.assertEqual(before, 3)
         ouzel.child.send_signal(signal.SIGHUP)
         self.assertTrue(eventually(
-            lambda: ouzel.output().count('a task cannot be begun') == before + 1))
+            lambda: ouzel.output().count('a task cannot be started') == before + 1))
         self.assert_stops(ouzel)
-        self.assertEqual(ouzel.output().count('a task cannot be begun'), before + 2)
+        self.assertEqual(ouzel.output().count('a task cannot be started'), before + 2)
 
     def begin(self, settings):
         """One that does not get to answer while something hangs."""
@@ -245,7 +245,7 @@ class Slow(Case):
         self.assertTrue(eventually(lambda: os.path.exists(self.control)))
         self.assertTrue(eventually(lambda: 'msg=sandbox' in ouzel.output()))
         self.assert_stops(ouzel)
-        self.assertIn('ending before all has started', ouzel.output())
+        self.assertIn('ending before everything has started', ouzel.output())
         self.assertFalse(os.path.exists(self.control))
 
     def test_snapshot_on_a_mount_that_does_not_answer(self):

@@ -93,8 +93,8 @@ static const struct {
 } bad_rows[] = {
     {"", "there is no record: give \"owner TTL type data\""},
     {" ; nothing", "there is no record: give \"owner TTL type data\""},
-    {"@ A 192.0.2.1", "@ means something in a zone's file only: write the name out"},
-    {"$TTL 300", "$TTL means something in a zone's file only: write the name out"},
+    {"@ A 192.0.2.1", "@ is for zone files only: write the name out"},
+    {"$TTL 300", "$TTL is for zone files only: write the name out"},
     {"*.x A 192.0.2.1", "*.x is a wildcard, which local records cannot be: name each name"},
     {"a..b A 192.0.2.1", "the owner a..b is no domain name"},
     {"x", "the type is missing"},
