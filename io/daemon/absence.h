@@ -5,9 +5,9 @@ struct daemon;
 
 // What the settings name and the machine does not have yet.
 
-// Other settings are in force: looks what of it is missing, tells in the log and at /readyz, and
-// has the system's upstreams watched where they are used.
+// Other settings are in force: checks what is missing, reports that in the log and at /readyz, and
+// watches the system's upstreams where they are used.
 void absence_begin(struct daemon *daemon);
 
-// Looks again, once a second while anything is missing. For the main thread.
+// Checks again, once a second while anything is missing. For the main thread.
 void absence_look(struct daemon *daemon);

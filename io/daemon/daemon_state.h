@@ -16,15 +16,15 @@
 #include <pthread.h>
 #include <time.h>
 
-// What the files of the daemon have in common. daemon.c (its life) stands on top of them, orders.c
-// next to it.
+// The state that the files of the daemon share. daemon.c (its life) is above the others, and
+// orders.c next to it.
 
 #define DAEMON_WHY_SIZE 1024 // for the sentence of any of the daemon's parts
 
-// Settings, with what was read from the files that they name. Those that others have taken the
-// place of live on for a while (serve_reload).
+// Settings, with what was read from the files that they name. Superseded ones live on for a while
+// (serve_reload).
 struct generation {
-    struct superseded superseded; // by the clock that never goes back
+    struct superseded superseded; // on the monotonic clock
     struct settings settings;
     struct local_files files;
     struct cookie_source cookies; // of server.cookie-secrets, at the start
@@ -34,15 +34,15 @@ struct generation {
 struct daemon {
     int argc;
     char **argv;
-    pthread_mutex_t turn; // of those who would change something, for moments
+    pthread_mutex_t turn; // held by a thread that changes something, for moments
     struct tasks tasks;
-    unsigned readers;    // threads that read files, those among them that nobody waits for; atomic
+    unsigned readers;    // threads that read files, also those no longer waited for; atomic
     unsigned searchers;  // threads that look for a line of a list (list_search.h); atomic
     struct watch *watch; // of the system's upstreams
-    bool absent;         // something that was waited for may not be there yet; atomic
-    bool ending;         // no task begins anything any more; atomic
-    int end_signal;      // what asked for the end; 0: no signal
-    uint64_t end_ms;     // when it has to be over (now_ms)
+    bool absent;         // an address or the upstreams may still be missing; atomic
+    bool ending;         // no task starts anything more; atomic
+    int end_signal;      // the signal that asked this process to end; 0: none
+    uint64_t end_ms;     // by when it must have ended (now_ms)
     struct generation *generation;
     struct engine *engine;
     struct stats *stats;
@@ -55,9 +55,9 @@ struct daemon {
     char program[PATH_MAX];
     struct upgrade *upgrading; // the process that is to take over, while that is under way
     struct upgrade *successor; // the process that has taken over from this one; atomic
-    bool flushed;              // something, since the last snapshot was begun
-    bool reload_later;         // one was asked for while that was under way
-    bool draining;             // it is to end when nobody asks any more
+    bool flushed;              // something was flushed since the last snapshot began
+    bool reload_later;         // a reload was asked for during an upgrade
+    bool draining;             // it ends when no more queries come
     int wake_fd;               // written (io/net/wake.h) when one of these two has changed
     int predecessor_fd;        // to the process that this one takes over from; -1: none
     struct daemon_inheritance *inheritance;
@@ -78,8 +78,8 @@ static inline struct upgrade *successor_of(const struct daemon *d)
     return __atomic_load_n(&d->successor, __ATOMIC_ACQUIRE);
 }
 
-// Another process may have taken over or be about to, and this one may be at its end: then nothing
-// is changed here any more. For who has the turn.
+// False where another process has taken over or is about to, or this one is ending: then nothing
+// may be changed here. The caller holds the turn.
 static inline bool is_in_charge(const struct daemon *d, FILE *report)
 {
     const char *why = successor_of(d) ? "another process has taken over"
@@ -91,7 +91,7 @@ static inline bool is_in_charge(const struct daemon *d, FILE *report)
     return !why;
 }
 
-// Tells the main thread that there is a successor, or that this is to drain.
+// Tells the main thread that there is a successor, or that this process drains.
 static inline void main_wake(const struct daemon *d)
 {
     wake_send(d->wake_fd);

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-// What a service manager wants to know (the protocol of sd_notify(3)): datagrams to the socket that
+// Notifications to a service manager (the protocol of sd_notify(3)): datagrams to the socket that
 // NOTIFY_SOCKET names. Without that variable nothing is sent.
 
 void notify_ready(void);
@@ -10,8 +10,8 @@ void notify_reloading(void); // followed by notify_ready
 void notify_stopping(void);
 void notify_alive(void); // for the watchdog
 
-// Another process is the daemon from now on, and is ready.
+// The process `pid` is the daemon from now on, and is ready.
 void notify_successor(int pid);
 
-// How often the watchdog wants to hear of it, in microseconds; 0: there is none.
+// The interval of the watchdog in microseconds; 0: there is none.
 [[nodiscard]] uint64_t notify_watchdog_us(void);

@@ -2,10 +2,9 @@
 #pragma once
 #include "io/edge/control.h"
 
-// What an operator may have the daemon do while it runs, and ask of it. The context of the orders
-// is the daemon (daemon_state.h). An order tells what it did, or why it did not, in lines to its
-// report, and in the log where it has changed something. They come from the thread of the control
-// socket, which waits for no file, no disk and no other process: what may have to is a task
-// (tasks.h).
+// The orders of an operator to the running daemon. Their context is the daemon (daemon_state.h). An
+// order reports what it did, or why it failed, and logs what it has changed. Orders run in the
+// thread of the control socket, which waits for no file, disk or other process: what may wait is a
+// task (tasks.h).
 
 extern const struct order orders[]; // a row without a name ends them

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What goes over the pair of sockets between two processes of an upgrade (upgrade.h): packets of a
-// kind, an octet string and descriptors. The two programs may be of different versions: the head
-// says in which form the rest is, and what is counted goes by its name.
+// The protocol between the two processes of an upgrade (upgrade.h), over a pair of sockets: packets
+// with a kind, octets and descriptors. The two programs may be of different versions: the head has
+// the form of the rest, and counters are sent by name.
 
 enum {
     PACKET_FORM = 5,      // raised with each change of what is sent, or of the region
@@ -50,7 +50,7 @@ struct packet_head {
     struct file_mark control_mark;
 };
 
-// Descriptors `first` and on of an address.
+// The descriptors of an address from number `first` on.
 struct packet_part {
     struct address address;
     uint32_t first;
@@ -67,5 +67,5 @@ struct packet_part {
 // Closes its descriptors.
 void packet_drop(struct packet *packet);
 
-// How long the other process is waited for, from now on.
+// Sets how long to wait for the other process.
 void packet_patience(int fd, unsigned seconds);

@@ -4,22 +4,22 @@
 
 struct daemon;
 
-// The process that this one takes over from, where there is one (upgrade.h).
+// The predecessor, from which this process takes over, where there is one (upgrade.h).
 
-// Takes what another process hands over, where one does. False: that failed.
+// Receives what the predecessor hands over, where there is one. False: that failed.
 [[nodiscard]] bool predecessor_receive(struct daemon *daemon);
 
-// Nothing more of it is of use.
+// Frees what is left of its inheritance.
 void predecessor_drop(struct daemon *daemon);
 
-// Waits until the process before gives way.
+// Waits until the predecessor has stopped receiving.
 [[nodiscard]] bool predecessor_gives_way(struct daemon *daemon);
 
 // Tells it that this one has taken over.
 void predecessor_replaced(struct daemon *daemon);
 
-// It tells what it has counted meanwhile.
+// It has sent what it counted since.
 void predecessor_heard(struct daemon *daemon);
 
-// Why this one does not start: to the log, and to the process before. Returns STATUS_FAILED.
+// Says in the log and to the predecessor why this process does not start. Returns STATUS_FAILED.
 int predecessor_start_fails(const struct daemon *daemon, const char *why);

@@ -2,11 +2,11 @@
 #pragma once
 #include <stdbool.h>
 
-// The signals that end the daemon or mean something to it.
+// The signals that the daemon handles.
 
-// Blocks them, here and in every thread started
-// later; they are read from the descriptor returned. -1: it could not be had.
+// Blocks them, in this thread and in every one started later. Returns a descriptor to read them
+// from; -1: there is none.
 [[nodiscard]] int signals_open(void);
 
-// Has SIGTERM or SIGINT come, which nobody has read yet?
+// True if SIGTERM or SIGINT is pending.
 [[nodiscard]] bool signals_ask_for_end(void);

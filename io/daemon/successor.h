@@ -5,25 +5,25 @@
 
 struct daemon;
 
-// The process that takes the place of this one (upgrade.h).
+// The successor, which takes over from this process (upgrade.h).
 
-// Where the program's file is.
+// Finds the path of the program's file.
 void successor_program(struct daemon *daemon);
 
-// The task: has another process take over.
+// The task that has a successor take over.
 [[nodiscard]] bool daemon_upgrade(struct daemon *daemon, FILE *report);
 
-// A reload that was asked for while an upgrade was under way: is this one's, or the successor's,
-// who may have read its settings before. For who has the turn.
+// Carries out a reload that was asked for during an upgrade, here or in the successor, which may
+// have read its settings before. The caller holds the turn.
 void successor_reload(struct daemon *daemon);
 
-// Answers what was asked of this process, while the successor hears what is asked from now on.
+// Answers the queries that this process has, while the successor receives the new ones.
 void successor_finish(struct daemon *daemon);
 
-// Has an upgrade that is under way come to its end, one or the other. The end that a signal asked
-// of this process is then asked of the successor, should there be one.
+// Waits for the end of an upgrade that is under way. A signal that asked this process to end is
+// then passed on to the successor, if there is one.
 void successor_resolve(struct daemon *daemon);
 
-// Waits, within `end_ms`, for the end of a successor that was asked to end: whoever asked for it
-// may start another process as soon as this one is over, and that one wants the addresses.
+// Waits until `end_ms` for a successor that was asked to end. The service manager may start another
+// process as soon as this one has ended, which needs the addresses.
 void successor_wait(struct daemon *daemon);

@@ -20,8 +20,8 @@ enum daemon_task {
     TASK_COUNT
 };
 
-// What a task is called in a sentence ("a reload"), and what does it: true if it was done, and
-// the report tells of it in lines.
+// What a task is called in a sentence ("a reload"), and its function: true if it was done, and the
+// report says how.
 struct task_kind {
     const char *noun;
     bool (*run)(struct daemon *daemon, FILE *report);
@@ -31,7 +31,7 @@ struct task_kind {
 struct tasks {
     const struct task_kind *kinds; // TASK_COUNT of them
     pthread_mutex_t lock;
-    pthread_cond_t idle; // one has become so
+    pthread_cond_t idle; // one has become idle
     struct {
         bool busy;
         bool again; // to be done once more afterwards
@@ -41,19 +41,19 @@ struct tasks {
 // The kinds must live as long.
 void tasks_init(struct tasks *tasks, const struct task_kind *kinds);
 
-// Begins one. `done` is called in its thread when it is over: `good` is false where it was not
-// done, and nothing has changed; `text`, from malloc and the callee's to free, tells what was done
-// or why not. 0; or -EBUSY: one of its kind is under way; or another negative errno, which the log
-// tells, as -EAGAIN: there is no thread. `done` is called after 0 alone.
+// Starts one. `done` is called in its thread at the end: `good` is false if it failed, and nothing
+// has changed; `text`, from malloc and the callee's to free, is the report. 0; -EBUSY: one of its
+// kind is under way; or another negative errno, which is logged, as -EAGAIN: there is no thread.
+// `done` is called only after 0.
 [[nodiscard]] int task_begin(struct daemon *daemon, enum daemon_task which,
                              void (*done)(void *context, bool good, char *text, size_t len),
                              void *context);
 
-// Begins a task whose report is the log's; where one of its kind is under way it is done once more
-// after that, as what it reads may have changed meanwhile.
+// Starts a task that reports to the log alone. Where one of its kind is under way, it is done once
+// more after that, as what it reads may have changed meanwhile.
 void task_want(struct daemon *daemon, enum daemon_task which);
 
 [[nodiscard]] bool task_is_idle(struct daemon *daemon, enum daemon_task which);
 
-// Waits until none of its kind is under way, up to that moment (now_ms). False: one is.
+// Waits until none of its kind is under way, at most until `until_ms` (now_ms). False: one is.
 [[nodiscard]] bool task_wait(struct daemon *daemon, enum daemon_task which, uint64_t until_ms);

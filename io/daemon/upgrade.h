@@ -3,14 +3,13 @@
 #include "io/edge/file_mark.h"
 #include "io/engine/engine_succession.h"
 
-// A new program takes the place of a running one (`ouzel ctl upgrade`): the running process starts
-// the new one with its own command line and hands it, over a pair of sockets, what it needs to go
-// on. Either side may fail or end at any moment until the new one has started; then the old one
-// goes on as if nothing had been.
+// The upgrade (`ouzel ctl upgrade`): the running process starts a successor with its own command
+// line, and passes it what it needs over a pair of sockets. Until the successor has started, either
+// side may fail or end at any moment, and the predecessor goes on as before.
 //
-//   old                                          new (`ouzel serve`, with OUZEL_UPGRADE_FD set)
-//   upgrade_begin: starts the other one     ->   upgrade_find
-//   upgrade_give: sockets, memory, ...      ->   upgrade_receive
+//   predecessor                                  successor (`ouzel serve` with OUZEL_UPGRADE_FD
+//   set) upgrade_begin: starts the successor     ->   upgrade_find upgrade_give: sockets, memory,
+//   ...      ->   upgrade_receive
 //                                           <-   upgrade_ready, when it could start
 //   the engine rests
 //   upgrade_go: what was counted and learned ->  upgrade_wait
@@ -20,7 +19,7 @@
 
 #define UPGRADE_WHY_SIZE 900
 #define UPGRADE_VARIABLE "OUZEL_UPGRADE_FD" // of the environment
-#define UPGRADE_READY_S  60                 // the new one may have long lists to read
+#define UPGRADE_READY_S  60                 // the successor may have long lists to read
 
 // What the predecessor passes on: the engine's part, and the rest of the process's. Descriptors are
 // -1 where there is none.
@@ -29,10 +28,10 @@ struct daemon_inheritance {
     struct address stats;
     int stats_fd;
     char control[108];             // a path
-    struct file_mark control_mark; // what is the socket there
+    struct file_mark control_mark; // the socket there
     int control_fd;
     bool sandboxed;                // the filter of system calls is in force, and stays so
-    struct engine_lesson *lessons; // what was learned of upstreams, taken by upgrade_wait
+    struct engine_lesson *lessons; // what was learned of upstreams, received by upgrade_wait
     size_t lesson_count;
     char why[UPGRADE_WHY_SIZE];
 };

@@ -2,23 +2,23 @@
 #pragma once
 #include "io/daemon/upgrade.h"
 
-// The side of the process that takes its place.
+// The successor's side of an upgrade.
 
-// The descriptor it was started with; -1: it was started in no such way.
+// The descriptor that it was started with; -1: it was not started for an upgrade.
 [[nodiscard]] int upgrade_find(void);
 
-// Takes what is handed over. 0, or a negative errno and inheritance->why.
+// Receives the inheritance. 0, or a negative errno and inheritance->why.
 [[nodiscard]] int upgrade_receive(int fd, struct daemon_inheritance *inheritance);
 
-// It could start; or it cannot, for this reason.
+// Says that it can start; or that it cannot, and why.
 void upgrade_ready(int fd);
 void upgrade_refuse(int fd, const char *why);
 
-// Waits until the old one has given way, and takes what it has counted and learned. False: it has
-// not.
+// Waits until the predecessor has stopped receiving, and receives what it counted and learned.
+// False: it has not.
 [[nodiscard]] bool upgrade_wait(int fd, struct counters *counted,
                                 struct daemon_inheritance *inheritance);
 void upgrade_started(int fd);
 
-// Something has come: what was counted since. False: that was the last, or there is none.
+// Receives what the predecessor counted since. False: that failed, or there is no more.
 [[nodiscard]] bool upgrade_counted(int fd, struct counters *counted);

@@ -2,18 +2,19 @@
 #pragma once
 #include "io/daemon/upgrade.h"
 
-// The side of the process that is replaced. Each is 0, or a negative errno and a sentence in `why`.
+// The predecessor's side of an upgrade. Each returns 0, or a negative errno with a sentence in
+// `why`.
 
 struct upgrade {
     int fd;
     int pid;
-    bool refused;         // the other one has said why it cannot start, and ends
-    struct counters told; // what the other one knows to be counted
+    bool refused;         // the successor has said why it cannot start, and ends
+    struct counters told; // the counters that the successor has
     char why[UPGRADE_WHY_SIZE];
 };
 
-// `program`: the path of what is to be started, with the command line `argv`. Where a step fails,
-// upgrade_end ends the other process, which has changed nothing yet.
+// `program` is the path of the program to start, with the command line `argv`. Where a step fails,
+// upgrade_end ends the successor, which has changed nothing yet.
 [[nodiscard]] int upgrade_begin(struct upgrade *upgrade, const char *program, char **argv);
 [[nodiscard]] int upgrade_give(struct upgrade *upgrade,
                                const struct daemon_inheritance *inheritance);
@@ -22,9 +23,9 @@ struct upgrade {
 void upgrade_last(struct upgrade *upgrade, const struct engine *engine);
 void upgrade_end(struct upgrade *upgrade);
 
-// Waits for the other process to end by itself; false: it has not within that time.
+// Waits for the successor to end by itself; false: it has not within that time.
 bool upgrade_wait_ended(struct upgrade *upgrade, unsigned limit_ms);
 
-// From another thread, once upgrade_begin is done: whoever waits for the other process gets an
-// error at once, unless that has started.
+// From another thread, after upgrade_begin: a thread that waits for the successor gets an error at
+// once, unless the successor has started.
 void upgrade_cut(const struct upgrade *upgrade);
