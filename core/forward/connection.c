@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/connection.h"
 
-// What becomes of connections to upstreams, and of what is asked on them. A connection that could
-// not be had is held against the upstream. One that went silent is held against the oldest question
-// on it, as servers take questions in turn. One that the server closed before it answered anything
-// is held against the question that was alone on it; else any of them may be why, or the server
-// answers so many and no more. Those are asked again at once in smaller and smaller batches
-// (connection.h), until the one that is to blame is alone. That does not count as one of their
-// sends: otherwise whoever has connections closed would use them up.
+// How connections to upstreams end, and which question is to blame. A connection that could not be
+// opened counts against the upstream. One that went silent counts against the oldest question on
+// it, as servers answer in turn. One that the server closed before it answered anything counts
+// against the question that was alone on it; else any question may be the reason, or the server
+// answers a fixed number. These are asked again at once in smaller and smaller batches
+// (connection_table.h), until the one to blame is alone. That does not count as one of their sends,
+// or a client could use these up for others by having connections closed.
 
 enum {
     CONNECT_US = 2000000,             // for a connection to be established
-    SILENT_US = 1000000,              // without a word, after which a connection is given up
-    SILENT_MAX_US = 4000000,          // the same where nothing waits for anything else
-    CROWD = CONNECTION_IN_FLIGHT / 2, // from which on what stalls makes room for others
+    SILENT_US = 1000000,              // of silence, after which a connection is closed
+    SILENT_MAX_US = 4000000,          // the same where its questions have no other attempt
+    CROWD = CONNECTION_IN_FLIGHT / 2, // attempts with which stalled ones make room for others
     LOSSES_MAX = 64,                  // sends of a question that others' connections may cost
     LOSSES_FEW = 2,                   // the same where another upstream may know
 };

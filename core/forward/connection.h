@@ -5,7 +5,7 @@
 // How connections to upstreams end, and what happens to the questions on them.
 
 // Ends a connection. Its questions are asked again at once, as the server may have closed it just
-// as they were sent (RFC 7766 6.2.4), but at most once a question that was alone on it.
+// as they were sent (RFC 7766 6.2.4), but only once where a question is to blame for the end.
 enum connection_ending {
     CONNECTION_ENDED, // the server has closed it, or it could not be opened
     CONNECTION_STUCK, // it was silent for too long

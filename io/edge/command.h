@@ -14,12 +14,12 @@ struct command {
     const char *name;    // NULL ends a table
     const char *summary; // one line, no full stop
     const char *usage;   // what follows the name
-    bool takes_settings; // on its command line (arguments.h)
+    bool takes_settings; // has the options of arguments.h
     bool gives_orders;
     int (*run)(const struct program *program, int argc, char **argv);
 };
 
-// What the program can do, for those who tell it: help, man pages, completion.
+// What the program can do, for its help, man pages and completion.
 struct program {
     const struct command *commands;
     const struct order *orders; // of `ouzel ctl`

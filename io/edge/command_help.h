@@ -9,7 +9,7 @@
 int command_help(const struct program *program, int argc, char **argv);
 int command_version(const struct program *program, int argc, char **argv);
 
-// Tells that there is no such command (or topic of help) and which one is near.
+// Says that there is no such command (or help topic), and which one is similar.
 void command_unknown(const struct program *program, const char *what, const char *name, FILE *to);
 
 void help_overview(const struct program *program, FILE *to);

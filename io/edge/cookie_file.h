@@ -3,8 +3,8 @@
 #include "core/policy/cookie.h"
 
 // The file of the secrets that cookies are made with (server.cookie-secrets): 32 hexadecimal digits
-// on a line, the current secret first, and at most one more, which was the current one before and
-// still counts. Empty lines and those that begin with # mean nothing.
+// on a line, the current secret first, and at most one more, which is the previous one and still
+// valid. Empty lines and those that begin with # are skipped.
 
 // Reads it. 0 or a negative errno, and `why` says what is wrong, with the file's name and the line.
 #define COOKIE_FILE_WHY_SIZE 512

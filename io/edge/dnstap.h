@@ -7,18 +7,18 @@
 // of its own and connects again when the listener has restarted, and protobuf-c. In a build without
 // them dnstap_open fails with a sentence that says so.
 //
-// While nobody listens, what is told is thrown away by fstrm.
+// While no reader is connected, fstrm drops the messages.
 
 struct dnstap; // opaque
 
-// `identity` says who tells it; "": nobody. NULL: `why` is a sentence.
+// `identity` names this server in messages; "": none. NULL: `why` is a sentence.
 #define DNSTAP_WHY_SIZE 400
 [[nodiscard]] struct dnstap *dnstap_open(const char *path, const char *identity,
                                          char why[static DNSTAP_WHY_SIZE]);
 
-// False: the queue is full, as who listens is slow; later perhaps. For one thread.
+// Queues a message. False: the queue is full, as the reader is slow; try later. For one thread.
 [[nodiscard]] bool dnstap_tell(struct dnstap *dnstap, const struct logged_answer *logged,
                                const struct client *client, const uint8_t *reply, size_t len);
 
-// What was told is written first, if who listens takes it within half a second.
+// Writes the queued messages first, if the reader accepts them within half a second.
 void dnstap_close(struct dnstap *dnstap);

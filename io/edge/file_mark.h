@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-// Which file it is that a path led to: what has been put in its place meanwhile is another one, and
-// not ours to change or to remove.
+// The identity of a file at a path. Another file that has replaced it meanwhile must not be changed
+// or removed.
 
 struct file_mark {
     uint64_t device, inode; // 0, 0: none
@@ -16,7 +16,7 @@ static inline bool file_mark_is(const struct file_mark *mark, const struct stat 
     return status->st_dev == mark->device && status->st_ino == mark->inode;
 }
 
-// Of the path itself, where that is a link. None where nothing is there.
+// The mark of the path itself, even if it is a link; {0} where there is nothing.
 static inline struct file_mark file_mark_of(const char *path)
 {
     struct stat status;
@@ -25,7 +25,7 @@ static inline struct file_mark file_mark_of(const char *path)
     return (struct file_mark){.device = status.st_dev, .inode = status.st_ino};
 }
 
-// Is the path still that of this socket?
+// True if this socket is still at the path.
 static inline bool file_mark_is_socket_at(const struct file_mark *mark, const char *path)
 {
     struct stat status;

@@ -3,40 +3,40 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-// What the servers of ouzel that speak HTTP share, the stats address and the control socket: each
-// is a libmicrohttpd with a thread of its own that answers one request after the other.
+// What the HTTP servers of ouzel share, the stats address and the control socket: each is a
+// libmicrohttpd with a thread of its own that answers one request after the other.
 //
-// There are never more than `connections_max` connections. One more closes the connection that
-// has been idle longest, of the peer address that has the most: so whoever opens connections and
-// says nothing closes his own, and delays nobody's request.
+// There are never more than `connections_max` connections. One more closes the connection that has
+// been idle longest, of the peer address with the most connections. So a peer that opens
+// connections and sends nothing closes its own, and delays no other peer's request.
 
 struct http; // opaque
 
 #define HTTP_CONNECTIONS_MAX 64
 
-// What is done with requests: `take` is libmicrohttpd's callback, `closed` (NULL: nothing) is
-// called when a connection is gone. Both with the context, in the server's thread.
+// The handler of requests: `take` is libmicrohttpd's callback, and `closed` (NULL: none) is called
+// when a connection has been closed. Both are called with the context, in the server's thread.
 struct http_handler {
     MHD_AccessHandlerCallback take;
     void (*closed)(void *context, const struct MHD_Connection *connection);
     void *context;
 };
 
-// Has what comes to the listening socket handled, with up to `connections_max` (at most
-// HTTP_CONNECTIONS_MAX) connections, each closed after `idle_s` seconds of silence. NULL: there is
-// no memory or no thread; the socket is then still the caller's to close.
+// Serves the listening socket, with up to `connections_max` (at most HTTP_CONNECTIONS_MAX)
+// connections, each closed after `idle_s` seconds of silence. NULL: there is no memory or no
+// thread, and the socket is still the caller's to close.
 [[nodiscard]] struct http *http_start(int fd, unsigned connections_max, unsigned idle_s,
                                       const struct http_handler *handler);
 
-// Takes no more connections. The others go on, and the socket stays open.
+// Accepts no more connections. The others go on, and the socket stays open.
 void http_yield(struct http *http);
 
 // Ends the server, where it was started (not NULL), and closes the socket.
 void http_stop(struct http *http, int fd);
 
-// For the head of `take`, with its own arguments: true once the request is there as a whole. What
-// came in its body is passed over, as nothing here takes one. Until then `take` returns MHD_YES;
-// to answer later than in the first call keeps the connection alive.
+// For the beginning of `take`, with its arguments: true once the whole request has arrived. Its
+// body is skipped. Until then `take` returns MHD_YES; answering after the first call keeps the
+// connection alive.
 [[nodiscard]] bool http_is_whole(size_t *upload_len, void **state);
 
 // Answers with a body from malloc, which is freed in any case; or with a constant text.

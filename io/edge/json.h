@@ -4,14 +4,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// Writes JSON (RFC 8259): keeps account of what is open, puts the commas, and escapes texts. Every
-// object, list and value has a key where it stands in an object, and NULL elsewhere.
+// Writes JSON (RFC 8259): tracks open objects and lists, puts the commas, and escapes texts. In an
+// object every value has a key; elsewhere the key is NULL.
 //
-// One that writes to nothing takes all the same calls: a report is then told with another pen.
+// A writer without a file accepts the same calls, so a report can be written in two forms by one
+// walk.
 
 #define JSON_DEPTH_MAX 4
 
-// What stands in front of the first thing in an object or a list, between two, and behind the last.
+// The text before the first element of an object or a list, between two, and after the last.
 struct json_layout {
     const char *first, *next, *last;
 };
@@ -45,6 +46,6 @@ void json_real(struct json *json, const char *key, double value, int decimals);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 
-// How an octet of a text stands between quotes; returns how many octets that takes.
+// Escapes an octet of a text; returns the length.
 #define JSON_ESCAPE_SIZE 8
 size_t json_escape(char c, char escape[static JSON_ESCAPE_SIZE]);

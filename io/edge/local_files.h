@@ -3,26 +3,26 @@
 #include "core/policy/local.h"
 #include "core/settings/format.h"
 
-// Reads what is answered locally: the records of the settings, hosts files and block lists. The
-// files are read piece by piece and never held whole.
+// Reads the sources of local names: the records of the settings, hosts files and block lists. Files
+// are read piece by piece and never held in memory.
 
 #define LOCAL_WHY_SIZE   (SETTINGS_QUOTE_SIZE + 640)
 #define LOCAL_LINES_TOLD 5 // of the bad lines of a file; the rest is counted
 
 struct local_file_counts {
-    size_t names;   // taken, those that stand twice among them
-    size_t skipped; // lines: rules that mean more than a name
+    size_t names;   // added, with duplicates
+    size_t skipped; // lines: rules that are more than a name
     size_t bad;     // lines
 };
 
-// Whom local_files_read tells what it finds. A bad line is left out.
+// Callbacks of local_files_read. A bad line is left out.
 struct local_listener {
     void (*bad_line)(void *context, const char *path, uint32_t line, const char *why);
     void (*file_read)(void *context, const char *path, const struct local_file_counts *counts);
     void *context;
 };
 
-// What was made; starts as {0}.
+// The result; starts as {0}.
 struct local_files {
     const struct local *local;
     void *memory;
@@ -42,9 +42,8 @@ struct local_line {
     uint32_t line;    // 0: there is none
 };
 
-// Finds the line by which a name is on one of these block lists: the first that
-// lists it, or else the longest name above it that is listed. The files are read again for it, as
-// nothing in memory knows where an entry comes from; they may have changed since. 0, or a negative
-// errno where one cannot be read.
+// Finds the line of these block lists that blocks a name: the first one with that name, or else
+// with the closest name above it. The files are read again, as entries in memory do not know their
+// line; they may have changed since. 0, or a negative errno where one cannot be read.
 [[nodiscard]] int local_files_search(const struct text_list *paths, const struct name *name,
                                      struct local_line *found);

@@ -4,16 +4,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What the daemon says of itself, on stderr: one line an event, as logfmt or JSON. The service
-// manager keeps it and adds the time. Nothing is said per packet, but where the settings ask for
-// the answers to clients (query_log.h).
+// The log, on stderr: one line for each event, as logfmt or JSON. The service manager stores it and
+// adds the time. There are no lines for packets, except in the query log (query_log.h).
 
 // In the order of the words of log.level and log.format in options.def.
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
-// Any thread may write and set. Starts as {0}: lines are then written by who has them, who waits
-// for whoever reads. With log_start they go through a queue, and nobody waits any more.
+// Any thread may write and set. Starts as {0}: each thread then writes its lines itself, and waits
+// for the reader. After log_start they go through a queue, and no thread waits.
 struct log {
     uint32_t level;
     uint32_t format;
@@ -26,13 +25,13 @@ struct log {
 // Waits up to `limit_ms` until all is written. False: it is not.
 [[nodiscard]] bool log_flush(const struct log *log, unsigned limit_ms);
 
-// Ends the thread, when all is written and nobody writes any more.
+// Ends the thread, after all is written. No other thread uses the log any more.
 void log_end(struct log *log);
 
-// Lines left out because who reads was slow. For any thread.
+// Lines left out, as the reader was slow. For any thread.
 [[nodiscard]] uint64_t log_lost(const struct log *log);
 
-// Is there room for a line of log_always? Who asks may come again later.
+// True if there is room for a line of log_always; for callers that can try later.
 [[nodiscard]] bool log_has_room(const struct log *log);
 
 void log_set(struct log *log, uint32_t level, uint32_t format);
@@ -42,8 +41,8 @@ struct log_field {
     const char *value;
 };
 
-// Writes lines that are none of a log, before log_start: as all lines until then they are lost
-// where the reader of stderr has stopped, so that nothing waits for it.
+// Writes plain lines, before log_start. Like all lines until then they are lost where the reader of
+// stderr has stopped, so that nothing waits for it.
 void log_text(const char *text);
 
 // Writes one line if `level` is at or above the log's, with one write so that lines of several

@@ -4,23 +4,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Lines on their way to a descriptor, in a bounded queue that a thread of its own writes out: who
-// reads there may stop reading, and nobody who has something to say waits for him. What has no room
-// is left out and counted.
+// A bounded queue of lines, which a thread of its own writes to a descriptor. So no thread that
+// logs waits for a reader that has stopped. Lines without room are left out and counted.
 
 #define LOG_QUEUE_SIZE    (1u << 20) // octets
-#define LOG_QUEUE_RESERVE (1u << 16) // of them, for what is urgent
+#define LOG_QUEUE_RESERVE (1u << 16) // of them, for urgent lines
 
 struct log_queue; // opaque
 
 // NULL: there is no memory or no thread.
 [[nodiscard]] struct log_queue *log_queue_open(int fd);
 
-// Has it room for so many octets, and for the reserve beside them? For who can come again.
+// True if there is room for `len` octets without the reserve; for callers that can try later.
 [[nodiscard]] bool log_queue_has_room(struct log_queue *queue, size_t len);
 
-// Takes a line as a whole, or counts it as lost. Where lines were lost before this one, `lost_line`
-// is asked for a line that says how many; it returns the length.
+// Adds a whole line, or counts it as lost. Where lines were lost before this one, `lost_line`
+// writes a line that says how many, and returns its length.
 void log_queue_put(struct log_queue *queue, const char *line, size_t len,
                    size_t (*lost_line)(const void *context, uint64_t lost, char *text, size_t size),
                    const void *context);

@@ -9,6 +9,5 @@
 void help_manual(const struct program *program, FILE *to); // docs/ouzel.8
 void help_manual_settings(FILE *to);                       // docs/ouzel.yaml.5
 
-// packaging/ouzel.bash; `topics` are the words that `ouzel help` takes beside the commands, up to
-// NULL.
+// packaging/ouzel.bash; `topics` are the words of `ouzel help` other than commands, up to NULL.
 void help_completion(const struct program *program, const char *const *topics, FILE *to);

@@ -8,7 +8,7 @@
 // Writes metrics in the text format of Prometheus (version 0.0.4). Labels are text such as
 // `source="cache"`, or "": none.
 //
-// One that writes to nothing (`to` is NULL) takes all the same calls.
+// A writer without a file (`to` is NULL) accepts the same calls.
 
 struct prometheus {
     FILE *to;
@@ -28,12 +28,12 @@ void prometheus_metric(const struct prometheus *prometheus, const char *name, en
 void prometheus_number(const struct prometheus *prometheus, const char *name, const char *labels,
                        uint64_t value);
 
-// With up to six digits that count; and with six decimals, for times.
+// With up to six significant digits; and with six decimals, for times.
 void prometheus_real(const struct prometheus *prometheus, const char *name, const char *labels,
                      double value);
 void prometheus_seconds(const struct prometheus *prometheus, const char *name, const char *labels,
                         double seconds);
 
-// Of its buckets those are told whose bound is a power of two, in seconds.
+// Writes the buckets whose bound is a power of two, in seconds.
 void prometheus_histogram(const struct prometheus *prometheus, const char *name, const char *labels,
                           const struct histogram *histogram);

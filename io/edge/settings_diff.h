@@ -2,7 +2,7 @@
 #pragma once
 #include "core/settings/settings.h"
 
-// Two settings side by side, as a reload needs them.
+// Differences between two settings, for a reload.
 
 // Calls `tell` for each setting that differs, with its name and both values as text, cut short
 // where they are long. A zone that has changed, come or gone is told as such.
@@ -10,8 +10,8 @@ void settings_diff(const struct settings *from, const struct settings *to,
                    void (*tell)(void *context, const char *name, const char *from, const char *to),
                    void *context);
 
-// Puts back into `settings` what only a restart can change and differs from `running`, telling each
-// as above. 0 or -ENOMEM.
+// Restores in `settings` the values of `running` that only a restart can change, and calls `tell`
+// for each that differs. 0 or -ENOMEM.
 [[nodiscard]] int settings_keep(struct settings *settings, const struct settings *running,
                                 void (*tell)(void *context, const char *name, const char *from,
                                              const char *to),

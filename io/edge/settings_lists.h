@@ -2,10 +2,11 @@
 #pragma once
 #include "core/settings/settings.h"
 
-// The memory of the settings' lists, which core takes none for: how a value gets into the settings,
-// and how all of it is given back.
+// The memory of the settings' lists, as core allocates none: how a value gets into the settings,
+// and how they are freed.
 
-// Makes `settings` the defaults, lists included. 0 or -ENOMEM (then there is nothing to free).
+// Sets all settings to their defaults, lists included. 0 or -ENOMEM (then there is nothing to
+// free).
 [[nodiscard]] int settings_defaults(struct settings *settings);
 
 // Frees the lists and leaves them empty.
@@ -26,5 +27,5 @@ void settings_clear(const struct settings_option *option, void *base);
 // Adds an entry with every option at its default; NULL: no memory.
 [[nodiscard]] struct forward_zone *forward_zone_append(struct forward_zone_list *list);
 
-// Takes the last entry away again.
+// Removes the last entry.
 void forward_zone_drop(struct forward_zone_list *list);

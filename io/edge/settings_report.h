@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// What all complaints about settings go to, each with the line of the file that it is about.
+// Collects all faults of settings, each with its line in the file.
 
-#define SETTINGS_ERRORS_MAX 20 // kept; the rest is counted
+#define SETTINGS_ERRORS_MAX 20 // stored; the rest is counted
 #define SETTINGS_ERROR_SIZE 800
 
 struct settings_error {
@@ -17,7 +17,7 @@ struct settings_error {
 // Starts as {0}. It owns nothing but itself, so it needs no freeing.
 struct settings_report {
     const char *file; // borrowed: the name that lines belong to
-    size_t count;     // errors told, kept or not
+    size_t count;     // of all errors, stored or not
     struct settings_error errors[SETTINGS_ERRORS_MAX];
 };
 

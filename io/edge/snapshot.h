@@ -2,10 +2,9 @@
 #pragma once
 #include <stdint.h>
 
-// The cache's answers in a file, so that a restart begins with what was known before. What is
-// written are keys, values and times, not the region: a snapshot fits any size of cache, any number
-// of workers and any seed. The times are seconds of the wall clock, so answers age while nobody
-// runs.
+// The cached answers in a file, so that a restart begins with a warm cache. The file has keys,
+// values and times, not the region: it fits any size of cache, any number of workers and any seed.
+// Times are seconds of the wall clock, so answers age while no process runs.
 //
 // The file, all numbers little-endian:
 //
@@ -17,9 +16,9 @@
 //                      expiry (4), value, key
 //   the last block:    of its own kind, with the number of all entries (8) and of blocks (8)
 //
-// A block's checksum is XXH3 with the file's id as its seed, over all of the block behind it. So a
-// block is right only in its own file, and only in its place. Entries that were asked for again
-// stand in blocks of one kind and the others in those of another.
+// A block's checksum is XXH3 with the file's id as its seed, over the rest of the block. So a block
+// is valid only in its own file and place. Entries with hits are in blocks of one kind, and all
+// others in blocks of another.
 
 #define SNAPSHOT_MAGIC    "ouzelsnp"
 #define SNAPSHOT_NEW      ".new" // ends the name of the file in which a snapshot is begun
@@ -29,8 +28,8 @@
 struct snapshot_result {
     uint64_t entries; // written, or in the cache now
     uint64_t octets;  // of the file
-    uint64_t expired; // left out: over, even as stale answers
+    uint64_t expired; // left out: expired, even as stale answers
     uint64_t future;  // left out when reading: born later than now, so the clock was set back
-    uint64_t unfit;   // left out: no whole answers (writing), no room for them (reading)
+    uint64_t unfit;   // left out: invalid answers (writing), no room for them (reading)
     uint32_t begun_s; // when the file was begun
 };

@@ -4,20 +4,20 @@
 
 #include <stdbool.h>
 
-// What may be written over by a snapshot: nothing, an empty file, or a file that begins as a
-// snapshot does, whatever its version and however damaged the rest. The path is the operator's, and
-// whatever else stands there - a device, a link, a file with other contents - is not ours. The file
-// in which a snapshot is begun may also begin with zeros, as a machine that stops leaves it.
+// What a snapshot may overwrite: an empty file, or one that begins as a snapshot does, of any
+// version and however damaged. The operator names the path, and anything else there - a device, a
+// link, a file with other contents - is left alone. The file in which a snapshot is begun may also
+// begin with zeros, as a crash of the machine can leave it.
 
 enum snapshot_place { SNAPSHOT_PLACE_DONE, SNAPSHOT_PLACE_BEGUN };
 
-// Looks at `name` in the directory. NULL: it may be written over; else what is wrong with it, as
-// "is no snapshot of ouzel". The file must also belong to this process's user or to root, who
-// this process may have been.
+// Checks `name` in the directory. NULL: it may be overwritten; else what is wrong with it, as "is
+// no snapshot of ouzel". The file must also belong to this process's user or to root, who may have
+// started it.
 [[nodiscard]] const char *snapshot_place_fault(int directory_fd, const char *name,
                                                enum snapshot_place place);
 
-// The same of a file that is open for reading: which one that is cannot change.
+// The same for a file that is open for reading, so that it cannot be replaced meanwhile.
 [[nodiscard]] const char *snapshot_place_fault_of(int fd, enum snapshot_place place);
 
 // Opens for reading what may be written over, whatever it holds: what others have put there is not

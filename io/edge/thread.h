@@ -2,9 +2,9 @@
 #pragma once
 #include <pthread.h>
 
-// Threads and conditions as several files want them.
+// Threads and conditions for several files.
 
-// Starts a thread that nobody waits for. 0 or a negative errno.
+// Starts a detached thread. 0 or a negative errno.
 [[nodiscard]] static inline int thread_start_detached(void *(*run)(void *argument), void *argument)
 {
     pthread_attr_t attributes;
@@ -16,7 +16,7 @@
     return -error;
 }
 
-// A condition that is waited for by the clock that never goes back (io/net/clock.h).
+// A condition whose waits use the monotonic clock (io/net/clock.h).
 static inline void thread_condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t attributes;

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <yaml.h>
 
-// A text in YAML, read event by event: what is wrong with its form is told here, and nothing is
-// known of what it means. When the parser itself gives up (`broken`) there is no next event.
+// Reads YAML event by event, and reports faults of its form; the meaning is the caller's. After the
+// parser has failed (`broken`) there are no more events.
 
 struct yaml_reader {
     yaml_parser_t parser;
@@ -26,10 +26,10 @@ void yaml_reader_close(struct yaml_reader *reader);
 // Fetches the next event; false: there is none.
 [[nodiscard]] bool yaml_reader_next(struct yaml_reader *reader);
 
-// Goes to the end of the current node.
+// Skips to the end of the current node.
 void yaml_reader_skip(struct yaml_reader *reader);
 
-// Tells that there is no memory, which ends the reading.
+// Reports that there is no memory, which ends the reading.
 void yaml_reader_no_memory(struct yaml_reader *reader);
 
 // The line of the current event.
@@ -38,11 +38,11 @@ void yaml_reader_no_memory(struct yaml_reader *reader);
 // What the current node is called in a message.
 [[nodiscard]] const char *yaml_reader_noun(const struct yaml_reader *reader);
 
-// Refuses what would make a file mean something else than what stands there.
+// Refuses aliases, anchors and tags, by which a file would mean something else than it shows.
 void yaml_reader_refuse_extras(struct yaml_reader *reader);
 
 // The text of the current scalar.
 [[nodiscard]] const char *yaml_reader_scalar(const struct yaml_reader *reader, size_t *len);
 
-// Is it `key:` with nothing behind it?
+// True if it is `key:` without a value.
 [[nodiscard]] bool yaml_reader_is_nothing(const struct yaml_reader *reader);

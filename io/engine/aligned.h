@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-// Memory in whole lines of the processor's cache, so that no two threads write to one.
+// Memory in whole cache lines, so that no two threads write to one line.
 
 #define CACHE_LINE 64
 

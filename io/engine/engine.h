@@ -23,8 +23,8 @@ struct engine; // opaque
 // Starts the workers. Returns 0 or a negative errno, with a sentence in `why`.
 [[nodiscard]] int engine_start(struct engine *engine, char why[static ENGINE_WHY_SIZE]);
 
-// Ends the workers. Returns 0, or the negative errno with which one had failed. The cache stays as
-// it is until engine_close gives everything back.
+// Ends the workers. Returns 0, or the negative errno with which one failed. The cache stays as it
+// is until engine_close.
 int engine_stop(struct engine *engine);
 void engine_close(struct engine *engine);
 

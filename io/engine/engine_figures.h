@@ -2,13 +2,13 @@
 #pragma once
 #include "io/engine/engine.h"
 
-// What the engine counts and takes. For any thread.
+// The counters and the memory of the engine. For any thread.
 
-// Adds up what the workers have counted, and what was carried. For any thread.
+// The sum of the workers' counters and of those carried over from a predecessor. For any thread.
 void engine_counters(const struct engine *engine, struct counters *sum);
 void engine_timings(const struct engine *engine, struct histogram sums[static TIMING_COUNT]);
 
-// What is taken, in octets: the cache's region; of all workers the tables of fixed size (questions,
+// Memory in octets: the cache's region; of all workers the tables of fixed size (questions, source
 // ports, quotas) and the buffers; zones and access lists; and local names.
 struct engine_memory {
     uint64_t cache, tables, buffers, rules, local;

@@ -13,8 +13,8 @@
 // engine_do.c, engine_answer_log.c, engine_figures.c and engine_succession.c (another engine takes
 // its place).
 
-// Wall-clock time at the start, carried on by the clock that never goes back and goes on while the
-// machine sleeps: answers grow old meanwhile.
+// Wall-clock time at the start, continued by the monotonic clock that also runs while the machine
+// sleeps, as answers age meanwhile.
 struct engine_clock {
     uint64_t offset_us;
 };
@@ -24,7 +24,7 @@ static inline uint64_t engine_now_us(const void *clock)
     return ((const struct engine_clock *)clock)->offset_us + clock_us(CLOCK_BOOTTIME);
 }
 
-// What is made of the settings, as one immutable whole that all workers read.
+// The rules made from the settings, one immutable object that all workers read.
 struct rules {
     struct superseded superseded; // by the engine's clock
     struct zone_table zone_table;
@@ -36,13 +36,13 @@ struct rules {
 struct engine {
     const struct settings *settings;
     const struct local *local;
-    struct rules *rules; // those in force, and those that questions may still go by
+    struct rules *rules; // those in force, and older ones that questions may still use
     struct cookie_source cookies;
     struct cache cache;
     void *region;
     size_t region_size;
     int region_fd;
-    bool has_cache; // of another engine, which still writes it
+    bool has_cache; // a predecessor's, which still writes it
     struct engine_clock clock;
     unsigned worker_count;
     uint16_t source_ports_max; // source ports of a worker
@@ -58,7 +58,7 @@ struct engine {
     const struct net **nets; // of each worker
     int failure_fd;
     uint8_t *answer_log_bytes;           // of all answer logs; NULL until they are wanted; atomic
-    struct counters carried;             // of those before this one; atomic
+    struct counters carried;             // of predecessors; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something
 };

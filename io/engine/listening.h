@@ -5,14 +5,14 @@
 #include "io/engine/listener.h"
 #include "io/engine/steering.h"
 
-// The addresses that the engine listens on: which slot each has in all workers, and how they become
-// others while the workers run. Every socket of a change is open before the first worker hears of
-// it, so a change happens as a whole or not at all.
+// The addresses that the engine listens on: the slot of each in all workers, and how they change
+// while the workers run. Every socket of a change is open before the first worker gets one, so a
+// change happens completely or not at all.
 //
-//   listening_plan    opens what is new and marks what goes  | undone by listening_undo
-//   listening_put     each worker takes the new sockets      | in its thread, or before that runs;
-//   listening_switch  ... hears them, gives up what goes     | not before all have put theirs
-//   listening_done    the table is as it was planned
+//   listening_plan    opens new sockets, marks old ones      | undone by listening_undo
+//   listening_put     each worker gets its new sockets       | in its thread, or before that runs;
+//   listening_switch  ... receives there, closes old ones    | not before all have put theirs
+//   listening_done    the table is as planned
 //
 // One thread at a time changes the table. A socket is the worker's that has put it.
 
@@ -55,7 +55,7 @@ void listening_free(struct listening *listening);
                                  char why[static LISTENING_WHY_SIZE]);
 void listening_undo(struct listening *listening);
 
-// Is there anything to do for the workers?
+// True if the workers have anything to do.
 [[nodiscard]] bool listening_changes(const struct listening *listening);
 
 // 0 or a negative errno: then listening_regret has the switch give up what is new instead.

@@ -12,7 +12,7 @@
 
 #define OVERFLOW_COUNT_MAX   4096
 #define OVERFLOW_OCTETS_MAX  (32u << 20)
-#define OVERFLOW_OCTETS_MOST (8u << 20) // of one network, as long as all have not more than that
+#define OVERFLOW_OCTETS_MOST (8u << 20) // of one network
 #define OVERFLOW_RETRY_US    1000u
 
 struct overflow_item; // opaque
@@ -30,12 +30,12 @@ struct overflow {
 [[nodiscard]] int overflow_open(struct overflow *overflow);
 void overflow_close(struct overflow *overflow);
 
-// Keeps a copy. False: it is too much, or there is no memory.
+// Adds a copy. False: it is above the limits, or there is no memory.
 [[nodiscard]] bool overflow_add(struct overflow *overflow, enum queued_kind kind,
                                 const struct client *client, const uint8_t *bytes, size_t len);
 
-// Gives all that waits to `put` (false: there is no room), and keeps what that does not take. To
-// each worker things go in their order.
+// Calls `put` for each item, and keeps those for which that returns false, as there is no room. The
+// items for a worker stay in their order.
 void overflow_flush(struct overflow *overflow,
                     bool (*put)(void *context, enum queued_kind kind, const struct client *client,
                                 const uint8_t *bytes, size_t len),

@@ -7,14 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Where a worker writes what it sends: the octets themselves, and what the kernel needs to send
-// them. Requests refer to them where they lie, so what was taken stays as it is until the next
-// submission (net.h: a send is over when the call that submits it returns); then the buffer is
-// empty again.
+// The buffer of what a worker sends: the octets, and what the kernel needs to send them. Requests
+// point into it, so reserved octets stay unchanged until the next submission (net.h: a send is over
+// when the call that submits it returns). Then the buffer is empty again.
 //
-// Octets are written where nothing was taken yet (send_buffer_room), and taken when it is known how
-// many there are; only what was taken may be referred to. So nothing is ever written that a queued
-// request refers to, in whatever order replies are made.
+// Octets are written to free room (send_buffer_room), and reserved once their number is known; only
+// reserved octets may be referred to. So octets of a queued request are never overwritten, in
+// whatever order replies are made.
 
 struct send_buffer {
     uint8_t *bytes;
@@ -22,14 +21,15 @@ struct send_buffer {
     size_t taken;
 };
 
-// Room for `len` octets, which are not taken by this; NULL: what was taken has to be submitted
-// first.
+// Free room for `len` octets, which this does not reserve; NULL: the reserved ones must be
+// submitted first.
 static inline uint8_t *send_buffer_room(const struct send_buffer *buffer, size_t len)
 {
     return buffer->size - buffer->taken >= len ? buffer->bytes + buffer->taken : NULL;
 }
 
-// Takes the first `len` octets of the room. What follows is aligned for any of the kernel's forms.
+// Reserves the first `len` octets of the room. The room after them is aligned for any kernel
+// struct.
 static inline void *send_buffer_reserve(struct send_buffer *buffer, size_t len)
 {
     uint8_t *bytes = buffer->bytes + buffer->taken;
@@ -39,7 +39,7 @@ static inline void *send_buffer_reserve(struct send_buffer *buffer, size_t len)
     return bytes;
 }
 
-// Were these octets taken? A request that refers to others would send what is written there later.
+// True if these octets are reserved; a request must not refer to others.
 static inline bool send_buffer_holds(const struct send_buffer *buffer, const void *bytes,
                                      size_t len)
 {
@@ -47,7 +47,7 @@ static inline bool send_buffer_holds(const struct send_buffer *buffer, const voi
     return at < buffer->taken && len <= buffer->taken - at;
 }
 
-// All that was taken has been submitted.
+// All reserved octets have been submitted.
 static inline void send_buffer_empty(struct send_buffer *buffer)
 {
     buffer->taken = 0;

@@ -4,16 +4,16 @@
 
 #include <assert.h>
 
-// What is in force and immutable, and may be replaced by another while questions still go by it:
-// each knows the one that it took the place of, which lives on until nothing goes by it any more.
-// This stands first in what is kept so.
+// A chain of immutable objects of one kind, such as settings: a newer one supersedes the one in
+// force, which lives on until no question uses it any more. This is the first member of such an
+// object.
 
 struct superseded {
     struct superseded *before; // NULL: none
-    uint64_t since_us;         // when it took the place of that
+    uint64_t since_us;         // when it superseded that one
 };
 
-// Puts `next` in the place of `now`, which is the newest; on one clock.
+// Has `next` supersede `now`, the newest. All times are on one clock.
 static inline void supersede(struct superseded *next, struct superseded *now, uint64_t now_us)
 {
     assert(!next->before && now_us >= now->since_us);
@@ -21,8 +21,8 @@ static inline void supersede(struct superseded *next, struct superseded *now, ui
     next->since_us = now_us;
 }
 
-// Cuts off those that others took the place of so long ago that nothing goes by them any more
-// (SERVE_RELOAD_REST_US), and returns the newest of them; NULL: there is none.
+// Cuts off the objects that were superseded more than SERVE_RELOAD_REST_US ago, which no question
+// uses any more, and returns the newest of them; NULL: there are none.
 [[nodiscard]] static inline struct superseded *superseded_cut(struct superseded *newest,
                                                               uint64_t now_us)
 {
