@@ -37,7 +37,7 @@ static void end(struct forward *f, struct attempt *attempt)
     attempt_free(&f->questions, attempt);
 }
 
-// Its reply may still come where it went over a connection.
+// Over a connection its reply may still come.
 static void give_up(struct forward *f, struct attempt *attempt)
 {
     if (attempt_has_connection(attempt) && attempt->sent_us != 0 &&
@@ -96,7 +96,7 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, 
     }
     uint64_t wait_us = ORPHAN_TAILS * (uint64_t)upstream_late_us(&f->upstreams[attempt->upstream]);
     wait_us = wait_us > ORPHAN_MIN_US ? wait_us : ORPHAN_MIN_US;
-    // On a connection it may be what the others there wait for.
+    // On a connection the other attempts may be waiting for it.
     wait_us = !attempt_has_connection(attempt) && wait_us < ORPHAN_MAX_US ? wait_us : ORPHAN_MAX_US;
     attempt->needed = answered;
     attempt_orphan(&f->questions, attempt);
@@ -104,9 +104,9 @@ void attempt_leave(struct forward *f, uint64_t now_us, struct attempt *attempt, 
     wheel_start(&f->wheel, &attempt->timer, now_us + wait_us);
 }
 
-// Nobody answered this orphan. If its upstream answered what was sent later, and somebody knew the
-// answer, it got lost, and the send that made good for it was needed: the budget has it back.
-// Otherwise it owes this one too, which may be all that is ever asked of it, as a copy.
+// This orphan got no reply. If its upstream answered later sends, and the question was answered, it
+// was lost, and the resend was needed: the budget gets it back. Otherwise the upstream owes this
+// reply too; a copy may be all that it is ever asked.
 void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct upstream *upstream = &f->upstreams[attempt->upstream];
@@ -126,8 +126,8 @@ void attempt_orphan_due(struct forward *f, uint64_t now_us, struct attempt *atte
     give_up(f, attempt);
 }
 
-// Where attempts run short, how many may each kind and each client network have? Whoever asks for a
-// few domains that are silent has a few kinds, and each question may be sent to many upstreams.
+// How many attempts each kind and each client network may have when they run short. A client that
+// asks for a few silent domains has a few kinds, and each question may be sent to many upstreams.
 static uint32_t share_max(const struct forward *f)
 {
     if (f->attempt_count < f->attempt_max / 2)
@@ -183,8 +183,8 @@ static struct attempt *attempt_reserve(struct forward *f, uint64_t now_us,
     uint32_t max = share_max(f);
     const struct asker *asker = asker_find(f, now_us, question, max, true);
     struct attempt *attempt = NULL;
-    // What nobody waits for can wait itself until there is enough for all. What follows a reply
-    // takes the place of what that was to.
+    // A question without clients can wait until there are enough. A send that follows a reply
+    // replaces the attempt that was answered.
     if (max == UINT32_MAX || question->kind == KIND_PROBE || question->follows ||
         (asker && forward_share(f, question->kind)->attempts < max)) {
         attempt = attempt_add(&f->questions, question);
@@ -209,8 +209,8 @@ static struct attempt *attempt_reserve(struct forward *f, uint64_t now_us,
     return attempt;
 }
 
-// Puts an attempt that has its port or connection among those to send. From then on somebody has to
-// see to it that the latter does not grow too old.
+// Puts an attempt that has its port or connection among those to send. A timer then closes
+// the latter when it is too old.
 static void attempt_queue(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     const struct upstream *u = &f->upstreams[attempt->upstream];
@@ -248,7 +248,7 @@ bool attempt_ask(struct forward *f, uint64_t now_us, struct question *question, 
     return true;
 }
 
-// Does the question wait for a connection to this upstream already?
+// True if the question already waits for a connection to this upstream.
 static bool is_deferred(const struct question *question, int choice)
 {
     const struct attempt *a = question->attempts;
@@ -302,7 +302,7 @@ bool attempt_networks_stall(struct forward *f, uint64_t now_us, const struct que
     return networks_stall(f, now_us, question, true);
 }
 
-// Over which of the connections to its upstream does this go? Probes are the server's own.
+// Chooses the lane of the connection for this question. SOA probes are ours and not a client's.
 static enum connection_lane lane_of(struct forward *f, uint64_t now_us, struct question *question,
                                     int choice)
 {
@@ -406,7 +406,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
     attempt->next_to_send = NULL;
     attempt->sent_us = now_us;
     upstream_sent(&f->upstreams[attempt->upstream], attempt->transport, now_us);
-    // Counted here and not when it was queued: its port may be refused, and then it never leaves.
+    // Counted here and not when queued: its source port may be refused, and then it is never sent.
     forward_count(f, attempt_has_connection(attempt) ? COUNTER_upstream_queries_tcp
                                                      : COUNTER_upstream_queries);
     if (attempt->question->first_sent_us != 0)
@@ -420,8 +420,8 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
         store_be16(outgoing->bytes, (uint16_t)(outgoing->len - room));
 }
 
-// The next port or connection to close. Of one that was to be opened for what was given up before
-// it could be sent, nobody has been told.
+// The next source port or connection to close, except those that io was never told to open, as
+// their attempts were dropped before they were sent.
 static bool close_drain(struct forward *f, struct outgoing *outgoing)
 {
     outgoing->kind = OUTGOING_CLOSE;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/probe.h"
 
-// Questions of our own: for the SOA of a zone, to see whether an upstream is there. A probe is sent
-// to whom it is about and to nobody else, once, and is over when its reply has come or its time has
-// passed; a later reply counts all the same. Its key is one that no client's question has: a client
-// who asks for the same SOA neither joins it nor stands in its way.
+// SOA probes. A probe is sent once, only to the upstreams that it is about, and ends with a reply
+// or when its time has passed; a later reply counts all the same. Its key is one that no client's
+// question can have, so a client's query for the same SOA neither joins it nor prevents it.
 
 enum {
     PROBES_AT_ONCE = 2, // upstreams that one asks
@@ -12,7 +11,7 @@ enum {
     PROBES_SHARE = 64,  // one place of the table in so many may be a probe's
 };
 
-// One over TCP takes longer than one over UDP, which is not to wait for it: CD makes it another
+// A probe over TCP takes longer than one over UDP, which must not wait for it: CD makes it another
 // question.
 static struct question *probe_add(struct forward *f, const struct zone *zone,
                                   enum transport transport)

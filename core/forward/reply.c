@@ -3,15 +3,14 @@
 
 #include <assert.h>
 
-// What upstreams say, from a datagram or a message to what it means for its question. At most one
-// question that has ended has an answer, the one in `answer`, so nothing may come before that is
-// fetched.
+// Replies, from a datagram or a message to their effect on the question. There is room for the
+// answer of one ended question (`answer`), so no reply may be handled before that one is fetched.
 
 enum { NEAR_MISSES_MAX = 3 }; // then only TCP counts
 
-// Somebody seems to guess. What is under way over UDP no longer counts; the question is asked over
-// TCP, where nobody outside can put in a word: first of the upstreams that have a last chance in
-// lower case.
+// Replies to this question are being guessed. Its attempts over UDP no longer count, and it is
+// asked over TCP, which an off-path attacker cannot forge: first at upstreams whose last chance is
+// in lower case.
 static void move_to_tcp(struct forward *f, uint64_t now_us, struct question *question)
 {
     struct attempt *next;
@@ -41,8 +40,8 @@ static bool tcp_ask(struct forward *f, uint64_t now_us, struct question *questio
     return true;
 }
 
-// The upstream that was asked last, if it is known to be well: whom the guesses are to forestall,
-// and who answers over TCP. -1: there is none.
+// The upstream that was asked last, if it is healthy: the guesses are to outrun its reply, and it
+// answers over TCP. -1: there is none.
 static int asked_last(const struct forward *f, uint64_t now_us, const struct question *question)
 {
     const struct attempt *latest = question_latest(question);
@@ -66,9 +65,9 @@ static void near_miss(struct forward *f, uint64_t now_us, struct question *quest
         guesses_evade(f, now_us, question);
 }
 
-// All is right but the 0x20 case, or that there is no cookie: a forgery with a lucky ID, or a
-// server that does not know better. TCP tells; and if it is the server, it lives, as another one
-// may not, and another one may know, as this one may not be there.
+// All matches but the 0x20 case, or the cookie is missing: a forgery with a lucky ID, or a server
+// that does not support these. TCP shows which. This server may be the only living one, or dead
+// while another one has the answer, so both are tried.
 static void suspected(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
     struct question *question = attempt->question;
@@ -98,8 +97,8 @@ static struct question *missed_find(const struct forward *f, uint16_t slot)
     return NULL;
 }
 
-// A datagram whose ID belongs to nothing that was asked from this port: a reply that came twice or
-// much too late, or a guess at one of those that wait there.
+// A datagram whose ID belongs to no attempt at this source port: a second or very late reply, or a
+// guess at one of the attempts that wait there.
 static void unasked(struct forward *f, uint64_t now_us, uint16_t slot, uint16_t id)
 {
     if (source_port_has_ended(&f->source_ports, slot, id)) {
@@ -111,7 +110,7 @@ static void unasked(struct forward *f, uint64_t now_us, uint16_t slot, uint16_t 
         if (a->question && !a->queued)
             a->question->near_misses += a->question->near_misses < NEAR_MISSES_MAX;
     }
-    // Moving one of them changes the list.
+    // Moving one to TCP changes the list.
     struct question *missed;
     while ((missed = missed_find(f, slot)))
         guesses_evade(f, now_us, missed);
@@ -122,7 +121,7 @@ static bool is_answer(unsigned rcode)
     return rcode == RCODE_NOERROR || rcode == RCODE_NXDOMAIN;
 }
 
-// The reply to an orphan: it tells how long the upstream took, and whether it has answers.
+// The reply to an orphan shows how long the upstream took, and whether it has answers.
 static void orphan_reply(struct forward *f, uint64_t now_us, struct attempt *attempt,
                          const uint8_t *in)
 {
@@ -138,8 +137,8 @@ static void orphan_reply(struct forward *f, uint64_t now_us, struct attempt *att
 
 enum cookie_verdict { COOKIE_GOOD, COOKIE_WRONG, COOKIE_MISSING };
 
-// The cookie of the reply that was taken, which may be somebody else's; 0: there is none. What is
-// truncated was not read so far.
+// The cookie of the parsed reply, which may be another server's; 0: there is none. A truncated
+// reply was not parsed that far.
 static size_t reply_cookie(const struct forward *f, const uint8_t **cookie)
 {
     if (f->answer.truncated || !f->answer.edns)
@@ -147,7 +146,8 @@ static size_t reply_cookie(const struct forward *f, const uint8_t **cookie)
     return cookie_find(f->answer.options, f->answer.options_len, cookie);
 }
 
-// Does the reply bear the cookie that we sent, which nobody outside can know (RFC 7873 5.3)?
+// True if the reply has the cookie that we sent, which an off-path attacker cannot know (RFC
+// 7873 5.3).
 static bool is_proven(const struct forward *f, const struct attempt *attempt)
 {
     const uint8_t *cookie;
@@ -155,8 +155,8 @@ static bool is_proven(const struct forward *f, const struct attempt *attempt)
            memcmp(cookie, f->upstreams[attempt->upstream].cookie, COOKIE_CLIENT_LEN) == 0;
 }
 
-// Takes the cookie of a reply: it must hold ours, and a server that has given us one gives it every
-// time. Only TCP tells that it no longer does. What is truncated only leads there.
+// Checks and stores the cookie of a reply: it must have our part, and a server that has sent one
+// sends it every time. Only TCP shows that it no longer does; a truncated reply only leads there.
 static enum cookie_verdict cookie_receive(struct forward *f, uint64_t now_us,
                                           const struct attempt *attempt)
 {
@@ -177,9 +177,9 @@ static enum cookie_verdict cookie_receive(struct forward *f, uint64_t now_us,
     return COOKIE_GOOD;
 }
 
-// Reads a reply to an attempt whose question waits, and says what it is worth. Over TCP nobody can
-// have forged it, nor where it bears our cookie: then another case tells what the upstream cannot
-// do, and what has our ID there and no question that can be read is no guess either.
+// Parses the reply to an attempt whose question waits, and returns a verdict. A reply over TCP or
+// with our cookie cannot be forged: then another 0x20 case shows what the upstream does not
+// support, and a reply without a readable question is no guess either.
 static enum reply_verdict reply_read(struct forward *f, const struct attempt *attempt,
                                      const uint8_t *in, size_t len)
 {
@@ -204,8 +204,7 @@ static enum reply_verdict reply_read(struct forward *f, const struct attempt *at
     return attempt_has_connection(attempt) || is_proven(f, attempt) ? records : REPLY_WRONG_CASE;
 }
 
-// What was nearly right: counted, and held against whoever sends it. True: nothing more is to be
-// done.
+// Counts near misses, which may be guesses. True: there is nothing more to do.
 static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *attempt,
                           enum reply_verdict verdict)
 {
@@ -222,7 +221,7 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
             near_miss(f, now_us, question);
         return true;
     }
-    // Whose cookie it bears cannot be told: it leads to TCP at most.
+    // Its cookie cannot be read, so it leads to TCP at most.
     if (verdict == REPLY_MALFORMED)
         return false;
     enum cookie_verdict cookie = cookie_receive(f, now_us, attempt);
@@ -236,8 +235,8 @@ static bool reply_refused(struct forward *f, uint64_t now_us, struct attempt *at
     return true;
 }
 
-// Is the question on its way to this upstream so already: over TCP, without EDNS or a cookie? What
-// was sent twice comes back twice, and the second time there is nothing more to do.
+// True if the question is already on its way to this upstream in this form: over TCP, without EDNS
+// or without a cookie. Two sends have two replies, and the second one needs nothing more.
 struct way {
     enum transport transport; // UDP: over any
     bool plain, no_cookie;
@@ -253,9 +252,9 @@ static bool is_under_way(const struct question *question, int choice, struct way
     return a != NULL;
 }
 
-// Asks the same upstream again over this transport; the next one if it cannot be. Whoever
-// is out has had a last chance in lower case at most, which goes where nobody can forge. For want
-// of an attempt or a connection, which others may hold, nobody is out.
+// Asks the same upstream again over this transport, or the next one if that cannot be. An upstream
+// that is out has only a last chance in lower case, in a way that cannot be forged. No upstream is
+// out because there is no free attempt or connection.
 static void ask_again(struct forward *f, uint64_t now_us, struct question *question,
                       const struct attempt *asked, enum transport transport)
 {
@@ -279,7 +278,7 @@ static void ask_again(struct forward *f, uint64_t now_us, struct question *quest
         schedule_put_off(f, now_us, question);
 }
 
-// What to do with a reply that is what it seems to be.
+// What a genuine reply amounts to.
 enum outcome {
     OUTCOME_ANSWER,
     OUTCOME_FAILURE,
@@ -293,12 +292,12 @@ static enum outcome outcome_of(const struct answer *answer, enum reply_verdict v
                                const struct attempt *asked)
 {
     uint16_t rcode = answer->rcode_heard;
-    // What is cut or spoilt on the way is whole over TCP.
+    // A reply that was damaged on the way arrives whole over TCP.
     if (verdict == REPLY_MALFORMED)
         return attempt_has_connection(asked) ? OUTCOME_FAILURE : OUTCOME_TRUNCATED;
     if (rcode == RCODE_FORMERR && asked->cookied)
         return OUTCOME_NO_COOKIE;
-    // Whoever replies with an OPT record understands EDNS, if perhaps not this version.
+    // A server that replies with an OPT record supports EDNS, if perhaps not this version.
     bool plain = (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP) && !answer->edns;
     if (!asked->plain && (plain || rcode == RCODE_BADVERS))
         return OUTCOME_PLAIN;
@@ -311,7 +310,7 @@ static enum outcome outcome_of(const struct answer *answer, enum reply_verdict v
     return answer->answers ? OUTCOME_ANSWER : OUTCOME_FAILURE;
 }
 
-// The question has its answer from one upstream: those that failed it should have known it.
+// One upstream has answered the question: those that failed it should have had the answer.
 static void failures_note(struct forward *f, uint64_t now_us, const struct question *question)
 {
     for (int i = 0; i < question->zone->upstream_count; i++) {
@@ -320,8 +319,8 @@ static void failures_note(struct forward *f, uint64_t now_us, const struct quest
     }
 }
 
-// A slow upstream that wants the question again in another way is passed over for one that knows
-// sooner. Not one that did not understand EDNS: that is learned from its answer without.
+// A slow upstream that wants the question again in another form is passed over for a faster one.
+// Not one that failed with EDNS, as its answer without shows what it supports.
 static bool passed_over(struct forward *f, uint64_t now_us, struct question *question, int choice,
                         enum outcome outcome)
 {
@@ -336,12 +335,12 @@ static bool passed_over(struct forward *f, uint64_t now_us, struct question *que
     return true;
 }
 
-// An answer tells what its upstream supports, by how it was asked for and what failed before.
+// An answer shows what its upstream supports, by how it was asked and what failed before.
 static void support_learn(struct forward *f, uint64_t now_us, const struct question *question,
                           const struct attempt *asked)
 {
     struct support *support = &f->upstreams[asked->upstream].support;
-    // A header alone, which anyone can send who guesses an ID and a port, does not end cookies.
+    // A header alone, which needs only a guessed ID and source port, does not end cookies.
     bool objected = choice_in(question->objected, asked->choice);
     if (asked->cookied)
         support_cookies_shown(support, now_us);
@@ -369,17 +368,17 @@ static void answer_heard(struct forward *f, uint64_t now_us, struct question *qu
     question_finish(f, now_us, question, QUESTION_ANSWERED);
 }
 
-// What has been replied to and goes out again in another way was not sent in vain (RFC 9520 3.1):
-// it does not count among the three that an upstream gets over TCP. Once for each way.
+// A send that got a reply, and is repeated in another form, was no failure (RFC 9520 3.1): it does
+// not count among the three to an upstream over TCP. Once for each form.
 static void send_forgive(struct question *question, const struct attempt *asked)
 {
     if (attempt_has_connection(asked))
         question->tcp_sends[asked->choice]--;
 }
 
-// The upstream cannot or does not want to answer. What it says is what the client is told where
-// nobody can (RFC 5625), but for what speaks of our query and not of the client's, for a header
-// alone, which may speak of anything, and for what cannot be passed on.
+// The upstream cannot or does not want to answer. If no other one can, the client gets its rcode
+// (RFC 5625), except an rcode about our query rather than the client's, one in a header alone, and
+// one that cannot be passed on.
 static void failure_heard(struct forward *f, uint64_t now_us, struct question *question,
                           const struct attempt *asked, enum reply_verdict verdict)
 {
@@ -394,16 +393,16 @@ static void failure_heard(struct forward *f, uint64_t now_us, struct question *q
     if (asked->random_case && !choice_in(question->failed, choice))
         send_forgive(question, asked);
     question->failed |= (uint16_t)(1u << choice);
-    // In lower case it would be no better.
+    // Lower case would not help.
     bool no_case = !asked->random_case || spoilt;
     question->no_case |= (uint16_t)((unsigned)no_case << choice);
     question->out |= (uint16_t)(1u << choice);
-    // Over TCP others may take seconds, where they are not there: it is asked at once.
+    // Others may take seconds to fail over TCP, so this one is asked at once.
     if (!attempt_has_connection(asked) || !schedule_lower_case(f, now_us, question, choice))
         schedule_upstream_out(f, now_us, question, choice);
 }
 
-// The query was not understood as it was: it goes out again without what may be the reason.
+// The query was not understood: it is sent again without what may be the reason.
 static void objection_heard(struct forward *f, uint64_t now_us, struct question *question,
                             const struct attempt *asked, enum reply_verdict verdict,
                             enum outcome outcome)
@@ -417,7 +416,7 @@ static void objection_heard(struct forward *f, uint64_t now_us, struct question 
     *heard |= bit;
     if (!way.plain && (attempt_has_connection(asked) || verdict != REPLY_BARE))
         question->objected |= bit;
-    // It may have gone out three times before the first of these replies came.
+    // It may have been sent three times before the first of these replies arrived.
     if (question->sends[choice] >= UPSTREAM_SENDS_MAX)
         way.transport = TRANSPORT_TCP;
     if (!is_under_way(question, choice, way))

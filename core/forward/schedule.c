@@ -6,7 +6,7 @@
 enum {
     FREE_MIN_US = 400000,        // after so long a resend needs no budget
     FREE_FACTOR = 4,             // or after so many times the slow tail
-    FREE_MAX_US = 1500000,       // but not so late that nobody else could be asked any more
+    FREE_MAX_US = 1500000,       // but early enough that another upstream can be asked
     FREE_ELSEWHERE_US = 1000000, // where another one that is well has not had the question
     PATIENCE_FACTOR = 4,         // times the wait for another one that is well
     LOOK_AGAIN_US = 200000,      // at a question that waits for longer
@@ -14,13 +14,13 @@ enum {
     PROBE_WAIT_US = 100000,      // for a reply to one, before others are looked for
     WAKE_SPREAD_US = 50000,      // over which questions spread that wait for the same moment
     HOPE_US = 2000000,           // how long the answer to the last of all sends may take
-    GONE_US = 200000,    // for a reply although the network says that nobody is there, at least
-    GONE_TAILS = 4,      // or so many times the slow tail
-    SILENT_US = 1500000, // after which who was asked has failed
+    GONE_US = 200000,            // for a reply after a report as unreachable, at least
+    GONE_TAILS = 4,              // or so many times the slow tail
+    SILENT_US = 1500000,         // after which an upstream has failed
 };
 
-// The sends of a question to each upstream over one transport, as upstream_choose wants them: who
-// is out has had all, and whoever is there over TCP alone is asked over nothing else.
+// The sends of a question to each upstream over one transport, for upstream_choose: one that is out
+// has had all, and one that is alive over TCP alone is asked over TCP alone.
 static void sends_of(const struct forward *f, const struct question *question,
                      enum transport transport, uint8_t sends[static ZONE_UPSTREAMS_MAX])
 {
@@ -57,7 +57,7 @@ static unsigned copies_send(struct forward *f, uint64_t now_us, struct question 
     return sent;
 }
 
-// Has each upstream of the zone been reported as not there?
+// True if each upstream of the zone was reported unreachable.
 static bool nobody_there(const struct forward *f, const struct zone *zone)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
@@ -77,8 +77,8 @@ static bool has_sends_left(const struct question *question)
     return false;
 }
 
-// What failed at an upstream that no name in mixed case has come back from may have failed for its
-// case: may it be asked in lower case there, once?
+// A question may fail because of its 0x20 case at an upstream that has returned no name in mixed
+// case. True if it may be asked there in lower case, once.
 static bool lower_case_may(const struct forward *f, uint64_t now_us,
                            const struct question *question, int choice)
 {
@@ -102,8 +102,8 @@ bool schedule_lower_case(struct forward *f, uint64_t now_us, struct question *qu
     return asked;
 }
 
-// When nobody else has answered soon, such an upstream is asked in lower case, where nobody can
-// forge the answer: with a cookie or over TCP. False: there is none.
+// Asks such an upstream in lower case, if no other one has answered soon, in a way that cannot be
+// forged: with a cookie or over TCP. False: there is none.
 static bool lower_case_next(struct forward *f, uint64_t now_us, struct question *question)
 {
     for (int i = 0; i < question->zone->upstream_count; i++) {
@@ -126,7 +126,7 @@ static bool lower_case_next(struct forward *f, uint64_t now_us, struct question 
     return false;
 }
 
-// Is there such a chance that waits for an attempt or a connection?
+// True if an upstream is still to be asked in lower case, once there is an attempt or a connection.
 static bool lower_case_waits(const struct forward *f, uint64_t now_us,
                              const struct question *question)
 {
@@ -137,8 +137,8 @@ static bool lower_case_waits(const struct forward *f, uint64_t now_us,
     return false;
 }
 
-// Whoever wanted it over TCP, and was passed over for one that has not answered in its time, has
-// the answer for sure. False: there is none, or it cannot be asked.
+// Asks an upstream over TCP that had truncated its reply, and was passed over for a faster one
+// which is late now: it has the answer. False: there is none, or it cannot be asked.
 static bool truncated_next(struct forward *f, uint64_t now_us, struct question *question)
 {
     for (int i = 0; i < question->zone->upstream_count; i++) {
@@ -157,7 +157,7 @@ static bool truncated_next(struct forward *f, uint64_t now_us, struct question *
     return false;
 }
 
-// Does it wait for a reply that may yet come?
+// True if it waits for a reply that may still come.
 static bool is_awaited(const struct question *question)
 {
     const struct attempt *a = question->attempts;
@@ -166,15 +166,15 @@ static bool is_awaited(const struct question *question)
     return a != NULL;
 }
 
-// What waits for its turn on a connection has not been asked over TCP yet.
+// Deferred attempts have not been sent over TCP yet.
 static void deferred_note(struct question *question)
 {
     for (const struct attempt *a = question->attempts; a; a = a->next)
         question->truncated |= (uint16_t)((unsigned)a->deferred << a->choice);
 }
 
-// Has an upstream had time to fail at it? Not where there was no port or connection to be had for
-// so long, which others may have taken.
+// True if an upstream had time to fail the question. It had not where there was no free source port
+// or connection for that long, for which other questions may be the reason.
 static bool has_been_asked(const struct forward *f, uint64_t now_us,
                            const struct question *question)
 {
@@ -188,9 +188,9 @@ static bool has_been_asked(const struct forward *f, uint64_t now_us,
            upstream_all_dead(question->zone, f->upstreams);
 }
 
-// That nobody is there can be said by anybody: until when may a reply come all the same, to what
-// was sent of this question, or, where it could not be sent to anybody, to what others sent? 0:
-// none has been said not to be there.
+// Anyone can forge a report that an upstream is unreachable. Until when may a reply come all the
+// same, to a send of this question, or, where it could not be sent, of others? 0: no upstream was
+// reported.
 static uint64_t gone_until_us(const struct forward *f, const struct question *question, bool nobody)
 {
     uint64_t until_us = nobody ? question->started_us + GONE_US : 0;
@@ -204,8 +204,8 @@ static uint64_t gone_until_us(const struct forward *f, const struct question *qu
     return until_us;
 }
 
-// The network says that there is nobody to ask. The question goes on, as that may not be true, but
-// its clients may be given something else.
+// All upstreams were reported unreachable. The question goes on, as that may be forged, but its
+// clients may get a stale answer.
 static void hopeless_tell(struct forward *f, struct question *question)
 {
     if (question->hopeless)
@@ -215,7 +215,7 @@ static void hopeless_tell(struct forward *f, struct question *question)
     f->hopeless = question;
 }
 
-// When will something that it waits for over TCP have taken too long? UINT64_MAX: nothing will.
+// When one of its attempts over TCP will be late; UINT64_MAX: none will.
 static uint64_t overdue_us(uint64_t now_us, const struct question *question)
 {
     uint64_t due_us = UINT64_MAX;
@@ -228,8 +228,8 @@ static uint64_t overdue_us(uint64_t now_us, const struct question *question)
     return due_us;
 }
 
-// Nothing can be sent now. What is under way has until the deadline, and so has a question whose
-// upstreams may come back; any other is over.
+// Nothing can be sent now. Attempts under way have until the deadline, and so has a question whose
+// upstreams may come back; any other fails.
 static void send_nothing(struct forward *f, uint64_t now_us, struct question *question)
 {
     bool nobody = nobody_there(f, question->zone), spent = !has_sends_left(question);
@@ -237,8 +237,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     const struct attempt *latest = question_latest(question);
     uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
-    // What was spent on somebody who was dead then is asked anew when a client comes again. But he
-    // may have been at work on just this question, and nobody else asked him anything.
+    // If an upstream has come back since, a client's next query asks it again. But it may have been
+    // silent because of this question, and no other question was sent to it.
     bool back = spent && question->recoveries != f->recoveries;
     bool over = !is_awaited(question) && !question->truncated &&
                 (nobody || spent || question->tcp_only) && now_us >= gone_us;
@@ -258,12 +258,12 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
         hopeless_tell(f, question);
     probe_start(f, now_us, question->zone);
     uint64_t next_us = upstream_next_probe_us(question->zone, f->upstreams, question->kind, now_us);
-    // Those that wait for the same moment are spread a little, or they all come at once.
+    // Questions that wait for the same moment are spread a little.
     if (next_us != UINT64_MAX)
         next_us = (next_us > now_us ? next_us : now_us) + rng_below(&f->rng, WAKE_SPREAD_US);
     if (gone_us > now_us && gone_us < next_us)
         next_us = gone_us;
-    // There may be a chance in lower case left then.
+    // There may still be an upstream to ask in lower case.
     uint64_t late_us = overdue_us(now_us, question);
     if (late_us < next_us)
         next_us = late_us;
@@ -271,8 +271,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     question->state = QUESTION_IDLE;
 }
 
-// Of those that are well and have not had the question the one that answers soonest; -1: there is
-// none. A probe is for nobody but whom it is about.
+// The fastest healthy upstream that has not had the question; -1: there is none. An SOA probe has
+// no other upstreams.
 static int untried_find(const struct forward *f, uint64_t now_us, const struct question *question)
 {
     const struct zone *zone = question->zone;
@@ -290,8 +290,8 @@ static int untried_find(const struct forward *f, uint64_t now_us, const struct q
 }
 
 // How long the upstream that was asked may take before the question is sent again. Where another
-// one that is well has not had it, only a few times as long as that one would take: a slow one
-// must not hold up what a fast one knows.
+// healthy one has not had it, only a few times as long as that one takes: a slow upstream must not
+// delay an answer that a fast one has.
 static uint64_t patience_us(const struct forward *f, uint64_t now_us,
                             const struct question *question, int choice)
 {
@@ -328,7 +328,7 @@ void schedule_ask(struct forward *f, uint64_t now_us, struct question *question,
     }
     bool sent = attempt_ask(f, now_us, question, choice);
     uint64_t wait_us = sent ? patience_us(f, now_us, question, choice) : QUESTION_EXHAUSTED_US;
-    // Things may change meanwhile: another one comes back.
+    // Another upstream may come back meanwhile.
     question_wait_until(f, question, now_us + (wait_us < LOOK_AGAIN_US ? wait_us : LOOK_AGAIN_US));
 }
 
@@ -341,7 +341,7 @@ void schedule_put_off(struct forward *f, uint64_t now_us, struct question *quest
         question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
 }
 
-// Whom the zone's strategy chooses for the question's next send over this transport.
+// The upstream that the zone's strategy chooses for the next send over this transport.
 static int whom(struct forward *f, uint64_t now_us, const struct question *question, bool first,
                 const uint8_t *sends)
 {
@@ -354,8 +354,8 @@ static int whom(struct forward *f, uint64_t now_us, const struct question *quest
     return upstream_choose(&choice, &f->rng);
 }
 
-// Whom to ask next: where the one that has been asked is slow, a fast one that has not had it, and
-// else whoever the strategy says.
+// The next upstream to ask: if the one that was asked is slow, a fast one that has not had the
+// question; else the strategy's choice.
 static int datagram_whom(struct forward *f, uint64_t now_us, const struct question *question)
 {
     const struct attempt *latest = question_latest(question);
@@ -376,8 +376,8 @@ static bool datagram_next(struct forward *f, uint64_t now_us, struct question *q
     return true;
 }
 
-// Whom to ask over TCP. A question that must go there has lost what was under way over UDP, and
-// with it the sign of life that it may have brought: those that seem dead are asked once, too.
+// The upstream to ask over TCP. Moving a question to TCP gives its datagrams up, and with them the
+// replies that might have shown an upstream alive: so those that seem dead are asked once, too.
 static int tcp_whom(struct forward *f, uint64_t now_us, const struct question *question,
                     const uint8_t *sends)
 {
@@ -394,8 +394,8 @@ static int tcp_whom(struct forward *f, uint64_t now_us, const struct question *q
     return seems_dead >= 0 ? seems_dead : choice;
 }
 
-// An upstream was silent to all datagrams with the name in mixed case, and no such name has come
-// back from it: it may be its case that it does not like.
+// An upstream was silent to all datagrams with the name in mixed case, and has returned no such
+// name: it may not support 0x20 case.
 static void case_doubt(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     const struct upstream *u = &f->upstreams[question->zone->upstreams[choice]];
@@ -405,8 +405,8 @@ static void case_doubt(struct forward *f, uint64_t now_us, struct question *ques
         question->no_case |= (uint16_t)(1u << choice);
 }
 
-// False: nobody can be asked. For want of an attempt or a connection, which others may hold, it is
-// tried again in a moment.
+// False: no upstream can be asked. Where there is no free attempt or connection, tries again in a
+// moment.
 static bool tcp_next(struct forward *f, uint64_t now_us, struct question *question)
 {
     uint8_t sends[ZONE_UPSTREAMS_MAX];
@@ -467,15 +467,15 @@ void schedule_upstream_out(struct forward *f, uint64_t now_us, struct question *
     schedule_go_elsewhere(f, now_us, question);
 }
 
-// Sends it to the zone's number `choice` over whatever that is there over.
+// Sends it to the zone's number `choice`, over the transport that one is alive over.
 static bool ask(struct forward *f, uint64_t now_us, struct question *question, int choice)
 {
     bool tcp = f->upstreams[question->zone->upstreams[choice]].over_tcp;
     return attempt_ask_over(f, now_us, question, choice, tcp ? TRANSPORT_TCP : TRANSPORT_UDP);
 }
 
-// Takes a resend from the budget of all, of which so many units are kept, and from those of its
-// kind and of the network that asks; false: one of them has none.
+// Spends a resend of the budget of all, of which `reserve` units are left alone, and of those of
+// its kind and of the network that asks. False: one of them has none.
 static bool resend_spend(struct forward *f, const struct question *question, uint32_t reserve)
 {
     struct budget *kind = &forward_share(f, question->kind)->budget;
@@ -491,7 +491,7 @@ void schedule_hasten(struct forward *f, uint64_t now_us, struct question *questi
         schedule_ask(f, now_us, question, other);
 }
 
-// Does one of the zone's upstreams that are alive owe so many replies that it may not be?
+// True if a living upstream of the zone owes so many replies that it may be dead.
 static bool zone_is_suspect(const struct forward *f, const struct zone *zone)
 {
     for (int i = 0; i < zone->upstream_count; i++) {
@@ -502,7 +502,7 @@ static bool zone_is_suspect(const struct forward *f, const struct zone *zone)
     return false;
 }
 
-// Notes which sends are late by now.
+// Marks the sends that are late by now.
 static void overdue_note(struct forward *f, uint64_t now_us, struct question *question)
 {
     for (struct attempt *a = question->attempts; a; a = a->next) {
@@ -517,8 +517,8 @@ static void overdue_note(struct forward *f, uint64_t now_us, struct question *qu
         probe_start(f, now_us, question->zone);
 }
 
-// Is the upstream that was asked last silent to all, while another one that has not had the
-// question is well? Then what goes there is no extra load but what it would have had anyway.
+// True if the upstream that was asked last is silent to all, while another healthy one has not had
+// the question. A send there is no extra load, as that one would have had the question anyway.
 static bool is_relieved(const struct forward *f, uint64_t now_us, const struct question *question,
                         const struct upstream *asked)
 {
@@ -526,9 +526,9 @@ static bool is_relieved(const struct forward *f, uint64_t now_us, const struct q
            untried_find(f, now_us, question) >= 0;
 }
 
-// How long after the latest send the next one may go out; 0: now. The wait doubles with each send
-// to the same upstream. Half of the budget is for those that are sent before the slow mode has had
-// its time, the rest for those after.
+// How long after the latest send the next one may be sent; 0: now. The wait doubles with each send
+// to the same upstream. Half of the budget is for resends before the slow mode's time, and the rest
+// for those after it.
 static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct question *question)
 {
     const struct attempt *latest = question_latest(question);
@@ -582,7 +582,7 @@ void schedule_start(struct forward *f, uint64_t now_us, struct question *questio
     schedule_go_on(f, now_us, question);
     if (!question_is_open(question))
         return;
-    // Whom nobody knows is not asked alone.
+    // An unknown upstream is not asked alone.
     const struct attempt *first = question->attempts;
     bool trusted =
         first && upstream_is_trusted(&f->upstreams[first->upstream], question->kind, now_us);
@@ -616,7 +616,7 @@ bool schedule_expire(struct forward *f, uint64_t now_us, struct question *questi
 
 void schedule_due(struct forward *f, uint64_t now_us, struct question *question)
 {
-    // Nobody else is there, as the network says: the chance in lower case does not wait for that.
+    // All others are reported unreachable: asking in lower case does not wait for them.
     if (!is_awaited(question) && lower_case_next(f, now_us, question))
         return;
     uint64_t wait_us = question->state == QUESTION_IDLE ? 0 : resend_wait_us(f, now_us, question);
@@ -627,7 +627,7 @@ void schedule_due(struct forward *f, uint64_t now_us, struct question *question)
     }
     if (truncated_next(f, now_us, question))
         return;
-    // Whoever wanted it over TCP knows the answer: nobody is asked a second time meanwhile.
+    // An upstream that truncated its reply has the answer: no other is asked again meanwhile.
     if (question->truncated)
         schedule_put_off(f, now_us, question);
     else if (!lower_case_next(f, now_us, question))

@@ -20,9 +20,8 @@ static void probe(struct serve *s, uint64_t now_us, const struct zone *zone)
     serve_ended_process(s, now_us);
 }
 
-// Makes room in the table of questions: one that nobody waits for is given up, or else the one that
-// has waited longest. A few places are kept free, as those of questions that have ended come back
-// only with the next draining.
+// Makes room in the question table: abandons a question without clients, or else the oldest one. A
+// few entries are kept free, as those of ended questions become free only with the next draining.
 static void room_make(struct serve *s, uint64_t now_us)
 {
     struct question_table *table = &s->forward.questions;
@@ -35,7 +34,7 @@ static void room_make(struct serve *s, uint64_t now_us)
     serve_ended_process(s, now_us);
 }
 
-// Answers what failed a moment ago with that, or with what is over; false: it did not.
+// Answers a question with a cached failure with that, or with a stale answer; false: it has none.
 static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *lookup,
                             const struct zone *zone, uint8_t **out)
 {
@@ -87,15 +86,15 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
     return question;
 }
 
-// Where what is over is better than waiting: in an outage that is known, or when the question has
-// waited long enough.
+// True if a stale answer is better than waiting: in a known outage, or when the question has waited
+// long enough.
 static bool stale_is_due(struct serve *s, uint64_t now_us, const struct question *question)
 {
     return serve_waiting(s, question)->stale_due ||
            forward_is_down(&s->forward, now_us, question->zone);
 }
 
-// Attaches the query to its question, which is asked upstream if it is new.
+// Adds the client to its question, which is sent upstream if it is new.
 static void question_join(struct serve *s, uint64_t now_us, struct lookup *lookup, uint8_t **out)
 {
     struct serve_item *item = lookup->item;

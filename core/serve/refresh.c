@@ -4,10 +4,9 @@
 #include "core/serve/answer.h"
 #include "core/serve/subquestion.h"
 
-// Popular answers: how they are told, at home and by other workers, and how they are asked for
-// before they expire.
+// Popular answers: how they are recognised, and how they are refreshed before they expire.
 
-// Notes an answer that is asked for so often that it is to be fresh when its time is over.
+// Adds a popular answer to those that are refreshed before they expire.
 static void popular_note(struct serve *s, const struct lookup *lookup, const uint8_t *value,
                          const struct cache_hit *hit)
 {
@@ -19,7 +18,7 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         serve_count(s, COUNTER_refreshes_unnoted);
     if (!refresh)
         return;
-    // A refresh that was of use has paid for itself.
+    // A refresh that was used is refunded.
     if (hit->value_len <= serve_room_for(s, &lookup->item->client) &&
         answer_is_refreshed(value, hit->value_len)) {
         budget_give(&s->refresh_budget, BUDGET_SEND);
@@ -29,8 +28,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
     wheel_start(&s->forward.wheel, &refresh->timer, refresh->due_us);
 }
 
-// Another worker says that an answer whose home is here is popular. What it speaks of may be gone
-// by now, and a newer one in its place.
+// A popularity hint of another worker, for an answer whose home is here. It may be evicted by now,
+// or replaced by a newer one.
 [[gnu::noinline]] void serve_hint_receive(struct serve *s, uint64_t now_us, struct lookup *lookup,
                                           uint8_t *out)
 {
@@ -42,8 +41,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         popular_note(s, lookup, out, &hit);
 }
 
-// Now and then a hit tells something: the first of a refreshed answer, that it was of use, and the
-// third of any, that it is popular; the latter its home has to know.
+// The first hit of a refreshed answer shows that the refresh was used, and the third of any answer
+// that it is popular, which its home has to know.
 [[gnu::noinline]] void serve_hit_learn(struct serve *s, struct lookup *lookup, const uint8_t *value,
                                        const struct cache_hit *hit)
 {
@@ -61,8 +60,8 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
         item->hint = true;
 }
 
-// An answer that was noted as popular is about to be over: it is asked for anew, if it is still the
-// same, and as far as the budget goes.
+// A popular answer is about to expire: fetches it again if it is still the same, as far as the
+// budget allows.
 void serve_refresh_due(struct serve *s, uint64_t now_us, struct refresh *refresh)
 {
     struct forward *f = &s->forward;

@@ -126,7 +126,7 @@ class Slow(Case):
             while not sock.recv(4096).startswith(b'WATCHDOG=1'):
                 pass
         self.assert_stops(ouzel)
-        self.assertIn('that before it stays', ouzel.output())
+        self.assertIn('the previous one stays', ouzel.output())
         for process in waiting:
             process.communicate(timeout=10 * harness.PATIENCE)
         with open(snapshot, 'rb') as file:
@@ -223,7 +223,7 @@ class Slow(Case):
         with open(without, 'w', encoding='ascii'):
             pass
         for order in 'reload', 'snapshot', 'upgrade':
-            self.assertIn(f'{order} cannot be begun: there is no thread', self.ctl(order))
+            self.assertIn(f'{order} cannot be started: there is no thread', self.ctl(order))
         before = ouzel.output().count('a task cannot be started')
         self.assertEqual(before, 3)
         ouzel.child.send_signal(signal.SIGHUP)

@@ -306,7 +306,7 @@ class Upgrade(Case):
         ouzel = self.start(self.upstream())
         subprocess.run([harness.BINARY, 'ctl', '--control', self.control, 'drain'], check=True,
                        capture_output=True, timeout=20 * harness.PATIENCE)
-        self.assertIn('drains', self.order(status=1))
+        self.assertIn('is draining', self.order(status=1))
         self.assertEqual(ouzel.wait(10), 0)
 
     def test_signal_while_it_is_under_way(self):
@@ -489,7 +489,7 @@ class Upgrade(Case):
         ends = r'not upgraded: the new program ended before it got ready'
         for content, why in (
                 ('#!/bin/sh\nexit 0\n', ends), ('#!/bin/sh\nkill -9 $$\n', ends),
-                ('#!/bin/sh\nprintf nonsense >&3\nsleep 5\n', 'what is not understood'),
+                ('#!/bin/sh\nprintf nonsense >&3\nsleep 5\n', 'an unknown message'),
                 ('no program at all', 'cannot start .*: Exec format error'),
                 (None, 'cannot start .*: No such file')):
             with self.subTest(content=content):
