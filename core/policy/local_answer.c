@@ -331,11 +331,11 @@ static void special_write(struct reply *reply, enum special_kind kind, uint8_t a
     }
 }
 
-// Who validates has to see that the parent leaves home.arpa unsigned (RFC 8375 4).
+// A validator has to see that the parent leaves this zone unsigned (RFC 8375 4).
 static bool is_asked_of_parent(const struct query *query, const struct found *found)
 {
     return query->type == TYPE_DS && query->dnssec_ok && found->special_at == 0 &&
-           specials[found->special - 1].rfc == 8375;
+           specials[found->special - 1].kind == SPECIAL_INSECURE;
 }
 
 static void blocked_write(struct reply *reply, const struct local *local, uint8_t at)

@@ -24,6 +24,7 @@ struct local {
 };
 
 #define LOCAL_SPECIAL_PASS 255 // local_name.special: a forward zone
+_Static_assert(SPECIAL_MAX < LOCAL_SPECIAL_PASS, "a row is no forward zone");
 
 // A name, followed by its octets, padding to four, its sets, and their records.
 struct local_name {

@@ -4,14 +4,14 @@
 #include <assert.h>
 
 const struct special specials[] = {
-#define SPECIAL(zone, kind, rfc) {zone, SPECIAL_##kind, rfc},
+#define SPECIAL(zone, kind, rfc) {zone, SPECIAL_##kind},
 #include "core/policy/special.def"
 #undef SPECIAL
 };
 
 const size_t special_count = sizeof specials / sizeof *specials;
 
-_Static_assert(sizeof specials / sizeof *specials < SPECIAL_MAX, "a row's number is an octet");
+_Static_assert(sizeof specials / sizeof *specials <= SPECIAL_MAX, "a row has its own number");
 
 void special_name(const struct special *special, struct name *name)
 {

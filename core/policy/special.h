@@ -9,16 +9,16 @@ enum special_kind {
     SPECIAL_NOTHING,
     SPECIAL_LOOPBACK,
     SPECIAL_LOCALHOST,
+    SPECIAL_INSECURE,
     SPECIAL_DESIGNATED,
 };
 
 struct special {
     const char *zone; // as text
     uint8_t kind;     // enum special_kind
-    uint16_t rfc;
 };
 
-#define SPECIAL_MAX 256 // rows at most
+#define SPECIAL_MAX 254 // rows at most: local_name.special is 0 or 255 where it is no row
 
 extern const struct special specials[];
 extern const size_t special_count;
