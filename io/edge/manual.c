@@ -5,8 +5,8 @@
 #include "io/edge/settings_reference.h"
 
 // The man pages and the completion of the shell, made from the same tables as the program's own
-// help. docs/ouzel.8, docs/ouzel.yaml.5 and packaging/ouzel.bash are what is printed here; a unit
-// test compares them.
+// help. docs/ouzel.8, docs/ouzel.yaml.5 and packaging/ouzel.bash are what is printed here
+// (scripts/documents); tests/integration/test_documents.py compares them.
 
 // Text as roff takes it: a backslash and a dash mean themselves, and no line begins with what is an
 // order to roff.

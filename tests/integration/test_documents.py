@@ -29,7 +29,7 @@ class Documents(unittest.TestCase):
             with self.subTest(path=path), \
                     open(os.path.join(harness.ROOT, path), encoding='utf-8') as file:
                 self.assertEqual(said('help', topic), file.read(),
-                                 f'make it with: ouzel help {topic} > {path}')
+                                 'make it with: scripts/documents')
 
     @unittest.skipUnless(shutil.which('groff'), 'groff is not installed')
     def test_manuals_are_good_roff(self):
