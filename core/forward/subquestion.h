@@ -8,7 +8,8 @@
 // answered with is cached. Attempts for it are charged to the networks of the parent's clients.
 //
 // A parent has one subquestion at a time and each kind of them once; whoever follows aliases
-// through names that lead to each other is stopped here.
+// through names that lead to each other, or to new ones without end, is stopped here: such a row
+// would outlive all its clients.
 
 #define SUBQUESTION_DEPTH_MAX   16       // questions that wait for one another
 #define SUBQUESTION_TIME_MIN_US 1000000u // that a parent gets beyond its deadline, where it is late

@@ -3,6 +3,7 @@
 
 #include "core/serve/ended.h"
 #include "core/serve/reply.h"
+#include "core/serve/room.h"
 #include "core/serve/stale.h"
 #include "core/serve/subquestion.h"
 #include "core/serve/top.h"
@@ -10,27 +11,11 @@
 
 enum {
     REFRESH_EARNS = BUDGET_SEND / 4, // by each question: a quarter of a refresh
-    SPARE_MAX = SERVE_BATCH_MAX,     // places of the question table that a batch may take at once
-    SPARE_SHARE = 4,                 // or one part in so many of a small one
 };
 
 static void probe(struct serve *s, uint64_t now_us, const struct zone *zone)
 {
     forward_probe(&s->forward, now_us, zone);
-    serve_ended_process(s, now_us);
-}
-
-// Makes room in the question table: abandons a question without clients, or else the oldest one. A
-// few entries are kept free, as those of ended questions become free only with the next draining.
-static void room_make(struct serve *s, uint64_t now_us)
-{
-    struct question_table *table = &s->forward.questions;
-    uint32_t spare = table->size / SPARE_SHARE < SPARE_MAX ? table->size / SPARE_SHARE : SPARE_MAX;
-    if (table->open_count == 0 || table->open_count + spare < table->size)
-        return;
-    struct question *question = question_to_abandon(table);
-    serve_count(s, COUNTER_pending_abandoned);
-    forward_give_up(&s->forward, now_us, question, QUESTION_ABANDONED);
     serve_ended_process(s, now_us);
 }
 
@@ -73,7 +58,8 @@ static struct question *question_begin(struct serve *s, uint64_t now_us, struct 
         serve_drop(s, item, COUNTER_drops_pending_full);
         return NULL;
     }
-    room_make(s, now_us);
+    (void)serve_room_make(s, now_us, NULL);
+    serve_ended_process(s, now_us);
     // What that has ended may have had it asked for, as a subquestion.
     struct question *question = question_find(&f->questions, key);
     *fresh = !question;
@@ -123,8 +109,10 @@ static void question_join(struct serve *s, uint64_t now_us, struct lookup *looku
     } else if (!fresh) {
         probe(s, now_us, question->zone);
     }
-    if (waiter && !fresh)
+    if (waiter && !fresh) {
+        question->depth = 0;
         forward_joined(f, now_us, question);
+    }
     if (waiter && !timer_running(&waiting->patience))
         serve_patience_start(s, now_us, lookup, waiting);
     if (fresh) {

@@ -4,6 +4,7 @@
 #include "core/forward/subquestion.h"
 #include "core/policy/dns64.h"
 #include "core/serve/answer.h"
+#include "core/serve/room.h"
 
 #include <assert.h>
 
@@ -167,13 +168,24 @@ static void join(struct serve *s, uint64_t now_us, struct question *question, en
 
 // --- asking -------------------------------------------------------------------------------------
 
-// Waits for a question that is asked already; but they must not wait for each other.
+static void fail_full(struct serve *s, uint64_t now_us, struct question *question)
+{
+    serve_count(s, COUNTER_subquestions_full);
+    fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
+}
+
+// Waits for a question that is asked already; but they must not wait for each other, and it has
+// places for so many only, which clients of its own need too.
 static void sub_join(struct serve *s, uint64_t now_us, struct question *question,
                      struct question *sub)
 {
     if (subquestion_loops(question, sub)) {
         serve_count(s, COUNTER_alias_loops);
         fail(s, now_us, question, RCODE_SERVFAIL, QUESTION_REFUSED);
+        return;
+    }
+    if (!waiter_parent_may_be_added(&s->forward.questions, sub, question)) {
+        fail_full(s, now_us, question);
         return;
     }
     subquestion_wait(&s->forward, question, sub);
@@ -206,14 +218,21 @@ static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
         sub_join(s, now_us, question, sub);
         return;
     }
-    if (zone)
-        sub = question_add(&s->forward.questions, key);
-    if (!sub) {
-        serve_count(s, COUNTER_subquestions_full);
+    if (question->depth == SUBQUESTION_DEPTH_MAX) {
+        // That it is so far away says nothing of the question itself.
+        serve_count(s, COUNTER_alias_loops);
         fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
         return;
     }
+    if (zone && waiter_parent_may_be_added(&s->forward.questions, NULL, question) &&
+        serve_room_make(s, now_us, question))
+        sub = question_add(&s->forward.questions, key);
+    if (!sub) {
+        fail_full(s, now_us, question);
+        return;
+    }
     sub->zone = zone;
+    sub->depth = (uint8_t)(question->depth + 1);
     subquestion_wait(&s->forward, question, sub);
     serve_question_start(s, now_us, sub);
 }

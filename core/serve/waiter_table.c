@@ -28,10 +28,9 @@ static uint32_t held_at(const struct question *question, uint32_t share)
     return held;
 }
 
-bool waiter_may_be_added(const struct question_table *questions, const struct question *question,
-                         const struct address *client)
+static bool share_may(const struct question_table *questions, const struct question *question,
+                      uint32_t share)
 {
-    uint32_t share = share_find(&questions->shares, client);
     if (share == SHARE_NONE)
         return true;
     uint32_t held = questions->shares.shares[share].held;
@@ -42,6 +41,26 @@ bool waiter_may_be_added(const struct question_table *questions, const struct qu
     // Few questions have so many that it has to be counted.
     return question->asker_count < WAITERS_PER_QUESTION_MAX / 2 ||
            held_at(question, share) <= WAITERS_PER_QUESTION_MAX / SHARE_PART;
+}
+
+bool waiter_may_be_added(const struct question_table *questions, const struct question *question,
+                         const struct address *client)
+{
+    return share_may(questions, question, share_find(&questions->shares, client));
+}
+
+bool waiter_parent_may_be_added(const struct question_table *questions,
+                                const struct question *question, const struct question *parent)
+{
+    if (question && question->asker_count >= WAITERS_PER_QUESTION_MAX)
+        return false;
+    if (!parent->askers)
+        return questions->count < questions->size / 2;
+    for (const struct asker *asker = parent->askers; asker; asker = asker->next) {
+        if (asker->share != SHARE_NONE && share_may(questions, question, asker->share))
+            return true;
+    }
+    return parent->network.family == ADDRESS_NONE && questions->count < questions->size / 2;
 }
 
 struct waiter *waiter_add(struct waiter_table *table, struct question_table *questions,

@@ -50,6 +50,12 @@ void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size);
                                        const struct question *question,
                                        const struct address *client);
 
+// The same of a parent, which may where one of those may on whose behalf it is asked; where there
+// is none, as long as half of the questions are free.
+[[nodiscard]] bool waiter_parent_may_be_added(const struct question_table *questions,
+                                              const struct question *question,
+                                              const struct question *parent);
+
 // Attaches a client; NULL when the question or the table has no place left.
 [[nodiscard]] struct waiter *waiter_add(struct waiter_table *table,
                                         struct question_table *questions, struct question *question,
