@@ -119,6 +119,7 @@ struct question {
     uint8_t in_hand_hash; // of the network whose share of the answers in hand that is
     bool local;           // its answer begins with local records: it is not asked upstream itself
     uint8_t subquestions; // bits of enum subquestion: those that it has had
+    uint8_t waits_for;    // enum subquestion, where it is QUESTION_PARENT
     uint8_t depth;        // questions that waited for it in a row when it was begun
     // A bit for each of the zone's upstreams.
     uint16_t out;        // has nothing more to say to this question

@@ -19,6 +19,7 @@ void subquestion_begin(struct forward *f, uint64_t now_us, struct question *pare
     bool ended = !question_is_open(parent);
     assert(!parent->attempts && !(parent->subquestions & what));
     parent->subquestions |= (uint8_t)what;
+    parent->waits_for = (uint8_t)what;
     parent->state = QUESTION_PARENT;
     parent->apart = false;
     if (ended)

@@ -5,11 +5,12 @@
 #include "core/wire/rebuild.h"
 
 bool alias_leaves(const struct zone_table *zone_table, const struct local *local,
-                  const struct zone *zone, const struct answer *answer, struct name *target)
+                  const struct zone *zone, const uint8_t *value, size_t value_len,
+                  struct name *target)
 {
     if (zone_table->zone_count == 1 && !local)
         return false;
-    struct answer_chain chain = answer_chain_of(answer->value, answer->len);
+    struct answer_chain chain = answer_chain_of(value, value_len);
     struct name next;
     while (answer_chain_next(&chain, &next)) {
         target->len = next.len;
@@ -17,12 +18,14 @@ bool alias_leaves(const struct zone_table *zone_table, const struct local *local
         if (local && local_owns(local, target))
             return true;
         const struct zone *there = zone_table_find(zone_table, target->bytes, target->len);
-        if (there != zone)
+        // One of a zone table that has been replaced is the same zone.
+        if (!there || !name_equal(&there->settings->zone, &zone->settings->zone))
             return there != NULL;
     }
     return false;
 }
 
+// How many CNAMEs lead to this name, or if it is NULL, how many there are; 0: none leads there.
 static unsigned chain_length(const struct answer *answer, const struct name *target)
 {
     struct answer_chain chain = answer_chain_of(answer->value, answer->len);
@@ -31,9 +34,9 @@ static unsigned chain_length(const struct answer *answer, const struct name *tar
     while (answer_chain_next(&chain, &next)) {
         length++;
         if (target && name_equal(&next, target))
-            break;
+            return length;
     }
-    return length;
+    return target ? 0 : length;
 }
 
 // Writes a section of one part, up to the first record of `until`, and returns how many records
@@ -80,7 +83,8 @@ bool alias_join(const struct alias_parts *parts, const struct key *key,
     uint8_t scratch[MESSAGE_LEN_MAX];
     struct rebuild b;
     struct answer *answer = parts->chain;
-    if (chain_length(answer, parts->target) + chain_length(parts->end, NULL) > REPLY_CHAIN_MAX)
+    unsigned length = chain_length(answer, parts->target);
+    if (length == 0 || length + chain_length(parts->end, NULL) > REPLY_CHAIN_MAX)
         return false;
     message_write(&b, scratch, parts, key, limits->seed);
     return !b.out.failed && answer_parse(answer, scratch, b.out.at, key, limits) == REPLY_GOOD &&

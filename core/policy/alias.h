@@ -12,7 +12,7 @@
 // Where do the CNAMEs of an answer to a question of this zone first lead out of it? False: nowhere
 // that there is somebody to ask for.
 [[nodiscard]] bool alias_leaves(const struct zone_table *zone_table, const struct local *local,
-                                const struct zone *zone, const struct answer *answer,
+                                const struct zone *zone, const uint8_t *value, size_t value_len,
                                 struct name *target);
 
 // Two answers, of which so many seconds have passed.
@@ -25,6 +25,7 @@ struct alias_parts {
 };
 
 // Puts both together in the place of the chain, as the answer to its question. False: that is none,
-// as it has more than REPLY_CHAIN_MAX CNAMEs or is too long, and the chain is spoilt.
+// as it does not lead there, has more than REPLY_CHAIN_MAX CNAMEs or is too long, and the chain is
+// spoilt.
 [[nodiscard]] bool alias_join(const struct alias_parts *parts, const struct key *key,
                               const struct answer_limits *limits);

@@ -226,8 +226,8 @@ bool policy_follows(const struct policy *policy, const struct question *question
     const struct key *key = &question->key;
     return !(question->subquestions & SUBQUESTION_ALIAS) && answer->answers &&
            key_type(key) != TYPE_CNAME && key_type(key) != TYPE_ANY &&
-           alias_leaves(policy->config.zone_table, policy->config.local, question->zone, answer,
-                        target);
+           alias_leaves(policy->config.zone_table, policy->config.local, question->zone,
+                        answer->value, answer->len, target);
 }
 
 // Empties an answer with an address of the inside; where one stands in the additional section

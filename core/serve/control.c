@@ -11,21 +11,40 @@
 
 // --- settings ------------------------------------------------------------------------------------
 
-// Questions that were begun by rules of before go on for the clients that wait for them. Who comes
-// from now on is not to have what they end with, and it is not cached. What is put together of
+// What such a question ends with is not cached, nor joined to what others end with that go on.
+static void retire(struct key *key)
+{
+    key_change(key, key_type(key), key_flags(key) | KEY_RETIRED);
+}
+
+// Is it asked, or what it waits for, in a way in which it would not be now? What is put together of
 // several answers is by all rules.
+static bool is_by_rules_of_before(const struct serve *s, const struct question *question,
+                                  bool changed)
+{
+    for (; question; question = question->sub) {
+        bool joined = question->local || question->subquestions & SUBQUESTION_ALIAS;
+        if ((joined && changed) || !policy_holds_question(&s->policy, question))
+            return true;
+    }
+    return false;
+}
+
+// Questions that were begun by rules of before go on for the clients that wait for them. Who comes
+// from now on is not to have what they end with, and it is not cached.
 static void questions_retire(struct serve *s, uint32_t generation_before)
 {
     struct question_table *table = &s->forward.questions;
     bool changed = s->policy.generation != generation_before;
-    for (struct question *question = table->oldest; question; question = question->younger) {
+    struct question *question = s->forward.ended_in_hand;
+    for (; question && changed; question = question->next_ended)
+        retire(&question->key);
+    for (question = table->oldest; question; question = question->younger) {
         struct key key;
-        bool joined = question->local || question->subquestions & SUBQUESTION_ALIAS;
-        if (question->probe ||
-            (policy_holds_question(&s->policy, question) && !(joined && changed)))
+        if (question->probe || !is_by_rules_of_before(s, question, changed))
             continue;
         key_copy(&key, &question->key);
-        key_change(&key, key_type(&key), key_flags(&key) | KEY_RETIRED);
+        retire(&key);
         question_rekey(table, question, &key);
     }
 }

@@ -79,21 +79,20 @@ static bool known_find(const struct serve *s, uint64_t now_us, const struct key 
 
 // --- joining ------------------------------------------------------------------------------------
 
-// Joins an alias and what it leads to.
+// Joins an alias and what it leads to. That is what was asked for: by the rules of now the chain
+// might first leave its zone elsewhere.
 static bool alias_end(struct serve *s, const struct question *question, struct part *own,
-                      const struct part *other)
+                      const struct part *other, const struct key *subkey)
 {
-    struct name target;
+    struct name target = {.len = key_name_len(subkey)};
+    memcpy(target.bytes, key_name(subkey), target.len);
     struct alias_parts parts = {.chain = &own->answer,
                                 .chain_age_s = own->age_s,
                                 .end = &other->answer,
                                 .end_age_s = other->age_s,
                                 .target = &target};
-    bool leads = question->local ? policy_follows_local(&s->policy, &question->key, &target)
-                                 : alias_leaves(s->config.zone_table, s->config.local,
-                                                question->zone, &own->answer, &target);
     bool withheld = answer_is_withheld(other->answer.value, other->answer.len);
-    if (!leads || !alias_join(&parts, &question->key, &s->limits)) {
+    if (own->answer.len == 0 || !alias_join(&parts, &question->key, &s->limits)) {
         serve_count(s, COUNTER_alias_loops);
         return false;
     }
@@ -143,13 +142,14 @@ static void fail(struct serve *s, uint64_t now_us, struct question *question, ui
 }
 
 // Ends a question with its own answer and that to its subquestion.
-static void join(struct serve *s, uint64_t now_us, struct question *question, enum subquestion what,
-                 struct part *other)
+static void join(struct serve *s, uint64_t now_us, struct question *question,
+                 const struct key *subkey, struct part *other)
 {
+    enum subquestion what = (enum subquestion)question->waits_for;
     struct forward *f = &s->forward;
     struct part own;
     own_find(s, now_us, question, what, &own);
-    bool joined = what == SUBQUESTION_ALIAS ? alias_end(s, question, &own, other)
+    bool joined = what == SUBQUESTION_ALIAS ? alias_end(s, question, &own, other, subkey)
                                             : dns64_end(s, question, &own, other);
     subquestion_release(f, question);
     if (!joined) {
@@ -253,7 +253,7 @@ static void go_on(struct serve *s, uint64_t now_us, struct question *question,
     if (!held)
         fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
     else if (known_find(s, now_us, &key, &other))
-        join(s, now_us, question, what, &other);
+        join(s, now_us, question, &key, &other);
     else
         sub_ask(s, now_us, question, &key);
 }
@@ -274,8 +274,6 @@ void serve_parent_wake(struct serve *s, uint64_t now_us, struct question *parent
                        const struct question *sub)
 {
     struct part other;
-    enum subquestion what =
-        parent->subquestions & SUBQUESTION_DNS64 ? SUBQUESTION_DNS64 : SUBQUESTION_ALIAS;
     if (sub->state != QUESTION_ANSWERED) {
         fail(s, now_us, parent, sub->rcode, sub->state);
         return;
@@ -283,7 +281,7 @@ void serve_parent_wake(struct serve *s, uint64_t now_us, struct question *parent
     part_copy(&other, &s->forward.answer);
     other.age_s = 0;
     other.joined = sub->subquestions & SUBQUESTION_ALIAS;
-    join(s, now_us, parent, what, &other);
+    join(s, now_us, parent, &sub->key, &other);
 }
 
 // What do the clients of this question have so far?

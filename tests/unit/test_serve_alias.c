@@ -220,6 +220,85 @@ static void test_target_fails_as_stale_is_due(void **state)
     end(t);
 }
 
+#define ASK6 "'www' 'example' 00 001c 0001 "
+#define NO_DATA6                     \
+    "8180 0001 0000 0001 0000 " ASK6 \
+    "c010 0006 0001 00000e10 0016 00 00 00000001 00000002 00000003 00000004 00000e10 "
+#define THIRD_ALIAS "third.example. CNAME other.example."
+
+// The second question of DNS64 follows an alias while rules change: what it ends with is not cached
+// under the first one either.
+static void test_rules_change_while_dns64_waits_for_an_alias(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.records = THIRD_ALIAS});
+    struct made more =
+        world_make(&(struct world){.records = THIRD_ALIAS "\nhere.test. A 192.0.2.1"});
+    t->settings.dns64_enable = true;
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 1, "1234 0100 " ONE ASK6);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, NO_DATA6);
+    sent = query_sent(t);
+    reply_from(t, &sent,
+               "8180 0001 0001 0000 0000 " ASK "c00c 0005 0001 0000012c 0008 'third' c010 ");
+    sent = query_sent(t);
+    serve_local(t->serve, more.local);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(load_be16(t->sent[0].packet.bytes + 6), 3);
+    ask_waiting(t, 1, "1234 0100 " ONE ASK6);
+    free(more.memory);
+    free(made.memory);
+    end(t);
+}
+
+// While the target of a chain is asked for, an earlier name of it becomes a local one: who waits is
+// given what was begun, and not a part of it.
+static void test_chain_leaves_elsewhere_by_now(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.records = THIRD_ALIAS});
+    struct made more =
+        world_make(&(struct world){.records = THIRD_ALIAS "\nmore.example. A 192.0.2.9"});
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent,
+               "8180 0001 0002 0000 0000 " ASK "c00c 0005 0001 0000012c 0007 'more' c010 "
+               "c029 0005 0001 0000012c 0008 'third' c010 ");
+    sent = query_sent(t);
+    serve_local(t->serve, more.local);
+    reply_from(t, &sent, OTHER_GOOD);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1,
+                 "1234 8180 0001 0004 0000 0000 " ASK "c00c 0005 0001 0000012c 0007 'more' c010 "
+                 "c029 0005 0001 0000012c 0008 'third' c010 "
+                 "c03c 0005 0001 00000e10 0008 'other' c010 "
+                 "c050 0001 0001 0000012c 0004 c0000201");
+    free(more.memory);
+    free(made.memory);
+    end(t);
+}
+
+// What an upstream has said of a name that an alias of its own leads to is not given any more once
+// that is a local name.
+static void test_target_of_an_answer_becomes_local(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.records = "other.example. A 192.0.2.9"});
+    learn(t, QUERY,
+          "8180 0001 0002 0000 0000 " ASK "c00c 0005 0001 0000012c 0008 'other' c010 "
+          "c029 0001 0001 0000012c 0004 c0000201 ");
+    serve_local(t->serve, made.local);
+    ask_waiting(t, 1, QUERY);
+    free(made.memory);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -231,6 +310,9 @@ int main(void)
         cmocka_unit_test(test_several_in_a_batch),
         cmocka_unit_test(test_reply_before_draining),
         cmocka_unit_test(test_target_fails_as_stale_is_due),
+        cmocka_unit_test(test_rules_change_while_dns64_waits_for_an_alias),
+        cmocka_unit_test(test_chain_leaves_elsewhere_by_now),
+        cmocka_unit_test(test_target_of_an_answer_becomes_local),
     };
     return cmocka_run_group_tests_name("serve_alias", tests, NULL, NULL);
 }

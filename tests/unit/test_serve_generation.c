@@ -395,6 +395,50 @@ static void test_old_answers_are_not_refreshed(void **state)
     end(t);
 }
 
+// www.example, an alias of other.example, whose address its own zone's upstream tells.
+#define LEADS                                                                    \
+    "8180 0001 0002 0000 0000 " ASK "c00c 0005 0001 0000012c 0008 'other' c010 " \
+    "c029 0001 0001 0000012c 0004 c0000201 "
+
+static void test_the_target_of_an_alias_moves_to_another_zone(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    learn(t, QUERY, LEADS);
+    ask_answered(t, 1, QUERY, "1234 " LEADS);
+    struct next *next = next_make(t);
+    zone_add(next, "other.example");
+    reload(t, next);
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    reply_from(t, &sent, LEADS);
+    assert_int_equal(drain(t), 2);
+    sent = sent_at(t, 0, OUTGOING_OPEN);
+    assert_int_equal(where(t, &sent), 2);
+    reply_from(t, &sent, "8180 " COUNTS1 OTHER A("0000012c"));
+    assert_int_equal(drain(t), 1);
+    ask_answered(t, 1, QUERY, "1234 " LEADS);
+    end(t);
+}
+
+static void test_an_alias_stays_within_its_zone_over_a_reload(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct next *next = next_make(t);
+    zone_add(next, "elsewhere.test");
+    reload(t, next);
+    ask_waiting(t, 1, QUERY);
+    struct sent sent = query_sent(t);
+    next = next_make(t);
+    zone_add(next, "elsewhere.test");
+    reload(t, next);
+    reply_from(t, &sent, LEADS);
+    assert_int_equal(drain(t), 1);
+    assert_reply(&t->sent[0], 1, "1234 " LEADS);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -412,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_a_cache_is_inherited),
         cmocka_unit_test(test_old_answers_are_not_told_of),
         cmocka_unit_test(test_old_answers_are_not_refreshed),
+        cmocka_unit_test(test_the_target_of_an_alias_moves_to_another_zone),
+        cmocka_unit_test(test_an_alias_stays_within_its_zone_over_a_reload),
     };
     return cmocka_run_group_tests_name("serve_generation", tests, NULL, NULL);
 }
