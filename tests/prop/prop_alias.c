@@ -24,6 +24,7 @@ enum {
     REGION_LEN = 4 << 20,
     SLOTS = 256,
     DELAY_MAX_US = 60000,
+    LATE_MAX_US = 100000,
     START_US = 1000000000,
 };
 
@@ -61,6 +62,7 @@ struct run {
     struct node nodes[NODES];
     bool dns64;
     bool tight; // there is little room: questions may fail
+    bool late;  // time passes in long steps: much is due at once
     struct settings settings;
     struct forward_zone zones[ZONES];
     struct endpoint upstreams[ZONES];
@@ -436,6 +438,8 @@ static void go(struct run *run, uint64_t until_us)
         }
         if (next_us > until_us)
             break;
+        if (run->late)
+            next_us += below(run, LATE_MAX_US);
         run->now_us = next_us > run->now_us ? next_us : run->now_us;
         if (first < run->event_count) {
             struct event event = run->events[first];
@@ -447,7 +451,7 @@ static void go(struct run *run, uint64_t until_us)
         }
         drain(run);
     }
-    run->now_us = until_us;
+    run->now_us = until_us > run->now_us ? until_us : run->now_us;
 }
 
 static void local_make(struct run *run)
@@ -502,6 +506,7 @@ static void begin(struct run *run)
 {
     run->dns64 = below(run, 2);
     run->tight = below(run, 4) == 0;
+    run->late = below(run, 4) == 0;
     for (unsigned i = 0; i < NODES; i++)
         node_make(run, i);
     aliases_make(run);
@@ -539,7 +544,8 @@ static void run_seed(struct run *run, uint64_t seed, unsigned sums[3])
             drain(run);
         else if (i + 1 < CLIENTS) // several in one draining
             ask(run, ++i);
-        drain(run);
+        if (below(run, 2)) // or they share it with what happens next
+            drain(run);
         go(run, run->now_us + below(run, below(run, 8) ? 20000 : 400000000));
     }
     go(run, run->now_us + 20000000);
