@@ -51,14 +51,30 @@ bool subquestion_hold(struct forward *f, uint64_t now_us, struct question *quest
     assert(question->in_hand == ANSWER_NONE);
     if (!share_is_exceeded(f->answers.used, held, f->answers.size))
         question->in_hand = answer_store_put(&f->answers, answer);
-    if (question->in_hand == ANSWER_NONE) {
-        forward_count(f, COUNTER_subquestions_full);
+    if (question->in_hand == ANSWER_NONE)
         return false;
-    }
     f->networks[hash].blocks = held;
     question->in_hand_hash = (uint8_t)hash;
     question->in_hand_us = now_us;
     return true;
+}
+
+struct question *subquestion_to_give_up(struct forward *f, const struct network *network,
+                                        const struct answer *answer)
+{
+    uint32_t blocks = answer_store_blocks(answer);
+    uint32_t own = forward_network(f, network)->blocks + blocks;
+    unsigned most = 0;
+    for (unsigned i = 1; i < NETWORK_SHARES; i++) {
+        if (f->networks[i].blocks > f->networks[most].blocks)
+            most = i;
+    }
+    if (blocks <= f->answers.size - f->answers.used || f->networks[most].blocks <= own)
+        return NULL;
+    struct question *question = f->questions.oldest;
+    while (question && (question->in_hand == ANSWER_NONE || question->in_hand_hash != most))
+        question = question->younger;
+    return question;
 }
 
 void subquestion_release(struct forward *f, struct question *question)

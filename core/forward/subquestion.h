@@ -31,5 +31,12 @@ void subquestion_leave(struct forward *f, struct question *parent);
 [[nodiscard]] bool subquestion_hold(struct forward *f, uint64_t now_us, struct question *question,
                                     const struct answer *answer);
 
+// Which question is to be given up so that this answer of a question of that network has room in
+// hand? The oldest of the network that holds most, if it holds more than this one would. NULL:
+// none.
+[[nodiscard]] struct question *subquestion_to_give_up(struct forward *f,
+                                                      const struct network *network,
+                                                      const struct answer *answer);
+
 // The answer in hand is no longer needed, if there is one.
 void subquestion_release(struct forward *f, struct question *question);

@@ -162,7 +162,7 @@ static void join(struct serve *s, uint64_t now_us, struct question *question,
         own.answer.upstream = other->answer.upstream;
         own.answer.transport = other->answer.transport;
     }
-    bool held = subquestion_hold(f, now_us, question, &own.answer);
+    bool held = serve_hold(s, now_us, question, &own.answer);
     forward_end(f, now_us, question, held ? QUESTION_ANSWERED : QUESTION_UNASKED);
 }
 
@@ -245,7 +245,7 @@ static void go_on(struct serve *s, uint64_t now_us, struct question *question,
     struct part other;
     struct key key;
     bool answered = question->state == QUESTION_ANSWERED;
-    bool held = !answered || subquestion_hold(f, now_us, question, &f->answer);
+    bool held = !answered || serve_hold(s, now_us, question, &f->answer);
     if (answered)
         f->answer_in_use = false;
     subquestion_begin(f, now_us, question, what);

@@ -299,6 +299,46 @@ static void test_target_of_an_answer_becomes_local(void **state)
     end(t);
 }
 
+enum { LONG_LEN = 20000 };
+
+// Has this client ask for a name of its own, which leads to the alias third.example by an answer
+// that takes a lot of room.
+static void ask_long(struct table *t, uint8_t host, unsigned number)
+{
+    static uint8_t bytes[LONG_LEN + 256];
+    char text[256];
+    snprintf(text, sizeof text, "1234 0100 " ONE "'x%02u' 'example' 00 0001 0001", number);
+    ask_waiting(t, host, text);
+    struct sent sent = query_sent(t);
+    snprintf(text, sizeof text,
+             "%02x%02x 8180 0001 0002 0000 0000 'x%02u' 'example' 00 0001 0001 "
+             "c00c 0005 0001 0000012c 0008 'third' c010 "
+             "c00c 002e 0001 0000012c %04x 0005 08 02 0000012c 00000000 00000000 0000 00",
+             sent.packet.bytes[0], sent.packet.bytes[1], number, LONG_LEN + 19);
+    struct packet head = packet_of(text);
+    memcpy(bytes, head.bytes, head.len);
+    serve_reply(t->serve, t->now_us, sent.port, bytes, head.len + LONG_LEN);
+    drain(t);
+}
+
+// Those who have long answers in hand do not keep others from having one there.
+static void test_long_answers_make_room_for_others(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.records = THIRD_ALIAS});
+    serve_local(t->serve, made.local);
+    for (uint8_t i = 0; i < 12; i++)
+        ask_long(t, 1 + i / 3, i);
+    assert_int_equal(t->sent_count, 0);
+    ask_long(t, 5, 12);
+    assert_int_equal(t->sent_count, 1);
+    assert_in_range(t->sent[0].client.from.ip[3], 1, 4);
+    assert_int_equal(t->sent[0].packet.bytes[3] & 15, 2); // SERVFAIL
+    free(made.memory);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -313,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_rules_change_while_dns64_waits_for_an_alias),
         cmocka_unit_test(test_chain_leaves_elsewhere_by_now),
         cmocka_unit_test(test_target_of_an_answer_becomes_local),
+        cmocka_unit_test(test_long_answers_make_room_for_others),
     };
     return cmocka_run_group_tests_name("serve_alias", tests, NULL, NULL);
 }
