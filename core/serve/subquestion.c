@@ -57,6 +57,7 @@ static bool cached_find(const struct serve *s, uint64_t now_us, const struct key
         .value = part->value,
         .len = hit.value_len,
         .rcode = part->value[3] & HEADER_RCODE,
+        .lifetime_s = hit.expiry_s - now_s,
         .answers = true,
         .upstream = ANSWER_NO_UPSTREAM,
     };
@@ -79,6 +80,16 @@ static bool known_find(const struct serve *s, uint64_t now_us, const struct key 
 
 // --- joining ------------------------------------------------------------------------------------
 
+// What is made of another answer is cached no longer than that by the least TTL of the settings,
+// which it has had already.
+static struct answer_limits limits_of(const struct serve *s, const struct part *other)
+{
+    struct answer_limits limits = s->limits;
+    if (limits.ttl_min_s > other->answer.lifetime_s)
+        limits.ttl_min_s = other->answer.lifetime_s;
+    return limits;
+}
+
 // Joins an alias and what it leads to. That is what was asked for: by the rules of now the chain
 // might first leave its zone elsewhere.
 static bool alias_end(struct serve *s, const struct question *question, struct part *own,
@@ -91,8 +102,9 @@ static bool alias_end(struct serve *s, const struct question *question, struct p
                                 .end = &other->answer,
                                 .end_age_s = other->age_s,
                                 .target = &target};
+    struct answer_limits limits = limits_of(s, other);
     bool withheld = answer_is_withheld(other->answer.value, other->answer.len);
-    if (own->answer.len == 0 || !alias_join(&parts, &question->key, &s->limits)) {
+    if (own->answer.len == 0 || !alias_join(&parts, &question->key, &limits)) {
         serve_count(s, COUNTER_alias_loops);
         return false;
     }
@@ -108,8 +120,9 @@ static bool dns64_end(struct serve *s, const struct question *question, struct p
                       struct part *other)
 {
     bool withheld = answer_is_withheld(other->answer.value, other->answer.len);
+    struct answer_limits limits = limits_of(s, other);
     enum dns64_verdict verdict =
-        dns64_make(s->config.settings, &other->answer, &question->key, other->age_s, &s->limits);
+        dns64_make(s->config.settings, &other->answer, &question->key, other->age_s, &limits);
     if (verdict == DNS64_SPOILT)
         return false;
     serve_count(s, COUNTER_dns64);
