@@ -48,7 +48,8 @@ static bool cached_find(const struct serve *s, uint64_t now_us, const struct key
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct cache_hit hit;
-    bool there = serve_recall(s, key, part->value, sizeof part->value, &hit);
+    // No client has asked for it: a hit here could be the one by which it would be found popular.
+    bool there = serve_peek(s, key, part->value, sizeof part->value, &hit);
     if (!there || now_s >= hit.expiry_s)
         there = serve_recall_denial(s, key, part->value, sizeof part->value, &hit);
     if (!there || now_s >= hit.expiry_s)
