@@ -307,7 +307,7 @@ class Start(Case):
                             'settings.yaml:4: local.records: "y. A 192.0.2" is not valid: '
                             '192.0.2 is no IPv4 address')
         self.assert_refuses('local:\n  records:\n    - x. A 192.0.2.1\n    - x. CNAME y.\n',
-                            'settings.yaml:4: local.records: "x. CNAME y.": a CNAME stands')
+                            'settings.yaml:4: local.records: "x. CNAME y.": a CNAME cannot')
 
     def test_many_names(self):
         """A list of 200,000 names, with a line that is longer than what is read at once."""

@@ -56,7 +56,7 @@ class Slow(Case):
         self.assertTrue(eventually(lambda: any(p.poll() is not None for p in waiting)))
         ended = [p for p in waiting if p.poll() is not None]
         for process in ended:
-            self.assertIn(f'{noun} is under way', process.communicate()[0])
+            self.assertIn(f'{noun} is already under way', process.communicate()[0])
         return [p for p in waiting if p not in ended]
 
     def assert_stops(self, ouzel):
