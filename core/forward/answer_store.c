@@ -32,10 +32,6 @@ void answer_store_init(struct answer_store *store, void *memory, uint32_t questi
 {
     *store =
         (struct answer_store){.blocks = memory, .free = ANSWER_NONE, .size = blocks_of(questions)};
-    for (uint32_t i = store->size; i-- > 0;) {
-        store->blocks[i].next = store->free;
-        store->free = i;
-    }
 }
 
 uint32_t answer_store_blocks(const struct answer *answer)
@@ -46,7 +42,11 @@ uint32_t answer_store_blocks(const struct answer *answer)
 static uint32_t block_reserve(struct answer_store *store)
 {
     uint32_t at = store->free;
-    store->free = store->blocks[at].next;
+    if (at == ANSWER_NONE)
+        at = store->fresh++;
+    else
+        store->free = store->blocks[at].next;
+    assert(at < store->size);
     store->blocks[at].next = ANSWER_NONE;
     store->used++;
     return at;

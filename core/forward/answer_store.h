@@ -13,7 +13,8 @@ struct answer_block;
 
 struct answer_store {
     struct answer_block *blocks;
-    uint32_t free; // the first of them, ANSWER_NONE: there is none
+    uint32_t free;  // the first of those that were given back, ANSWER_NONE: there is none
+    uint32_t fresh; // from this one on none was ever used, and its memory not touched
     uint32_t used;
     uint32_t size; // blocks
 };
