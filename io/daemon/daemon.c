@@ -15,11 +15,13 @@
 #include "io/daemon/upgrade_old.h"
 #include "io/edge/command.h"
 #include "io/edge/resolv_conf.h"
+#include "io/engine/cgroup.h"
 #include "io/engine/engine_do.h"
 #include "io/engine/engine_figures.h"
 #include "io/net/uring.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -197,6 +199,10 @@ static void ready_log(const struct log *log, const struct settings *settings,
     if (engine_net_refused(engine))
         log_writef(log, LOG_INFO, "epoll takes the place of io_uring", "reason", "%s",
                    engine_net_refused(engine));
+    struct cgroup_limits limits = cgroup_limits_read(CGROUP_PROC, CGROUP_MOUNT);
+    if (cgroup_is_tight(&limits, settings->cache_size))
+        log_writef(log, LOG_WARNING, "the cache may outgrow the memory of the control group",
+                   "limit", "%" PRIu64, limits.memory);
     char workers[16];
     snprintf(workers, sizeof workers, "%u", engine_worker_count(engine));
     log_write(log, LOG_INFO, "ready",

@@ -6,6 +6,7 @@
 #include "io/edge/settings_file.h"
 #include "io/edge/settings_print.h"
 #include "io/edge/snapshot_place.h"
+#include "io/engine/cgroup.h"
 #include "io/net/net.h"
 #include "io/net/net_choice.h"
 
@@ -68,6 +69,16 @@ static void engine_check(const struct settings *settings)
                 net_why(engine, error));
 }
 
+// Said and no more: what is bounded may be raised before the start.
+static void memory_check(const struct settings *settings)
+{
+    struct cgroup_limits limits = cgroup_limits_read(CGROUP_PROC, CGROUP_MOUNT);
+    if (cgroup_is_tight(&limits, settings->cache_size))
+        fprintf(stderr,
+                "ouzel: cache.size: the control group has %llu MiB of memory for all of ouzel\n",
+                (unsigned long long)(limits.memory >> 20));
+}
+
 struct checking {
     int argc;
     char **argv;
@@ -86,6 +97,8 @@ static void check(void *context)
         c->status = STATUS_USAGE;
     if (c->status == STATUS_FINE)
         engine_check(&settings);
+    if (c->status == STATUS_FINE)
+        memory_check(&settings);
     if (c->status == STATUS_FINE)
         settings_print(&settings, stdout);
     settings_free(&settings);

@@ -2,6 +2,7 @@
 #include "io/engine/engine.h"
 
 #include "io/engine/aligned.h"
+#include "io/engine/cgroup.h"
 #include "io/engine/cookie_source.h"
 #include "io/engine/engine_region.h"
 #include "io/engine/engine_rules.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -28,14 +28,6 @@ enum {
         6 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
-
-static unsigned cpu_count(void)
-{
-    cpu_set_t cpus;
-    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
-        return 1;
-    return (unsigned)CPU_COUNT(&cpus);
-}
 
 // Every socket to an upstream is a descriptor, and the soft limit is often 1024. Where the hard one
 // does not allow for all, the workers get fewer source ports: their ports are reused more, that is
@@ -214,7 +206,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     engine->local = local;
     engine->net_engine = net_choose((enum net_choice)settings->server_engine, &engine->net_refused);
     engine->worker_count =
-        settings->server_workers ? (unsigned)settings->server_workers : cpu_count();
+        settings->server_workers ? (unsigned)settings->server_workers : cgroup_cpus();
     engine->clock.offset_us = inheritance ? inheritance->clock_offset_us
                                           : clock_us(CLOCK_REALTIME) - clock_us(CLOCK_BOOTTIME);
     engine->region_fd = -1;
