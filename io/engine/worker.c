@@ -152,18 +152,18 @@ static void *thread_main(void *argument)
 static int net_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
 {
     const struct net_engine *engine = w->config.net_engine;
-    int error = net_open(
-        &w->net, &(struct net_config){
-                     .engine = engine,
-                     .places = LISTENER_PLACES,
-                     .wake_tag = op_pack(OP_QUEUE, 0, 0),
-                     .groups =
-                         {
-                             [QUERY_GROUP] = {QUERY_BUFFERS, w->query_buffer, .addresses = true},
-                             [REPLY_GROUP] = {REPLY_BUFFERS, REPLY_BUFFER_SIZE},
-                             [CLIENT_GROUP] = {CLIENT_BUFFERS, CLIENT_BUFFER_SIZE},
-                         },
-                 });
+    int error =
+        net_open(&w->net, &(struct net_config){
+                              .engine = engine,
+                              .places = LISTENER_PLACES,
+                              .wake_tag = op_pack(OP_QUEUE, 0, 0),
+                              .groups =
+                                  {
+                                      [QUERY_GROUP] = {QUERY_BUFFERS, w->query_buffer, true},
+                                      [REPLY_GROUP] = {REPLY_BUFFERS, REPLY_BUFFER_SIZE, false},
+                                      [CLIENT_GROUP] = {CLIENT_BUFFERS, CLIENT_BUFFER_SIZE, false},
+                                  },
+                          });
     if (error == 0)
         error = connections_make(&w->tcp, &(struct connections_config){
                                               .net = w->net,
