@@ -74,7 +74,7 @@ uint32_t share_held(const struct share_table *table, const struct address *clien
     return share == SHARE_NONE ? 0 : table->shares[share].held;
 }
 
-uint32_t share_take_network(struct share_table *table, const struct network *network)
+uint32_t share_reserve_network(struct share_table *table, const struct network *network)
 {
     uint32_t at = network_find(table, network);
     if (at == SHARE_NONE) {
@@ -94,7 +94,7 @@ uint32_t share_take_network(struct share_table *table, const struct network *net
 uint32_t share_reserve(struct share_table *table, const struct address *client)
 {
     struct network network = share_network_of(client);
-    return share_take_network(table, &network);
+    return share_reserve_network(table, &network);
 }
 
 static void free_if_empty(struct share_table *table, uint32_t at)

@@ -67,7 +67,8 @@ void share_init(struct share_table *table, void *memory, uint32_t count, const u
 [[nodiscard]] uint32_t share_held(const struct share_table *table, const struct address *client);
 
 // Counts one more entry for a network, or the client's, and returns its share; and one less.
-[[nodiscard]] uint32_t share_take_network(struct share_table *table, const struct network *network);
+[[nodiscard]] uint32_t share_reserve_network(struct share_table *table,
+                                             const struct network *network);
 [[nodiscard]] uint32_t share_reserve(struct share_table *table, const struct address *client);
 void share_release(struct share_table *table, uint32_t share);
 

@@ -146,7 +146,7 @@ void forward_closed(struct forward *f, uint64_t now_us, uint16_t connection)
     connection_end(f, now_us, connection, CONNECTION_ENDED);
 }
 
-// An attempt at this port of which the network has not said yet that nobody is there; NULL: none.
+// An attempt at this port that has not been reported unreachable yet; NULL: none.
 static struct attempt *reachable_find(const struct source_port *port)
 {
     struct attempt *attempt = port->attempts;
@@ -155,9 +155,9 @@ static struct attempt *reachable_find(const struct source_port *port)
     return attempt;
 }
 
-// The network says that nobody is there (ICMP), or nothing could be sent. Anybody may send the
-// former: a reply counts all the same, and where nothing is waited for it tells nothing. If it is
-// believed, other upstreams are asked at once; if not, it makes the next send come sooner at most.
+// The upstream is reported unreachable (ICMP), or nothing could be sent. Any host can forge the
+// former, so a reply still counts, and without an open attempt it says nothing. If it is believed,
+// other upstreams are asked at once; if not, it only brings the next send forward.
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
 {
     struct source_port *port = &f->source_ports.slots[index];

@@ -2,9 +2,9 @@
 #pragma once
 #include "core/forward/state.h"
 
-// Gets questions answered by upstreams: whom to ask, when to ask again and over what, which reply
-// counts, and when to give up. It knows neither clients' messages nor the cache: serve puts a
-// question in with forward_start and takes it out again with forward_next_ended.
+// Has questions answered by upstreams: which one to ask, when to ask again and over which
+// transport, which reply counts, and when to give up. It knows neither clients' messages nor the
+// cache: serve starts a question with forward_start and gets it back from forward_next_ended.
 //
 // One question's life:
 //
@@ -15,7 +15,7 @@
 //   reply     what matches in address, port, ID and question to the letter (RFC 5452) ends it, or
 //             sends it on: truncated -> TCP; SERVFAIL and the like -> the next upstream; EDNS or
 //             cookie not understood -> again without
-//   near miss three replies that are nearly right: somebody guesses; from then on only TCP counts
+//   near miss three replies that nearly match: an attacker guesses; from then on only TCP counts
 //   deadline  4.9 s after the start it has failed
 //
 // One per worker, part of its struct serve, whose contract it shares (core/serve/serve.h).

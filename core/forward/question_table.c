@@ -159,7 +159,7 @@ static void asker_link(struct question_table *table, struct question *question, 
     table->asker_count++;
     asker->share = SHARE_NONE;
     if (network->family != ADDRESS_NONE)
-        asker->share = share_take_network(&table->shares, network);
+        asker->share = share_reserve_network(&table->shares, network);
     asker->next = NULL;
     if (question_is_open(question) && question->asker_count == 0)
         unwaited_remove(table, question);

@@ -22,8 +22,8 @@
 
 #define QUESTION_ASKERS 4 // in the whole table, for each of its questions
 
-// A client, or a parent, on whose behalf a question is asked. Whoever keeps those that wait for it
-// embeds one in each (core/serve/waiter_table.h).
+// A client, or a parent, on whose behalf a question is asked. A client's is embedded in its waiter
+// (core/serve/waiter_table.h).
 struct asker {
     struct asker *next;
     struct question *parent; // NULL: it is a client
@@ -56,7 +56,7 @@ struct attempt {
     bool deferred;     // not sent yet: its connection has its batch, and it waits for the next one
     bool duplicate;    // a copy of a send to another upstream; the question does not wait for it
     bool overdue;      // has been counted as such
-    bool refused;      // the network says that nobody is there; its reply still counts
+    bool refused;      // reported unreachable by ICMP; its reply still counts
     bool needed;       // of an orphan: another one got the question answered
 };
 
@@ -98,7 +98,7 @@ struct question {
     struct attempt *attempts; // latest first
     const struct zone *zone;
     struct network network; // that it was first asked for
-    struct network charged; // for a connection that stalled, until it is answered; or nobody's
+    struct network charged; // for a connection that stalled, until it is answered; or none
     uint64_t started_us;
     uint64_t deadline_us;
     uint64_t first_sent_us; // 0: nothing has been sent
@@ -114,7 +114,7 @@ struct question {
     bool tcp_only;        // goes over TCP from now on
     bool follows;         // is sent again for what was replied to the attempt that has just ended
     bool apart;           // is asked apart over TCP for nothing but the networks that ask
-    bool ending;          // has ended, and stands among those that nobody has taken since
+    bool ending;          // has ended, and is in one of the lists of ended questions
     bool hopeless;        // stands among those that have just been found to be so
     uint8_t in_hand_hash; // of the network whose share of the answers in hand that is
     bool local;           // its answer begins with local records: it is not asked upstream itself
@@ -239,7 +239,7 @@ void asker_add(struct question_table *table, struct question *question, struct a
 void parent_add(struct question_table *table, struct question *sub, struct question *parent);
 void parent_remove(struct question_table *table, struct question *parent);
 
-// The attempt is nobody's until it is charged to a share (core/share.h), an asker's; it is
+// The attempt is charged to no one until attempt_charge (core/share.h), an asker's share; it is
 // free of that when its question ends.
 [[nodiscard]] struct attempt *attempt_add(struct question_table *table, struct question *question);
 void attempt_charge(struct question_table *table, struct attempt *attempt, uint32_t share);

@@ -25,8 +25,8 @@ enum dns64_verdict {
                                             const struct key *key, uint32_t age_s,
                                             const struct answer_limits *limits);
 
-// May AAAA questions with these flags of a key have made addresses? Not those of whoever validates
-// (RFC 6147 5.5).
+// May AAAA questions with these key flags have synthesised addresses? Not those of clients that
+// validate (RFC 6147 5.5).
 static inline bool dns64_serves(const struct settings *settings, uint8_t key_flags)
 {
     return settings->dns64_enable && (key_flags & (KEY_DO | KEY_CD)) != (KEY_DO | KEY_CD);

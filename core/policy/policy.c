@@ -253,8 +253,8 @@ static bool rebind_empties(const struct policy *policy, const struct question *q
     return true;
 }
 
-// Not for whoever validates, nor where the name does not exist; where a server has failed at AAAA,
-// or says nothing to it, it may yet know A (RFC 6147 5.1.2, 5.1.3).
+// Not for clients that validate, nor where the name does not exist. A server that fails at AAAA, or
+// is silent, may still answer A (RFC 6147 5.1.2, 5.1.3).
 bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
                         const struct question *question, enum policy_clients clients,
                         const struct answer *answer)

@@ -5,7 +5,7 @@
 #include "core/serve/subquestion.h"
 #include "core/serve/waiters.h"
 
-// Remembers how a question has failed, where that says something to whoever asks it again.
+// Caches the failure of a question, where it holds for the next client as well.
 static void failure_keep(struct serve *s, uint64_t now_us, const struct question *question)
 {
     uint64_t hash = question->key.hash;

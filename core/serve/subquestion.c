@@ -8,16 +8,16 @@
 
 #include <assert.h>
 
-// A question that wants another one asked has its own answer put in hand, if it has one. Then what
-// is known of the other is joined to it, at once or when that has ended, and it ends a second time,
-// with what came of it. So what is said to clients and cached does not depend on the way here, and
-// policy decides about the whole of it.
+// A question that needs a subquestion keeps its own answer, if it has one, in hand. The answer to
+// the subquestion is joined to it, at once where it is cached or local, and the question ends a
+// second time with the result. So policy, the cache and clients see one answer, however it came
+// about.
 
 // An answer, and room for its value.
 struct part {
     struct answer answer; // of no octets: there is none
     uint32_t age_s;
-    bool joined; // it was put together of several zones' answers, or comes from local names
+    bool joined; // from answers of several zones, or from local names
     uint8_t value[ANSWER_SIZE_MAX];
 };
 
@@ -41,14 +41,14 @@ static void subkey_make(const struct serve *s, const struct question *question,
     }
 }
 
-// --- what is known ------------------------------------------------------------------------------
+// --- answers at hand -----------------------------------------------------------------------------
 
 static bool cached_find(const struct serve *s, uint64_t now_us, const struct key *key,
                         struct part *part)
 {
     uint32_t now_s = (uint32_t)(now_us / 1000000);
     struct cache_hit hit;
-    // No client has asked for it: a hit here could be the one by which it would be found popular.
+    // No client has asked for it, so this is no hit: it says nothing about popularity.
     bool there = serve_peek(s, key, part->value, sizeof part->value, &hit);
     if (!there || now_s >= hit.expiry_s)
         there = serve_recall_denial(s, key, part->value, sizeof part->value, &hit);
@@ -81,8 +81,8 @@ static bool known_find(const struct serve *s, uint64_t now_us, const struct key 
 
 // --- joining ------------------------------------------------------------------------------------
 
-// What is made of another answer is cached no longer than that by the least TTL of the settings,
-// which it has had already.
+// The limits for a joined answer: cache.ttl-min has been applied to its parts already, and must not
+// let the whole outlive them.
 static struct answer_limits limits_of(const struct serve *s, const struct part *other)
 {
     struct answer_limits limits = s->limits;
@@ -91,8 +91,8 @@ static struct answer_limits limits_of(const struct serve *s, const struct part *
     return limits;
 }
 
-// Joins an alias and what it leads to. That is what was asked for: by the rules of now the chain
-// might first leave its zone elsewhere.
+// Joins an alias and the answer for its target, which is the subquestion's name: under the present
+// rules the chain might leave its zone elsewhere.
 static bool alias_end(struct serve *s, const struct question *question, struct part *own,
                       const struct part *other, const struct key *subkey)
 {
@@ -115,8 +115,7 @@ static bool alias_end(struct serve *s, const struct question *question, struct p
     return true;
 }
 
-// Makes the answer to the AAAA question of that to the A question, or leaves it as it is where
-// nothing can be made.
+// Makes the AAAA answer from the A answer, or keeps the own one where there is no address to use.
 static bool dns64_end(struct serve *s, const struct question *question, struct part *own,
                       struct part *other)
 {
@@ -134,7 +133,7 @@ static bool dns64_end(struct serve *s, const struct question *question, struct p
     return true;
 }
 
-// What the question has so far: what is in hand, or the local records that lead to its target.
+// The question's own answer: the one in hand, or the local records that lead to the target.
 static void own_find(const struct serve *s, uint64_t now_us, const struct question *question,
                      enum subquestion what, struct part *own)
 {
@@ -155,7 +154,7 @@ static void fail(struct serve *s, uint64_t now_us, struct question *question, ui
     forward_end(&s->forward, now_us, question, end);
 }
 
-// Ends a question with its own answer and that to its subquestion.
+// Ends a question with its own answer and the subquestion's joined.
 static void join(struct serve *s, uint64_t now_us, struct question *question,
                  const struct key *subkey, struct part *other)
 {
@@ -188,8 +187,8 @@ static void fail_full(struct serve *s, uint64_t now_us, struct question *questio
     fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
 }
 
-// Waits for a question that is asked already; but they must not wait for each other, and it has
-// places for so many only, which clients of its own need too.
+// Waits for a question that is already open, unless that would be a loop, or take the places that
+// its own clients need.
 static void sub_join(struct serve *s, uint64_t now_us, struct question *question,
                      struct question *sub)
 {
@@ -214,7 +213,7 @@ const struct zone *serve_zone_of(const struct serve *s, const struct key *key)
     return zone_table_find(s->config.zone_table, key_name(key), key_name_len(key));
 }
 
-// Asks for what is not known.
+// Asks the subquestion.
 static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
                     const struct key *key)
 {
@@ -233,7 +232,7 @@ static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
         return;
     }
     if (question->depth == SUBQUESTION_DEPTH_MAX) {
-        // That it is so far away says nothing of the question itself.
+        // The chain is too long, which says nothing about the question itself.
         serve_count(s, COUNTER_alias_loops);
         fail(s, now_us, question, RCODE_NOERROR, QUESTION_UNASKED);
         return;
@@ -251,7 +250,7 @@ static void sub_ask(struct serve *s, uint64_t now_us, struct question *question,
     serve_question_start(s, now_us, sub);
 }
 
-// Has a question go on that has ended, or was just begun, with what else it needs.
+// Continues a question that has ended, or was just begun, with a subquestion.
 static void go_on(struct serve *s, uint64_t now_us, struct question *question,
                   enum subquestion what, const struct name *target)
 {
@@ -298,7 +297,7 @@ void serve_parent_wake(struct serve *s, uint64_t now_us, struct question *parent
     join(s, now_us, parent, &sub->key, &other);
 }
 
-// What do the clients of this question have so far?
+// What the clients of this question have so far.
 static enum policy_clients clients_of(const struct serve *s, const struct question *question)
 {
     const struct waiting *waiting = serve_waiting(s, question);
@@ -331,7 +330,7 @@ bool serve_goes_on(struct serve *s, uint64_t now_us, struct question *question)
         go_on(s, now_us, question, SUBQUESTION_ALIAS, &target);
         return true;
     case POLICY_DNS64_WANT:
-        // For want of room it is as if there were no IPv4 addresses, this once.
+        // Without room it ends as if there were no IPv4 addresses, and is not cached.
         if (question->state == QUESTION_ANSWERED && !s->forward.questions.free) {
             serve_count(s, COUNTER_subquestions_full);
             answer->lifetime_s = 0;

@@ -22,7 +22,7 @@
 
 enum {
     PENDING_PER_WORKER = 4096,
-    STREAMS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
+    CONNECTIONS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
         6 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
@@ -131,7 +131,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .worker_count = engine->worker_count,
         .pending_max = PENDING_PER_WORKER,
         .source_ports_max = engine->source_ports_max,
-        .upstream_connections_max = STREAMS_PER_WORKER,
+        .upstream_connections_max = CONNECTIONS_PER_WORKER,
     };
     if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
         return -EIO;

@@ -173,7 +173,7 @@ static int net_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
                                               .receive = OP_TCP_RECEIVE,
                                               .send = OP_TCP_SEND,
                                               .message_max = MESSAGE_LEN_MAX,
-                                              .unsent_max = STREAM_UNSENT_MAX,
+                                              .unsent_max = UNSENT_MAX,
                                           });
     if (error < 0)
         snprintf(why, WORKER_WHY_SIZE, "cannot use %s: %s", engine->name, net_why(engine, error));

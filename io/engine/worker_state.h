@@ -28,8 +28,8 @@ enum {
     CLIENT_BUFFERS = 256,
     CLIENT_BUFFER_SIZE = 2048,
     OUT_BATCHES = 2,
-    STREAM_UNSENT_MAX = 256 * 1024, // to an upstream
-    ADDRESS_ROOM = 64,              // behind each reply
+    UNSENT_MAX = 256 * 1024, // to an upstream
+    ADDRESS_ROOM = 64,       // behind each reply
 };
 
 struct upstream_socket {
