@@ -67,8 +67,8 @@ enum cache_verdict { CACHE_MISS, CACHE_HIT };
                                uint64_t seed);
 
 // Opens a cache that another process has formatted in this region, as it is. Returns 0, or -1 where
-// it is none of this size and of this form. Whoever opens it may look up; who writes each shard is
-// for the processes to agree upon.
+// it is not a cache of this size and format. Any process may look up; the processes must agree on
+// the writer of each shard.
 [[nodiscard]] int cache_open(struct cache *cache, void *region, size_t size);
 
 // Which shard a key lives in: 0 .. shard_count - 1.

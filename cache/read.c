@@ -21,15 +21,14 @@
 // And why a reader does not pass an entry that moves between its two buckets (slot_move in
 // write.c). It is in the new place, and the new bucket's sequence word has changed, before it
 // leaves the old one, so for a moment it is in both.
-// - From the first to the second bucket: the first one's overflow count goes up in between. Who
-// sees
-//   the first bucket without the entry has seen, by the slot's release and acquire, a sequence word
-//   that sends him on to the second one; or the word has changed under him and he begins anew.
+// - From the first to the second bucket: the first one's overflow count goes up in between. One
+//   that sees the first bucket without the entry has seen, by the slot's release and acquire, a
+//   sequence word that sends it on to the second one; or the word has changed and it starts again.
 // - From the second to the first: a reader may look at the first one before the entry is there and
 //   at the second one when it is gone. But then, by release and acquire of the slot that the entry
-//   has left, he sees that the first one's word has changed, and looks there again.
-// So a reader misses what is there all the time only if buckets change under him in all of his
-// tries, or while it is copied over itself (entry_move_over). He never takes one entry for another.
+//   has left, it sees that the first one's word has changed, and looks there again.
+// So a reader misses what is there all the time only if buckets change in all of its tries,
+// or while the entry is copied over itself (entry_move_over). It never takes one entry for another.
 //
 // A hit is marked by compare-and-swap of the entry's first word from what was read in R3, in both
 // counts at once. Where the entry is gone by then the word has changed and the mark is lost; where
@@ -81,8 +80,8 @@ static uint64_t key_word(const uint8_t *from)
     return word;
 }
 
-// Compares a key of a word or more with one that nobody writes to. What is left at the end is
-// compared with octets before it.
+// Compares a key of a word or more with one that is not being written. The rest at the end is
+// compared together with the octets before it.
 static inline bool key_equal(const uint8_t *bytes, const struct cache_key *key)
 {
     size_t last = key->len - LAYOUT_WORD;

@@ -122,7 +122,7 @@ bool cache_repair(struct cache *cache, uint32_t index)
                  {cache->main_start, cache->main_size, shard->main_tail, shard->main_head,
                   shard->main_tail}},
     };
-    store(&shard->sweeps, 0); // whoever swept does so no more
+    store(&shard->sweeps, 0); // a sweep that was under way has ended with its process
     if (load(&shard->writing) == 0)
         return false;
     for (uint32_t i = 0; i < cache->bucket_count; i++)

@@ -520,8 +520,8 @@ static void main_make_room(const struct writing *w, uint64_t len)
         main_tail_pass(w);
 }
 
-// True if nobody would miss what the main log's tail meets next: a filler, a dead entry, or one
-// that is over.
+// True if the main log's tail next meets something without use: a filler, a dead entry, or an
+// expired one.
 static bool main_tail_is_idle(const struct writing *w)
 {
     if (*w->main.tail == *w->main.head)

@@ -200,8 +200,8 @@ static void front_write(struct parsing *t, uint8_t *value, const struct key *key
     t->soa = false;
 }
 
-// Reads the records, and writes what is passed on of them. What becomes longer than a message may
-// be cannot be given to anybody, whoever sends it.
+// Reads the records, and writes those that are passed on. If that is longer than a message may be,
+// no client can have it, whichever upstream sends it.
 static enum reply_verdict records_parse(struct parsing *t, struct answer *answer,
                                         const uint8_t *reply, size_t len, const struct key *key,
                                         const struct answer_limits *limits)

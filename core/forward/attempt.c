@@ -154,10 +154,10 @@ static enum asker_rating asker_rate(struct forward *f, uint64_t now_us, const st
     return stalling_has(&f->stalling, &network, now_us) ? ASKER_STALLS : ASKER_FREE;
 }
 
-// On whose behalf is this asked that has not had its network's share of attempts? Any of them will
-// do, or one who has would stand in the way of others who want to know the same; but first somebody
-// whose network is not known for what stalls connections. For a parent those count that wait for
-// it, of whom it has the network of the first. NULL: nobody.
+// Finds an asker whose network has not used its share of attempts. Any asker will do, or one that
+// has used it up would block others with the same question; but those come first whose network is
+// not known for questions that stall connections. A parent stands for the clients that wait for it,
+// and has the network of the first. NULL: there is none.
 static const struct asker *asker_find(struct forward *f, uint64_t now_us,
                                       const struct question *question, uint32_t max, bool parents)
 {

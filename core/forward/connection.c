@@ -84,10 +84,10 @@ static void suspect(const struct connection *connection, const struct attempt *b
     }
 }
 
-// What the server closed a connection on is asked again in batches of half as many; after a shared
-// one, of which nobody knows how many a batch is, only where there is no better guess. A server
-// that closes when it has answered so many does so whatever is asked: where that ends a batch the
-// next one is smaller, too.
+// Questions lost with a connection are asked again in batches of half the size; after a shared
+// connection, whose batch size is not known, only where there is no better guess. A server that
+// closes after so many answers does so whatever is asked: where that ends a batch, the next one is
+// smaller, too.
 static void batch_lost(struct forward *f, const struct connection *connection)
 {
     struct upstream *u = &f->upstreams[connection->upstream];
@@ -134,14 +134,15 @@ static bool is_there_too(const struct attempt *attempt)
     return a != NULL;
 }
 
-// How a connection ended: whether there was one, it served anybody, and it was silent for too long.
+// How a connection ended: was it established, did it answer anything, and was it silent for too
+// long?
 struct ended {
     bool connected, served, stuck;
 };
 
-// Asks again what waited on a connection that is over. What never left does not count as sent; but
-// where there was no connection to be had it does, as other upstreams are to be asked first.
-// Whoever is out is asked again where that was a chance in lower case.
+// Asks again what waited on a connection that has ended. What was never sent does not count as
+// sent, unless there was no connection at all, as other upstreams are to be asked first. An
+// upstream that was given up is asked again if the question was to have a chance in lower case.
 static void ask_again(struct forward *f, uint64_t now_us, struct attempt *attempt,
                       struct ended ended, bool at_fault)
 {
@@ -247,8 +248,9 @@ static bool is_at_fault(const struct connection *connection, const struct attemp
     return connection_oldest(connection) == attempt || attempt->sent_us < connection->answered_us;
 }
 
-// A question over TCP has waited long enough: it is asked elsewhere as well, and where connections
-// are crowded it leaves. Or its connection has, and ends. Nobody is blamed while others are served.
+// A question over TCP has waited long enough: it is asked elsewhere as well, and leaves a crowded
+// connection. Or the connection has, and ends. No upstream is blamed while others get answers
+// there.
 void connections_stalled(struct forward *f, uint64_t now_us, struct question *question)
 {
     struct attempt *next;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/forward/latency.h"
 
-// Counts are halved when there are SAMPLES_MAX, so what is old fades. The summary is made anew with
-// each sample while there are few and then with every SUMMARY_EVERY-th; it takes some hundred
+// Counts are halved when there are SAMPLES_MAX, so old ones fade. The summary is computed again
+// with each sample while there are few and then with every SUMMARY_EVERY-th; it takes some hundred
 // instructions.
 
 enum {

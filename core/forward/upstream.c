@@ -208,8 +208,8 @@ uint32_t upstream_late_us(const struct upstream *u)
     return within(tail > 2 * (uint64_t)early ? tail : 2 * (uint64_t)early, LATE_MIN_US);
 }
 
-// What a question that is sent there will have to wait on average: the fast mode, and for those
-// that get lost the time until somebody notices.
+// The average wait of a question that is sent there: the fast mode, and for lost ones the time
+// until the resend.
 static uint64_t cost_us(const struct upstream *u)
 {
     uint32_t early = upstream_early_us(u);

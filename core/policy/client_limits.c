@@ -153,7 +153,7 @@ static size_t challenge(const struct client_limits *g, uint8_t *out, const struc
 size_t client_limits_deny(struct client_limits *g, uint8_t *out, const struct query *query,
                           bool flood, enum counter *as)
 {
-    // Who is proven is told: there is nobody else whom the reply could hit.
+    // A proven client gets a reply: it cannot be sent to a forged address.
     bool told = query->proven || !flood;
     if (!told && !slips(g)) {
         *as = COUNTER_drops_quota;

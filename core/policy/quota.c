@@ -13,7 +13,7 @@
 // one
 //   that is full changes nothing; and one of zeros is as good as none.
 // - Time is counted in ticks of 1.024 ms in 32 bits, which run over after 50 days; an entry that
-//   nobody has asked for so long may then look younger than it is, and gains less.
+//   was not used for so long may then look younger than it is, and gains less.
 //
 // The bucket of floods is for what is above the rate: with it a client has so many times the rate
 // in all, and one that keeps to its rate never touches it.

@@ -156,8 +156,8 @@ bool serve_waiters_drain(struct serve *s, uint64_t now_us, struct outgoing *outg
     while (s->told) {
         struct question *question = s->told;
         struct waiting *waiting = serve_waiting(s, question);
-        // One that was to be told what is stale may have ended since with the question before it:
-        // it is told again, and what, once that has been looked at.
+        // A question that was to give a stale answer may have ended since, with its subquestion;
+        // it is told again when its end has been processed.
         if (!question->ending && askers_drain(s, now_us, question, outgoing))
             return true;
         s->told = waiting->next_told;

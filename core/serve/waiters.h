@@ -12,8 +12,7 @@ void serve_tell(struct serve *s, struct question *question);
 void serve_patience_start(struct serve *s, uint64_t now_us, const struct lookup *lookup,
                           struct waiting *waiting);
 
-// The network says that there is nobody to ask: where there is a stale answer, the clients need not
-// wait for more.
+// All upstreams are reported unreachable: clients get a stale answer now, where there is one.
 void serve_patience_hasten(struct serve *s, uint64_t now_us, const struct question *question);
 
 // The clients of a question have waited long enough: they get a stale answer, if it is still there,

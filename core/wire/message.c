@@ -116,7 +116,7 @@ static bool question_parse(struct query *query, struct reader *r)
     return true;
 }
 
-// What a question of this type and class gets before anybody looks for an answer.
+// The rcode that a type and class get before any lookup.
 static uint16_t question_rcode(uint16_t type, uint16_t class)
 {
     switch (type) {
@@ -259,7 +259,7 @@ size_t query_reduce(const uint8_t *message, size_t len, uint8_t out[static QUERY
     uint8_t *opt = out + front_len;
     store_be16(out + 10, 1);
     opt_write(opt, query.udp_size, RCODE_NOERROR, query.dnssec_ok);
-    // One of another length is an error, or nobody looks at it.
+    // A cookie of another length is an error, or is ignored.
     if (query.asks & ASKS_COOKIE && cookie_len_valid(query.cookie_len))
         memcpy(option_add(opt, EDNS_COOKIE, query.cookie_len), query.cookie, query.cookie_len);
     if (query.asks & ASKS_NSID)

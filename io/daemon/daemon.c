@@ -98,7 +98,7 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
         calendar->snapshot_ms = now_ms() + calendar->snapshot_every_ms;
     }
     if (calendar->alive_every_ms > 0 && now_ms() >= calendar->alive_ms) {
-        // Only if every worker does what it is told within the time is the daemon alive.
+        // The daemon is alive if every worker completes its task in time.
         bool asked = false, alive = engine_is_alive(d->engine, &asked);
         if (alive)
             notify_alive();
@@ -373,7 +373,7 @@ static void daemon_free(struct daemon *d)
     free(d);
 }
 
-// Has a task or a reader of files that nobody waits for still not ended?
+// Is there still an abandoned task or reader of files?
 static bool is_used(struct daemon *d)
 {
     for (enum daemon_task which = 0; which < TASK_COUNT; which++) {

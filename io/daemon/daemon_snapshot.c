@@ -32,7 +32,7 @@ static void snapshot_log(const struct log *log, const char *message, const char 
 
 // --- at the start --------------------------------------------------------------------------------
 
-// What the thread works on; its own alone once nobody waits for it.
+// What the thread works on; it alone owns it once it is abandoned.
 struct load {
     struct snapshot_gate gate;
     struct cache *cache; // touched while the gate is open only
@@ -121,8 +121,8 @@ bool snapshot_load(struct daemon *d)
 
 // --- while it runs and at the end ----------------------------------------------------------------
 
-// By a thread that is no worker: they go on answering. It goes by copies of what it needs, as at
-// the end of the process nobody waits for it for long.
+// In a thread of its own, so workers go on answering. It has copies of what it needs, as the
+// process may end without waiting long for it.
 bool daemon_snapshot(struct daemon *d, FILE *report)
 {
     struct snapshot_result result;

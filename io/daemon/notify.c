@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// Nobody to hear it is no failure of ours.
+// It is no failure if no manager listens.
 static void say(const char *text)
 {
     const char *path = getenv("NOTIFY_SOCKET");

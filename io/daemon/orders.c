@@ -157,8 +157,8 @@ static bool order_flush(const struct order_request *r)
                      &name, r->report);
 }
 
-// Says at /readyz that nobody should come any more, goes on answering, and ends when nobody has
-// asked anything for three seconds and all have their answers, or after five minutes.
+// Reports not ready at /readyz, goes on answering, and ends when there has been no query for three
+// seconds and all are answered, or after five minutes.
 static bool order_drain(const struct order_request *r)
 {
     struct daemon *d = daemon_of(r);

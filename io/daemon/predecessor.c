@@ -33,7 +33,7 @@ void predecessor_replaced(struct daemon *d)
     if (d->control)
         control_own(d->control);
     const char *path = d->inheritance->control;
-    // Nobody listens there any more; whatever else may lie there is not ours.
+    // No process listens there any more; anything else there is not ours.
     if (*path && strcmp(path, settings_of(d)->control_socket.text) != 0 &&
         file_mark_is_socket_at(&d->inheritance->control_mark, path))
         (void)unlink(path);

@@ -51,8 +51,8 @@ static int fails(char why[static PRIVILEGES_WHY_SIZE], const char *what, const c
     return -1;
 }
 
-// Whoever has not the right to do this keeps the set as it is. That harms nobody: the set says what
-// a program that is started can gain, which PR_SET_NO_NEW_PRIVS forbids altogether.
+// A process without the right to do this keeps the set as it is. That is harmless: the set bounds
+// what a started program can gain, which PR_SET_NO_NEW_PRIVS forbids altogether.
 static void bounding_set_cut(void)
 {
     for (int i = 0; i < CAPABILITIES_MAX && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++) {
@@ -98,7 +98,7 @@ int privileges_drop(const char *user, char why[static PRIVILEGES_WHY_SIZE])
     bounding_set_cut();
     if (user_become(user, why) != 0 || capabilities_cut(why) != 0)
         return -1;
-    // Whoever is root no more must not be able to be it again.
+    // A process that was root must not be able to become it again.
     if (geteuid() != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
         snprintf(why, PRIVILEGES_WHY_SIZE, "cannot give up the rights of root");
         return -1;

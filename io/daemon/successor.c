@@ -62,8 +62,8 @@ static int inheritance_give(struct daemon *d, struct upgrade *upgrade)
     return error;
 }
 
-// From the engine's rest on nobody is heard until the other one starts, some milliseconds later;
-// what arrives waits in the sockets.
+// From the time the engine rests no query is read until the other process starts, some milliseconds
+// later; what arrives waits in the sockets.
 static int give_way(struct daemon *d, struct upgrade *upgrade)
 {
     int error = inheritance_give(d, upgrade);
@@ -74,7 +74,7 @@ static int give_way(struct daemon *d, struct upgrade *upgrade)
         error = upgrade_wait_started(upgrade);
     if (error == 0)
         return 0;
-    // It must be gone before anybody else writes the cache again.
+    // It must be gone before another process writes the cache again.
     upgrade_end(upgrade);
     (void)engine_resume(d->engine);
     return error;

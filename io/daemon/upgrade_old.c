@@ -100,7 +100,7 @@ static int expect(struct upgrade *u, enum packet_kind kind, const char *what)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     int error = packet ? packet_receive(u->fd, packet) : -ENOMEM;
-    // It ended without taking all, which is told before what it said.
+    // It ended without reading all of it; the kernel reports that before its last packets.
     if (error == -ECONNRESET)
         error = packet_receive(u->fd, packet);
     if (error == 0)
@@ -143,7 +143,7 @@ int upgrade_give(struct upgrade *u, const struct daemon_inheritance *inheritance
                             sizeof inheritance->control, &inheritance->control_fd, 1);
     if (error == 0)
         error = packet_send(u->fd, PACKET_END, NULL, 0, NULL, 0);
-    // Where nobody takes it, what was said last says why.
+    // Where the other process has ended, its last packet says why.
     if (error < 0 && error != -EPIPE && error != -ECONNRESET)
         return upgrade_fails(u->why, error, "cannot hand over: %s", strerror(-error));
     return expect(u, PACKET_READY, "got ready");

@@ -44,7 +44,7 @@ static void compare(struct watch *watch, const struct watch_look *now)
 }
 
 // Returns once there is a file to look at: most settings name their upstreams themselves, and a
-// daemon that nobody asks should not wake up for a file that nobody wants.
+// idle daemon should not wake up for a file that it does not use.
 static void wait_until_on(struct watch *watch)
 {
     pthread_mutex_lock(&watch->lock);

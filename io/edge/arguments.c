@@ -216,7 +216,7 @@ static void use_resolv_conf(struct loading *l, FILE *errors)
                 skipped);
 }
 
-// The secrets are read by the engine; a fault of theirs is told with those of the settings.
+// The secrets are read by the engine; their faults are reported with those of the settings.
 static void check_cookies(struct loading *l)
 {
     char why[COOKIE_FILE_WHY_SIZE];

@@ -182,7 +182,7 @@ static void connection_closed(void *context, const struct MHD_Connection *connec
     pthread_mutex_unlock(&control->lock);
 }
 
-// Nobody is left waiting for what may not come any more, and nobody begins to.
+// Wakes all that wait for what may not come any more, and lets none begin to wait.
 static void waiting_end(struct control *control)
 {
     pthread_mutex_lock(&control->lock);
@@ -254,10 +254,10 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
 // --- the socket ----------------------------------------------------------------------------------
 
 // Is it a stream socket at which no process listens any more? Only that is known to be left over:
-// one of another type, or one that may not be asked, is somebody's. It is asked as its owner: a
+// one of another type, or one that refuses us, is in use. It is tried as its owner: a
 // process before this one has given it to the user that it became, and root without
-// CAP_DAC_OVERRIDE, as the unit starts it, may not connect there. Who may not become the owner asks
-// as what it is.
+// CAP_DAC_OVERRIDE, as the unit starts it, may not connect there. A process that may not
+// become the owner tries as itself.
 static bool is_dead(const struct sockaddr_un *address, uid_t owner)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -359,7 +359,7 @@ void control_close(struct control *control)
 {
     if (!control)
         return;
-    // Nobody is to connect to what ends.
+    // No client is to connect to a process that ends.
     path_remove(control);
     waiting_end(control);
     http_stop(control->http, control->fd);

@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <time.h>
 
-// fstrm's thread may be kept waiting by who listens, for ever, and with it whoever ends it. So that
-// is done by a thread which is left alone if it takes too long.
+// A reader may keep fstrm's thread waiting for ever, and with it the caller that ends it. So a
+// separate thread ends it, and is abandoned if that takes too long.
 
 enum {
     QUEUE_SIZE = 16384, // messages; a power of two

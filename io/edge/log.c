@@ -71,8 +71,8 @@ void log_set(struct log *log, uint32_t level, uint32_t format)
     __atomic_store_n(&log->format, format, __ATOMIC_RELAXED);
 }
 
-// Without a queue nobody waits for a reader that has stopped, for more than a moment: where there
-// is room to be had, it is for so much at least. What is lost then is nobody's to hear.
+// Without a queue no caller waits long for a reader that has stopped: where there is room, it is
+// for this much at least. What is lost then cannot be reported.
 static void octets_out(const char *octets, size_t len)
 {
     while (len > 0) {

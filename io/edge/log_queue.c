@@ -26,7 +26,7 @@ struct log_queue {
     char bytes[LOG_QUEUE_SIZE];
 };
 
-// Writes a piece, however long that takes. What cannot be written at all is nobody's to hear.
+// Writes a piece, however long that takes. What cannot be written at all is lost.
 static void piece_write(int fd, const char *bytes, size_t len)
 {
     while (len > 0) {

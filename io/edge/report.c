@@ -301,7 +301,7 @@ static void top_text(unsigned kind, const struct top_entry *entry, char *text, s
     snprintf(text, size, "%s %s", name_text, type);
 }
 
-// The kinds one below the other, and what is told of each.
+// The kinds on a line each.
 static const struct json_layout kinds_layout = {"", ",\n ", ""};
 static const struct json_layout kind_layout = {"\n  ", ",\n  ", ""};
 

@@ -5,7 +5,7 @@
 // Differences between two settings, for a reload.
 
 // Calls `tell` for each setting that differs, with its name and both values as text, cut short
-// where they are long. A zone that has changed, come or gone is told as such.
+// where they are long. Zones are named as changed, added or removed.
 void settings_diff(const struct settings *from, const struct settings *to,
                    void (*tell)(void *context, const char *name, const char *from, const char *to),
                    void *context);

@@ -316,7 +316,7 @@ static int file_read(struct reading *r)
     return error;
 }
 
-// Nobody has taken the cache away: it is as the result says, or empty.
+// The cache is still ours: it is as the result says, or empty.
 static void reading_end(struct reading *r, int error)
 {
     struct snapshot_result *result = r->result;

@@ -222,8 +222,8 @@ static int new_open(struct writing *w)
     return snapshot_say(w->why, -EBUSY, w->path, "is being written by another");
 }
 
-// Takes the old file's pages out of memory a few at a time: whoever closes a file that has no name
-// any more has to free all that is left of it at once.
+// Takes the old file's pages out of memory a few at a time: closing a file without a name frees all
+// that is left of it at once.
 static void old_close(struct writing *w, int fd)
 {
     struct stat stat;

@@ -37,7 +37,7 @@ static bool rest_apply(struct serve *serve, uint64_t now_us, uint32_t worker, vo
     struct engine *engine = resting->engine;
     struct listeners *listeners = worker_listeners(engine->workers[worker]);
     (void)now_us;
-    // Whoever wrote this worker's shards meanwhile may have been killed at any moment.
+    // The process that wrote this worker's shards meanwhile may have been killed at any moment.
     for (uint32_t i = worker; !resting->rests && i < engine->cache.shard_count;
          i += engine->worker_count)
         (void)cache_repair(&engine->cache, i);

@@ -114,7 +114,7 @@ static bool inherit(struct listening *l, unsigned slot, struct listening_sockets
     return false;
 }
 
-// The sockets share their port silently with others that allow it, so nobody may have it before.
+// The sockets share their port silently with others that allow it, so it must be free before.
 // Those of ours that are about to be closed may.
 static int sockets_open(struct listening *l, unsigned slot)
 {

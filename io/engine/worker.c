@@ -57,7 +57,7 @@ static bool event_do(struct worker *w, const struct net_event *event)
         worker_client_happened(w, event);
         return true;
     case OP_CLOSE:
-        assert(event->result != -EBADF); // or somebody else's has been closed
+        assert(event->result != -EBADF); // or a descriptor of other use was closed
         return true;
     case OP_QUERY:
     case OP_QUEUE:

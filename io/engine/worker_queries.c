@@ -100,7 +100,7 @@ static void reply_send(struct worker *w, const struct client *client, const void
                 1);
 }
 
-// Tells of an answer, where somebody wants to know.
+// Logs an answer, where the answer log is on.
 static inline void answer_tell(struct worker *w, const struct client *client, uint64_t since_us,
                                uint8_t source, const uint8_t *bytes, size_t len)
 {

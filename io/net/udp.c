@@ -75,8 +75,8 @@ static int fd_made(int fd, int error)
     return error;
 }
 
-// What the network says of how much fits through it is not believed: anybody can send that, and one
-// such message would have all replies to its alleged target leave in fragments for ten minutes,
+// Reports of a smaller path MTU are not believed: any host can forge one, and a single one would
+// have all replies to its alleged target leave in fragments for ten minutes,
 // which a forger can put pieces into (RFC 9715 3.1). What we send is short enough as it is, and an
 // interface that takes less still cuts it.
 static int path_mtu_ignore(int fd, int family)

@@ -158,7 +158,7 @@ static void connect_begin(struct connections *connections, uint32_t slot, int fd
                 tag_of(connections, slot, connections->config.connect));
 }
 
-// Where a closed slot's last event has come and nobody reads its last message, its use is over.
+// Frees a closed slot once its last event has come and its last message is no longer in use.
 static void slot_settle(struct connections *connections, uint32_t slot)
 {
     struct tcp_socket *socket = socket_of(connections, slot);
