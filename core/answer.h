@@ -126,6 +126,11 @@ void answer_set_malformed(struct answer *answer);
 enum reply_verdict answer_parse(struct answer *answer, const uint8_t *reply, size_t len,
                                 const struct key *key, const struct answer_limits *limits);
 
+// Begins a message that answer_parse is to read, in `out` of MESSAGE_LEN_MAX octets: writes the
+// question of this key and leaves the header to the caller. `seed` as for rebuild_begin.
+struct rebuild;
+void answer_begin(struct rebuild *b, uint8_t *out, const struct key *key, uint64_t seed);
+
 // Writes an answer's origin into its trailer, in place of an older one.
 void answer_seal(struct answer *answer, const struct answer_origin *origin);
 [[nodiscard]] struct answer_origin answer_origin(const uint8_t *value, size_t value_len);

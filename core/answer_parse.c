@@ -184,16 +184,21 @@ static void tail_write(struct answer *answer, const struct parsing *t, const str
     answer->len = (uint32_t)tail.at;
 }
 
+void answer_begin(struct rebuild *b, uint8_t *out, const struct key *key, uint64_t seed)
+{
+    struct name question = {.len = key_name_len(key)};
+    memcpy(question.bytes, key_name(key), question.len);
+    rebuild_begin(b, out, MESSAGE_LEN_MAX, seed);
+    rebuild_name(b, &question, true);
+    write_u16(&b->out, key_type(key));
+    write_u16(&b->out, key_class(key));
+}
+
 // The value begins with the header, which is written at the end, and the question.
 static void front_write(struct parsing *t, uint8_t *value, const struct key *key,
                         const struct answer_limits *limits)
 {
-    struct name question = {.len = key_name_len(key)};
-    memcpy(question.bytes, key_name(key), question.len);
-    rebuild_begin(&t->rebuild, value, MESSAGE_LEN_MAX, limits->seed);
-    rebuild_name(&t->rebuild, &question, true);
-    write_u16(&t->rebuild.out, key_type(key));
-    write_u16(&t->rebuild.out, key_class(key));
+    answer_begin(&t->rebuild, value, key, limits->seed);
     t->ttl_count = 0;
     t->counts[SECTION_ANSWER] = t->counts[SECTION_AUTHORITY] = t->counts[SECTION_ADDITIONAL] = 0;
     t->ttl_lowest = UINT32_MAX;

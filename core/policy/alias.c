@@ -61,13 +61,8 @@ static void message_write(struct rebuild *b, uint8_t *out, const struct alias_pa
 {
     const uint8_t *end = parts->end->value;
     struct reader chain = answer_reader(parts->chain), rest = answer_reader(parts->end);
-    struct name question = {.len = key_name_len(key)};
-    memcpy(question.bytes, key_name(key), question.len);
-    rebuild_begin(b, out, MESSAGE_LEN_MAX, seed);
+    answer_begin(b, out, key, seed);
     memcpy(out, end, MESSAGE_HEADER_LEN);
-    rebuild_name(b, &question, true);
-    write_u16(&b->out, key_type(key));
-    write_u16(&b->out, key_class(key));
     unsigned made = section_write(b, &chain, load_be16(parts->chain->value + 6), parts->chain_age_s,
                                   parts->target);
     for (unsigned section = 0; section < SECTIONS; section++) {

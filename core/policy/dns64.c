@@ -72,15 +72,10 @@ enum dns64_verdict dns64_make(const struct settings *settings, struct answer *an
     uint8_t scratch[MESSAGE_LEN_MAX];
     struct reader r = answer_reader(answer);
     struct rebuild b;
-    struct name question = {.len = key_name_len(key)};
     struct record record;
     unsigned addresses = 0;
-    memcpy(question.bytes, key_name(key), question.len);
-    rebuild_begin(&b, scratch, MESSAGE_LEN_MAX, limits->seed);
+    answer_begin(&b, scratch, key, limits->seed);
     memcpy(scratch, answer->value, MESSAGE_HEADER_LEN);
-    rebuild_name(&b, &question, true);
-    write_u16(&b.out, key_type(key));
-    write_u16(&b.out, key_class(key));
     for (unsigned section = 0; section < 3; section++) {
         unsigned count = load_be16(answer->value + 6 + 2 * section), made = 0;
         for (unsigned i = 0; i < count && record_read(&r, &record); i++) {
