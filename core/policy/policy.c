@@ -220,7 +220,9 @@ bool policy_follows_local(const struct policy *policy, const struct key *key, st
            zone_table_find(zone_table, target->bytes, target->len);
 }
 
-bool policy_follows(const struct policy *policy, const struct question *question,
+// The target of an answer's alias that has to be followed; false: there is none. The chain of an
+// answer that was made of several has been followed.
+static bool follows(const struct policy *policy, const struct question *question,
                     const struct answer *answer, struct name *target)
 {
     const struct key *key = &question->key;
@@ -275,13 +277,12 @@ bool policy_wants_dns64(const struct policy *policy, uint64_t now_us,
 
 enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                  const struct question *question, enum policy_clients clients,
-                                 struct answer *answer)
+                                 struct answer *answer, struct name *target)
 {
     bool answered = question->state == QUESTION_ANSWERED;
-    struct name target;
     if (answered && block_aliases(policy, &question->key, answer))
         return POLICY_REPLACED;
-    if (answered && policy_follows(policy, question, answer, &target))
+    if (answered && follows(policy, question, answer, target))
         return POLICY_FOLLOW;
     if (answered && rebind_empties(policy, question, answer))
         return POLICY_EMPTIED;

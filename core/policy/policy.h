@@ -214,15 +214,11 @@ enum policy_clients {
 };
 
 // Says what becomes of a question that has ended, and changes its answer accordingly, which is
-// `answer` if the question's state is QUESTION_ANSWERED.
+// `answer` if the question's state is QUESTION_ANSWERED. `target` is set with POLICY_FOLLOW.
 [[nodiscard]] enum policy_outcome policy_after(const struct policy *policy, uint64_t now_us,
                                                const struct question *question,
-                                               enum policy_clients clients, struct answer *answer);
-
-// The target of an answer's alias that has to be followed; false: there is none. The chain of an
-// answer that was made of several has been followed.
-[[nodiscard]] bool policy_follows(const struct policy *policy, const struct question *question,
-                                  const struct answer *answer, struct name *target);
+                                               enum policy_clients clients, struct answer *answer,
+                                               struct name *target);
 
 // The same for a local name.
 [[nodiscard]] bool policy_follows_local(const struct policy *policy, const struct key *key,

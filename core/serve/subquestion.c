@@ -317,7 +317,7 @@ bool serve_goes_on(struct serve *s, uint64_t now_us, struct question *question)
 {
     struct answer *answer = &s->forward.answer;
     struct name target;
-    switch (policy_after(&s->policy, now_us, question, clients_of(s, question), answer)) {
+    switch (policy_after(&s->policy, now_us, question, clients_of(s, question), answer, &target)) {
     case POLICY_REPLACED:
         serve_count(s, COUNTER_blocked_aliases);
         return false;
@@ -325,8 +325,6 @@ bool serve_goes_on(struct serve *s, uint64_t now_us, struct question *question)
         serve_count(s, COUNTER_rebinds);
         return false;
     case POLICY_FOLLOW:
-        if (!policy_follows(&s->policy, question, answer, &target))
-            return false;
         go_on(s, now_us, question, SUBQUESTION_ALIAS, &target);
         return true;
     case POLICY_DNS64_WANT:
