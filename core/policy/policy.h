@@ -220,7 +220,7 @@ enum policy_clients {
                                                enum policy_clients clients, struct answer *answer,
                                                struct name *target);
 
-// The same for a local name.
+// The target of a local name's alias that has to be followed; false: there is none.
 [[nodiscard]] bool policy_follows_local(const struct policy *policy, const struct key *key,
                                         struct name *target);
 
