@@ -46,3 +46,11 @@ static inline bool address_equal(const struct address *a, const struct address *
 {
     return memcmp(a, b, sizeof *a) == 0;
 }
+
+// True for 0.0.0.0 and [::]: a socket there has many addresses, and a reply must leave from the one
+// that was asked (RFC 2181 4).
+static inline bool address_is_wildcard(const struct address *address)
+{
+    static const uint8_t none[16];
+    return memcmp(address->ip, none, sizeof none) == 0;
+}

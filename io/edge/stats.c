@@ -6,7 +6,7 @@
 #include "io/edge/metrics.h"
 #include "io/edge/report.h"
 #include "io/edge/stats_page.h"
-#include "io/net/udp.h"
+#include "io/net/sockaddr.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -166,7 +166,7 @@ static enum MHD_Result request(void *context, struct MHD_Connection *connection,
 static int listen_on(const struct address *address)
 {
     struct sockaddr_in6 local;
-    socklen_t len = udp_address_give(&local, address);
+    socklen_t len = sockaddr_write(&local, address);
     int fd = socket(local.sin6_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;

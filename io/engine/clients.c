@@ -2,14 +2,13 @@
 #include "io/engine/clients.h"
 
 #include "core/share.h"
+#include "io/net/descriptor.h"
 #include "io/net/udp.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 // A slot is open, on its way out (io/transport/connections.h), or free; the free ones stand in
 // `free`. There are a few more than there may be connections, for those on their way out.
@@ -195,17 +194,9 @@ static int idlest(const struct clients *c)
     return best;
 }
 
-static bool peer_of(int fd, struct address *from)
-{
-    struct sockaddr_in6 peer;
-    socklen_t len = sizeof peer;
-    return getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
-           udp_address_from(from, (const struct sockaddr *)&peer);
-}
-
 static enum clients_verdict admit(struct clients *c, int fd, struct address *from)
 {
-    if (!peer_of(fd, from))
+    if (!tcp_peer(fd, from))
         return CLIENTS_GONE;
     if (share_held(&c->shares, from) >= c->config.per_client_max)
         return CLIENTS_TOO_MANY;
@@ -223,7 +214,7 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
     struct address from;
     enum clients_verdict verdict = admit(c, fd, &from);
     if (verdict != CLIENTS_TAKEN) {
-        close(fd); // no request names it
+        descriptor_close(fd); // no request names it
         return verdict;
     }
     uint32_t slot = c->free[--c->free_count];

@@ -3,6 +3,7 @@
 
 #include "core/answer.h"
 #include "core/wire/key.h"
+#include "io/net/descriptor.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,7 +20,7 @@ void engine_inheritance_free(struct engine_inheritance *in)
     for (size_t i = 0; i < in->count; i++) {
         for (unsigned fd = 0; fd < LISTENER_SOCKETS * in->worker_count; fd++) {
             if (in->sockets[i].fds[fd] >= 0)
-                close(in->sockets[i].fds[fd]);
+                descriptor_close(in->sockets[i].fds[fd]);
         }
         free(in->sockets[i].fds);
     }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/listener.h"
 
+#include "io/net/descriptor.h"
 #include "io/net/op.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 // A slot has at most one receive and one accept. One that was cancelled is over with its last
 // event, which may come when the slot is heard at again: only then the next one begins.
@@ -36,13 +35,13 @@ static void datagrams_close(struct listeners *l, unsigned slot)
         return;
     __atomic_store_n(&l->drops_gone, l->drops_gone + udp_drops(fd), __ATOMIC_RELAXED);
     fd_set_to(&l->slots[slot], -1);
-    close(fd);
+    descriptor_close(fd);
 }
 
 static void fd_close(int *fd)
 {
     if (*fd >= 0)
-        close(*fd);
+        descriptor_close(*fd);
     *fd = -1;
 }
 
@@ -63,9 +62,9 @@ static int sockets_open(const struct address *address, int fds[LISTENER_SOCKETS]
     // Where there can be no sender (no loopback interface, or an older socket of ours still holds
     // the port), replies leave from where queries come to.
     if (fds[SOCKET_SENDS] < 0)
-        fds[SOCKET_SENDS] = fcntl(fds[SOCKET_HEARS], F_DUPFD_CLOEXEC, 0);
+        fds[SOCKET_SENDS] = descriptor_copy(fds[SOCKET_HEARS]);
     if (fds[SOCKET_SENDS] < 0)
-        return -errno;
+        return fds[SOCKET_SENDS];
     fds[SOCKET_ACCEPTS] = tcp_listen(address);
     return fds[SOCKET_ACCEPTS] < 0 ? fds[SOCKET_ACCEPTS] : 0;
 }
@@ -118,7 +117,7 @@ int listeners_put(struct listeners *l, unsigned slot, const struct address *addr
     listener->address = *address;
     listener->tcp_fd = fds[SOCKET_ACCEPTS];
     listener->send_fd = fds[SOCKET_SENDS];
-    listener->wildcard = udp_is_wildcard(address);
+    listener->wildcard = address_is_wildcard(address);
     fd_set_to(listener, fds[SOCKET_HEARS]);
     int error = places_fill(l, slot, listener->fd, listener->send_fd);
     return error < 0 ? error : others_replace(l, slot);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/listening.h"
 
+#include "io/net/descriptor.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { REST_MORE_US = 1000000 }; // a worker may be that late
 
@@ -27,7 +28,7 @@ static void sockets_close(struct listening *l, unsigned slot)
 {
     for (unsigned i = 0; i < LISTENER_SOCKETS * l->worker_count; i++) {
         if (l->slots[slot].sockets.fds[i] >= 0 && !l->put[i / LISTENER_SOCKETS])
-            close(l->slots[slot].sockets.fds[i]);
+            descriptor_close(l->slots[slot].sockets.fds[i]);
     }
 }
 

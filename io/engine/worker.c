@@ -3,6 +3,7 @@
 
 #include "io/engine/worker_queries.h"
 #include "io/engine/worker_upstream.h"
+#include "io/net/descriptor.h"
 #include "io/net/wake.h"
 
 #include <errno.h>
@@ -341,7 +342,7 @@ void worker_close(struct worker *w)
     listeners_close(&w->listeners);
     for (size_t i = 0; i < WORKER_UPSTREAM_PORTS; i++) {
         if (w->upstream[i].fd >= 0)
-            close(w->upstream[i].fd);
+            descriptor_close(w->upstream[i].fd);
     }
     if (w->stop_fd >= 0)
         close(w->stop_fd);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/worker_queries.h"
 
+#include "io/net/sockaddr.h"
+
 #include <string.h>
 
 // Queries come as datagrams, which gather in a batch, over connections, which are answered one by
@@ -82,7 +84,7 @@ static void reply_send(struct worker *w, const struct client *client, const void
         return;
     }
     struct sockaddr_in6 *to = send_buffer_reserve(&w->out, sizeof *to);
-    udp_address_give(to, &client->from);
+    sockaddr_write(to, &client->from);
     datagram_send(w, client, bytes, len, (const struct sockaddr *)to);
 }
 
@@ -221,8 +223,7 @@ static inline void query_receive(struct worker *w, const struct net_event *event
     bool wildcard = w->listeners.slots[listener].wildcard;
     struct serve_item *item = &w->batch[w->batch_count];
     struct client *client = &item->client;
-    if (!event->from || (wildcard && !event->local) ||
-        !udp_address_from(&client->from, event->from))
+    if (!event->from || (wildcard && !event->local) || !sockaddr_read(&client->from, event->from))
         return;
     if (wildcard)
         memcpy(client->local, event->local, client->from.family == ADDRESS_IPV4 ? 4 : 16);

@@ -3,6 +3,7 @@
 
 #include "io/net/mmsg_batch.h"
 #include "io/net/net.h"
+#include "io/net/sockaddr.h"
 #include "io/net/wake.h"
 
 #include <errno.h>

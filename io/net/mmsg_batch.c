@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/net/mmsg_batch.h"
 
+#include "io/net/sockaddr.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -7,14 +7,9 @@
 #include <sys/socket.h>
 
 // The option that tells to which local address a datagram was sent, or from which it is to leave
-// (IP_PKTINFO, IPV6_PKTINFO), and the length of the kernel's addresses.
+// (IP_PKTINFO, IPV6_PKTINFO).
 
 #define PACKET_INFO_ROOM CMSG_SPACE(sizeof(struct in6_pktinfo))
-
-static inline socklen_t sockaddr_len(const struct sockaddr *name)
-{
-    return name->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
 
 // The address in an option of a datagram that has come; NULL: it is another option.
 static inline const void *packet_info_address(struct cmsghdr *option)

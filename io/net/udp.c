@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "io/net/udp.h"
 
+#include "io/net/sockaddr.h"
+
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
@@ -9,55 +11,12 @@
 
 enum { SOCKET_BUFFER = 4 * 1024 * 1024, TCP_BACKLOG = 1024 };
 
-bool udp_address_from(struct address *address, const struct sockaddr *from)
-{
-    memset(address, 0, sizeof *address);
-    if (from->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
-        memcpy(address->ip, &in->sin_addr, 4);
-        address->port = ntohs(in->sin_port);
-        address->family = ADDRESS_IPV4;
-        return true;
-    }
-    if (from->sa_family != AF_INET6)
-        return false;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
-    memcpy(address->ip, &in6->sin6_addr, 16);
-    address->port = ntohs(in6->sin6_port);
-    address->scope = in6->sin6_scope_id;
-    address->family = ADDRESS_IPV6;
-    return true;
-}
-
-socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *address)
-{
-    if (address->family == ADDRESS_IPV4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
-        memcpy(&in.sin_addr, address->ip, 4);
-        memcpy(to, &in, sizeof in);
-        return sizeof in;
-    }
-    *to = (struct sockaddr_in6){
-        .sin6_family = AF_INET6,
-        .sin6_port = htons(address->port),
-        .sin6_scope_id = address->scope,
-    };
-    memcpy(&to->sin6_addr, address->ip, 16);
-    return sizeof *to;
-}
-
-bool udp_is_wildcard(const struct address *address)
-{
-    static const uint8_t none[16];
-    return memcmp(address->ip, none, sizeof none) == 0;
-}
-
 bool udp_is_here(const struct address *address)
 {
     struct sockaddr_in6 local;
     struct address any_port = *address;
     any_port.port = 0;
-    socklen_t len = udp_address_give(&local, &any_port);
+    socklen_t len = sockaddr_write(&local, &any_port);
     int fd = socket(local.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return true; // not for want of the address
@@ -106,7 +65,7 @@ static int udp_socket(const struct address *address)
 // soon as it is here.
 static int free_bind(int fd, const struct address *address)
 {
-    if (udp_is_wildcard(address))
+    if (address_is_wildcard(address))
         return 0;
     if (address->family == ADDRESS_IPV4)
         return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &(int){1}, sizeof(int));
@@ -116,7 +75,7 @@ static int free_bind(int fd, const struct address *address)
 static int udp_bind(int fd, const struct address *address)
 {
     struct sockaddr_in6 local;
-    socklen_t len = udp_address_give(&local, address);
+    socklen_t len = sockaddr_write(&local, address);
     if (free_bind(fd, address) != 0)
         return -errno;
     return bind(fd, (const struct sockaddr *)&local, len) == 0 ? 0 : -errno;
@@ -126,7 +85,7 @@ static int udp_bind(int fd, const struct address *address)
 static int udp_connect_to(int fd, const struct address *address)
 {
     struct sockaddr_in6 to;
-    socklen_t len = udp_address_give(&to, address);
+    socklen_t len = sockaddr_write(&to, address);
     return connect(fd, (const struct sockaddr *)&to, len) == 0 ? 0 : -errno;
 }
 
@@ -167,7 +126,7 @@ int udp_listen(const struct address *address)
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int)) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0)
         error = -errno;
-    if (error == 0 && udp_is_wildcard(address) && local_address_tell(fd, address) != 0)
+    if (error == 0 && address_is_wildcard(address) && local_address_tell(fd, address) != 0)
         error = -errno;
     if (error == 0)
         error = udp_bind(fd, address);
@@ -260,4 +219,17 @@ uint64_t udp_drops(int fd)
     uint32_t info[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof info;
     return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 ? info[SK_MEMINFO_DROPS] : 0;
+}
+
+bool tcp_peer(int fd, struct address *peer)
+{
+    struct sockaddr_in6 name;
+    socklen_t len = sizeof name;
+    return getpeername(fd, (struct sockaddr *)&name, &len) == 0 &&
+           sockaddr_read(peer, (const struct sockaddr *)&name);
+}
+
+void tcp_shutdown(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
 }

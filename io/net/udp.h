@@ -2,23 +2,12 @@
 #pragma once
 #include "core/address.h"
 
-#include <netinet/in.h>
-
-// Sockets, and the border between core's addresses and the kernel's.
-
-// False for a family that is neither IPv4 nor IPv6.
-[[nodiscard]] bool udp_address_from(struct address *address, const struct sockaddr *from);
-
-// Fills `to` and returns its length.
-socklen_t udp_address_give(struct sockaddr_in6 *to, const struct address *address);
+// Sockets: how they are made, and what is asked of one without a request to its net. A simulation
+// links its own.
 
 // True if no other socket holds this address and port. Sockets with SO_REUSEPORT share a port
 // silently, so this is asked before the first of ours is bound. Returns 0 or a negative errno.
 [[nodiscard]] int udp_probe(const struct address *address);
-
-// True for 0.0.0.0 and [::]: the socket has many addresses, and a reply must leave from the one
-// that was asked (RFC 2181 4).
-[[nodiscard]] bool udp_is_wildcard(const struct address *address);
 
 // Is the address this machine's now? Sockets are bound to one that is not as well, and hear when it
 // comes.
@@ -55,3 +44,9 @@ void udp_port_close(int fd);
 
 // Datagrams that arrived at this socket and were dropped, as it was full.
 [[nodiscard]] uint64_t udp_drops(int fd);
+
+// The address of the other side of a connection. False: it is gone.
+[[nodiscard]] bool tcp_peer(int fd, struct address *peer);
+
+// Ends a connection in both directions, so that its requests end.
+void tcp_shutdown(int fd);

@@ -3,6 +3,7 @@
 
 #include "io/net/net.h"
 #include "io/net/packet_info.h"
+#include "io/net/sockaddr.h"
 
 #include <errno.h>
 #include <liburing.h>

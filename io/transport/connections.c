@@ -3,14 +3,14 @@
 
 #include "core/wire/bytes.h"
 #include "core/wire/frame.h"
+#include "io/net/descriptor.h"
+#include "io/net/sockaddr.h"
 #include "io/net/udp.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 // At most one send and one receive are under way on a connection. The kernel reads a send's octets
 // until its event, so `flight` is not touched before; what comes meanwhile gathers in `queue`, and
@@ -120,9 +120,9 @@ void connections_free(struct connections *connections)
     for (unsigned i = 0; i < connections->config.count; i++) {
         struct tcp_socket *socket = &connections->sockets[i];
         if (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN)
-            close(socket->fd);
+            descriptor_close(socket->fd);
         if (socket->state == SLOT_REOPENING)
-            close(socket->next_fd);
+            descriptor_close(socket->next_fd);
         octets_free(&socket->flight);
         octets_free(&socket->queue);
         octets_free(&socket->in);
@@ -153,7 +153,7 @@ static void connect_begin(struct connections *connections, uint32_t slot, int fd
     socket->state = SLOT_CONNECTING;
     socket->ended = false;
     socket->requests++;
-    udp_address_give(&socket->to, &socket->address);
+    sockaddr_write(&socket->to, &socket->address);
     net_connect(connections->config.net, fd, (const struct sockaddr *)&socket->to,
                 tag_of(connections, slot, connections->config.connect));
 }
@@ -304,7 +304,7 @@ static void socket_close(struct connections *connections, uint32_t slot)
     struct net *net = connections->config.net;
     uint64_t tag = op_pack(OP_CANCEL, slot, 0);
     assert(socket->fd >= 0 && (socket->state == SLOT_CONNECTING || socket->state == SLOT_OPEN));
-    shutdown(socket->fd, SHUT_RDWR);
+    tcp_shutdown(socket->fd);
     if (socket->state == SLOT_CONNECTING)
         net_cancel(net, socket->fd, tag_of(connections, slot, connections->config.connect), tag);
     if (socket->receiving)
@@ -320,7 +320,7 @@ void connections_disconnect(struct connections *connections, uint32_t slot)
     if (!is_writable(socket))
         return;
     if (socket->state == SLOT_REOPENING)
-        close(socket->next_fd); // no request names it
+        descriptor_close(socket->next_fd); // no request names it
     else
         socket_close(connections, slot);
     octets_free(&socket->queue);

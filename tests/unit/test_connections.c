@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/clients.h"
+#include "io/net/sockaddr.h"
 #include "io/net/udp.h"
 #include "io/transport/connections.h"
 
@@ -152,7 +153,7 @@ static void test_a_place_is_filled_when_what_is_queued_has_left(void **state)
     socklen_t len = sizeof at;
     assert_int_equal(getsockname(first, (struct sockaddr *)&at, &len), 0);
     address.port = ntohs(at.sin_port);
-    udp_address_give(&to, &address);
+    sockaddr_write(&to, &address);
     assert_int_equal(net_place(b.net, 0, first), 0);
     net_send_to(b.net, 0, "x", 1, (const struct sockaddr *)&to, op_pack(OP_ANSWER, 0, 0));
     assert_int_equal(net_place(b.net, 0, second), 0);
@@ -337,7 +338,7 @@ static int client_connect(struct crowd *c, unsigned number, enum clients_verdict
     assert_true(fd >= 0);
     struct sockaddr_in6 to;
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001 + number)};
-    socklen_t len = udp_address_give(&to, &c->address);
+    socklen_t len = sockaddr_write(&to, &c->address);
     assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof own), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, len), 0);
     int accepted = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "io/net/sockaddr.h"
 #include "io/net/udp.h"
 #include "io/net/wake.h"
 
@@ -57,7 +58,7 @@ static int hearer(const char *text, struct sockaddr_in6 *to)
     socklen_t len = sizeof at;
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
     address.port = ntohs(((struct sockaddr_in *)(void *)&at)->sin_port);
-    udp_address_give(to, &address);
+    sockaddr_write(to, &address);
     return fd;
 }
 
@@ -162,7 +163,7 @@ static void local_of(void **state, const char *wildcard, const char *asked)
     assert_true(address_parse(&address, asked, strlen(asked), 0));
     int fd = hearer(wildcard, &to);
     address.port = ntohs(((struct sockaddr_in *)(void *)&to)->sin_port);
-    udp_address_give(&to, &address);
+    sockaddr_write(&to, &address);
     int client = client_to(&to);
     assert_int_equal(net_place(net, 0, fd), 0);
     net_receive_from(net, 0, DATAGRAMS, true, TAG);
@@ -454,7 +455,7 @@ static int acceptor(struct sockaddr_in6 *to)
     assert_true(fd >= 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
     address.port = ntohs(at.sin_port);
-    udp_address_give(to, &address);
+    sockaddr_write(to, &address);
     return fd;
 }
 

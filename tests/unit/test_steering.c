@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/steering.h"
 
+#include "io/net/sockaddr.h"
 #include "io/net/udp.h"
 #include "tests/unit/packet.h"
 
@@ -29,7 +30,7 @@ static void group_open(struct group *g)
     g->fds[0] = udp_listen(&g->address);
     assert_true(g->fds[0] >= 0);
     assert_return_code(getsockname(g->fds[0], (struct sockaddr *)&to, &len), errno);
-    assert_true(udp_address_from(&g->address, (struct sockaddr *)&to));
+    assert_true(sockaddr_read(&g->address, (struct sockaddr *)&to));
     for (unsigned i = 1; i < SOCKETS; i++)
         assert_true((g->fds[i] = udp_listen(&g->address)) >= 0);
     g->sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
