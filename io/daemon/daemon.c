@@ -369,7 +369,7 @@ static void daemon_free(struct daemon *d)
     free(d->inheritance);
     free(d->successor);
     if (d->wake_fd >= 0)
-        close(d->wake_fd);
+        wake_close(d->wake_fd);
     free(d);
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 struct watch {
     const char *path;
@@ -82,7 +81,7 @@ struct watch *watch_open(const char *path)
         return watch;
     }
     if (watch->fd >= 0)
-        close(watch->fd);
+        wake_close(watch->fd);
     free(watch);
     return NULL;
 }

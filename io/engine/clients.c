@@ -3,12 +3,12 @@
 
 #include "core/share.h"
 #include "io/net/descriptor.h"
+#include "io/net/entropy.h"
 #include "io/net/udp.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 // A slot is open, on its way out (io/transport/connections.h), or free; the free ones stand in
 // `free`. There are a few more than there may be connections, for those on their way out.
@@ -68,7 +68,7 @@ static int tables_make(struct clients *c)
 {
     const struct clients_config *config = &c->config;
     uint64_t seed[2];
-    if (getrandom(seed, sizeof seed, 0) != sizeof seed)
+    if (entropy_draw(seed, sizeof seed) < 0)
         return -EIO;
     c->free = calloc(c->slot_count, sizeof *c->free);
     c->ready = calloc(c->slot_count, sizeof *c->ready);

@@ -9,6 +9,7 @@
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 #include "io/net/clock.h"
+#include "io/net/entropy.h"
 #include "io/net/net_choice.h"
 #include "io/net/wake.h"
 
@@ -16,9 +17,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum {
     PENDING_PER_WORKER = 4096,
@@ -133,7 +132,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .source_ports_max = engine->source_ports_max,
         .upstream_connections_max = CONNECTIONS_PER_WORKER,
     };
-    if (getrandom(serve.seed, sizeof serve.seed, 0) != sizeof serve.seed)
+    if (entropy_draw(serve.seed, sizeof serve.seed) < 0)
         return -EIO;
     struct worker_config config = {
         .serve = &serve,
@@ -268,7 +267,7 @@ void engine_close(struct engine *engine)
     listening_free(&engine->listening);
     region_close(engine);
     if (engine->failure_fd >= 0)
-        close(engine->failure_fd);
+        wake_close(engine->failure_fd);
     free(engine->nets);
     free(engine->directions);
     free(engine->queues);

@@ -2,12 +2,12 @@
 #include "io/engine/engine_region.h"
 
 #include "io/engine/engine_state.h"
+#include "io/net/entropy.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,7 +91,7 @@ int region_open(struct engine *engine, struct engine_inheritance *inheritance,
         return -EINVAL;
     if (region_inherit(engine, inheritance, shard_count))
         return 0;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+    if (entropy_draw(&seed, sizeof seed) < 0)
         return -EIO;
     // A memfd: another process can take it over by its descriptor. The pages come as they are used.
     int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/overflow.h"
 
+#include "io/net/entropy.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { WORKERS_MAX = 256 };
 
@@ -22,7 +23,7 @@ int overflow_open(struct overflow *o)
 {
     uint64_t seed[2];
     *o = (struct overflow){.end = &o->first};
-    if (getrandom(seed, sizeof seed, 0) != sizeof seed)
+    if (entropy_draw(seed, sizeof seed) < 0)
         return -EIO;
     o->shares_memory = malloc(share_size(OVERFLOW_COUNT_MAX));
     if (!o->shares_memory)

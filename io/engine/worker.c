@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 static void task_watch(struct worker *w)
 {
@@ -345,7 +344,7 @@ void worker_close(struct worker *w)
             descriptor_close(w->upstream[i].fd);
     }
     if (w->stop_fd >= 0)
-        close(w->stop_fd);
+        wake_close(w->stop_fd);
     worker_task_close(&w->task);
     connections_free(w->tcp);
     clients_free(w->clients);

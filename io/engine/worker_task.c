@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <unistd.h>
 
 int worker_task_open(struct worker_task *task)
 {
@@ -17,7 +16,7 @@ int worker_task_open(struct worker_task *task)
 void worker_task_close(struct worker_task *task)
 {
     if (task->fd >= 0)
-        close(task->fd);
+        wake_close(task->fd);
     sem_destroy(&task->done);
 }
 

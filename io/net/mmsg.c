@@ -597,7 +597,7 @@ static void mmsg_close(struct net *net)
     if (m->epoll_fd >= 0)
         close(m->epoll_fd);
     if (m->wake_fd >= 0)
-        close(m->wake_fd);
+        wake_close(m->wake_fd);
     for (unsigned i = 0; i < NET_GROUPS; i++)
         receive_batch_free(&m->receives[i]);
     free(m->places);
