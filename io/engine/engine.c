@@ -8,6 +8,7 @@
 #include "io/engine/engine_rules.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
+#include "io/engine/worker_thread.h"
 #include "io/net/clock.h"
 #include "io/net/entropy.h"
 #include "io/net/net_choice.h"

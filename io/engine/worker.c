@@ -7,8 +7,6 @@
 #include "io/net/wake.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -95,58 +93,69 @@ static uint64_t wait_us(struct worker *w)
     return deadline_us > now_us ? deadline_us - now_us : 0;
 }
 
-static int loop(struct worker *w)
+bool worker_begin(struct worker *w)
 {
+    w->result = net_start(w->net);
+    if (w->result < 0)
+        return false;
+    w->started = true;
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         listeners_hear(&w->listeners, i);
     net_watch(w->net, w->stop_fd, op_pack(OP_STOP, 0, 0));
     task_watch(w);
-
-    bool going = true;
-    while (going && w->result == 0) {
-        int count = net_wait(w->net, wait_us(w), w->events, EVENT_MAX);
-        if (count < 0)
-            return count;
-        assert(w->batch_count == 0); // its octets lie in buffers that are given back here
-        send_buffer_empty(&w->out);
-        worker_buffers_return(w);
-        w->now_us = w->config.now_us(w->config.clock);
-        for (int i = 0; i < count; i++)
-            going &= event_do(w, &w->events[i]);
-        worker_batch_run(w);
-        for (unsigned i = 0; i < w->config.worker_count; i++) {
-            if (w->config.from[i])
-                worker_queue_read(w, w->config.from[i]);
-        }
-        worker_ready_do(w);
-        if (worker_task_do(&w->task, w->serve, w->now_us, w->serve_config.worker))
-            w->room = aligned(serve_reply_room(w->serve)); // settings may be others now
-        serve_expire(w->serve, w->now_us);
-        worker_drain(w);
-        worker_overflow_flush(w);
-        clients_receive(w->clients);
-        others_wake(w);
-        counter_set(w->serve_config.counters, COUNTER_tcp_open, clients_open(w->clients));
-    }
-    return w->result;
+    return true;
 }
 
-static void *thread_main(void *argument)
+// What has come from clients, upstreams and other workers. Returns false when the worker is to end.
+static bool events_do(struct worker *w, int count)
 {
-    struct worker *w = argument;
-    char name[16];
-    snprintf(name, sizeof name, "worker-%u", w->serve_config.worker % 1000);
-    pthread_setname_np(pthread_self(), name);
-    steering_pin(w->config.steering, w->serve_config.worker);
-    w->result = net_start(w->net);
-    if (w->result == 0) {
-        w->result = loop(w);
-        net_end(w->net);
+    bool going = true;
+    for (int i = 0; i < count; i++)
+        going &= event_do(w, &w->events[i]);
+    worker_batch_run(w);
+    for (unsigned i = 0; i < w->config.worker_count; i++) {
+        if (w->config.from[i])
+            worker_queue_read(w, w->config.from[i]);
     }
+    worker_ready_do(w);
+    return going;
+}
+
+bool worker_turn(struct worker *w)
+{
+    int count = net_wait(w->net, wait_us(w), w->events, EVENT_MAX);
+    if (count < 0) {
+        w->result = count;
+        return false;
+    }
+    assert(w->batch_count == 0); // its octets lie in buffers that are given back here
+    send_buffer_empty(&w->out);
+    worker_buffers_return(w);
+    w->now_us = w->config.now_us(w->config.clock);
+    bool going = events_do(w, count);
+    if (worker_task_do(&w->task, w->serve, w->now_us, w->serve_config.worker))
+        w->room = aligned(serve_reply_room(w->serve)); // settings may be others now
+    serve_expire(w->serve, w->now_us);
+    worker_drain(w);
+    worker_overflow_flush(w);
+    clients_receive(w->clients);
+    others_wake(w);
+    counter_set(w->serve_config.counters, COUNTER_tcp_open, clients_open(w->clients));
+    return going && w->result == 0;
+}
+
+void worker_end(struct worker *w)
+{
+    if (w->started)
+        net_end(w->net);
     worker_task_end(&w->task);
     if (w->result < 0)
         wake_send(w->config.failure_fd);
-    return NULL;
+}
+
+void worker_ask_to_end(struct worker *w)
+{
+    wake_send(w->stop_fd);
 }
 
 static int net_prepare(struct worker *w, char why[static WORKER_WHY_SIZE])
@@ -310,28 +319,6 @@ struct answer_log *worker_answer_log(struct worker *w)
 void worker_client_idle(struct worker *w, uint64_t idle_us)
 {
     clients_idle(w->clients, idle_us);
-}
-
-int worker_start(struct worker *w)
-{
-    // Signals are the main thread's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&w->thread, NULL, thread_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    w->running = error == 0;
-    return -error;
-}
-
-int worker_stop(struct worker *w)
-{
-    if (!w->running)
-        return 0;
-    wake_send(w->stop_fd);
-    pthread_join(w->thread, NULL);
-    w->running = false;
-    return w->result;
 }
 
 void worker_close(struct worker *w)

@@ -8,8 +8,9 @@
 #include "io/engine/worker_task.h"
 #include "io/net/net.h"
 
-// One worker: a thread, its net, its sockets and its `struct serve`. The loop waits for events,
-// hands them to serve's verbs and does what serve wants done. Nothing here decides anything.
+// One worker: a thread, its net, its sockets and its `struct serve`. In each turn it waits for
+// events, hands them to serve's verbs and does what serve wants done. Nothing here decides
+// anything.
 
 #define WORKER_UPSTREAM_PORTS       1024 // at most; struct serve_config says how many
 #define WORKER_UPSTREAM_CONNECTIONS 32
@@ -57,8 +58,12 @@ struct answer_log *worker_answer_log(struct worker *worker);
 // After how long clients' connections are closed, from now on.
 void worker_client_idle(struct worker *worker, uint64_t idle_us);
 
-// Starts its thread, and ends it: worker_stop returns when the thread has ended. Both return 0 or a
-// negative errno; worker_stop that with which the thread ended early.
-[[nodiscard]] int worker_start(struct worker *worker);
-int worker_stop(struct worker *worker);
+// What its thread does (worker_thread.h): it begins, takes turns until one returns false, and ends
+// then, also where it could not begin. A turn waits for events, does what they say and what is due.
+// Whoever asks for the end may be another thread.
+[[nodiscard]] bool worker_begin(struct worker *worker);
+[[nodiscard]] bool worker_turn(struct worker *worker);
+void worker_end(struct worker *worker);
+void worker_ask_to_end(struct worker *worker);
+
 void worker_close(struct worker *worker);

@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-// What worker.c (its life, its loop), worker_queries.c (clients and other workers) and
-// worker_upstream.c (upstreams) share. Nobody else looks inside.
+// What worker.c (its life, its turns), worker_thread.c, worker_queries.c (clients and other
+// workers) and worker_upstream.c (upstreams) share. Nobody else looks inside.
 //
 // The life of the octets that are sent: serve writes them into `out`, requests refer to them there,
 // and with the next submission they are gone. So a reply is written once, where the kernel reads
@@ -44,7 +44,8 @@ struct worker {
     size_t serve_size;
     struct net *net;
     pthread_t thread;
-    bool running;
+    bool running; // worker_thread.c's, as the thread is
+    bool started; // its net
     int stop_fd;
     int result;
     struct worker_task task;

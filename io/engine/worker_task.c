@@ -9,7 +9,7 @@
 int worker_task_open(struct worker_task *task)
 {
     *task = (struct worker_task){.fd = wake_open()};
-    sem_init(&task->done, 0, 0);
+    gate_init(&task->done);
     return task->fd < 0 ? -errno : 0;
 }
 
@@ -17,7 +17,7 @@ void worker_task_close(struct worker_task *task)
 {
     if (task->fd >= 0)
         wake_close(task->fd);
-    sem_destroy(&task->done);
+    gate_free(&task->done);
 }
 
 void worker_task_begin(struct worker_task *task,
@@ -37,8 +37,7 @@ bool worker_task_wait(struct worker_task *task)
     while (worker_task_is_pending(task)) {
         if (__atomic_load_n(&task->ended, __ATOMIC_ACQUIRE))
             return false;
-        while (sem_wait(&task->done) != 0)
-            continue;
+        gate_wait(&task->done);
     }
     return true;
 }
@@ -53,12 +52,12 @@ bool worker_task_do(struct worker_task *task, struct serve *serve, uint64_t now_
     if (!worker_task_is_pending(task) || task->run(serve, now_us, worker, task->context))
         return false;
     __atomic_store_n(&task->pending, false, __ATOMIC_RELEASE);
-    sem_post(&task->done);
+    gate_open(&task->done);
     return true;
 }
 
 void worker_task_end(struct worker_task *task)
 {
     __atomic_store_n(&task->ended, true, __ATOMIC_RELEASE);
-    sem_post(&task->done); // wakes a thread that waits for a task that will not be done
+    gate_open(&task->done); // wakes a thread that waits for a task that will not be done
 }

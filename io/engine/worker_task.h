@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include "core/serve/serve.h"
-
-#include <semaphore.h>
+#include "io/engine/gate.h"
 
 // A task for a worker: a function that another thread has the worker's thread call between two
 // batches. One task at a time. What takes long is done in pieces, and the worker answers queries in
@@ -14,7 +13,7 @@ struct worker_task {
     int fd;       // wakes the worker
     bool pending; // begun and not yet done; atomic
     bool ended;   // the worker does no more tasks; atomic
-    sem_t done;
+    struct gate done;
 };
 
 // 0 or a negative errno.
