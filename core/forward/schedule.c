@@ -555,7 +555,7 @@ static uint64_t resend_wait_us(struct forward *f, uint64_t now_us, const struct 
     if (age_us >= free_us || is_relieved(f, now_us, question, u) ||
         resend_spend(f, question, reserve))
         return 0;
-    forward_count(f, COUNTER_resends_put_off);
+    forward_count(f, COUNTER_resends_deferred);
     return (age_us < late_us && late_us < free_us ? late_us : free_us) - age_us;
 }
 

@@ -12,14 +12,14 @@ static struct address upstream_of(const struct zone_table *zone_table, uint16_t 
     return (struct address){.family = ADDRESS_NONE};
 }
 
-// Looks at what is kept under a key, without counting that as a hit.
-static struct serve_kept kept_look(const struct serve *s, const struct key *key, uint8_t *room)
+// Looks at what is cached under a key, without counting that as a hit.
+static struct serve_cached cached_look(const struct serve *s, const struct key *key, uint8_t *room)
 {
     struct cache_hit hit;
     if (!serve_peek(s, key, room, ANSWER_SIZE_MAX, &hit))
-        return (struct serve_kept){0};
+        return (struct serve_cached){0};
     struct answer_origin origin = answer_origin(room, hit.value_len);
-    return (struct serve_kept){
+    return (struct serve_cached){
         .there = true,
         .rcode = room[3] & HEADER_RCODE,
         .hits = hit.asked,
@@ -67,9 +67,9 @@ static void pending_look(const struct serve *s, struct serve_explanation *e)
 static enum serve_outcome outcome_of(const struct serve *s, uint32_t now_s,
                                      const struct serve_explanation *e)
 {
-    bool stale = (e->kept.there && now_s - e->kept.expiry_s < s->stale_max_s) ||
+    bool stale = (e->cached.there && now_s - e->cached.expiry_s < s->stale_max_s) ||
                  (e->denial.there && now_s - e->denial.expiry_s < s->stale_max_s);
-    if (e->kept.there && now_s < e->kept.expiry_s)
+    if (e->cached.there && now_s < e->cached.expiry_s)
         return OUTCOME_MEMORY;
     if (e->denial.there && now_s < e->denial.expiry_s)
         return OUTCOME_DENIED;
@@ -95,8 +95,8 @@ void serve_explain(struct serve *s, uint64_t now_us, const struct name *name, ui
     e->zone = zone_table_find(s->config.zone_table, name->bytes, name->len);
     e->zone_down = e->zone && forward_is_down(f, now_us, e->zone);
     // The forwarder's own room for an answer is free between two verbs.
-    e->kept = kept_look(s, &e->key, f->answer_value);
-    e->denial = kept_look(s, &denial, f->answer_value);
+    e->cached = cached_look(s, &e->key, f->answer_value);
+    e->denial = cached_look(s, &denial, f->answer_value);
     const struct failure *failure = failure_find(&s->failures, e->key.hash, f->recoveries, now_us);
     if (failure) {
         e->failed_until_us = failure->until_us;

@@ -2,9 +2,10 @@
 #pragma once
 #include "core/serve/serve.h"
 
-// What this worker knows of a question, and how it would answer it now. Only its home knows what is
-// cached and under way: where `home` is another worker, ask that one.
-struct serve_kept {
+// What this worker knows about a question, and how it would answer it now. Only the home of the
+// question knows what is cached and in flight: if `home` is another worker, ask that one.
+
+struct serve_cached {
     bool there;
     uint8_t rcode;
     uint8_t hits; // up to CACHE_HITS_MAX
@@ -38,7 +39,7 @@ struct serve_explanation {
     struct key key;
     const struct zone *zone; // NULL: none covers the name
     bool zone_down;          // all of its upstreams are dead
-    struct serve_kept kept, denial;
+    struct serve_cached cached, denial;
     uint16_t local_rcode;  // of OUTCOME_LOCAL and OUTCOME_BLOCKED
     uint32_t waiting;      // clients that wait for the question in flight
     uint64_t asked_us;     // when that started; 0: there is none
@@ -46,6 +47,7 @@ struct serve_explanation {
     uint16_t failed_rcode; // of a cached failure
     uint64_t failed_until_us;
 };
+
 // `client` may be NULL.
 void serve_explain(struct serve *serve, uint64_t now_us, const struct name *name, uint16_t type,
                    const struct address *client, struct serve_explanation *explanation);

@@ -15,7 +15,7 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
     struct refresh *refresh =
         refresh_note(&s->refreshes, &lookup->key, network, hit->birth_s, hit->expiry_s, &full);
     if (full)
-        serve_count(s, COUNTER_refreshes_unnoted);
+        serve_count(s, COUNTER_refreshes_full);
     if (!refresh)
         return;
     // A refresh that was used is refunded.

@@ -10,8 +10,8 @@
 // time. Each value is whole, but they are not all of the same moment.
 
 enum counter {
-#define COUNTER(identifier, metric, labels, help) COUNTER_##identifier,
-#define GAUGE(identifier, metric, labels, help)   COUNTER_##identifier,
+#define COUNTER(identifier, ...) COUNTER_##identifier,
+#define GAUGE(identifier, ...)   COUNTER_##identifier,
 #include "core/settings/counters.def"
 #undef COUNTER
 #undef GAUGE
@@ -33,9 +33,16 @@ struct counter_description {
     const char *labels; // as in the Prometheus text format, without braces; "" for none
     const char *help;
     bool gauge;
+    const char *former;        // the name of the metric before it was renamed; NULL: none
+    const char *former_labels; // of that; NULL: the same labels
 };
 
 extern const struct counter_description counter_descriptions[COUNTER_COUNT];
+
+static inline const char *counter_former_labels(const struct counter_description *description)
+{
+    return description->former_labels ? description->former_labels : description->labels;
+}
 
 static inline uint64_t counter_get(const struct counters *counters, enum counter which)
 {

@@ -78,6 +78,15 @@ int counted_send(int fd, struct counters *told, const struct engine *engine)
     return error;
 }
 
+// A predecessor of an earlier version may send the former name of a metric.
+static bool row_is(const struct counter_description *row, const char *metric, const char *labels)
+{
+    if (strcmp(metric, row->metric) == 0)
+        return strcmp(labels, row->labels) == 0;
+    return row->former && strcmp(metric, row->former) == 0 &&
+           strcmp(labels, counter_former_labels(row)) == 0;
+}
+
 static void line_apply(struct counters *counted, const char *name, const char *part, uint64_t count)
 {
     unsigned timing, index;
@@ -88,8 +97,7 @@ static void line_apply(struct counters *counted, const char *name, const char *p
         return;
     }
     for (unsigned c = 0; c < COUNTER_COUNT; c++) {
-        const struct counter_description *description = &counter_descriptions[c];
-        if (strcmp(name, description->metric) == 0 && strcmp(part, description->labels) == 0)
+        if (row_is(&counter_descriptions[c], name, part))
             counted->values[c] += count;
     }
 }

@@ -247,7 +247,7 @@ const struct order orders[] = {
     {
         .name = "explain",
         .arguments = "NAME [TYPE] [--client ADDR]",
-        .summary = "what is known of a question, and how it would be answered now",
+        .summary = "what ouzel knows about a question, and how it would answer it now",
         .words = {"name", "type"},
         .options = {"client="},
         .run = order_explain,
@@ -272,7 +272,7 @@ const struct order orders[] = {
     {
         .name = "upgrade",
         .arguments = "",
-        .summary = "have the program as it is on the disk now take over, without a pause",
+        .summary = "replace this process with the program that is on disk now, without a pause",
         .changes = true,
         .takes_long = true,
         .run = order_upgrade,
@@ -280,14 +280,14 @@ const struct order orders[] = {
     {
         .name = "drain",
         .arguments = "",
-        .summary = "say 503 at /readyz, and end when no more queries come",
+        .summary = "answer 503 at /readyz, and exit once no more queries arrive",
         .changes = true,
         .run = order_drain,
     },
     {
         .name = "snapshot",
         .arguments = "",
-        .summary = "write the answers to the file of cache.snapshot",
+        .summary = "save the cache to the file of cache.snapshot",
         .changes = true,
         .takes_long = true,
         .run = order_snapshot,

@@ -19,12 +19,7 @@ struct pens {
     struct json json;
 };
 
-// Everything that is shown: a counter's row and its value, or a gauge that is asked for.
-struct sample {
-    const struct counter_description *description;
-    uint64_t value;
-};
-
+// What is counted or measured elsewhere than by a worker.
 enum extra {
     EXTRA_ENTRIES,
     EXTRA_USED,
@@ -36,28 +31,78 @@ enum extra {
     EXTRA_COUNT
 };
 
-enum { SAMPLE_COUNT = COUNTER_COUNT + EXTRA_COUNT };
+// All of these may have a former name.
+enum { SAMPLES_MAX = 2 * (COUNTER_COUNT + EXTRA_COUNT) };
 
-static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
-    [EXTRA_ENTRIES] = {"ouzel_cache_entries", "", "Answers in the cache now.", true},
-    [EXTRA_USED] = {"ouzel_cache_used_bytes", "", "Octets of the cache's logs that hold answers.",
-                    true},
-    [EXTRA_CAPACITY] = {"ouzel_cache_capacity_bytes", "", "Octets that the cache's logs can hold.",
-                        true},
-    [EXTRA_KERNEL_DROPS] = {"ouzel_kernel_drops_total", "",
-                            "Datagrams from clients that the kernel dropped, as a socket had no "
-                            "room.",
-                            false},
-    [EXTRA_LOG_LOST] = {"ouzel_log_lost_total", "",
-                        "Log lines left out, as the reader of the log was too slow.", false},
-    [EXTRA_WORKERS] = {"ouzel_workers", "", "Workers, each with a thread and sockets of its own.",
-                       true},
-    [EXTRA_STARTED] = {"ouzel_start_time_seconds", "", "When this process started, in Unix time.",
-                       true},
+// A counter or a gauge, as it is written.
+struct sample {
+    const char *metric, *labels, *help;
+    const char *successor; // for the former name of a metric: its present one; else NULL
+    bool gauge;
+    uint64_t value;
 };
 
+struct samples {
+    size_t count;
+    struct sample rows[SAMPLES_MAX];
+};
+
+static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
+    [EXTRA_ENTRIES] = {.metric = "ouzel_cache_entries",
+                       .labels = "",
+                       .help = "Answers in the cache now.",
+                       .gauge = true},
+    [EXTRA_USED] = {.metric = "ouzel_cache_used_bytes",
+                    .labels = "",
+                    .help = "Octets of the cache's logs that hold answers.",
+                    .gauge = true},
+    [EXTRA_CAPACITY] = {.metric = "ouzel_cache_capacity_bytes",
+                        .labels = "",
+                        .help = "Octets that the cache's logs can hold.",
+                        .gauge = true},
+    [EXTRA_KERNEL_DROPS] = {.metric = "ouzel_kernel_drops_total",
+                            .labels = "",
+                            .help = "Datagrams from clients that the kernel dropped, as a socket "
+                                    "had no room."},
+    [EXTRA_LOG_LOST] = {.metric = "ouzel_log_lost_total",
+                        .labels = "",
+                        .help = "Log lines dropped, as the reader of the log was too slow."},
+    [EXTRA_WORKERS] = {.metric = "ouzel_workers",
+                       .labels = "",
+                       .help = "Workers, each with a separate thread and sockets.",
+                       .gauge = true},
+    [EXTRA_STARTED] = {.metric = "ouzel_start_time_seconds",
+                       .labels = "",
+                       .help = "When this process started, in Unix time.",
+                       .gauge = true},
+};
+
+static void sample_add(struct samples *samples, const struct counter_description *row,
+                       uint64_t value)
+{
+    samples->rows[samples->count++] = (struct sample){.metric = row->metric,
+                                                      .labels = row->labels,
+                                                      .help = row->help,
+                                                      .gauge = row->gauge,
+                                                      .value = value};
+}
+
+// Adds the former names of the rows so far, so that a reader who knows only these goes on.
+static void formers_add(struct samples *samples, const struct counters *counters)
+{
+    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+        const struct counter_description *row = &counter_descriptions[i];
+        if (row->former)
+            samples->rows[samples->count++] = (struct sample){.metric = row->former,
+                                                              .labels = counter_former_labels(row),
+                                                              .successor = row->metric,
+                                                              .gauge = row->gauge,
+                                                              .value = counters->values[i]};
+    }
+}
+
 static void samples_collect(const struct engine *engine, const struct log *log, int64_t started,
-                            struct sample samples[SAMPLE_COUNT])
+                            struct samples *samples)
 {
     struct counters counters;
     struct cache_use use;
@@ -69,15 +114,17 @@ static void samples_collect(const struct engine *engine, const struct log *log, 
         [EXTRA_LOG_LOST] = log_lost(log),    [EXTRA_WORKERS] = engine_worker_count(engine),
         [EXTRA_STARTED] = (uint64_t)started,
     };
+    samples->count = 0;
     for (unsigned i = 0; i < COUNTER_COUNT; i++)
-        samples[i] = (struct sample){&counter_descriptions[i], counters.values[i]};
+        sample_add(samples, &counter_descriptions[i], counters.values[i]);
     for (unsigned i = 0; i < EXTRA_COUNT; i++)
-        samples[COUNTER_COUNT + i] = (struct sample){&extra_descriptions[i], extra[i]};
+        sample_add(samples, &extra_descriptions[i], extra[i]);
+    formers_add(samples, &counters);
 }
 
 static bool same_metric(const struct sample *a, const struct sample *b)
 {
-    return strcmp(a->description->metric, b->description->metric) == 0;
+    return strcmp(a->metric, b->metric) == 0;
 }
 
 static void build_tell(struct pens *pens)
@@ -117,26 +164,36 @@ static void label_value(const char *labels, char value[static LABEL_SIZE])
     snprintf(value, LABEL_SIZE, "%.*s", (int)strcspn(begin, "\""), begin);
 }
 
-// In JSON a metric with a label becomes an object with a member for each of the label's values.
-static void samples_tell(struct pens *pens, const struct sample *samples)
+static void sample_begin(const struct pens *pens, const struct sample *sample)
 {
-    for (unsigned i = 0; i < SAMPLE_COUNT; i++) {
-        const struct counter_description *row = samples[i].description;
-        bool first = i == 0 || !same_metric(&samples[i], &samples[i - 1]);
-        bool last = i + 1 == SAMPLE_COUNT || !same_metric(&samples[i], &samples[i + 1]);
+    char help[128];
+    if (sample->successor)
+        snprintf(help, sizeof help, "Former name of %s; will go with the next major version.",
+                 sample->successor);
+    prometheus_metric(&pens->prometheus, sample->metric,
+                      sample->gauge ? METRIC_GAUGE : METRIC_COUNTER,
+                      sample->successor ? help : sample->help);
+}
+
+// In JSON a metric with a label becomes an object with a member for each of the label's values.
+static void samples_tell(struct pens *pens, const struct samples *samples)
+{
+    for (size_t i = 0; i < samples->count; i++) {
+        const struct sample *row = &samples->rows[i];
+        bool first = i == 0 || !same_metric(row, row - 1);
+        bool last = i + 1 == samples->count || !same_metric(row, row + 1);
         char value[LABEL_SIZE];
         if (first)
-            prometheus_metric(&pens->prometheus, row->metric,
-                              row->gauge ? METRIC_GAUGE : METRIC_COUNTER, row->help);
-        prometheus_number(&pens->prometheus, row->metric, row->labels, samples[i].value);
+            sample_begin(pens, row);
+        prometheus_number(&pens->prometheus, row->metric, row->labels, row->value);
         if (*row->labels == '\0') {
-            json_number(&pens->json, row->metric, samples[i].value);
+            json_number(&pens->json, row->metric, row->value);
             continue;
         }
         label_value(row->labels, value);
         if (first)
             json_object(&pens->json, row->metric, &json_line);
-        json_number(&pens->json, value, samples[i].value);
+        json_number(&pens->json, value, row->value);
         if (last)
             json_close(&pens->json);
     }
@@ -271,14 +328,14 @@ static void upstreams_json(struct json *json, struct engine *engine)
 void metrics_print(struct engine *engine, const struct log *log, int64_t started, bool json,
                    FILE *to)
 {
-    struct sample samples[SAMPLE_COUNT];
+    struct samples samples;
     struct pens pens = {.prometheus = {json ? NULL : to}};
     json_init(&pens.json, json ? to : NULL);
-    samples_collect(engine, log, started, samples);
+    samples_collect(engine, log, started, &samples);
     json_object(&pens.json, NULL, &json_lines);
     if (json)
         infos_tell(&pens, engine);
-    samples_tell(&pens, samples);
+    samples_tell(&pens, &samples);
     if (!json)
         infos_tell(&pens, engine);
     timings_tell(&pens, engine);

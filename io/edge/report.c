@@ -15,7 +15,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-// A report is one walk with two pens, of which one writes: lines for a person, or JSON.
+// A report writes lines for a person or JSON: both writers get the same calls, and one of them is
+// off. A member of JSON that was renamed keeps its former name beside the new one until the next
+// major version.
 struct pens {
     FILE *lines; // NULL: nothing is written
     struct json json;
@@ -149,14 +151,17 @@ static void upstream_tell(struct pens *pens, const struct upstream_state *t)
     json_number(json, "connections", t->all.connections);
     say(pens, " %5.1f %% %9u %11u", t->all.loss_pm / 10.0, t->all.in_flight, t->all.connections);
     if (t->all.heard_us > 0) {
-        json_number(json, "heard_us_ago", t->now_us - t->all.heard_us);
+        json_number(json, "last_reply_us_ago", t->now_us - t->all.heard_us);
+        json_number(json, "heard_us_ago", t->now_us - t->all.heard_us); // its former name
         say(pens, "  %.1f s ago", (double)(t->now_us - t->all.heard_us) / 1e6);
     } else {
+        json_null(json, "last_reply_us_ago");
         json_null(json, "heard_us_ago");
         say(pens, "  never");
     }
     json_bool(json, "edns", t->all.knows_edns);
-    json_bool(json, "spelling", t->all.keeps_case);
+    json_bool(json, "random_case", t->all.keeps_case);
+    json_bool(json, "spelling", t->all.keeps_case); // its former name
     json_bool(json, "cookies", t->all.knows_cookies);
     flags_say(pens, t);
     json_close(json);
@@ -167,7 +172,7 @@ static void states_tell(struct pens *pens, const char *key, const struct upstrea
 {
     json_list(&pens->json, key, &json_lines);
     say(pens, "%-28s %-8s %11s %11s %7s %9s %11s  %s\n", "upstream", "health", "fast", "slow",
-        "loss", "in flight", "connections", "heard");
+        "loss", "in flight", "connections", "last reply");
     for (size_t i = 0; i < count; i++)
         upstream_tell(pens, &states[i]);
     json_close(&pens->json);
@@ -382,66 +387,77 @@ static const struct {
 };
 
 // What has just come may begin with the next second.
-static uint32_t age_of(const struct serve_kept *kept, uint32_t now_s)
+static uint32_t age_of(const struct serve_cached *cached, uint32_t now_s)
 {
-    return now_s > kept->birth_s ? now_s - kept->birth_s : 0;
+    return now_s > cached->birth_s ? now_s - cached->birth_s : 0;
 }
 
-static void kept_say(const struct pens *pens, const char *what, const struct serve_kept *kept,
-                     uint32_t now_s)
+static void cached_say(const struct pens *pens, const char *what, const struct serve_cached *cached,
+                       uint32_t now_s)
 {
     char from[ADDRESS_TEXT_MAX] = "an upstream that is not in the settings any more";
-    if (kept->upstream.family != ADDRESS_NONE)
-        address_format(&kept->upstream, from);
+    if (cached->upstream.family != ADDRESS_NONE)
+        address_format(&cached->upstream, from);
     say(pens, "%-9s %s, %u records, %u octets, from %s over %s %u s ago, ", what,
-        text_rcode(kept->rcode), kept->records, kept->len, from,
-        transport_traits[kept->transport].label, age_of(kept, now_s));
-    if (now_s < kept->expiry_s)
-        say(pens, "expires in %u s", kept->expiry_s - now_s);
+        text_rcode(cached->rcode), cached->records, cached->len, from,
+        transport_traits[cached->transport].label, age_of(cached, now_s));
+    if (now_s < cached->expiry_s)
+        say(pens, "expires in %u s", cached->expiry_s - now_s);
     else
-        say(pens, "expired %u s ago", now_s - kept->expiry_s);
-    say(pens, ", asked for %s%u times%s\n", kept->hits == CACHE_HITS_MAX ? "at least " : "",
-        kept->hits, kept->refreshed ? ", refreshed before it expired" : "");
-    if (kept->withheld)
+        say(pens, "expired %u s ago", now_s - cached->expiry_s);
+    say(pens, ", asked for %s%u times%s\n", cached->hits == CACHE_HITS_MAX ? "at least " : "",
+        cached->hits, cached->refreshed ? ", refreshed before it expired" : "");
+    if (cached->withheld)
         say(pens,
             "          replaces the upstream's answer: by a block list, or for its addresses\n");
 }
 
-static void origin_tell(struct json *json, const struct serve_kept *kept)
+static void origin_json(struct json *json, const struct serve_cached *cached)
 {
     // In the order of enum answer_validation.
     static const char *const validations[] = {"unchecked", "insecure", "secure", "bogus"};
     char from[ADDRESS_TEXT_MAX];
-    if (kept->upstream.family == ADDRESS_NONE) {
+    if (cached->upstream.family == ADDRESS_NONE) {
         json_null(json, "upstream");
     } else {
-        address_format(&kept->upstream, from);
+        address_format(&cached->upstream, from);
         json_string(json, "upstream", from);
     }
-    json_string(json, "transport", transport_traits[kept->transport].label);
-    json_string(json, "validation", validations[kept->validation]);
-    json_bool(json, "withheld", kept->withheld);
+    json_string(json, "transport", transport_traits[cached->transport].label);
+    json_string(json, "validation", validations[cached->validation]);
+    json_bool(json, "withheld", cached->withheld);
 }
 
-static void kept_tell(struct pens *pens, const char *what, const struct serve_kept *kept,
-                      uint32_t now_s)
+static void cached_json(struct json *json, const char *key, const struct serve_cached *cached,
+                        uint32_t now_s)
 {
-    struct json *json = &pens->json;
-    if (!kept->there) {
-        json_null(json, what);
+    if (!cached->there) {
+        json_null(json, key);
         return;
     }
-    kept_say(pens, what, kept, now_s);
-    json_object(json, what, &json_line);
-    json_string(json, "rcode", text_rcode(kept->rcode));
-    json_number(json, "records", kept->records);
-    json_number(json, "octets", kept->len);
-    json_number(json, "age_s", age_of(kept, now_s));
-    json_signed(json, "ttl_s", (int64_t)kept->expiry_s - (int64_t)now_s);
-    json_number(json, "hits", kept->hits);
-    json_bool(json, "refreshed", kept->refreshed);
-    origin_tell(json, kept);
+    json_object(json, key, &json_line);
+    json_string(json, "rcode", text_rcode(cached->rcode));
+    json_number(json, "records", cached->records);
+    json_number(json, "octets", cached->len);
+    json_number(json, "age_s", age_of(cached, now_s));
+    json_signed(json, "ttl_s", (int64_t)cached->expiry_s - (int64_t)now_s);
+    json_number(json, "hits", cached->hits);
+    json_bool(json, "refreshed", cached->refreshed);
+    origin_json(json, cached);
     json_close(json);
+}
+
+static void cached_tell(struct pens *pens, const struct serve_explanation *e, uint32_t now_s)
+{
+    if (e->cached.there)
+        cached_say(pens, "cached", &e->cached, now_s);
+    if (e->denial.there)
+        cached_say(pens, "denial", &e->denial, now_s);
+    if (!e->cached.there && !e->denial.there)
+        say(pens, "cached    nothing\n");
+    cached_json(&pens->json, "cached", &e->cached, now_s);
+    cached_json(&pens->json, "kept", &e->cached, now_s); // its former name
+    cached_json(&pens->json, "denial", &e->denial, now_s);
 }
 
 static void zone_tell(struct pens *pens, const struct serve_explanation *e)
@@ -511,10 +527,7 @@ static void question_tell(struct pens *pens, const struct asking *asking)
     json_object(&pens->json, NULL, &json_line);
     outcome_tell(pens, asking, key);
     zone_tell(pens, e);
-    kept_tell(pens, "kept", &e->kept, now_s);
-    kept_tell(pens, "denial", &e->denial, now_s);
-    if (!e->kept.there && !e->denial.there)
-        say(pens, "kept      nothing\n");
+    cached_tell(pens, e, now_s);
     json_number(&pens->json, "waiting", e->waiting);
     json_number(&pens->json, "sends", e->sends);
     if (e->asked_us > 0)

@@ -185,7 +185,7 @@ def own_descriptors(ouzel):
     rows = ouzel.metrics()
     return ouzel.descriptors() - sum(
         int(harness.metric_sum(rows, name))
-        for name in ('ouzel_ports_open', 'ouzel_upstream_connections_open'))
+        for name in ('ouzel_source_ports_open', 'ouzel_upstream_connections_open'))
 
 
 def shares(counts, limits):

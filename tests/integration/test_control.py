@@ -89,8 +89,11 @@ class Control(Case):
         rows = rows_of()
         self.assertEqual(rows[str(good)]['health'], 'alive')
         self.assertGreater(rows[str(good)]['fast_us'], 0)
-        self.assertLess(rows[str(good)]['heard_us_ago'], 5000000)
-        self.assertIsNone(rows[str(dead)]['heard_us_ago'])
+        self.assertLess(rows[str(good)]['last_reply_us_ago'], 5000000)
+        self.assertIsNone(rows[str(dead)]['last_reply_us_ago'])
+        for former, name in ('heard_us_ago', 'last_reply_us_ago'), ('spelling', 'random_case'):
+            self.assertEqual([row[former] for row in rows.values()],
+                             [row[name] for row in rows.values()])
         lines = self.ctl('upstreams').splitlines()
         self.assertRegex(lines[1], rf'^{good} +alive ')
         self.assertRegex(lines[2], rf'^{dead} +dead .* never')
@@ -175,13 +178,14 @@ class Control(Case):
             ask(ouzel.server, 'a.example')
         told = self.explain('a.example')
         self.assertEqual(told['outcome'], 'memory')
-        self.assertEqual(told['kept']['hits'], 2, 'to look is no hit')
-        self.assertIn(told['kept']['ttl_s'], range(90, 101))
+        self.assertEqual(told['cached']['hits'], 2, 'to look is no hit')
+        self.assertIn(told['cached']['ttl_s'], range(90, 101))
         self.assertEqual(told['zone'], '.')
-        self.assertEqual(told['kept']['upstream'], str(fake))
-        self.assertEqual(told['kept']['transport'], 'udp')
-        self.assertEqual(told['kept']['validation'], 'unchecked')
-        self.assertFalse(told['kept']['withheld'])
+        self.assertEqual(told['cached']['upstream'], str(fake))
+        self.assertEqual(told['cached']['transport'], 'udp')
+        self.assertEqual(told['cached']['validation'], 'unchecked')
+        self.assertFalse(told['cached']['withheld'])
+        self.assertEqual(told['kept'], told['cached'], 'its former name')
         self.assertIn(f'from {fake} over udp', self.ctl('explain', 'a.example'))
         self.assertEqual(self.explain('printer.lan')['outcome'], 'local')
         self.assertEqual(self.explain('www.bad.example', 'AAAA')['outcome'], 'blocked')
@@ -207,7 +211,7 @@ class Control(Case):
         ouzel = self.start(fake)
         self.assertIsNotNone(ask(ouzel.server, 'a.example'))
         told = self.explain('a.example')
-        self.assertEqual((told['kept']['upstream'], told['kept']['transport']),
+        self.assertEqual((told['cached']['upstream'], told['cached']['transport']),
                          (str(fake), 'tcp'))
 
     def test_explain_which_line_blocks(self):

@@ -95,10 +95,10 @@ class Descriptors(Case):
         self.assertTrue(ouzel.quiet())
 
         def settled():
-            return ouzel.descriptors() <= before + ouzel.total('ouzel_ports_open') + 1
+            return ouzel.descriptors() <= before + ouzel.total('ouzel_source_ports_open') + 1
         self.assertTrue(harness.eventually(settled, 12, 0.2),
                         f'{ouzel.descriptors()} descriptors, {before} before the load, and '
-                        f'{ouzel.total("ouzel_ports_open")} ports open')
+                        f'{ouzel.total("ouzel_source_ports_open")} ports open')
         self.assert_balance(ouzel)
 
     def test_few_allowed(self):

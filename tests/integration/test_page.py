@@ -74,8 +74,8 @@ class Page(Case):
             harness.lapse(0.0015)  # one of those within a millisecond is counted for all of them
         seen = Tables(self.browse(process, '--dump-dom'))
         told = process.stats_json()
-        self.assertEqual(seen.cards['answers kept'], str(told['ouzel_cache_entries']))
-        self.assertEqual(seen.cards['clients that wait'], '0')
+        self.assertEqual(seen.cards['cached answers'], str(told['ouzel_cache_entries']))
+        self.assertEqual(seen.cards['waiting clients'], '0')
         answers = {row[0]: row[2] for row in seen.tables['answers']}
         counts = told['ouzel_answers_total'].items()
         self.assertEqual(answers, {source: str(count) for source, count in counts if count})

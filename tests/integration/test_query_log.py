@@ -30,7 +30,7 @@ class QueryLog(Case):
         def found():
             return [line for line in ouzel.output().splitlines() if 'msg=query ' in line]
         self.assertTrue(eventually(lambda: len(found()) >= count), ouzel.output())
-        self.assertEqual(ouzel.total('ouzel_tapped_total'), count)
+        self.assertEqual(ouzel.total('ouzel_answer_log_total'), count)
         self.assertEqual(len(found()), count)
         return found()
 
@@ -65,7 +65,7 @@ class QueryLog(Case):
         self.assertEqual((row['name'], row['type'], row['source']), ('a.test.', 'A', 'local'))
         self.reload(ouzel, self.local)
         ask(ouzel.server, 'a.test')
-        self.assertEqual(ouzel.total('ouzel_tapped_total'), 1)
+        self.assertEqual(ouzel.total('ouzel_answer_log_total'), 1)
         self.assertEqual(ouzel.terminate(), 0)  # what there is to be written has been written then
         self.assertEqual(ouzel.output().count('"msg":"query"'), 1)
 
@@ -73,7 +73,7 @@ class QueryLog(Case):
         ouzel = self.start(log=True, **{'one-in': 10})
         harness.ask_many(ouzel.server, [harness.plain_query('a.test')] * 1000)
         self.lines(ouzel, 100)
-        self.assertEqual(ouzel.total('ouzel_tapped_total', verdict='told'), 100)
+        self.assertEqual(ouzel.total('ouzel_answer_log_total', verdict='logged'), 100)
 
     def capture(self):
         """Somebody who takes what is told over dnstap; returns it and the file it writes."""
@@ -140,8 +140,8 @@ class QueryLog(Case):
             taken = listener.accept()[0]
             replies = harness.ask_many(ouzel.server, [harness.plain_query('a.test')] * 60000)
             self.assertNotIn(None, replies)
-            self.assertGreater(ouzel.total('ouzel_tapped_total', verdict='left-out'), 0)
-            self.assertEqual(ouzel.total('ouzel_tapped_total'), 60000)
+            self.assertGreater(ouzel.total('ouzel_answer_log_total', verdict='full'), 0)
+            self.assertEqual(ouzel.total('ouzel_answer_log_total'), 60000)
             self.assertEqual(ouzel.terminate(10), 0)
             taken.close()
 

@@ -142,7 +142,7 @@ class Slow(Case):
         self.assertNotIn(None, harness.ask_many(ouzel.server, queries))
         self.assert_lives(ouzel)
         self.assertIn('reloaded', self.ctl('reload'))
-        self.assertGreater(ouzel.total('ouzel_tapped_total', verdict='left-out'), 0)
+        self.assertGreater(ouzel.total('ouzel_answer_log_total', verdict='full'), 0)
         self.assert_stops(ouzel)
 
     def blocked(self, writer):

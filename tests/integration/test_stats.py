@@ -54,6 +54,27 @@ class Stats(Case):
             if name.startswith('ouzel_') and 'upstream' not in dict(labels):
                 self.assertIn(base, text)
 
+    def test_former_names(self):
+        """Metrics and members of JSON that were renamed are still there, with the same values."""
+        process = self.ouzel(self.fake, settings={'queries': {'log': True}})
+        for name in 'a.example', 'b.example', 'a.example':
+            ask(process.server, name)
+        self.assertTrue(process.quiet())
+        text = process.http('/metrics')[2]
+        rows, stats = harness.parse_metrics(text), process.stats_json()
+        renamed = re.findall(r'^# HELP (\S+) Former name of (\S+); will go with the next major '
+                             r'version\.$', text, re.M)
+        self.assertEqual(len(renamed), 10)
+        for former, name in renamed:
+            self.assertEqual(harness.metric_sum(rows, former), harness.metric_sum(rows, name))
+            values = (stats[key] if isinstance(stats[key], int) else list(stats[key].values())
+                      for key in (former, name))
+            self.assertEqual(*values, former)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_tapped_total', verdict='told'), 3)
+        self.assertEqual(harness.metric_sum(rows, 'ouzel_answer_log_total', verdict='logged'), 3)
+        self.assertEqual(stats['ouzel_tapped_total'], {'told': 3, 'left-out': 0})
+        self.assertGreater(harness.metric_sum(rows, 'ouzel_ports_opened_total'), 0)
+
     def test_times(self):
         """A histogram grows by each answer, and tells what clients have waited."""
         self.fake.script = lambda asked: asked.send(asked.reply(), delay=0.05)

@@ -460,8 +460,8 @@ class Upgrade(Case):
         for address in str(good), str(dead):
             for key in 'health', 'fast_us', 'slow_us', 'loss':
                 self.assertEqual(after[address].get(key), before[address].get(key), key)
-        self.assertIsNotNone(after[str(good)]['heard_us_ago'])
-        self.assertIsNone(after[str(dead)]['heard_us_ago'])
+        self.assertIsNotNone(after[str(good)]['last_reply_us_ago'])
+        self.assertIsNone(after[str(dead)]['last_reply_us_ago'])
         self.assertEqual(after[str(good)]['health'], 'alive')
         self.assertGreater(after[str(good)]['fast_us'], 0)
 

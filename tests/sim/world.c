@@ -530,7 +530,7 @@ static void forgone_check(struct sim *sim)
         if (room && sim_counted(node, COUNTER_refreshes_forgone) > 0)
             sim_fail(sim, "worker %u has forgone a refresh, and had room", i);
         if (sim->tally.popular < sim->params.pending_max / 2 &&
-            sim_counted(node, COUNTER_refreshes_unnoted) > 0)
+            sim_counted(node, COUNTER_refreshes_full) > 0)
             sim_fail(sim, "worker %u has not noted that an answer is popular, and had room", i);
     }
 }

@@ -98,6 +98,42 @@ static void test_no_two_rows_are_the_same_series(void **state)
     }
 }
 
+// A former name is as good as any name, belongs to no other metric, and its rows stand together.
+static void test_former_names_are_series_of_their_own(void **state)
+{
+    (void)state;
+    size_t renamed = 0;
+    const char *before = "";
+    for (size_t i = 0; i < COUNTER_COUNT; i++) {
+        const struct counter_description *d = &counter_descriptions[i];
+        if (!d->former) {
+            assert_null(d->former_labels);
+            continue;
+        }
+        renamed++;
+        assert_int_equal(strncmp(d->former, "ouzel_", 6), 0);
+        assert_true(word_of(d->former, strlen(d->former), ""));
+        assert_true(labels_good(counter_former_labels(d)));
+        for (size_t k = 0; k < COUNTER_COUNT; k++) {
+            const struct counter_description *other = &counter_descriptions[k];
+            assert_string_not_equal(d->former, other->metric);
+            if (k >= i || !other->former || strcmp(d->former, other->former) != 0)
+                continue;
+            assert_string_equal(before, d->former); // of the renamed row just before
+            assert_string_equal(other->metric, d->metric);
+            assert_int_equal(other->gauge, d->gauge);
+            assert_string_not_equal(counter_former_labels(other), counter_former_labels(d));
+            assert_true(same_label(counter_former_labels(other), counter_former_labels(d)));
+        }
+        before = d->former;
+    }
+    assert_true(renamed > 0);
+    const struct counter_description *log = &counter_descriptions[COUNTER_answers_logged];
+    assert_string_equal(log->former, "ouzel_tapped_total");
+    assert_string_equal(counter_former_labels(log), "verdict=\"told\"");
+    assert_string_equal(counter_former_labels(&counter_descriptions[COUNTER_ports]), "");
+}
+
 static void test_counters_count(void **state)
 {
     (void)state;
@@ -123,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_every_row_is_filled_and_well_formed),
         cmocka_unit_test(test_rows_of_a_metric_stand_together_and_the_first_has_the_help),
         cmocka_unit_test(test_no_two_rows_are_the_same_series),
+        cmocka_unit_test(test_former_names_are_series_of_their_own),
         cmocka_unit_test(test_counters_count),
     };
     return cmocka_run_group_tests_name("counters", tests, NULL, NULL);

@@ -376,7 +376,7 @@ static void test_old_answers_are_not_told_of(void **state)
     reload(t, next);
     serve_explain(t->serve, t->now_us, &name, TYPE_A, NULL, &e);
     assert_int_equal(e.outcome, OUTCOME_UPSTREAM);
-    assert_false(e.kept.there);
+    assert_false(e.cached.there);
     end(t);
 }
 

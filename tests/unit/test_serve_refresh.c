@@ -241,7 +241,7 @@ static void test_full_table_of_notes_is_told(void **state)
         for (unsigned i = 0; i < 5; i++)
             assert_int_equal(ask(t, (uint8_t)(1 + n), query).verdict, SERVE_ANSWERED);
     }
-    assert_int_equal(counter_get(&t->counters, COUNTER_refreshes_unnoted), 2);
+    assert_int_equal(counter_get(&t->counters, COUNTER_refreshes_full), 2);
     end(t);
 }
 

@@ -91,7 +91,7 @@ static void test_outage_is_not_answered_with_more_of_the_same(void **state)
     assert_counted(t, "queries 100 upstream_queries 100 ports_opened 100");
     assert_int_equal(sends_until(t, start_us + 9000), 0);
     assert_int_equal(sends_until(t, start_us + 10000), 22);
-    assert_counted(t, "upstream_queries 22 upstream_resends 22 resends_put_off 78 "
+    assert_counted(t, "upstream_queries 22 upstream_resends 22 resends_deferred 78 "
                       "ports_opened 22");
     assert_int_equal(sends_until(t, start_us + 29000), 0);
     assert_int_equal(sends_until(t, start_us + 30000), 32);
@@ -133,7 +133,7 @@ static void test_loss_that_is_proven_costs_no_budget(void **state)
     }
     assert_quiet(t, 3000);
     assert_int_equal(counter_get(&t->counters, COUNTER_upstream_lost), 200);
-    assert_int_equal(counter_get(&t->counters, COUNTER_resends_put_off), 0);
+    assert_int_equal(counter_get(&t->counters, COUNTER_resends_deferred), 0);
     end(t);
 }
 
