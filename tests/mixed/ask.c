@@ -35,9 +35,13 @@ static const struct shape dresses[] = {
     {.what = "EDNS 4096", .flags = RD, .edns = true, .size = 4096},
     {.what = "DO", .flags = RD, .edns = true, .size = 1232, .dnssec_ok = true},
     {.what = "DO CD", .flags = RD | CD, .edns = true, .size = 1232, .dnssec_ok = true},
-    {.what = "new cookie", .flags = RD, .edns = true, .size = 1232, .cookie = COOKIE_NEW},
-    {.what = "cookie", .flags = RD, .edns = true, .size = 1232, .cookie = COOKIE_VALID},
-    {.what = "forged cookie", .flags = RD, .edns = true, .size = 1232, .cookie = COOKIE_INVALID},
+    {.what = "new cookie", .flags = RD, .edns = true, .size = 1232, .cookie = ASK_COOKIE_NEW},
+    {.what = "cookie", .flags = RD, .edns = true, .size = 1232, .cookie = ASK_COOKIE_VALID},
+    {.what = "forged cookie",
+     .flags = RD,
+     .edns = true,
+     .size = 1232,
+     .cookie = ASK_COOKIE_INVALID},
     {.what = "unknown option", .flags = RD, .edns = true, .size = 1232, .unknown_option = true},
     {.what = "trailing octets", .flags = RD, .spoil = SPOIL_TRAILING},
 };
@@ -53,21 +57,21 @@ static const struct shape oddities[] = {
      .type = TYPE_SOA,
      .edns = true,
      .size = 1232,
-     .cookie = COOKIE_NEW},
+     .cookie = ASK_COOKIE_NEW},
     {.what = "BADVERS", .flags = RD, .edns = true, .version = 1, .size = 1232},
     {.what = "BADVERS with a cookie",
      .flags = RD,
      .edns = true,
      .version = 9,
      .size = 1232,
-     .cookie = COOKIE_NEW},
+     .cookie = ASK_COOKIE_NEW},
     {.what = "ANY", .flags = RD, .type = TYPE_ANY},
     {.what = "ANY with EDNS", .flags = RD, .type = TYPE_ANY, .edns = true, .size = 1232},
     {.what = "AXFR", .flags = RD, .type = TYPE_AXFR},
     {.what = "class CH", .flags = RD, .type = TYPE_TXT, .class = CLASS_CH},
     {.what = "class 254", .flags = RD, .class = 254},
     {.what = "a reply", .flags = QR | RD},
-    {.what = "broken cookie", .flags = RD, .edns = true, .size = 1232, .cookie = COOKIE_BROKEN},
+    {.what = "broken cookie", .flags = RD, .edns = true, .size = 1232, .cookie = ASK_COOKIE_BROKEN},
     {.what = "short header", .flags = RD, .spoil = SPOIL_SHORT_HEADER},
     {.what = "no question", .flags = RD, .spoil = SPOIL_NO_QUESTION},
     {.what = "count of 0", .flags = RD, .spoil = SPOIL_COUNT_ZERO},
@@ -122,16 +126,16 @@ static size_t cookie_write(const struct shape *shape, const struct ask *ask,
                            const struct cookie *cookie, uint8_t *out)
 {
     size_t server = ASK_COOKIE_SERVER;
-    if (shape->cookie == COOKIE_NEW || (shape->cookie == COOKIE_VALID && !cookie->known))
+    if (shape->cookie == ASK_COOKIE_NEW || (shape->cookie == ASK_COOKIE_VALID && !cookie->known))
         server = 0;
-    if (shape->cookie == COOKIE_BROKEN)
+    if (shape->cookie == ASK_COOKIE_BROKEN)
         server = 3;
     store_be16(out, OPTION_COOKIE);
     store_be16(out + 2, (uint16_t)(ASK_COOKIE_CLIENT + server));
     memcpy(out + 4, cookie->client, ASK_COOKIE_CLIENT);
     uint8_t *part = out + 4 + ASK_COOKIE_CLIENT;
     memcpy(part, cookie->server, server);
-    if (shape->cookie == COOKIE_INVALID)
+    if (shape->cookie == ASK_COOKIE_INVALID)
         store_be32(part + 8, ask->letters | 1);
     return 4 + ASK_COOKIE_CLIENT + server;
 }

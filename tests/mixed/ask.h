@@ -10,11 +10,11 @@
 #define ASK_COOKIE_SERVER 16
 
 enum cookie_form {
-    COOKIE_NONE,
-    COOKIE_NEW,     // the client's part alone (RFC 7873 5.2)
-    COOKIE_VALID,   // with what this server has given, where it has
-    COOKIE_INVALID, // with what it has not
-    COOKIE_BROKEN,  // of a length that there is none of
+    ASK_COOKIE_NONE,
+    ASK_COOKIE_NEW,     // the client's part alone (RFC 7873 5.2)
+    ASK_COOKIE_VALID,   // with what this server has given, where it has
+    ASK_COOKIE_INVALID, // with what it has not
+    ASK_COOKIE_BROKEN,  // of a length that there is none of
 };
 
 // What is wrong with a query, or unusual beyond its header and options.

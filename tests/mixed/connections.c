@@ -166,7 +166,7 @@ static void slot_open(struct connections *c, size_t number, uint64_t now_us)
     slot->fd = client_socket(c->run, server, SOCK_STREAM, slot->refused, dice_below(dice, 64));
     if (slot->fd < 0)
         return; // too many are in TIME_WAIT; the next turn tries again
-    cookie_make(&slot->cookie, dice);
+    cookie_draw(&slot->cookie, dice);
     slot_plan(c, slot, now_us);
     int small = SMALL_BUFFER;
     if (slot->read_us > now_us)

@@ -88,7 +88,7 @@ struct datagrams *datagrams_make(struct run *run, int epoll)
         client->server = &run->servers[i % run->server_count];
         client->bystander = i >= CLIENTS;
         client->refused = i % REFUSED_EVERY == 0 && client->server->at.ss_family == AF_INET;
-        cookie_make(&client->cookie, &run->dice);
+        cookie_draw(&client->cookie, &run->dice);
         socket_open(d, client);
     }
     return d;

@@ -150,7 +150,7 @@ static void shape_learn(struct run *run, const struct server *server, bool refus
 void forget(struct run *run)
 {
     for (size_t refused = 0; refused < CLIENT_KINDS; refused++)
-        for (size_t tcp = 0; tcp < TRANSPORTS; tcp++)
+        for (size_t tcp = 0; tcp < TRANSPORT_KINDS; tcp++)
             for (size_t shape = 0; shape < run->shapes.count; shape++)
                 expect_free(&run->expects[refused][tcp][shape]);
 }
@@ -159,9 +159,9 @@ void learn(struct run *run, const struct server *server)
 {
     forget(run);
     for (size_t refused = 0; refused < CLIENT_KINDS; refused++)
-        for (size_t tcp = 0; tcp < TRANSPORTS; tcp++) {
+        for (size_t tcp = 0; tcp < TRANSPORT_KINDS; tcp++) {
             struct cookie cookie;
-            cookie_make(&cookie, &run->dice);
+            cookie_draw(&cookie, &run->dice);
             for (size_t shape = 0; shape < run->shapes.count; shape++) {
                 shape_learn(run, server, refused, tcp, (uint16_t)shape, &cookie);
             }

@@ -73,8 +73,8 @@ static void tally_add(struct tally *sum, const struct tally *tally)
 static void tell(const struct run *run, const struct upstream *upstream)
 {
     const struct upstream_counts *counts = upstream_counts(upstream);
-    struct tally sums[TRANSPORTS] = {0};
-    for (size_t tcp = 0; tcp < TRANSPORTS; tcp++)
+    struct tally sums[TRANSPORT_KINDS] = {0};
+    for (size_t tcp = 0; tcp < TRANSPORT_KINDS; tcp++)
         for (size_t i = 0; i < run->shapes.count; i++)
             tally_add(&sums[tcp], &run->tallies[tcp][i]);
     printf("{\"wrong\": %lu, \"first_seconds\": %.3f, ", run->report.wrong,
@@ -87,7 +87,7 @@ static void tell(const struct run *run, const struct upstream *upstream)
            "\"connections\": %lu}, \"lacking\": {",
            run->connections, run->stuck, counts->datagrams, counts->messages, counts->connections);
     const char *comma = "";
-    for (size_t tcp = 0; tcp < TRANSPORTS; tcp++)
+    for (size_t tcp = 0; tcp < TRANSPORT_KINDS; tcp++)
         for (size_t i = 0; i < run->shapes.count; i++) {
             const struct tally *tally = &run->tallies[tcp][i];
             const struct shape *shape = &run->shapes.items[i];

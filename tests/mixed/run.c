@@ -70,7 +70,7 @@ int client_socket(const struct run *run, const struct server *server, int type, 
     return fd;
 }
 
-void cookie_make(struct cookie *cookie, struct dice *dice)
+void cookie_draw(struct cookie *cookie, struct dice *dice)
 {
     uint64_t client = dice_u64(dice);
     *cookie = (struct cookie){0};

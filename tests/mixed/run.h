@@ -8,7 +8,7 @@
 
 // What the clients of one run share, and the choice of what they ask.
 
-enum { SERVERS_MAX = 8, CLIENT_KINDS = 2, TRANSPORTS = 2 };
+enum { SERVERS_MAX = 8, CLIENT_KINDS = 2, TRANSPORT_KINDS = 2 };
 
 struct server {
     struct sockaddr_storage at;
@@ -26,9 +26,9 @@ struct run {
     struct report report;
     struct dice dice;
     // By whether the client is refused, whether it asks over TCP, and shape.
-    struct expect expects[CLIENT_KINDS][TRANSPORTS]
+    struct expect expects[CLIENT_KINDS][TRANSPORT_KINDS]
                          [sizeof((struct shapes *)0)->items / sizeof(struct shape)];
-    struct tally tallies[TRANSPORTS][sizeof((struct shapes *)0)->items / sizeof(struct shape)];
+    struct tally tallies[TRANSPORT_KINDS][sizeof((struct shapes *)0)->items / sizeof(struct shape)];
     struct server servers[SERVERS_MAX];
     size_t server_count;
     struct in_addr allowed, refused; // the first of 64 addresses each that clients may have
@@ -50,7 +50,7 @@ uint64_t patient_us(const struct run *run, uint64_t us);
 [[nodiscard]] int client_socket(const struct run *run, const struct server *server, int type,
                                 bool refused, uint32_t number);
 
-void cookie_make(struct cookie *cookie, struct dice *dice);
+void cookie_draw(struct cookie *cookie, struct dice *dice);
 
 // A query of any kind; or of one shape, where `shape` is not ASK_ANY. Its name is popular, new, or
 // one that was new a moment ago.
