@@ -6,6 +6,7 @@
 #include "io/engine/cookie_source.h"
 #include "io/engine/engine_region.h"
 #include "io/engine/engine_rules.h"
+#include "io/engine/engine_sizes.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 #include "io/engine/worker_thread.h"
@@ -21,7 +22,6 @@
 #include <sys/resource.h>
 
 enum {
-    PENDING_PER_WORKER = 4096,
     CONNECTIONS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
@@ -129,7 +129,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .counters = &engine->counters[index],
         .worker = index,
         .worker_count = engine->worker_count,
-        .pending_max = PENDING_PER_WORKER,
+        .pending_max = engine_sizes_questions(),
         .source_ports_max = engine->source_ports_max,
         .upstream_connections_max = CONNECTIONS_PER_WORKER,
     };
