@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/local.h"
+#include "core/settings/settings.h"
+
+#include <stdbool.h>
+
+// The settings and local names of all seeds, made once for a process.
+
+void house_make(void);
+
+// Settings for the parameters of this seed, in the caller's struct; their lists are the house's.
+// `more`: with one more address to listen on.
+void house_settings(struct settings *settings, bool more);
+const struct local *house_local(void);

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/engine/engine.h"
+#include "io/engine/engine_answer_log.h"
+
+// An upgrade as io/daemon does it, both processes in one: another engine takes over the sockets and
+// the region while clients ask.
+
+// Returns the engine that is there afterwards; the other is closed. What is left in the old one's
+// answer log is given to `consume`.
+struct engine *upgrade(struct engine *old, const struct settings *settings,
+                       bool (*consume)(void *, const struct logged_answer *, const struct client *,
+                                       const uint8_t *, size_t));
