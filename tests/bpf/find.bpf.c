@@ -5,7 +5,7 @@
 // Finds an entry by its key in a cache's region that lies in a BPF map, a shard in each element:
 // all that an XDP program that serves hits has to do with the cache. It knows cache/layout.h, which
 // says where things lie, and core/wire/key_hash.h, which says how a key is hashed, and no more;
-// docs/cache-layout.md tells the protocol. Functions that are not static are checked by the
+// docs/cache-layout.md describes the protocol. Functions that are not static are checked by the
 // verifier once, not at each call.
 //
 // It needs no header but those: what libbpf and the kernel want is little enough to stand here.

@@ -191,7 +191,7 @@ static void test_marks(struct test *test)
     struct cache_hit hit;
     wrong += cache_lookup(&test->cache, &name.key, NULL, 0, &hit) != CACHE_HIT ||
              hit.asked != CACHE_HITS_MAX;
-    // The value that replaces it keeps its hits, but nobody has asked for it yet.
+    // The value that replaces it keeps its hits, but was not asked for yet.
     insert(test, &name, 2);
     wrong += find(test, &name, false) != EXCHANGE_HIT ||
              layout_hits(test->exchange->word) != CACHE_HITS_MAX ||
@@ -200,7 +200,7 @@ static void test_marks(struct test *test)
     report(test, wrong == 0, "hits are counted as cache_lookup counts them");
 }
 
-// Keys that only their octets tell apart, more than a bucket has slots.
+// Keys that differ only in their octets, more than a bucket has slots.
 static void test_equal_hashes(struct test *test)
 {
     enum { ALIKE = 10 };

@@ -3,7 +3,8 @@
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
 
-// Any message as an upstream's reply: taken, kept, given back, and held against the strict reader.
+// Any message as an upstream's reply: parsed, cached, given out, and compared with the strict
+// reader.
 //
 // An input is seven octets of parameters and a message. The last but one repeats the message's
 // records, so that inputs of a few octets become messages of up to 64 KiB; the last one names a
@@ -220,7 +221,7 @@ static uint32_t records_sum(struct strict *m)
     return sum;
 }
 
-// Whatever the turn, the records are those that were kept.
+// Whatever the turn, the records are those that were stored.
 static void records_same(const struct kept *k, const uint8_t *bytes, size_t len)
 {
     struct strict given, whole;
@@ -229,7 +230,7 @@ static void records_same(const struct kept *k, const uint8_t *bytes, size_t len)
     assert(records_sum(&given) == records_sum(&whole));
 }
 
-// The OPT record of an answer that is over has EDE 3 or 19 where there is room (RFC
+// The OPT record of a stale answer has EDE 3 or 19 where there is room (RFC
 // 8914 4.4, 4.20).
 static void opt_check(const struct strict *m, const struct strict_record *opt, bool stale,
                       size_t room)
@@ -308,13 +309,13 @@ static void answer_try(const uint8_t *reply, size_t len, const struct query *que
     static const struct name_case lower;
     struct key key;
     struct strict m;
-    struct name_case spelling;
+    struct name_case name_case;
     key_make(&key, query, 1);
-    name_case_read(&spelling, query_name(query), query->name_len);
+    name_case_read(&name_case, query_name(query), query->name_len);
     bool asked = reply[2] & QR_BIT && !(reply[2] & HEADER_OPCODE) && load_be16(reply + 4) == 1;
-    assert((reply_match(reply, len, query->id, &key, &spelling) == REPLY_GOOD) == asked);
-    assert(reply_match(reply, len, query->id ^ 1, &key, &spelling) != REPLY_GOOD);
-    bool lowered = memcmp(&spelling, &lower, sizeof lower) == 0;
+    assert((reply_match(reply, len, query->id, &key, &name_case) == REPLY_GOOD) == asked);
+    assert(reply_match(reply, len, query->id ^ 1, &key, &name_case) != REPLY_GOOD);
+    bool lowered = memcmp(&name_case, &lower, sizeof lower) == 0;
     if (asked)
         assert((reply_match(reply, len, query->id, &key, &lower) == REPLY_WRONG_CASE) == !lowered);
     if (!asked || answer_parse(&answer, reply, len, &key, limits) != REPLY_GOOD)

@@ -134,12 +134,12 @@ static void good_try(const struct query *query, const uint8_t *bytes, size_t len
     assert(key.hash == key_hash(key.bytes, key.len, SEED));
     key_make_denial(&denial, &key);
     assert(denial.hash == key_hash(denial.bytes, denial.len, SEED) && denial.hash != key.hash);
-    static const uint8_t cookie[COOKIE_MAX_LEN] = "forty octets that nobody else is to know";
+    static const uint8_t cookie[COOKIE_MAX_LEN] = "forty octets that no one else may know";
     static const uint8_t cookie_lens[] = {0, COOKIE_CLIENT_LEN, 16, 24, COOKIE_MAX_LEN};
-    struct name_case spelling;
-    name_case_read(&spelling, query_name(query), query->name_len);
+    struct name_case name_case;
+    name_case_read(&name_case, query_name(query), query->name_len);
     uint8_t cookie_len = cookie_lens[query->id % sizeof cookie_lens];
-    forward_try(&key, query->id & 0x100 ? &spelling : NULL, cookie, cookie_len);
+    forward_try(&key, query->id & 0x100 ? &name_case : NULL, cookie, cookie_len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -59,15 +59,15 @@ static void text_round(const struct name *name)
 static void case_round(const uint8_t *bytes, size_t len)
 {
     uint8_t lower[NAME_MAX_LEN], upper[NAME_MAX_LEN];
-    struct name_case spelling;
+    struct name_case name_case;
     name_lower(lower, bytes, len);
     for (size_t i = 0; i < len; i++) {
         assert(lower[i] == plain_lower(bytes[i]));
         upper[i] = lower[i] >= 'a' && lower[i] <= 'z' ? (uint8_t)(lower[i] - 32) : lower[i];
     }
     assert(name_hash(lower, len) == name_hash(upper, len));
-    name_case_read(&spelling, bytes, len);
-    name_case_apply(&spelling, lower, len);
+    name_case_read(&name_case, bytes, len);
+    name_case_apply(&name_case, lower, len);
     assert(memcmp(lower, bytes, len) == 0);
 }
 

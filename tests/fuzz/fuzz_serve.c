@@ -13,7 +13,7 @@
 enum {
     PENDING = 4,
     PORTS = 4,
-    STREAMS = 3,
+    CONNECTIONS = 3,
     CLIENTS = 512,
     SENT = 64,
     STEPS = 200,
@@ -38,7 +38,7 @@ enum operation {
     OP_COUNT
 };
 
-// What an answer is, beside its flags: bits of an octet.
+// What an answer is, besides its flags: bits of an octet.
 enum {
     ANSWER_LOWERED = 1,   // the name in lower case, however it was spelled
     ANSWER_COOKIE = 2,    // with the cookie of the query and a server's
@@ -54,7 +54,7 @@ struct waiting {
 
 // A query that left for an upstream.
 struct departed {
-    bool stream;   // over a connection
+    bool tcp;      // over a connection
     uint16_t port; // or its slot
     uint16_t len;
     uint8_t bytes[UPSTREAM_QUERY_MAX];
@@ -66,13 +66,13 @@ struct world {
     struct counters counters;
     uint64_t now_us;
     uint32_t client_count;
-    uint32_t answered, dropped, elsewhere, noted, opens, closes, sends;
+    uint32_t answered, dropped, elsewhere, hinted, opens, closes, sends;
     uint32_t connects, disconnects, messages;
     uint32_t sent_count;
     unsigned refuse;     // so many of the next ports and connections cannot be opened
     bool later;          // the next drain is put off
     uint8_t open[PORTS]; // 0 free, 1 open, 2 could not be opened
-    bool connected[STREAMS];
+    bool connected[CONNECTIONS];
     struct waiting clients[CLIENTS];
     struct departed sent[SENT];
 };
@@ -129,7 +129,7 @@ static void world_make(uint8_t choice)
         .worker_count = shards,
         .pending_max = choice & 2 ? 1 : PENDING,
         .source_ports_max = choice & 4 ? 1 : PORTS,
-        .upstream_connections_max = choice & 4 ? 1 : STREAMS,
+        .upstream_connections_max = choice & 4 ? 1 : CONNECTIONS,
         .seed = {choice},
     };
     settings.upstream_random_case = settings.upstream_cookies = choice & 8;
@@ -144,7 +144,7 @@ static void world_make(uint8_t choice)
         struct serve_config largest = config;
         largest.pending_max = PENDING;
         largest.source_ports_max = PORTS;
-        largest.upstream_connections_max = STREAMS;
+        largest.upstream_connections_max = CONNECTIONS;
         memory = aligned_alloc(64, (serve_size(&largest) + 63) & ~(size_t)63);
         settings.limits_client_qps = choice >> 6 == 3;
     }
@@ -167,13 +167,13 @@ static void reply_check(uint32_t client, const uint8_t *bytes, size_t len)
     world.answered++;
 }
 
-static void depart(bool stream, uint16_t port, const uint8_t *bytes, size_t len)
+static void depart(bool tcp, uint16_t port, const uint8_t *bytes, size_t len)
 {
     struct departed *departed = &world.sent[world.sent_count++ % SENT];
     struct strict m;
     assert(len <= UPSTREAM_QUERY_MAX);
     assert(strict_open(&m, bytes, len) && !strict_rest(&m) && m.class == CLASS_IN);
-    departed->stream = stream;
+    departed->tcp = tcp;
     departed->port = port;
     departed->len = (uint16_t)len;
     memcpy(departed->bytes, bytes, len);
@@ -193,16 +193,16 @@ static void open_do(const struct outgoing *out)
         serve_unreachable(world.serve, world.now_us, out->slot);
 }
 
-static void connection_closed(uint16_t stream)
+static void connection_closed(uint16_t slot)
 {
-    world.connected[stream] = false;
+    world.connected[slot] = false;
     world.disconnects++;
-    serve_closed(world.serve, world.now_us, stream);
+    serve_closed(world.serve, world.now_us, slot);
 }
 
 static void stream_do(const struct outgoing *out)
 {
-    assert(out->slot < STREAMS);
+    assert(out->slot < CONNECTIONS);
     assert(world.connected[out->slot] == (out->kind != OUTGOING_CONNECT));
     if (out->kind == OUTGOING_MESSAGE) {
         assert(out->len > 2 && load_be16(out->bytes) == out->len - 2);
@@ -283,7 +283,7 @@ static void wait_us(uint64_t us)
     world.now_us = until_us;
 }
 
-// The worker was kept from its work: all that is due comes at once, and its clients have waited.
+// The worker did not run for a while: all that is due comes at once, and its clients have waited.
 static void leap_us(uint64_t us)
 {
     world.now_us += us;
@@ -315,7 +315,7 @@ static void item_judge(const struct serve_item *item, const uint8_t *out, size_t
         break;
     case SERVE_HINTED:
         assert(item->handed_over);
-        world.noted++;
+        world.hinted++;
         break;
     }
 }
@@ -341,7 +341,7 @@ static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bo
     world.client_count++;
     size_t used = serve_queries(world.serve, world.now_us, &item, 1, out, room);
     assert(item.verdict != SERVE_ANSWERED || (item.out == out && item.out_len <= used));
-    free(bytes); // nobody may look there any more
+    free(bytes); // not to be read any more
     assert(!hint || item.verdict == SERVE_HINTED || item.verdict == SERVE_DROPPED);
     item_judge(&item, out, room);
     free(out);
@@ -379,7 +379,7 @@ static void reply_give(const struct departed *departed, const uint8_t *bytes, si
     assert(copy || len == 0);
     if (len)
         memcpy(copy, bytes, len);
-    if (departed->stream)
+    if (departed->tcp)
         serve_message(world.serve, world.now_us, departed->port, copy, len);
     else
         serve_reply(world.serve, world.now_us, departed->port, copy, len);
@@ -394,8 +394,7 @@ static const struct departed *departed_find(uint8_t which)
     const struct departed *departed = &world.sent[kept ? which % kept : 0];
     if (kept == 0)
         return NULL;
-    bool there =
-        departed->stream ? world.connected[departed->port] : world.open[departed->port] == 1;
+    bool there = departed->tcp ? world.connected[departed->port] : world.open[departed->port] == 1;
     return there ? departed : NULL;
 }
 
@@ -510,9 +509,9 @@ static void unreachable_op(unsigned port)
         serve_unreachable(world.serve, world.now_us, (uint16_t)(port % PORTS));
 }
 
-static void stream_closed_op(unsigned stream)
+static void connection_closed_op(unsigned number)
 {
-    uint16_t slot = (uint16_t)(stream % STREAMS);
+    uint16_t slot = (uint16_t)(number % CONNECTIONS);
     if (world.connected[slot])
         connection_closed(slot);
 }
@@ -542,7 +541,7 @@ static void event_do(struct input *input, unsigned operation, unsigned number)
         unreachable_op(number);
         break;
     case OP_STREAM_CLOSED:
-        stream_closed_op(number);
+        connection_closed_op(number);
         break;
     default:
         world.refuse = number;
@@ -598,7 +597,7 @@ static void end_check(void)
     assert(sum(COUNTER_answers_cache, COUNTER_answers_error) == world.answered);
     assert(sum(COUNTER_drops_short, COUNTER_drops_handover_full) == world.dropped);
     assert(counted(COUNTER_handed_over) == world.elsewhere);
-    assert(world.answered + world.dropped + world.elsewhere + world.noted == world.client_count);
+    assert(world.answered + world.dropped + world.elsewhere + world.hinted == world.client_count);
     assert(counted(COUNTER_ports_opened) == world.opens && world.opens == world.closes);
     assert(counted(COUNTER_upstream_queries) == world.sends);
     assert(counted(COUNTER_upstream_queries_tcp) == world.messages);

@@ -69,7 +69,7 @@ def free_port(address='127.0.0.1'):
 
 
 def free_place():
-    """An address on loopback that nobody else has, and a port there."""
+    """An unused address on loopback, and a port there."""
     address = fresh_address()
     return address, free_port(address)
 
@@ -357,7 +357,7 @@ class FakeUpstream:
             else:
                 sock.sendto(data, target)
         except OSError:
-            pass  # nobody listens any more, or this test is over
+            pass  # no process listens any more, or this test has ended
 
     def stop(self):
         self.stopping = True

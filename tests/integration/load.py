@@ -49,7 +49,7 @@ def wrong_answers(server, names):
 
 
 def two_passes(directory, name_count, seconds, workers, clients, keep):
-    """`keep` is told of each process started and sees to its end. Returns a report."""
+    """`keep` gets each process started and ends it. Returns a report."""
     names = harness.numbered_names(name_count)
     zone_path = os.path.join(directory, 'load.zone')
     harness.write_zone(zone_path, ZONE, names)

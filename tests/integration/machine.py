@@ -2,7 +2,7 @@
 """A machine to change as one likes: the files of this one with an overlay on top, in a mount
 namespace of its own, and a network with nothing but loopback, where every port is free. What is
 done there is done nowhere else, and is gone when the test ends. Needs root and overlay file
-systems. Processes are among those of this machine, so who starts one ends it.
+systems. Processes are among those of this machine, so the caller ends those that it starts.
 """
 
 import concurrent.futures

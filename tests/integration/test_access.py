@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may ask."""
+"""Access lists."""
 
 from case import Case
 from harness import ask, rdata_texts
@@ -42,7 +42,7 @@ class Access(Case):
                              ['192.0.2.1'])
 
 
-class Nobody(Case):
+class NoClient(Case):
     def test_in_no_list(self):
         """A client that no list names is refused."""
         upstream = self.upstream()

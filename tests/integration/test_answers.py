@@ -97,7 +97,7 @@ class ThroughNsd(SharedCase):
             self.assertEqual(str(reply.question[0].name), name + '.')
             self.assertEqual(str(reply.answer[0].name), name + '.')
 
-    def test_case_of_the_data_is_kept(self):
+    def test_case_of_the_data_is_preserved(self):
         reply = ask(self.server, 'mixedcase.ouzel.example', 'A')
         self.assertEqual(rdata_texts(reply), ['192.0.2.70'])
 
@@ -150,7 +150,7 @@ class ThroughNsd(SharedCase):
                     self.assertEqual(len(reply.answer), 1 if whole else 0)
 
     def test_too_large_for_udp(self):
-        """NSD itself cuts this one; whatever ouzel does with it, the client is told to use TCP."""
+        """NSD itself truncates this one; whatever ouzel does with it, the client gets TC."""
         for _ in range(2):
             reply = ask(self.server, 'large.ouzel.example', 'TXT', use_edns=0, payload=4096)
             self.assertIsNotNone(reply, 'no reply')
@@ -223,7 +223,7 @@ class Listeners(Case):
             with self.subTest(name=name):
                 self.assertEqual(rdata_texts(ask(ouzel.server, name)), [f'192.0.2.{address}'])
 
-    def test_command_line_wins_over_the_file(self):
+    def test_command_line_overrides_the_file(self):
         in_file, given = self.upstream(), self.upstream()
         ouzel = self.ouzel(given, settings={'forward': [{'zone': '.', 'to': [str(in_file)]}]})
         self.assertIsNotNone(ask(ouzel.server, 'a.example'))

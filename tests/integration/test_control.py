@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: `ouzel ctl` and what a running ouzel does and tells because of it."""
+"""The control socket: the orders of `ouzel ctl` and what a running ouzel reports."""
 
 import itertools
 import json
@@ -58,7 +58,7 @@ class Control(Case):
                          ouzel.total('ouzel_queries_total'))
 
     def test_drain(self):
-        """Whoever looks at /readyz sends nobody any more; who still comes has his answer."""
+        """A load balancer that reads /readyz sends no more clients; those that come get answers."""
         ouzel = self.start(self.upstream())
         ask(ouzel.server, 'a.example')
         self.assertEqual(ouzel.http('/readyz')[0], 200)
@@ -66,7 +66,7 @@ class Control(Case):
         self.assertEqual(ouzel.http('/readyz')[::2], (503, 'draining\n'))
         self.assertEqual(ouzel.http('/healthz')[0], 200)
         self.assertIn('already', self.ctl('drain', status=1))
-        end = time.monotonic() + 5  # longer than it waits for somebody to ask
+        end = time.monotonic() + 5  # longer than it waits for a query
         while time.monotonic() < end:
             quiet = time.monotonic()
             self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
@@ -138,7 +138,7 @@ class Control(Case):
         self.assertIn('is no domain name', self.ctl('flush', 'a..b', status=1))
         self.assertIn('is no domain name', self.ctl('flush', status=1))
 
-    def test_flush_of_a_full_cache_stops_nobody(self):
+    def test_flush_of_a_full_cache_delays_no_client(self):
         ouzel = self.start(self.upstream(), settings={'cache': {'size': '64M'}})
         queries = [harness.plain_query(f'n{i}.example') for i in range(3000)]
         self.assertNotIn(None, harness.ask_many(ouzel.server, queries))
@@ -286,7 +286,7 @@ class Control(Case):
             self.path = '/nowhere/at/all'
             self.assertIn('See `ouzel help ctl`', self.ctl(*words, status=2))
 
-    def test_noise_at_the_socket(self):
+    def test_garbage_at_the_socket(self):
         ouzel = self.start(self.upstream())
         for noise in (b'', b'\0' * 1000, b'GET /nothing HTTP/1.0\r\n\r\n',
                       b'POST /flush HTTP/1.1\r\n', b'GET /reload HTTP/1.0\r\n\r\n',

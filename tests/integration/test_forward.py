@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The forwarder before upstreams of every kind: TCP, EDNS, cookies, spelling, failures, stale
+"""The forwarder before upstreams of every kind: TCP, EDNS, cookies, 0x20, failures, stale
 answers and refreshes, with real sockets."""
 
 import collections
@@ -40,7 +40,7 @@ class Tcp(Case):
         self.assertEqual([asked.tcp for asked in upstream.asked], [False, True] * 2)
         self.assert_balance(ouzel)
 
-    def test_connection_is_kept_and_shared(self):
+    def test_connection_stays_open_and_is_shared(self):
         upstream = self.upstream(truncating, tcp=True)
         ouzel = self.ouzel(upstream)
         queries = [harness.plain_query(f'n{i}.example') for i in range(200)]
@@ -76,7 +76,7 @@ class Tcp(Case):
         self.assertEqual(ouzel.total('ouzel_answers_total', source='failure'), 0)
         self.assert_balance(ouzel)
 
-    def test_upstream_that_closes_without_a_word(self):
+    def test_upstream_that_closes_without_a_reply(self):
         """It has one chance now and then; the other one answers."""
         def script(asked):
             if asked.tcp:
@@ -132,7 +132,7 @@ class Tcp(Case):
             self.assertEqual(rdata_texts(dns.message.from_wire(data)), ['198.18.2.1'])
 
     def test_largest_answer(self):
-        """65,535 octets over TCP are taken, kept, and told to a UDP client by TC."""
+        """65,535 octets over TCP are accepted and cached, and a UDP client gets TC."""
         def script(asked):
             if not asked.tcp:
                 asked.send(asked.reply([], flags=TC))
@@ -191,7 +191,7 @@ class Edns(Case):
         self.plain_after(lambda asked: header_only(asked, 1), 'CEPCEPCEPPP')
 
     def test_badvers(self):
-        """Which has an OPT record: whoever says so understands EDNS."""
+        """Which has an OPT record, so the server supports EDNS."""
         def badvers(asked):
             data = bytearray(asked.reply([]))
             data[10:12] = b'\0\1'
@@ -311,7 +311,7 @@ class Cookies(Case):
         self.assertEqual(len(upstream.asked), 2)
 
     def test_missing_cookie_moves_to_tcp(self):
-        """A server that gave one and then does not: perhaps somebody else spoke."""
+        """A server that sent one and then does not: the reply may be forged."""
         def script(asked):
             reply = asked.reply(['198.18.9.1' if asked.tcp else '192.0.2.1'])
             known = asked.name == 'first.example' or asked.tcp
@@ -362,7 +362,7 @@ class Spelling(Case):
             self.assertEqual(spelled(asked), spelled(asked).lower())
 
     def test_upstream_that_loses_it_and_has_no_tcp(self):
-        """What anybody may have sent is not believed, however often; and mixed case stays."""
+        """What may be forged is not believed, however often; and mixed case stays."""
         upstream = self.upstream(lambda asked: asked.send(
             asked.reply(question=asked.question[:-4].lower() + asked.question[-4:])))
         ouzel = self.ouzel(upstream)
@@ -461,7 +461,7 @@ class Failures(Case):
         self.assertEqual(ouzel.total('ouzel_failures_remembered_total'), 5)
         self.assert_balance(ouzel)
 
-    def test_nobody_there(self):
+    def test_unreachable_upstream(self):
         ouzel = self.ouzel(harness.join(harness.fresh_address(), 5399))
         start = time.monotonic()
         reply = ask(ouzel.server, 'a.example', use_edns=0)
@@ -534,7 +534,7 @@ class Stale(Case):
 
 class Refresh(Case):
     def test_popular_answers_are_renewed(self):
-        """Asked three times: asked for anew before it is over. Asked once: not."""
+        """Asked three times: refreshed before it expires. Asked once: not."""
         upstream = self.upstream(lambda asked: asked.send(asked.reply(ttl=6)))
         ouzel = self.ouzel(upstream, workers=2)
         for _ in range(5):
@@ -542,7 +542,7 @@ class Refresh(Case):
         ask(ouzel.server, 'cold.example')
         self.assertTrue(harness.eventually(
             lambda: upstream.names().count('hot.example') == 2, 8))
-        harness.lapse(1.5)  # the first life is over
+        harness.lapse(1.5)  # the first lifetime has ended
         self.assertEqual(rdata_texts(ask(ouzel.server, 'hot.example')), ['192.0.2.1'])
         counts = collections.Counter(upstream.names())
         self.assertEqual(counts, {'hot.example': 2, 'cold.example': 1})

@@ -33,8 +33,8 @@ class HitPath(Case):
         return dict(zip(names, struct.unpack_from(f'={len(names)}Q', data)))
 
     def at_rest(self):
-        """The counts when nothing calls any more: threads beside the workers have ended then what
-        was asked of them."""
+        """The counts when nothing calls any more: threads other than the workers have finished then
+        what was asked of them."""
         seen = [None]
 
         def resting():

@@ -71,7 +71,7 @@ class Own(SharedCase):
 
 
 class Silent(SharedCase):
-    """By default nobody is told who this is."""
+    """By default no client learns the name of the server."""
 
     @classmethod
     def start_shared(cls):
@@ -81,7 +81,7 @@ class Silent(SharedCase):
             harness.Ouzel(cls.shared_directory, [cls.upstream],
                           settings={'server': {'any': 'tcp'}}))
 
-    def test_nothing_is_told(self):
+    def test_nothing_is_reported(self):
         for name in ('id.server', 'version.bind', 'hostname.bind'):
             query = dns.message.make_query(name, 'TXT', 'CH')
             reply = dns.query.udp(query, self.server[0], 3, self.server[1])

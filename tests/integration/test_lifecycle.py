@@ -145,8 +145,8 @@ class Refusal(Case):
         self.assert_refuses(second, 1, harness.join(*first.server))
         self.assertIsNotNone(ask(first.server, 'a.example'))
 
-    def test_nobody_else_gets_the_port(self):
-        """The sockets let each other have the port while they are bound, and nobody afterwards."""
+    def test_no_other_process_gets_the_port(self):
+        """The sockets share the port only with each other, and only while they are bound."""
         ouzel = self.ouzel(self.upstream(), workers=2)
         for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
             with socket.socket(socket.AF_INET, kind) as sock:
@@ -162,7 +162,7 @@ class Refusal(Case):
         self.assert_refuses(process, 1, 'server.steering', '256 workers')
 
     def test_nothing_half_started(self):
-        """The first address is free, the second is not: the first answers nobody."""
+        """The first address is free, the second is not: the first gives no answers."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((harness.fresh_address(), 0))
             taken = sock.getsockname()
@@ -182,7 +182,7 @@ class Refusal(Case):
             process = self.start(stats=taken)
             self.assert_refuses(process, 1, harness.join(*taken))
 
-    def test_address_that_can_be_nobodys(self):
+    def test_address_that_no_machine_can_have(self):
         process = self.start(arguments=['--listen', '[fe80::1%9999]:5353'])
         self.assert_refuses(process, 1, '[fe80::1%9999]:5353')
 

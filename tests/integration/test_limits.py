@@ -131,7 +131,7 @@ class Quota(Case):
         self.assert_balance(self.process)
 
     def test_connections_have_a_quota_too(self):
-        """Who came over TCP is told that he is refused, whatever the rate."""
+        """A client over TCP always gets REFUSED, whatever the rate."""
         server = self.start(dict(TIGHT, **{'flood-factor': 1, 'slip': 0}))
         with socket.create_connection(server, 5 * harness.PATIENCE) as sock:
             for data in names(20):
@@ -217,7 +217,7 @@ class SameAnswers(Case):
                       range(SAVED_UP, SAVED_UP + 4))
         self.assert_balance(self.process)
 
-    def test_who_is_proven_is_exempt(self):
+    def test_proven_client_is_exempt(self):
         server = self.start({'same-answers': 1, 'slip': 0})
         data = names(1)[0]
         cookie = cookie_of(ask_raw(server, with_cookie(data, CLIENT)))
@@ -301,7 +301,7 @@ class Cookies(Case):
             self.assert_status(reply, 'NOERROR')
             self.assertIsNone(cookie_of(reply))
 
-    def test_who_is_limited_may_prove_himself(self):
+    def test_limited_client_may_prove_its_address(self):
         """Misses above the quota: BADCOOKIE with a cookie that is worth an answer."""
         server = self.start(dict(TIGHT, **{'flood-factor': 1000}))
         use_up(server)
@@ -315,7 +315,7 @@ class Cookies(Case):
         self.assertEqual(self.process.total('ouzel_answers_total', source='cookie'), 1)
         self.assert_balance(self.process)
 
-    def test_a_flood_in_his_name_does_not_hurt_who_is_proven(self):
+    def test_a_flood_in_its_name_does_not_hurt_a_proven_client(self):
         server = self.start(dict(TIGHT, **{'flood-factor': 1, 'slip': 2}))
         cookie = cookie_of(ask_raw(server, with_cookie(plain_query('a.example'), CLIENT)))
         # The forger has no cookie, or has made one up.
@@ -326,7 +326,7 @@ class Cookies(Case):
         for i in range(SAVED_UP - 1):
             reply = ask_raw(server, with_cookie(plain_query(f'own{i}.example'), cookie))
             self.assertEqual(codes([reply]), {'NOERROR': 1})
-        # He has a quota himself, and is told when it is used up.
+        # The client has a quota too, and gets REFUSED when it is used up.
         replies = volley(server, [with_cookie(data, cookie) for data in names(30, 'own.example')])
         self.assertEqual(len(replies), 30)
         self.assertGreater(codes(replies)['REFUSED'], 20)
@@ -380,7 +380,7 @@ class Secrets(Case):
             cookie = cookie_of(ask_raw(ouzel.server, with_cookie(query, cookie)))
             self.assertEqual(ouzel.total('ouzel_cookies_total', verdict='valid'), 0)
 
-    def test_bad_files_are_told(self):
+    def test_bad_files_are_reported(self):
         for lines, where in ((SECRETS[:1] + ('abc',), ':2: '), (('nonsense',), ':1: '),
                              (SECRETS + SECRETS[:1], ':3: ')):
             path = self.secrets('bad', *lines)

@@ -190,7 +190,7 @@ class Malformed(Case):
         self.assert_balance(self.server_process)
 
     def test_large_datagram(self):
-        """Longer than any query needs to be: no harm, and no words about it to anybody else."""
+        """Longer than any query needs to be: no harm, and other clients are not affected."""
         for size in (4000, 9000, 60000):
             ask_raw(self.server, head() + QUESTION + b'x' * size, timeout=0.2)
             ask_raw(self.server, head(0x0100, 1, 0, 0, 1) + QUESTION + OPT + b'x' * size,

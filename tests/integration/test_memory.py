@@ -59,7 +59,7 @@ class Memory(Case):
         self.assertEqual(reply.answer[0].ttl, 1)
         self.assertEqual(len(upstream.asked), 2)
 
-    def test_ttl_zero_is_not_kept(self):
+    def test_ttl_zero_is_not_cached(self):
         upstream = self.upstream(lambda asked: asked.send(asked.reply(ttl=0)))
         ouzel = self.ouzel(upstream)
         for _ in range(3):
@@ -78,7 +78,7 @@ class Memory(Case):
         self.assertLessEqual(ask(ouzel.server, 'long.example').answer[0].ttl, 60)
 
     def test_negative_answer(self):
-        """Kept for the least of the SOA's TTL and its MINIMUM; not kept at all without an SOA."""
+        """Cached for the lesser of the SOA's TTL and its MINIMUM; not cached without an SOA."""
         def script(asked):
             reply = dns.message.make_response(asked.message(), recursion_available=True)
             reply.set_rcode(3)
@@ -121,7 +121,7 @@ class Memory(Case):
         self.assertEqual(sorted(upstream.names()), 3 * ['alias.example'] + ['none.example'])
         self.assertEqual(ouzel.total('ouzel_answers_total', source='cache'), 4)
 
-    def test_truncated_answer_is_not_kept(self):
+    def test_truncated_answer_is_not_cached(self):
         upstream = self.upstream(lambda asked: asked.send(asked.reply([], flags=0x0200)))
         ouzel = self.ouzel(upstream)
         for _ in range(2):
@@ -145,9 +145,8 @@ class Memory(Case):
 class Once(Case):
     def test_equal_questions_are_asked_once(self):
         """2 workers, 64 clients that ask the same 100 new names at once: upstream sees each name
-        exactly once, and everybody gets the right answer. (Where this machine is so busy that the
-        fake upstream is late, a question is sent again, and ouzel asks whether it is there; both
-        are told apart.)"""
+        exactly once, and every client gets the right answer. (If this machine is so busy that the
+        fake upstream is late, there are resends and probes, which the test recognises.)"""
         names = [f'n{i}.once.example' for i in range(100)]
         addresses = {name: f'198.51.100.{i}' for i, name in enumerate(names)}
         upstream = self.upstream(

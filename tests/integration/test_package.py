@@ -33,7 +33,7 @@ FILES = {
         'examples/grafana-dashboard.json', 'examples/ouzel.yaml',
         'examples/prometheus-alerts.yaml'))}
 
-# What may be other than before when the package was purged: what the package tools note for
+# What may be other than before when the package was purged: what the package tools record for
 # themselves, and the users, as one is never removed.
 MAY_CHANGE = re.compile(
     r'/var/lib/dpkg/.*|/var/log/.*|/var/cache/(man|ldconfig|debconf|apt)(/.*)?|/etc/ld\.so\.cache'
@@ -65,7 +65,7 @@ class Service(harness.Process):
             os.makedirs(machine.path(f'/run/{name}'), 0o755, exist_ok=True)
         rights = ','.join('+' + name.removeprefix('CAP_').lower()
                           for name in unit['CapabilityBoundingSet'])
-        # Less where this machine gives nobody as much.
+        # Less if this machine allows no process as much.
         descriptors = min(int(unit['LimitNOFILE'][0]),
                           resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -185,7 +185,7 @@ class Package(SharedCase):
         machine.run('ouzel', 'check', '--config', SETTINGS)
 
         self.used()
-        # What is in the snapshot is answered although nobody can be asked.
+        # Answers of the snapshot are given although no upstream can be asked.
         self.fake.stop()
         service = self.serve()
         self.assertTrue(service.ready, service.output())

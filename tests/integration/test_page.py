@@ -102,4 +102,4 @@ class Page(Case):
             self.assertEqual(struct.unpack('>I', head[16:20])[0], width)
             self.assertGreater(os.path.getsize(path), 10000)  # an empty page has less
         seen = Tables(self.browse(process, '--dump-dom'))
-        self.assertFalse(seen.tables['questions'])  # nobody tells who asks
+        self.assertFalse(seen.tables['questions'])  # hidden by stats.top

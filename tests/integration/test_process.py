@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""ouzel as a process among others: what it tells a service manager, and what it gives up."""
+"""ouzel as a process: what it tells a service manager, and which privileges it drops."""
 
 import errno
 import os
@@ -72,7 +72,7 @@ class Notify(Case):
         with self.assertRaises(socket.timeout):
             self.heard(sock, 'WATCHDOG=1')
 
-    def test_nobody_listens(self):
+    def test_without_a_service_manager(self):
         for path in ('/nowhere/at/all', 'relative', '@', '/' + 'x' * 200):
             ouzel = self.start(path)
             self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
@@ -119,7 +119,7 @@ class Rights(Case):
 
     @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
     def test_given_up_by_an_ordinary_user(self):
-        """Who has no right gets none, and may not cut the bounding set."""
+        """A process without the capability gets none, and may not reduce the bounding set."""
         ouzel = self.ouzel(self.upstream(), workers=2, binary=self.reachable(harness.BINARY),
                            preexec_fn=harness.become_nobody)
         self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')

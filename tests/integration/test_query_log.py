@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Answers to clients one by one: lines of the log, and dnstap read by those who read it."""
+"""The log of single answers: log lines, and dnstap as its tools read it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from harness import ask, eventually
 class QueryLog(Case):
     def setUp(self):
         super().setUp()
-        self.tap = os.path.join(self.directory, 'tap')
+        self.socket = os.path.join(self.directory, 'dnstap')
         self.local = {'local': {'records': ['a.test. 60 A 192.0.2.9']}}
 
     def start(self, *upstreams, workers=1, **queries):
@@ -76,12 +76,12 @@ class QueryLog(Case):
         self.assertEqual(ouzel.total('ouzel_answer_log_total', verdict='logged'), 100)
 
     def capture(self):
-        """Somebody who takes what is told over dnstap; returns it and the file it writes."""
+        """A reader of dnstap; returns its process and the file it writes."""
         path = os.path.join(self.directory, f'captured.{time.monotonic_ns()}')
         process = self.keep(harness.Process(
-            ['fstrm_capture', '-t', 'protobuf:dnstap.Dnstap', '-u', self.tap, '-w', path],
+            ['fstrm_capture', '-t', 'protobuf:dnstap.Dnstap', '-u', self.socket, '-w', path],
             path + '.log'))
-        self.assertTrue(eventually(lambda: os.path.exists(self.tap)))
+        self.assertTrue(eventually(lambda: os.path.exists(self.socket)))
         return process, path
 
     @staticmethod
@@ -92,7 +92,7 @@ class QueryLog(Case):
     def test_dnstap(self):
         fake = self.upstream(lambda asked: asked.send(asked.reply(), delay=0.1))
         capture, path = self.capture()
-        ouzel = self.start(fake, dnstap=self.tap)
+        ouzel = self.start(fake, dnstap=self.socket)
 
         def connected():
             ask(ouzel.server, 'early.test')
@@ -117,8 +117,8 @@ class QueryLog(Case):
                           for word in ('query', 'response')]
         self.assertTrue(0.1 <= (replied - asked) % 60 < 1, whole)
 
-    def test_who_listens_comes_later_and_again(self):
-        ouzel = self.start(dnstap=self.tap)
+    def test_reader_comes_later_and_again(self):
+        ouzel = self.start(dnstap=self.socket)
         ask(ouzel.server, 'a.test')
         for _ in range(2):
             capture, path = self.capture()
@@ -131,12 +131,12 @@ class QueryLog(Case):
             self.assertIn('"a.test." IN A', self.told(path))
         self.assert_status(ask(ouzel.server, 'a.test'), 'NOERROR')
 
-    def test_who_does_not_take(self):
-        """Nobody waits for him: what has no room is left out and counted, and the end comes."""
+    def test_reader_that_is_stuck(self):
+        """ouzel waits for no stuck reader: it skips and counts what finds no room, and ends."""
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(self.tap)
+            listener.bind(self.socket)
             listener.listen()
-            ouzel = self.start(dnstap=self.tap, log=True)
+            ouzel = self.start(dnstap=self.socket, log=True)
             taken = listener.accept()[0]
             replies = harness.ask_many(ouzel.server, [harness.plain_query('a.test')] * 60000)
             self.assertNotIn(None, replies)

@@ -78,7 +78,7 @@ class RealClients(SharedCase):
         self.assertRegex(said, r'www\.ouzel\.example\.\s+\d+\s+IN\s+A\s+192\.0\.2\.80')
         self.assertNotIn('WARNING', said)
 
-    def test_dig_goes_over_to_tcp(self):
+    def test_dig_changes_to_tcp(self):
         for size in ('+bufsize=4096', '+bufsize=512', '+noedns'):
             said = self.client('dig', size, f'large.{ZONE}', 'TXT')
             self.assertIn('Truncated, retrying in TCP mode', said)
@@ -90,12 +90,12 @@ class RealClients(SharedCase):
         self.assertIn('BADVERS, retrying with EDNS version 0', said)
         self.assertIn('status: NOERROR', said)
 
-    def test_dig_is_told_what_ouzel_does_not_do(self):
+    def test_dig_gets_an_error_for_what_ouzel_does_not_do(self):
         self.assertIn('status: REFUSED', self.client('dig', '+norec', f'never-asked.{ZONE}'))
         self.assertIn('status: NOTIMP', self.client('dig', '+opcode=4', f'www.{ZONE}'))
         self.assertIn('Transfer failed', self.client('dig', ZONE, 'AXFR'))
 
-    def test_dig_asks_who_this_is(self):
+    def test_dig_asks_for_the_identity(self):
         for name, text in (('version.bind', r'"ouzel [\d.]+"'),
                            ('id.server', r'"ns1 \(campus\)"')):
             self.assertRegex(self.client('dig', '+short', 'CH', 'TXT', name), text)

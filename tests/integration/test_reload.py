@@ -113,7 +113,7 @@ class Reload(Case):
         self.assertIn('setting=cache.ttl-max from=1d to=1h', self.reload(
             ouzel, {**good, 'cache': {'ttl-max': '1h'}}))
 
-    def test_what_needs_a_restart_is_told(self):
+    def test_what_needs_a_restart_is_named(self):
         fake = self.upstream()
         good = {'forward': [{'zone': '.', 'to': [str(fake)]}]}
         ouzel = self.start(good)
@@ -217,7 +217,7 @@ class Reload(Case):
         self.assert_balance(ouzel)
 
     def test_a_hundred_times_under_load(self):
-        """Not one query is lost, and what is kept is kept."""
+        """Not one query is lost, and cached answers stay."""
         first, second = self.upstream(), self.upstream()
         both = [str(first), str(second)]
         ouzel, descriptors = self.hundred_times(
@@ -228,7 +228,7 @@ class Reload(Case):
         self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
 
     def test_a_hundred_times_to_others_under_load(self):
-        """Not one query is lost, though all is asked anew."""
+        """Not one query is lost, though everything is asked again."""
         first, second = self.upstream(), self.upstream()
         self.hundred_times([{'forward': [{'zone': '.', 'to': [str(one)]}]}
                             for one in (first, second)])

@@ -50,7 +50,7 @@ class Slow(Case):
         return process.communicate(timeout=10 * harness.PATIENCE)[0] if wait else process
 
     def under_way(self, order, noun):
-        """Gives the order twice, which hangs: the second is told that it is under way, and both are
+        """Gives the order twice, which hangs: the second learns that it is under way, and both are
         where it was under way before. Returns those that may still wait."""
         waiting = [self.ctl(order, wait=False), self.ctl(order, wait=False)]
         self.assertTrue(eventually(lambda: any(p.poll() is not None for p in waiting)))
@@ -74,7 +74,7 @@ class Slow(Case):
         self.assertIn('zone', self.ctl('explain', 'a.example'))
 
     def test_files_on_a_mount_that_does_not_answer(self):
-        """A reload from a signal or as an order waits alone, and those after it are told."""
+        """A reload from a signal or an order waits alone; later ones are refused with a reason."""
         with open(self.dead, 'w', encoding='ascii') as file:
             file.write('192.0.2.7 printer.lan\n')
         ouzel = self.start({'local': {'hosts': [self.dead]}})
@@ -99,7 +99,7 @@ class Slow(Case):
             process.communicate(timeout=10 * harness.PATIENCE)
 
     def test_slow_disk(self):
-        """Nobody waits for a snapshot: not the watchdog, nor other orders, nor the end."""
+        """Nothing waits for a snapshot: neither the watchdog nor other orders nor the end."""
         path = os.path.join(self.directory, 'notify')
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(sock.close)
@@ -132,7 +132,7 @@ class Slow(Case):
         with open(snapshot, 'rb') as file:
             self.assertEqual(file.read(), before)
 
-    def test_reader_of_the_log_who_stops(self):
+    def test_reader_of_the_log_that_stops(self):
         """Lines are lost and counted; answers, reloads and the end go on."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
@@ -146,7 +146,7 @@ class Slow(Case):
         self.assert_stops(ouzel)
 
     def blocked(self, writer):
-        """One whose log nobody reads."""
+        """One whose log is not read."""
         settings = {'queries': {'log': True}, 'control': {'socket': self.control}}
         path = os.path.join(self.directory, 'blocked.yaml')
         with open(path, 'w', encoding='ascii') as file:
@@ -216,7 +216,7 @@ class Slow(Case):
             self.assertIn('snapshot written', ouzel.output())
 
     def test_no_thread(self):
-        """What cannot be begun is told as what it is, in the answer and in the log."""
+        """If something cannot be started, the answer and the log say what."""
         without = os.path.join(self.directory, 'without')
         ouzel = self.start({'cache': {'snapshot': os.path.join(self.directory, 'snapshot')}},
                            env={'OUZEL_NO_THREADS': without})
@@ -323,7 +323,7 @@ class Slow(Case):
             self.assertLess(time.monotonic() - start, 1.75 * harness.PATIENCE)
 
     def test_upgrade_without_a_reader_of_the_log(self):
-        """Nor does the new process wait for who has stopped to read what it says at its start."""
+        """Nor does the new process wait for a reader of its start messages that has stopped."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         ouzel = self.blocked(writer)

@@ -94,7 +94,7 @@ class Snapshot(Case):
         self.assertEqual(self.warnings(second), [])
         self.assert_balance(second)
 
-    def test_answers_age_while_nobody_runs(self):
+    def test_answers_age_while_no_process_runs(self):
         def script(asked):
             asked.send(asked.reply(ttl=2 if asked.name == 'short.example' else 100))
         upstream = self.upstream(script)
@@ -190,7 +190,7 @@ class Snapshot(Case):
         self.stop(second)
         self.assert_no_leftovers()
 
-    def test_what_is_not_ours_is_not_written_over(self):
+    def test_foreign_files_are_not_overwritten(self):
         """It is refused by check and stays; with it a start and a reload are as without."""
         self.fill(b'#!/bin/sh\nexit 0\n')
         settings = os.path.join(self.directory, 'check.yaml')
@@ -243,7 +243,7 @@ class Snapshot(Case):
                     os.unlink(at)
 
     @unittest.skipUnless(os.geteuid() == 0, 'only root can give files away')
-    def test_one_of_another_user_is_not_believed(self):
+    def test_one_of_another_user_is_not_loaded(self):
         """Nor is it written over, where that user may have put it."""
         first = self.start(self.upstream())
         ask(first.server, 'a.example')

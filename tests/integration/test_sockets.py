@@ -88,5 +88,5 @@ class Clock(Case):
         sleep(400)
         self.assertTrue(harness.eventually(
             lambda: harness.ask(ouzel.server, 'a.example').answer[0].ttl > 290),
-            'what is over is asked again')
+            'expired answers are asked for again')
         self.assertGreater(len(fake.asked), 1)

@@ -76,7 +76,7 @@ class Stats(Case):
         self.assertGreater(harness.metric_sum(rows, 'ouzel_ports_opened_total'), 0)
 
     def test_times(self):
-        """A histogram grows by each answer, and tells what clients have waited."""
+        """A histogram grows by each answer, and shows how long clients have waited."""
         self.fake.script = lambda asked: asked.send(asked.reply(), delay=0.05)
         for number in range(20):
             for _ in range(3):
@@ -126,7 +126,7 @@ class Stats(Case):
         self.assertEqual(top['clients'][0]['what'], '127.0.0.1')
         self.assertEqual(top['failures'], [])
 
-    def test_top_is_not_told_where_that_is_set(self):
+    def test_top_is_hidden_by_its_setting(self):
         process = self.ouzel(self.fake, settings={'stats': {'top': 'false'}})
         ask(process.server, 'a.example')
         self.assertEqual(process.http('/top.json')[0], 404)
@@ -156,7 +156,7 @@ class Stats(Case):
         self.assertEqual(self.get('/metrics', 'Ouzel.Example:80'), 200)
         self.assertEqual(self.get('/metrics', 'evil.example'), 421)
 
-    def test_silent_connections_delay_nobody(self):
+    def test_silent_connections_delay_no_other(self):
         """Nor such as send half a request, nor those that were answered and stay."""
         for said in (b'', b'GET /metrics HTTP/1.1\r\n',
                      b'GET /healthz HTTP/1.1\r\nHost: ::1\r\n\r\n'):
@@ -173,7 +173,7 @@ class Stats(Case):
         self.assertEqual(self.process.http('/healthz')[0], 200)
 
     def test_alerts_and_dashboard_ask_for_what_there_is(self):
-        """Each metric and each label's value that the files of packaging/ name is told."""
+        """Each metric and each label value that the files of packaging/ name exists."""
         ask(self.process.server, 'a.example')
         text = self.process.http('/metrics')[2]
         names = {name for name, _ in harness.parse_metrics(text)}

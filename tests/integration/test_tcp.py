@@ -150,7 +150,7 @@ class Tcp(Case):
                        (b'\xc0\x0c\0\x10\0\1\0\0\1\0\0\xff\xfe' + b'x' * 254) * count
                        if asked.tcp else asked.reply([], flags=0x0200))
         ouzel = self.ouzel(self.upstream(script, tcp=True), workers=4)
-        for count, name in ((6, 'n{}'), (6, 'n{}'), (40, 'one')):  # anew, from memory, of one name
+        for count, name in ((6, 'n{}'), (6, 'n{}'), (40, 'one')):  # new, from memory, of one name
             with connect(ouzel.server, timeout=10) as sock:
                 sock.sendall(b''.join(
                     framed(harness.plain_query(name.format(i) + '.example', 16, ident=i))
@@ -204,7 +204,7 @@ class Tcp(Case):
 
     def test_a_client_whose_query_is_dropped_is_not_waited_for(self):
         """Where the home of a question has no room for it, the worker that holds the connection is
-        told: a client that has closed its side is closed at once and not ten seconds later."""
+        lost: a client that has closed its side is closed at once and not ten seconds later."""
         ouzel = self.start(lambda asked: None)
         with connect(ouzel.server) as first, connect(ouzel.server) as second:
             for sock in (first, second):
@@ -225,7 +225,7 @@ class Tcp(Case):
             self.assertLess(time.monotonic() - began, 4)
         self.assertGreater(ouzel.total('ouzel_drops_total', reason='client-share'), 0)
 
-    def test_noise_closes(self):
+    def test_garbage_closes(self):
         ouzel = self.start()
         rows = [b'\0\0', b'\0\x05hello', b'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
                 b'\xff\xff' + b'x' * 70000, framed(b'\0' * 11),
@@ -275,7 +275,7 @@ class Tcp(Case):
             sock.close()
         busy.close()
 
-    def test_who_waits_is_not_idle(self):
+    def test_waiting_connection_is_not_idle(self):
         """An answer that takes longer than the idle timeout still finds its connection."""
         ouzel = self.ouzel(self.upstream(lambda asked: asked.send(asked.reply(), delay=2.5)),
                            settings={'server': {'tcp-idle-timeout': '1s'}})

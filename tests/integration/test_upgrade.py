@@ -160,7 +160,7 @@ class Upgrade(Case):
         self.assertIsNone(old.poll())
         old.send_signal(signal.SIGTERM)
         self.assertEqual(old.wait(2 * harness.PATIENCE), 0, ouzel.output())
-        # Who has asked for the end starts the next one when it is over: all is free again then.
+        # The test starts the next one after this one has ended: everything is free again then.
         self.assertFalse(ouzel.child.is_there(), ouzel.output())
         self.assertFalse(os.path.exists(self.control))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -37,7 +37,7 @@ class Loss(Case):
         upstream = self.upstream(lambda asked: None)
         ouzel = self.ouzel(upstream)
         ask(ouzel.server, 'a.example', timeout=7)
-        # Beside them it is looked now and then whether somebody is back.
+        # Besides these there are probes now and then.
         asked = [asked for asked in upstream.asked if asked.name == 'a.example']
         self.assertLessEqual(len(asked), 3, 'at most 3 sends to one server (RFC 9520)')
         self.assertGreaterEqual(len(asked), 2)
@@ -55,7 +55,7 @@ class Loss(Case):
         self.assertEqual(good.names(), ['a.example'])
 
     def test_upstream_that_does_not_exist(self):
-        """Nobody listens there: the kernel says so, and the other one is asked."""
+        """Nothing listens there: the kernel reports it, and the other one is asked."""
         closed = harness.join(harness.fresh_address(), 5399)
         good = self.upstream()
         ouzel = self.ouzel(settings={'forward': [
@@ -188,7 +188,7 @@ class Forgery(Case):
             ouzel.total('ouzel_upstream_replies_total', verdict='mismatched'), 15)
 
     def test_guesses_and_no_tcp(self):
-        """Who guesses wins nothing where TCP cannot be had, not even with the right one at last."""
+        """A forger wins nothing if TCP is not available, not even with the right guess at last."""
         def script(asked):
             for off in range(1, 6):
                 asked.send(asked.reply(self.BAD, ident=asked.ident ^ off))
@@ -230,7 +230,7 @@ class Forgery(Case):
                 asked.send(data)
         self.forged(forge)
 
-    def test_reply_that_nobody_waits_for(self):
+    def test_reply_without_a_waiting_question(self):
         """The same reply five times, and once more much later: counted, not taken twice."""
         def script(asked):
             for _ in range(5):
@@ -246,7 +246,7 @@ class Forgery(Case):
 
 
 class Flood(threading.Thread):
-    """Sends questions for names that nobody has asked for, so many a second, until it is stopped,
+    """Sends questions for new names, at a steady rate, until it is stopped,
     and never looks at the replies."""
 
     def __init__(self, server, zone, rate):
@@ -375,7 +375,7 @@ def internet_sum(data):
 
 
 def unreachable(asked):
-    """An ICMP message that says of this query that nobody is there (RFC 792)."""
+    """An ICMP message that reports this query as undeliverable (RFC 792)."""
     source, target = asked.source, (asked.upstream.address, asked.upstream.port)
     quoted = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 28 + len(asked.data), 1, 0, 64, 17, 0,
                          socket.inet_aton(source[0]), socket.inet_aton(target[0]))
@@ -387,7 +387,7 @@ def unreachable(asked):
 class Unreachable(Case):
     @unittest.skipUnless(os.getuid() == 0, 'forging ICMP takes root')
     def test_forged(self):
-        """Somebody says of each query that nobody is there; the upstream answers all the same."""
+        """Forged ICMP reports each query as undeliverable; the upstream answers even so."""
         forger = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
         self.addCleanup(forger.close)
 

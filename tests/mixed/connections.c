@@ -81,7 +81,7 @@ static void slot_end(struct connections *c, struct connection *slot)
     slot->fd = -1;
 }
 
-// Its time is over. That a patient client still waits on an open connection is no loss of a packet.
+// Its time has passed. A patient client that still waits on an open connection has lost no packet.
 static void slot_expire(struct connections *c, struct connection *slot)
 {
     bool patient = slot->manner == MANNER_ORDERLY || slot->manner == MANNER_HALF;

@@ -213,7 +213,7 @@ static bool is_right(const struct expect *expect, const struct asked *asked, uin
     return memcmp(reply, right, len) == 0;
 }
 
-// Of an answer that is over: the right one with its time to live, which says with EDNS what it is.
+// Of a stale answer: the right one with its TTL, and with EDNS the reason.
 static bool is_stale(const struct expect *expect, const struct asked *asked, const uint8_t *reply,
                      size_t len, uint8_t *right)
 {

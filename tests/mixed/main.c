@@ -4,10 +4,10 @@
 //
 //   mixed SEED UPSTREAM ALLOWED REFUSED
 //
-// UPSTREAM is the address at which it is an upstream; its port is told in the first line. ALLOWED
-// and REFUSED are the first of 64 addresses each that its clients have. OUZEL_PATIENCE stretches
-// the waits, as it does those of the tests. Then it takes orders on stdin, one a line, tells what
-// is wrong in lines that begin with `wrong: `, and ends each order with a line of JSON:
+// UPSTREAM is the address at which it is an upstream; its port is printed in the first line.
+// ALLOWED and REFUSED are the first of 64 addresses each that its clients have. OUZEL_PATIENCE
+// stretches the waits, as it does those of the tests. Then it takes orders on stdin, one a line,
+// prints what is wrong in lines that begin with `wrong: `, and ends each order with a line of JSON:
 //
 //   learn SERVER                  what a quiet server says
 //   run SECONDS LIMITS SERVER...  LIMITS: 1 where the server has any, else 0

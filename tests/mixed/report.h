@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What is found wrong, told on stdout as lines that begin with "wrong: ", up to a bound. Both
+// Findings, printed to stdout as lines that begin with "wrong: ", up to a bound. Both
 // threads use it.
 
 struct report {
@@ -15,7 +15,7 @@ struct report {
 
 uint64_t report_now_us(void); // CLOCK_MONOTONIC
 
-// Counts a finding. `format` tells what it is; `bytes` are what came and `right` what should have,
+// Counts a finding. `format` says what it is; `bytes` are what came and `right` what should have,
 // either NULL where there is none.
 [[gnu::format(printf, 6, 7)]] void report_wrong(struct report *report, const uint8_t *bytes,
                                                 size_t len, const uint8_t *right, size_t right_len,

@@ -72,5 +72,5 @@ bool ask_due(const struct run *run, bool refused, bool tcp, const struct ask *as
 // Asks `server` one question after the other, each twice, and keeps the replies as the right ones.
 void learn(struct run *run, const struct server *server);
 
-// Frees what was kept.
+// Frees what was stored.
 void forget(struct run *run);

@@ -6,7 +6,7 @@
 
 // What is true in the mixed run: which names clients have asked for, and what records each has.
 // Both follow from the name alone. A name is LABEL.WORD.mixed.example; its label is a number and a
-// seal of it in 16 hexadecimal digits, so that whoever reads a name knows whether a client can have
+// seal of it in 16 hexadecimal digits, so that the name alone shows whether a client can have
 // asked for it. All octets of its records repeat one word of 32 bits, its `data`.
 //
 // Shared by the thread of the clients, which issues numbers, and that of the upstream.

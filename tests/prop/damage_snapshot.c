@@ -522,7 +522,7 @@ static const char *reply_fault(const uint8_t *reply, size_t len, const struct qu
     return r.at == len ? NULL : "the reply is longer than its records";
 }
 
-// Gives an answer back to whoever asks for its key, in memory of the exact size.
+// Gives out an answer to a lookup of its key, in memory of the exact size.
 static const char *give_fault(struct damage *d, const struct cache_copy *copy, uint16_t payload_max)
 {
     const uint8_t *key = copy->bytes + copy->value_len;

@@ -9,10 +9,10 @@
 
 // Random webs of aliases over several zones and local names, some of them circles, asked for by
 // many clients at once. Every answer is held against one that is found by walking the web. An
-// upstream tells lies of names that are not its zone's, and none of them may reach a client.
+// upstream lies about names outside of its zone, and no lie may reach a client.
 //
 //   prop_alias             the runs of the test, TAP
-//   prop_alias FROM COUNT  so many runs from this seed on, the first of them told of every hundred
+//   prop_alias FROM COUNT  so many runs from this seed on, printing every hundredth
 
 enum {
     RUNS = 600,

@@ -298,12 +298,12 @@ static bool gone_check(struct run *run, struct judging *j, uint32_t gone)
                  (unsigned long long)before->hits, main ? "main" : "small");
 }
 
-// S3-FIFO lets go what a tail meets that is over or has no hits left, and nothing else. So after an
-// insert everything that is gone has to have stood where a tail has passed meanwhile, and without
-// hits; but for the one that a full bucket may cost, and but for one at the beginning of the main
-// log, once in a round, if a filler at the log's end leaves no room to move it (main_tail_pass).
-// Where the main log's tail has come round within the one insert its entries have lost hits on the
-// way, and this cannot be seen.
+// S3-FIFO evicts what a tail meets that is expired or has no hits left, and nothing else. So after
+// an insert everything that is gone has to have stood where a tail has passed meanwhile, and
+// without hits; but for the one that a full bucket may cost, and but for one at the beginning of
+// the main log, once in a round, if a filler at the log's end leaves no room to move it
+// (main_tail_pass). Where the main log's tail has come round within the one insert its entries have
+// lost hits on the way, and this cannot be seen.
 static bool eviction_check(struct run *run, const struct cache_key *key, uint32_t number,
                            const struct ends *was, const struct cache_inserted *inserted)
 {

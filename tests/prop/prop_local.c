@@ -193,7 +193,7 @@ static enum local_source ask(struct run *run, const struct name *name)
 {
     static const struct answer_limits limits = {.udp_payload_max = 512};
     uint8_t message[MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4] = {0}, out[512];
-    struct name_case spelling;
+    struct name_case name_case;
     struct query query = {.message = message,
                           .type = TYPE_A,
                           .class = CLASS_IN,
@@ -201,10 +201,10 @@ static enum local_source ask(struct run *run, const struct name *name)
                           .udp_size = 512};
     struct key key;
     enum local_source source;
-    for (size_t i = 0; i < sizeof spelling.bits; i++)
-        spelling.bits[i] = (uint8_t)random_of(run);
+    for (size_t i = 0; i < sizeof name_case.bits; i++)
+        name_case.bits[i] = (uint8_t)random_of(run);
     memcpy(message + MESSAGE_HEADER_LEN, name->bytes, name->len);
-    name_case_apply(&spelling, message + MESSAGE_HEADER_LEN, name->len);
+    name_case_apply(&name_case, message + MESSAGE_HEADER_LEN, name->len);
     key_make(&key, &query, 1);
     size_t len = local_answer(run->local, &query, &key, 0, &limits, out, &source);
     assert((len == 0) == (source == LOCAL_NOWHERE));
@@ -214,7 +214,7 @@ static enum local_source ask(struct run *run, const struct name *name)
 // Returns false, and says why, if a name is something else than the model says.
 static bool run_one(uint64_t seed)
 {
-    static const char *const words[] = {"nobody's", "our own", "blocked"};
+    static const char *const words[] = {"not local", "local", "blocked"};
     struct run *run = calloc(1, sizeof *run);
     bool good = true;
     assert(run);

@@ -20,7 +20,7 @@
 // Writers flush all the time, a part or everything, in pieces; a reader that begins when a flush
 // has ended must not see what was stored before it began. So nothing torn, nothing of another key,
 // nothing stale, nothing flushed. And what is there all the time should be found: only a reader
-// under whom the buckets change in each of his tries may give up.
+// under which the buckets change in each of its tries may give up.
 //
 //   stress_cache [SECONDS]   default 2; TAP
 //
@@ -67,7 +67,7 @@ struct value {
     uint64_t rest[VALUE_WORDS - 4];
 };
 
-// What everybody shares. Writers alone change what is atomic here, each for its shard.
+// Shared by all threads. Only writers change what is atomic here, each for its shard.
 struct world {
     struct cache cache;
     uint32_t key_count;
@@ -398,7 +398,7 @@ static void dance_remove(struct world *world, uint64_t number)
         abort();
 }
 
-// Between the steps a reader has time for some tries, so that he need not give up.
+// Between the steps a reader has time for some tries, so that it need not give up.
 static void dance_rest(uint64_t *random)
 {
     for (uint64_t i = random_of(random) % 4000; i > 0; i--)

@@ -39,15 +39,14 @@ static void option_parse(const struct script *script, struct phrase *phrase, str
     asking->edns = true;
 }
 
-static void spelling_parse(const struct script *script, struct phrase *phrase,
-                           struct asking *asking)
+static void case_parse(const struct script *script, struct phrase *phrase, struct asking *asking)
 {
     if (phrase_take(phrase, "lower"))
-        asking->spelling = SPELLING_LOWER;
+        asking->name_case = CASE_LOWER;
     else if (phrase_take(phrase, "mixed"))
-        asking->spelling = SPELLING_MIXED;
+        asking->name_case = CASE_MIXED;
     else
-        script_fail(script, "spelled how? lower or mixed");
+        script_fail(script, "which case? lower or mixed");
 }
 
 // Takes what stands behind "with" or "without"; false: the word is not known here.
@@ -100,8 +99,8 @@ struct asking asking_parse(const struct script *script, struct phrase *phrase, b
             without = false;
         else if (phrase_take(phrase, "over"))
             transport_parse(script, phrase, &asking);
-        else if (phrase_take(phrase, "spelled"))
-            spelling_parse(script, phrase, &asking);
+        else if (phrase_take(phrase, "case"))
+            case_parse(script, phrase, &asking);
         else if (!phrase_take(phrase, "and") && !quality_parse(script, phrase, &asking, without))
             return asking;
     }
@@ -228,11 +227,11 @@ void asking_print(FILE *out, const struct asking *asking, const struct asking *w
             asking->dnssec_ok ? " with do" : "", asking->checking_disabled ? " with cd" : "",
             asking->edns ? "" : " without edns", asking->recursion ? "" : " without rd");
     cookie_print(out, asking, wanted);
-    enum spelling_words spelling = asking->spelling;
+    enum case_words name_case = asking->name_case;
     if (asking->trouble)
-        spelling = has_upper(&asking->name) ? SPELLING_MIXED : SPELLING_LOWER;
-    if (wanted->spelling != SPELLING_UNSAID)
-        fprintf(out, " spelled %s", spelling == SPELLING_LOWER ? "lower" : "mixed");
+        name_case = has_upper(&asking->name) ? CASE_MIXED : CASE_LOWER;
+    if (wanted->name_case != CASE_UNSAID)
+        fprintf(out, " case %s", name_case == CASE_LOWER ? "lower" : "mixed");
     if (asking->trouble)
         fprintf(out, "%s", asking->trouble);
 }

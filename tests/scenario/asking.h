@@ -12,7 +12,7 @@ enum cookie_words {
     COOKIE_SERVER, // with that server's part
 };
 
-enum spelling_words { SPELLING_UNSAID, SPELLING_LOWER, SPELLING_MIXED };
+enum case_words { CASE_UNSAID, CASE_LOWER, CASE_MIXED };
 
 struct asking {
     struct name name;
@@ -25,7 +25,7 @@ struct asking {
     bool tcp;
     uint16_t udp_size;
     enum cookie_words cookie;
-    enum spelling_words spelling;
+    enum case_words name_case;
     size_t cookie_len; // of the server's part
     uint8_t cookie_server[32];
     size_t options_len;
@@ -44,7 +44,7 @@ struct asking {
 // Reads what was sent to an upstream.
 [[nodiscard]] struct asking asking_read(const uint8_t *bytes, size_t len, bool tcp);
 
-// The words for a query to an upstream; of cookie and spelling only what `wanted` speaks of.
+// The words for a query to an upstream; of cookie and name_case only what `wanted` speaks of.
 void asking_print(FILE *out, const struct asking *asking, const struct asking *wanted);
 
 // Adds an EDNS option.

@@ -14,7 +14,8 @@ static const char *const counter_names[COUNTER_COUNT] = {
 #undef GAUGE
 };
 
-// --- what is told of a failure -----------------------------------------------------------------
+// --- reports of failures
+// --------------------------------------------------------------------------
 
 static void time_print(FILE *out, const struct stage *stage, uint64_t at_us)
 {
@@ -57,7 +58,7 @@ static void event_print(FILE *out, const struct stage *stage, const struct event
     static const char *const verbs[] = {
         [EVENT_CONNECT] = "connects to",  [EVENT_DISCONNECT] = "disconnects from",
         [EVENT_OPEN] = "opens a port to", [EVENT_CLOSE] = "closes a port to",
-        [EVENT_HANDED] = "hands over",    [EVENT_NOTED] = "notes"};
+        [EVENT_HANDED] = "hands over",    [EVENT_HINTED] = "sends a hint for"};
     const char *upstream = stage->upstream_count ? stage->upstreams[event->upstream].name : "";
     const char *client = stage->client_count ? stage->clients[event->client].name : "";
     char *text;
@@ -75,7 +76,7 @@ static void event_print(FILE *out, const struct stage *stage, const struct event
         fprintf(out, "%s is dropped for %s", client, counter_names[event->reason] + 6);
         break;
     case EVENT_HANDED:
-    case EVENT_NOTED:
+    case EVENT_HINTED:
         fprintf(out, "ouzel %s ", verbs[event->kind]);
         query_print(out, event);
         break;
@@ -173,7 +174,7 @@ static bool fits(const struct stage *stage, const struct event *event, const str
     case EVENT_DROPPED:
         return event->client == wish->client;
     case EVENT_HANDED:
-    case EVENT_NOTED:
+    case EVENT_HINTED:
         return same_question(stage, event, wish);
     default:
         return event->upstream == wish->upstream;
@@ -236,7 +237,7 @@ static struct event *event_await(struct stage *stage, const struct span *when,
     return event;
 }
 
-// Of texts that are long only the piece from which on they differ is told.
+// Of long texts only the part from their first difference on is printed.
 static void texts_compare(const struct stage *stage, const struct event *event, const char *said,
                           const char *seen)
 {
@@ -360,7 +361,7 @@ void expect_own(struct stage *stage, const struct span *when, struct phrase *phr
         enum event_kind kind;
     } verbs[] = {{"connects to", EVENT_CONNECT},  {"disconnects from", EVENT_DISCONNECT},
                  {"opens a port to", EVENT_OPEN}, {"closes a port to", EVENT_CLOSE},
-                 {"hands over", EVENT_HANDED},    {"notes", EVENT_NOTED}};
+                 {"hands over", EVENT_HANDED},    {"sends a hint for", EVENT_HINTED}};
     const char *verb = phrase_need(stage->script, phrase, "what ouzel does");
     size_t i = 0;
     while (i < sizeof verbs / sizeof *verbs && (strncmp(verbs[i].words, verb, strlen(verb)) != 0))
@@ -371,8 +372,8 @@ void expect_own(struct stage *stage, const struct span *when, struct phrase *phr
     phrase_expect(stage->script, phrase, rest ? rest + 1 : "");
     struct wish wish = {.kind = verbs[i].kind};
     struct name name;
-    const char *word = phrase_need(stage->script, phrase, "of whom or what");
-    if (wish.kind == EVENT_HANDED || wish.kind == EVENT_NOTED) {
+    const char *word = phrase_need(stage->script, phrase, "the upstream or the name");
+    if (wish.kind == EVENT_HANDED || wish.kind == EVENT_HINTED) {
         name = name_of(stage->script, word);
         wish.name = &name;
         wish.type = type_of(stage->script, phrase_need(stage->script, phrase, "the type"));
@@ -425,7 +426,7 @@ void expect_reach(struct stage *stage, const struct span *when)
 {
     uint64_t until_us = when->given ? when->max_us : stage->now_us;
     if (until_us + LATE_US < stage->now_us)
-        script_fail(stage->script, "this time is over: the line before is later");
+        script_fail(stage->script, "this time has passed: the line before is later");
     if (until_us < stage->now_us)
         until_us = stage->now_us;
     stage_go(stage, until_us);
@@ -492,7 +493,7 @@ static struct tally tally_parse(struct stage *stage, struct phrase *phrase)
     } nouns[] = {{"answers", EVENT_ANSWER},    {"drops", EVENT_DROPPED},
                  {"connects", EVENT_CONNECT},  {"disconnects", EVENT_DISCONNECT},
                  {"opens", EVENT_OPEN},        {"closes", EVENT_CLOSE},
-                 {"hand-overs", EVENT_HANDED}, {"notes", EVENT_NOTED}};
+                 {"hand-overs", EVENT_HANDED}, {"hints", EVENT_HINTED}};
     struct tally tally = {.upstream = -1, .tcp = -1, .rcode = -1};
     if (phrase_take(phrase, "anything")) {
         tally.anything = true;

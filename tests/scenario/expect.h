@@ -3,7 +3,7 @@
 #include "tests/scenario/stage.h"
 
 // What a scenario says that happens, held against what does. All that happens has to be spoken of:
-// whatever does not is told when the scenario comes to a later moment.
+// whatever does not is reported when the scenario comes to a later moment.
 
 struct span {
     bool given;

@@ -154,8 +154,7 @@ static void reply_do(struct stage *stage, const struct span *when, unsigned upst
     else
         event = expect_unreplied(stage, upstream);
     if (event->upstream != upstream)
-        script_fail(stage->script, "it was %s who was asked that",
-                    stage->upstreams[event->upstream].name);
+        script_fail(stage->script, "that was asked of %s", stage->upstreams[event->upstream].name);
     uint64_t delay_us = delay_parse(stage, phrase);
     struct asking asking = asking_read(event->bytes, event->len, event->route.tcp);
     struct name lower = {.len = asking.name.len};

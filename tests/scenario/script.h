@@ -30,7 +30,7 @@ struct script {
     char *title;       // the comment it begins with
     unsigned line;     // that `at` stands on
     unsigned saying;   // the line of the statement that is being carried out
-    uint64_t seed;     // of this run, for what is told of a failure
+    uint64_t seed;     // of this run, for reports of failures
     uint64_t start_us; // and the times there are counted from
 };
 

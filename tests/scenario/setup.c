@@ -31,7 +31,7 @@ static void set_take(struct stage *stage, struct phrase *phrase)
     while (phrase_peek(phrase) && settings_is_list(option));
 }
 
-// The upstream of that name, whose address tells its place in the alphabet of the scenario.
+// The upstream of that name, whose address gives its place in the alphabet of the scenario.
 static const struct upstream_side *upstream_make(struct stage *stage, const char *name)
 {
     int found = stage_upstream(stage, name);
@@ -92,7 +92,7 @@ static void limit_take(struct stage *stage, struct phrase *phrase)
         stage->pending_max = (uint32_t)number;
     else if (strcmp(what, "ports") == 0 && number > 0 && number <= PORTS_MAX)
         stage->source_ports_max = (uint16_t)number;
-    else if (strcmp(what, "connections") == 0 && number <= STREAMS_MAX)
+    else if (strcmp(what, "connections") == 0 && number <= CONNECTIONS_MAX)
         stage->upstream_connections_max = (uint16_t)number;
     else
         script_fail(stage->script, "limit what? pending (a power of two), ports or connections");

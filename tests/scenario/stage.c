@@ -132,7 +132,7 @@ struct event *stage_event(struct stage *stage, enum event_kind kind, unsigned up
 
 static uint8_t *copy_of(const struct stage *stage, const uint8_t *bytes, size_t len)
 {
-    // Of the exact size, so that a sanitizer sees who reads beyond the end.
+    // Of the exact size, so that a sanitizer detects reads beyond the end.
     uint8_t *copy = malloc(len ? len : 1);
     if (!copy)
         script_fail(stage->script, "out of memory");
@@ -190,7 +190,7 @@ static void close_do(struct stage *stage, unsigned worker, uint16_t port)
 
 static void connect_do(struct stage *stage, unsigned worker, const struct outgoing *outgoing)
 {
-    struct slot *slot = &stage->streams[worker][outgoing->slot];
+    struct slot *slot = &stage->connections[worker][outgoing->slot];
     if (slot->open)
         script_fail(stage->script, "serve connects in slot %u, which is open", outgoing->slot);
     slot->upstream = upstream_at(stage, &outgoing->upstream->address);
@@ -211,11 +211,11 @@ static void connect_do(struct stage *stage, unsigned worker, const struct outgoi
                                                    .generation = slot->generation}});
 }
 
-static void disconnect_do(struct stage *stage, unsigned worker, uint16_t stream)
+static void disconnect_do(struct stage *stage, unsigned worker, uint16_t connection)
 {
-    struct slot *slot = &stage->streams[worker][stream];
+    struct slot *slot = &stage->connections[worker][connection];
     if (!slot->open)
-        script_fail(stage->script, "serve disconnects slot %u, which is not open", stream);
+        script_fail(stage->script, "serve disconnects slot %u, which is not open", connection);
     slot->open = false;
     trace(stage, stage_event(stage, EVENT_DISCONNECT, slot->upstream, 0));
 }
@@ -224,7 +224,7 @@ static void query_do(struct stage *stage, unsigned worker, const struct outgoing
 {
     bool tcp = outgoing->kind == OUTGOING_MESSAGE;
     const struct slot *slot =
-        tcp ? &stage->streams[worker][outgoing->slot] : &stage->ports[worker][outgoing->slot];
+        tcp ? &stage->connections[worker][outgoing->slot] : &stage->ports[worker][outgoing->slot];
     unsigned upstream = upstream_at(stage, &outgoing->upstream->address);
     if (!slot->open || slot->upstream != upstream)
         script_fail(stage->script, "serve sends through slot %u, which is not open to there",
@@ -269,10 +269,10 @@ static void answer_note(struct stage *stage, const struct client *client, const 
 
 static void outgoing_do(struct stage *stage, unsigned worker, const struct outgoing *outgoing)
 {
-    bool stream = outgoing->kind == OUTGOING_CONNECT || outgoing->kind == OUTGOING_MESSAGE ||
-                  outgoing->kind == OUTGOING_DISCONNECT;
+    bool connection = outgoing->kind == OUTGOING_CONNECT || outgoing->kind == OUTGOING_MESSAGE ||
+                      outgoing->kind == OUTGOING_DISCONNECT;
     if (outgoing->kind != OUTGOING_REPLY &&
-        outgoing->slot >= (stream ? stage->upstream_connections_max : stage->source_ports_max))
+        outgoing->slot >= (connection ? stage->upstream_connections_max : stage->source_ports_max))
         script_fail(stage->script, "slot %u is out of bounds", outgoing->slot);
     switch (outgoing->kind) {
     case OUTGOING_REPLY:
@@ -334,7 +334,7 @@ static void hand_over(struct stage *stage, unsigned worker, const struct serve_i
     if (item->owner == worker || item->owner >= stage->worker_count || item->handed_over)
         script_fail(stage->script, "worker %u hands a query over to %u", worker, item->owner);
     struct event *event =
-        stage_event(stage, item->hint ? EVENT_NOTED : EVENT_HANDED, 0, asked->client);
+        stage_event(stage, item->hint ? EVENT_HINTED : EVENT_HANDED, 0, asked->client);
     event->bytes = copy_of(stage, asked->bytes, asked->len);
     event->len = asked->len;
     trace(stage, event);
@@ -377,7 +377,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         trace(stage, event);
     }
     if (hint != (item.verdict == SERVE_HINTED))
-        script_fail(stage->script, "serve takes a note for a query, or a query for a note");
+        script_fail(stage->script, "serve takes a hint for a query, or a query for a hint");
     free(out);
     stage_drain(stage, worker);
     if (item.verdict == SERVE_ELSEWHERE || (item.verdict == SERVE_ANSWERED && item.hint))
@@ -420,12 +420,12 @@ static void plot_do(struct stage *stage, const struct plot *plot)
     unsigned worker = plot->route.worker;
     struct serve *serve = stage->workers[worker];
     uint16_t port = plot->route.port;
-    struct slot *slots = plot->route.tcp ? stage->streams[worker] : stage->ports[worker];
+    struct slot *slots = plot->route.tcp ? stage->connections[worker] : stage->ports[worker];
     if (plot->kind == PLOT_ASK) {
         ask_do(stage, plot);
         return;
     }
-    // What comes to a socket that is closed by now, nobody hears.
+    // Datagrams to a socket that is closed by now are lost.
     if (!slots[port].open || slots[port].generation != plot->route.generation)
         return;
     if (plot->kind == PLOT_REPLY && plot->route.tcp) {
@@ -497,7 +497,7 @@ void stage_hang_up(struct stage *stage, unsigned upstream)
 {
     for (unsigned worker = 0; worker < stage->worker_count; worker++) {
         for (uint16_t i = 0; i < stage->upstream_connections_max; i++) {
-            const struct slot *slot = &stage->streams[worker][i];
+            const struct slot *slot = &stage->connections[worker][i];
             if (slot->open && slot->upstream == upstream)
                 stage_plot(stage, &(struct plot){.at_us = stage->now_us,
                                                  .kind = PLOT_HANG_UP,

@@ -10,12 +10,12 @@
 // wants to be called, and keeps a list of all that happens, which the scenario's expectations are
 // then held against (expect.h).
 
-#define STAGE_START_US 1000000000000000u // a whole second, from which TTLs are counted
-#define WORKERS_MAX    4
-#define PORTS_MAX      512
-#define STREAMS_MAX    32
-#define UPSTREAMS_MAX  16
-#define CLIENTS_MAX    1024
+#define STAGE_START_US  1000000000000000u // a whole second, from which TTLs are counted
+#define WORKERS_MAX     4
+#define PORTS_MAX       512
+#define CONNECTIONS_MAX 32
+#define UPSTREAMS_MAX   16
+#define CLIENTS_MAX     1024
 
 enum event_kind {
     EVENT_ASKED,   // an upstream was sent a query
@@ -26,7 +26,7 @@ enum event_kind {
     EVENT_OPEN, // these two only where the scenario watches ports
     EVENT_CLOSE,
     EVENT_HANDED,
-    EVENT_NOTED,
+    EVENT_HINTED,
 };
 
 // Where an upstream's reply has to go to.
@@ -49,7 +49,7 @@ struct event {
     enum counter reason; // of EVENT_DROPPED
     const char *label;   // "as LABEL", NULL: none
     bool said;           // an expectation has spoken of it
-    bool replied;        // the scenario has told a reply to it
+    bool replied;        // the scenario has given a reply to it
 };
 
 // A client's query.
@@ -100,7 +100,7 @@ struct upstream_side {
     struct rule *rules;
     bool unreachable;
     bool refuses_tcp;
-    bool drops_tcp;        // says nothing to who wants to connect
+    bool drops_tcp;        // connection attempts get no reply
     struct name closes_on; // closes a connection on which it is asked for this or below
     bool closes;           // there is such a name
     unsigned closes_after; // so many answers on a connection closes it; 0: does not
@@ -108,7 +108,7 @@ struct upstream_side {
     bool in_turn;          // answers those of a connection in the order in which they came
     bool remembers;        // what it was asked is known when it would first have been
     struct known *known;
-    bool seems_unreachable; // somebody says so, and it is not
+    bool seems_unreachable; // forged ICMP says so
     uint64_t unreachable_after_us;
 };
 
@@ -146,7 +146,7 @@ struct stage {
     struct counters counters[WORKERS_MAX];
     struct serve *workers[WORKERS_MAX];
     struct slot ports[WORKERS_MAX][PORTS_MAX];
-    struct slot streams[WORKERS_MAX][STREAMS_MAX];
+    struct slot connections[WORKERS_MAX][CONNECTIONS_MAX];
     struct upstream_side upstreams[UPSTREAMS_MAX];
     size_t upstream_count;
     struct client_side clients[CLIENTS_MAX];

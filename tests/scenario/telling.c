@@ -120,16 +120,16 @@ static void option_parse(const struct script *script, struct phrase *phrase, str
     t->options_len = out.at;
 }
 
-static void spelling_parse(const struct script *script, struct phrase *phrase, struct telling *t)
+static void case_parse(const struct script *script, struct phrase *phrase, struct telling *t)
 {
     if (phrase_take(phrase, "lower"))
-        t->spelling = TOLD_LOWER;
+        t->name_case = TOLD_LOWER;
     else if (phrase_take(phrase, "upper"))
-        t->spelling = TOLD_UPPER;
-    else if (phrase_take(phrase, "otherwise"))
-        t->spelling = TOLD_OTHERWISE;
+        t->name_case = TOLD_UPPER;
+    else if (phrase_take(phrase, "other"))
+        t->name_case = TOLD_OTHER;
     else
-        script_fail(script, "spelled how? lower, upper or otherwise");
+        script_fail(script, "which case? lower, upper or other");
 }
 
 // Takes one thing that only an upstream says; false: the word is not known here.
@@ -156,8 +156,8 @@ static bool upstream_parse(const struct script *script, struct phrase *phrase, s
             question_parse(script, phrase, t);
     } else if (phrase_take(phrase, "option")) {
         option_parse(script, phrase, t);
-    } else if (phrase_take(phrase, "spelled")) {
-        spelling_parse(script, phrase, t);
+    } else if (phrase_take(phrase, "case")) {
+        case_parse(script, phrase, t);
     } else if (phrase_take(phrase, "cut")) {
         phrase_expect(script, phrase, "to");
         t->cut = script_number(script, phrase_need(script, phrase, "the length"));
@@ -237,18 +237,18 @@ struct telling telling_parse(const struct script *script, struct phrase *phrase,
 
 // --- an upstream's octets ----------------------------------------------------------------------
 
-static void name_spell(uint8_t *bytes, size_t len, enum told_spelling spelling)
+static void case_write(uint8_t *bytes, size_t len, enum told_case name_case)
 {
     for (size_t i = 0; i < len; i++) {
         if (!isalpha(bytes[i]))
             continue;
-        if (spelling == TOLD_LOWER)
+        if (name_case == TOLD_LOWER)
             bytes[i] = (uint8_t)tolower(bytes[i]);
-        else if (spelling == TOLD_UPPER)
+        else if (name_case == TOLD_UPPER)
             bytes[i] = (uint8_t)toupper(bytes[i]);
         else
             bytes[i] ^= 0x20;
-        if (spelling == TOLD_OTHERWISE)
+        if (name_case == TOLD_OTHER)
             return;
     }
 }
@@ -266,8 +266,8 @@ static void question_write(const struct telling *t, struct writer *out, const ui
     }
     size_t at = out->at;
     write_bytes(out, query + MESSAGE_HEADER_LEN, name_len + 4);
-    if (t->spelling != TOLD_AS_ASKED)
-        name_spell(out->bytes + at, name_len, t->spelling);
+    if (t->name_case != TOLD_AS_ASKED)
+        case_write(out->bytes + at, name_len, t->name_case);
 }
 
 // The client's part of the cookie that the query bears.
@@ -403,7 +403,7 @@ static void header_read(FILE *trouble, struct telling *t, struct reader *r,
     if (load_be16(bytes + 4) != (question_len > 0) || !read_bytes(r, question_len))
         fprintf(trouble, " without question");
     else if (memcmp(question, query->message + MESSAGE_HEADER_LEN, question_len) != 0)
-        fprintf(trouble, " with another question or spelling");
+        fprintf(trouble, " with another question or name_case");
 }
 
 struct telling telling_read(const uint8_t *bytes, size_t len, const uint8_t *asked,

@@ -8,7 +8,7 @@
 #define TELLING_EDES_MAX      4
 #define TELLING_ADDRESSES_MAX 16
 
-enum told_spelling { TOLD_AS_ASKED, TOLD_LOWER, TOLD_UPPER, TOLD_OTHERWISE };
+enum told_case { TOLD_AS_ASKED, TOLD_LOWER, TOLD_UPPER, TOLD_OTHER };
 
 struct telling {
     uint16_t rcode;
@@ -39,7 +39,7 @@ struct telling {
     bool question_other;
     struct name question_name;
     uint16_t question_type;
-    enum told_spelling spelling;
+    enum told_case name_case;
     size_t cut; // 0: not cut
     bool counts_lie;
     uint16_t counts_said[SECTIONS];

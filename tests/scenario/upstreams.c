@@ -31,7 +31,7 @@ static uint64_t known_delay(struct stage *stage, struct upstream_side *upstream,
 static uint64_t queued_delay(struct stage *stage, const struct event *event, uint64_t delay_us)
 {
     const struct upstream_side *upstream = &stage->upstreams[event->upstream];
-    struct slot *slot = &stage->streams[event->route.worker][event->route.port];
+    struct slot *slot = &stage->connections[event->route.worker][event->route.port];
     uint64_t *busy_us = &slot->busy_us[0];
     for (unsigned i = 1; i < upstream->at_once; i++)
         busy_us = slot->busy_us[i] < *busy_us ? &slot->busy_us[i] : busy_us;

@@ -68,7 +68,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
     due_us = kept->popular_us > due_us ? told_us : due_us;
     if (!sim->settings.cache_prefetch)
         return "is refreshed though that is turned off";
-    // Else it is over by then only where the clock has leapt.
+    // Else it has expired by then only where the clock has leapt.
     if (!kept->served || (now_s >= kept->expiry_s && sim->now_us > worker_patience(sim, due_us)))
         return "is refreshed, and there is nothing that lives";
     if (kept->hasty)
@@ -77,7 +77,7 @@ static const char *refresh_check(const struct sim *sim, const struct kept *kept,
         return "is refreshed without having been asked for three times";
     if (sim->now_us + lead_us < kept->expiry_s * 1000000)
         return "is refreshed too early";
-    return question->asker_count > 0 ? "is refreshed, and somebody waits for it" : NULL;
+    return question->asker_count > 0 ? "is refreshed, and clients wait for it" : NULL;
 }
 
 static bool failure_surely_kept(const struct sim *sim, const struct node *node, uint64_t hash)
@@ -93,7 +93,7 @@ static void begins(struct sim *sim, unsigned worker, const struct question *ques
     int number = asking_question(sim, question->key.bytes, question->key.len);
     if (number < 0 || sim->asking_count == ASKINGS_MAX) {
         sim_fail(sim,
-                 number < 0 ? "worker %u has a question that nobody asked"
+                 number < 0 ? "worker %u has a question that no client asked"
                             : "the simulator's table of askings is full, at worker %u",
                  worker);
         return;
@@ -425,12 +425,12 @@ void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out
 
 void asking_disconnect(struct sim *sim, unsigned worker, uint16_t stream)
 {
-    sim_trace(sim, "worker %u closes connection %u", worker, stream);
-    if (!sim->nodes[worker].wires[stream].open)
-        sim_fail(sim, "worker %u closes connection %u, which is not open", worker, stream);
+    sim_trace(sim, "worker %u closes connection %u", worker, slot);
+    if (!sim->nodes[worker].wires[slot].open)
+        sim_fail(sim, "worker %u closes connection %u, which is not open", worker, slot);
     sim->tally.disconnects++;
-    asking_credit_all(sim, worker, stream, true);
-    tcp_disconnect(sim, worker, stream);
+    asking_credit_all(sim, worker, slot, true);
+    tcp_disconnect(sim, worker, slot);
 }
 
 // --- sends -------------------------------------------------------------------------------------
@@ -500,7 +500,7 @@ static const char *cookie_check(struct sim *sim, unsigned worker, int server, co
     return NULL;
 }
 
-// Is this the question, as an upstream may be asked it? The header, the name in whatever spelling,
+// Is this the question, as an upstream may be asked it? The header, the name in whatever case,
 // and an OPT record with nothing but a cookie, or none where EDNS was not understood.
 static const char *query_check(struct sim *sim, unsigned worker, int server, struct strict *m,
                                uint32_t question, bool plain)
@@ -516,11 +516,11 @@ static const char *query_check(struct sim *sim, unsigned worker, int server, str
         return "it is another question";
     if (!sim->settings.upstream_random_case &&
         memcmp(m->question.bytes, question_qname(sim, question)->name.bytes, m->question.len) != 0)
-        return "it is spelled though that is turned off";
+        return "it has mixed case though that is turned off";
     if (plain)
         return sim_counted(&sim->nodes[worker], COUNTER_replies_edns) > 0
                    ? NULL
-                   : "it has no OPT record, and nobody has complained of one";
+                   : "it has no OPT record, and no server has rejected one";
     if (!strict_next(m, &opt) || opt.type != TYPE_OPT || strict_rest(m))
         return "it has no OPT record, or something else";
     unsigned expected = question & 1 ? 0x8000 : 0;
@@ -645,7 +645,7 @@ void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out)
     }
     struct asking *asking = &sim->askings[number - 1];
     int server = server_of(sim, &out->upstream->address);
-    why = server < 0 ? "nobody knows that upstream" : NULL;
+    why = server < 0 ? "there is no such upstream" : NULL;
     if (!why)
         why = query_check(sim, worker, server, &m, asking->question, plain);
     if (!why)

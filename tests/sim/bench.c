@@ -207,7 +207,7 @@ static void all_dead(struct bench *bench, uint64_t seed, struct figure *figures)
 }
 
 // An outage of all upstreams for 5 s under a steady load: the first answer after its end, and the
-// longest that anybody waits who asks after that.
+// longest wait of a client that asks after that.
 static void outage(struct bench *bench, uint64_t seed, struct figure *figures)
 {
     begin(bench, seed, 1 + seed % 3);
@@ -257,7 +257,7 @@ static void equal(struct bench *bench, uint64_t seed, struct figure *figures)
     worse(&figures[1], bench->unanswered);
 }
 
-// A load on a path of 20 ms, with or without somebody who forges replies to all that is asked.
+// A load on a path of 20 ms, with or without a forger of replies to every question.
 // Returns the 99th percentile.
 static double load(struct bench *bench, uint64_t seed, unsigned forged)
 {

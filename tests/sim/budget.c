@@ -3,19 +3,19 @@
 
 // How much workers ask. A send beyond the first of its question needs a reason:
 //
-//   forced  a reply asked for it (truncated, a failure, EDNS, a cookie), somebody guesses, the
-//           network says that nobody is there, or a connection has ended
-//   trial   its server is taken for dead; those keep a pace for each server
+//   forced  a reply asked for it (truncated, a failure, EDNS, a cookie), a forger guesses, the
+//           network reports it undeliverable, or a connection has ended
+//   probe   its server is taken for dead; those keep a pace for each server
 //   free    the question has waited so long that its pace alone bounds it
 //   relief  its first to a server that the question has not been sent to, as the one that has it is
 //           silent to all
 //   budget  all others: SENDS_AT_START and one for every BUDGET_SEND questions, and one for each
-//           send that proved to be lost: not answered in time, while a later one was; beside that,
-//           for copies to whom nobody trusts, TRIALS_AT_START and one for every BUDGET_SEND
+//           send that proved to be lost: not answered in time, while a later one was; besides that,
+//           for copies to untrusted upstreams, COPIES_AT_START and one for every BUDGET_SEND
 
 enum {
     SENDS_AT_START = 48,
-    TRIALS_AT_START = 16,
+    COPIES_AT_START = 16,
     FREE_US = 400000,
     LOST_US = 200000, // before which no send is given up
     PROBE_MIN_US = 100000,
@@ -82,7 +82,7 @@ void budget_sent(struct sim *sim, const struct sent *sent, struct asking *asking
     if (sim->now_us >= asking->last_send_us + FREE_US || relieved(sim, sent, asking))
         return;
     node->budgeted++;
-    uint64_t units = (uint64_t)(SENDS_AT_START + TRIALS_AT_START) * BUDGET_SEND + 2 * node->began;
+    uint64_t units = (uint64_t)(SENDS_AT_START + COPIES_AT_START) * BUDGET_SEND + 2 * node->began;
     uint64_t taken = (uint64_t)node->budgeted * BUDGET_SEND;
     if (taken > units && taken > units + (uint64_t)lost_count(sim, sent->worker) * BUDGET_SEND)
         sim_fail(sim, "worker %u has sent %u times without a reason, %u questions, %u lost",

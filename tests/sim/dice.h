@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 // Small repeatable random numbers for tests (SplitMix64, Steele et al. 2014). Not for the product:
-// whoever sees one number knows all that follow.
+// one number reveals all that follow.
 
 struct dice {
     uint64_t state;

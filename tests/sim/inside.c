@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The simulator looks into a worker's state, where nobody else outside of core/serve does.
+// The simulator inspects a worker's state, which no other code outside of core/serve does.
 #include "core/serve/state.h"
 
 #include "tests/sim/sim.h"
@@ -121,18 +121,19 @@ static const char *streams_check(const struct forward *f, const struct count *n)
 {
     uint32_t attempts = 0, open = 0, closing = 0;
     for (uint16_t i = 0; i < f->connections.size; i++) {
-        const struct connection *stream = &f->connections.slots[i];
+        const struct connection *connection = &f->connections.slots[i];
         uint32_t here = 0, held = 0;
-        open += stream->open;
-        closing += stream->closing;
-        for (const struct attempt *a = stream->attempts; a; a = a->next_at_slot) {
+        open += connection->open;
+        closing += connection->closing;
+        for (const struct attempt *a = connection->attempts; a; a = a->next_at_slot) {
             here++;
             held += a->deferred;
-            if (!stream->open || stream->closing || a->slot != i || !attempt_has_connection(a) ||
-                a->upstream != stream->upstream)
+            if (!connection->open || connection->closing || a->slot != i ||
+                !attempt_has_connection(a) || a->upstream != connection->upstream)
                 return "a connection has an attempt that is not its own";
         }
-        if (here != stream->in_flight || held != stream->deferred || here > CONNECTION_IN_FLIGHT)
+        if (here != connection->in_flight || held != connection->deferred ||
+            here > CONNECTION_IN_FLIGHT)
             return "a connection's attempts are counted wrongly";
         attempts += here;
     }
@@ -150,12 +151,12 @@ static const char *refreshes_check(const struct serve *s)
         for (const struct refresh *r = table->chains[i]; r; r = r->next) {
             noted++;
             if (!timer_running(&r->timer) || (r->key.hash & table->chain_mask) != i)
-                return "a note of a refresh has no timer or stands in a wrong chain";
+                return "an entry of the refresh table has no timer or is in a wrong chain";
         }
     }
     for (const struct refresh *r = table->free; r; r = r->next)
         left++;
-    return noted + left == table->chain_mask + 1 ? NULL : "notes of refreshes are lost";
+    return noted + left == table->chain_mask + 1 ? NULL : "entries of the refresh table are lost";
 }
 
 static const char *free_check(const struct question_table *table,

@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-// An answer is right if it is, record by record, the reply of a server that it must be: to a client
-// who waits the one that ended the question; at once the one that was last kept, of this question
-// or as the denial of its name, with TTLs that ouzel's limits and its age ask for; or one that is
-// over, where there is a reason for that. What ouzel may say on its own account is a short list:
-// FORMERR and its like for bad queries, REFUSED, failures, and TC without records.
+// An answer is right if it equals, record by record, the right server's reply. A client that waits
+// gets the reply that ended the question; an immediate answer is the one cached last, for this
+// question or as the denial of its name, with TTLs as ouzel's limits and its age require; or a
+// stale one, if there is a reason for that. ouzel itself makes only a few answers: FORMERR and its
+// like for bad queries, REFUSED, failures, and TC without records.
 
 enum {
     QR = 0x80,
@@ -193,7 +193,7 @@ static bool same_records(const struct judged *j, const struct truth *t)
     return true;
 }
 
-// With which TTLs: 0, they are as they were kept less an age, or all the same.
+// With which TTLs: 0, they are the cached ones less an age, or all equal.
 struct ttls {
     uint64_t age_s;
     uint32_t all_s;
@@ -231,7 +231,7 @@ static const char *reply_compare(const struct sim *sim, const struct asked *aske
     for (unsigned i = 0; i < j->count; i++) {
         const struct strict_name *owner = &j->records[i].owner;
         if (strict_equal(owner, qname) && memcmp(owner->bytes, qname->bytes, qname->len) != 0)
-            return "an owner is not spelled as the client did";
+            return "an owner does not have the client's spelling";
     }
     return ttls_check(sim, j, &truth, question_type(sim, asked->question), expected);
 }
@@ -249,7 +249,8 @@ bool judge_same(const struct sim *sim, uint32_t number, const uint8_t *bytes, si
            !ttls_check(sim, &j, &truth, question_type(sim, question), &expected);
 }
 
-// --- what is over ------------------------------------------------------------------------------
+// --- stale answers
+// --------------------------------------------------------------------------------
 
 static bool failure_known(const struct sim *sim, unsigned worker, const struct topic *q)
 {
@@ -264,7 +265,8 @@ static bool zone_down(const struct sim *sim, unsigned worker, uint32_t question)
            upstream_all_dead(&sim->zone_table.zones[zone], sim->nodes[worker].forward->upstreams);
 }
 
-// Why a client may get what is over: it has waited, nobody can be asked, or it has failed.
+// Why a client may get a stale answer: it has waited, no upstream can be asked, or the question
+// failed.
 static bool stale_allowed(const struct sim *sim, unsigned worker, const struct asked *asked)
 {
     uint64_t after_us = sim->settings.cache_stale_answer_after * 1000;
@@ -293,9 +295,9 @@ static const char *stale_judge(const struct sim *sim, unsigned worker, const str
     bool room = asked->edns && !(j->message.flags[0] & TC) &&
                 j->message.len + (j->ede == EDE_NONE ? EDE_LEN : 0) <= asked->room;
     if (!why && j->ede != (room ? ede : EDE_NONE))
-        why = "it is over and does not say so, or says something else";
+        why = "it is stale and does not say so, or says something else";
     if (!why && !stale_allowed(sim, worker, asked))
-        why = "it is over, and there was no reason to give it";
+        why = "it is stale, and there was no reason to give it";
     return why;
 }
 
@@ -319,11 +321,11 @@ static const char *failure_check(const struct sim *sim, const struct asked *aske
     const struct kept *stale = memory_stale(sim, asked->question);
     bool since = asked->state != ASKED_WAITING || (stale && stale->served == asked->stale);
     if (stale && since && memory_whole(sim))
-        return "it is a failure though there was something that is over";
+        return "it is a failure though there was a stale answer";
     return j->count ? "it is a failure with records" : NULL;
 }
 
-// To a client who waited for it.
+// To a client that waited for it.
 static const char *failed_judge(struct sim *sim, const struct asked *asked, const struct judged *j)
 {
     const struct asking *asking = &sim->askings[asked->asking];
@@ -345,7 +347,7 @@ static const char *failed_judge(struct sim *sim, const struct asked *asked, cons
     return failure_check(sim, asked, j, asking->end == ASKING_ABANDONED);
 }
 
-// To one who got it at once.
+// To a client that got it at once.
 static const char *refused_judge(struct sim *sim, unsigned worker, const struct asked *asked,
                                  const struct judged *j)
 {
@@ -353,7 +355,7 @@ static const char *refused_judge(struct sim *sim, unsigned worker, const struct 
     if (!asked->recursion || question_qname(sim, asked->question)->zone < 0)
         return j->rcode == RCODE_REFUSED && j->count == 0 && j->ede == EDE_NONE
                    ? NULL
-                   : "nobody was to be asked, and it is not REFUSED";
+                   : "no upstream was to be asked, and it is not REFUSED";
     if (!failure_known(sim, worker, q))
         return "it is neither in memory nor did it fail of late";
     if (j->rcode != q->fail_rcode)

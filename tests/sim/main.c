@@ -133,8 +133,8 @@ static void totals_print(const struct sim *sim)
             printf("%12" PRIu64 " %s%s%s%s\n", sim->totals[i], d->metric, *d->labels ? "{" : "",
                    d->labels, *d->labels ? "}" : "");
     }
-    printf("%12" PRIu64 " forged replies\n%12" PRIu64 " notes of popular answers\n",
-           sim->tallies.forged, sim->tallies.hints);
+    printf("%12" PRIu64 " forged replies\n%12" PRIu64 " popularity hints\n", sim->tallies.forged,
+           sim->tallies.hints);
 }
 
 static int many(struct sim *sim, uint64_t from, uint64_t count)

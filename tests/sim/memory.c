@@ -2,7 +2,7 @@
 #include "tests/sim/sim.h"
 
 // What the cache must hold after all that was taken so far, and what it holds in the end. Of an
-// answer to a question and a denial of its name only what came last is kept.
+// answer to a question and a denial of its name only the latest is cached.
 
 enum { VALUE_SURELY_KEPT = 16000 }; // octets; of longer ones the cache may say no
 
@@ -38,7 +38,7 @@ void memory_taken(struct sim *sim, uint32_t number, bool inserted, bool refresh)
     };
     if (inserted != (lifetime > 0) && (inserted || truth.size < VALUE_SURELY_KEPT))
         sim_fail(sim, "the reply to %s is %s", sim_question_text(sim, question),
-                 inserted ? "kept and must not be" : "not kept");
+                 inserted ? "cached and must not be" : "not cached");
     bool denied = denies(&truth);
     const struct kept *old = &sim->questions[question].kept;
     kept.hasty = old->served && old->expiry_s > kept.birth_s && !refresh;

@@ -147,8 +147,7 @@ static void traits_draw(struct server *server, struct dice *d)
     if (!odd)
         return;
     server->edns = (uint8_t)(dice_chance(d, 400) ? dice_below(d, EDNS_COUNT) : EDNS_KNOWN);
-    server->spelling =
-        (uint8_t)(dice_chance(d, 400) ? dice_below(d, SPELLING_COUNT) : SPELLING_KEPT);
+    server->name_case = (uint8_t)(dice_chance(d, 400) ? dice_below(d, CASE_COUNT) : CASE_KEPT);
     server->cookies = (uint8_t)dice_below(d, steady ? COOKIES_WRONG : COOKIES_COUNT);
     server->tcp =
         (uint8_t)(dice_chance(d, 500) ? dice_below(d, steady ? TCP_CLOSES_EARLY : TCP_COUNT)

@@ -258,7 +258,7 @@ static void reply_make(struct sim *sim, const struct event *asked,
     bool tcp = asked->kind == EVENT_TCP_ASKED;
     struct manner manner = {
         .room = tcp || server->oversized ? 0 : query->udp_size,
-        .spelling = server->spelling,
+        .name_case = server->name_case,
         .opt = query->edns && server->edns == EDNS_KNOWN,
     };
     enum served_kind kind = mode == MODE_TRUNCATING ? SERVED_TRUNCATED : SERVED_GOOD;

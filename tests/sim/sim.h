@@ -17,7 +17,7 @@
 //   tcp        connections from workers to upstream servers
 //   client     writes queries and knows what each of them must get
 //   server     upstream servers and what goes wrong with them
-//   spoof      somebody outside who sends in their name
+//   spoof      an outside forger that sends in their names
 //   truth      what a server says to a question
 //   judge      holds every answer against all that servers have said
 //   memory     what the cache must and must not hold
@@ -56,14 +56,14 @@ enum {
     LOSSES_MAX = 64,          // of one question over TCP, beyond those
     OTHER_WAYS_MAX = 3,       // without a cookie, without EDNS, in lower case
     DEADLINE_US = 4900000,    // of a question
-    PROBE_US = 1000000,       // of one that nobody waits for
+    PROBE_US = 1000000,       // of one that no client waits for
     TICK_US = 1000,
 };
 
 #define NEVER    UINT64_MAX
 #define OUT_SIZE ((size_t)SERVE_BATCH_MAX * SERVE_MESSAGE_ROOM)
 
-// Octets of their exact number, so that a sanitizer sees who reads past them.
+// Octets of their exact number, so that a sanitizer detects reads past them.
 struct packet {
     size_t len;
     uint8_t bytes[];
@@ -93,9 +93,9 @@ struct params {
     uint32_t big_pm, huge_pm, inbox_max;
     uint32_t pending_max, source_ports_max, upstream_connections_max;
     bool brief;       // answers live for seconds
-    bool plain;       // nothing happens but what an experiment wants; no answer is kept
+    bool plain;       // nothing happens but what an experiment wants; no answer is cached
     bool lazy;        // drains once for several batches, as the daemon's loop does
-    bool icmp;        // somebody says of source ports that they lead nowhere
+    bool icmp;        // forged ICMP reports sends as undeliverable
     bool must_answer; // each zone has a good server behind a good link: no failure is excused
 };
 
@@ -128,7 +128,7 @@ enum server_edns {
 };
 
 // What a server makes of a name in mixed case.
-// What a server does with some of the names, whatever else it is like: whoever owns them decides.
+// What a server does with some of the names, whatever else it is like: their owner decides.
 enum server_mood {
     MOOD_NONE,
     MOOD_SILENT,
@@ -139,7 +139,7 @@ enum server_mood {
 
 enum server_mixed { MIXED_TAKEN, MIXED_REFUSED, MIXED_SERVFAIL, MIXED_IGNORED, MIXED_COUNT };
 
-enum server_spelling { SPELLING_KEPT, SPELLING_LOWERED, SPELLING_SHOUTED, SPELLING_COUNT };
+enum server_case { CASE_KEPT, CASE_LOWERED, CASE_SHOUTED, CASE_COUNT };
 
 enum server_cookies {
     COOKIES_NONE,
@@ -175,7 +175,7 @@ struct server {
     int upstream;        // index into zone_table.upstreams; -1: no zone is forwarded there
     uint8_t mode;        // enum server_mode
     uint8_t edns;        // enum server_edns
-    uint8_t spelling;    // enum server_spelling
+    uint8_t name_case;   // enum server_case
     uint8_t cookies;     // enum server_cookies
     uint8_t tcp;         // enum server_tcp
     uint8_t mixed;       // enum server_mixed
@@ -208,7 +208,7 @@ struct kept {
     uint64_t birth_s;
     uint64_t expiry_s;
     uint64_t popular_us; // when it was asked for so often; 0: it was not
-    bool refreshed;      // was asked for before the one before it was over
+    bool refreshed;      // was fetched before its predecessor had expired
     bool hasty;          // took the place of one that lived, and may be taken for that
 };
 
@@ -237,9 +237,10 @@ struct asking {
     uint32_t credits; // sends that something forced: a reply, a refusal, the end of a connection
     uint64_t began_us;
     uint64_t ended_us;
-    uint64_t stale_since_us; // since when a client waits who could have had a stale answer; 0: none
-    uint64_t last_send_us;   // 0: none
-    uint16_t rcode;          // it ended with
+    uint64_t
+        stale_since_us;    // since when a client waits that could have had a stale answer; 0: none
+    uint64_t last_send_us; // 0: none
+    uint16_t rcode;        // it ended with
     uint8_t worker;
     uint8_t last_server; // that it was sent to
     uint8_t end;         // enum asking_end
@@ -250,11 +251,11 @@ struct asking {
     uint8_t losses;
     uint8_t other_ways[SERVERS_MAX]; // that it may have wanted it in, as it said over TCP
     bool refresh;
-    bool probe; // of the zone's SOA, to see whether somebody is back
+    bool probe; // of the zone's SOA, to see whether the upstream is back
     bool gone;  // the network has said meanwhile that none of its upstreams is there
     bool tcp_only;
     bool apart;    // is asked for networks alone that are held apart
-    bool released; // was, before another network joined: it starts anew over TCP, once
+    bool released; // was, before another network joined: it starts again over TCP, once
     bool heard_rcode;
 };
 
@@ -327,7 +328,7 @@ struct wire {
     uint64_t used_us;
     uint8_t server;
     bool open;   // as the worker sees it
-    bool silent; // nobody hears what is sent: the other side is dead, or has closed
+    bool silent; // all that is sent is lost: the other side is dead, or has closed
     uint32_t sent[WIRE_SENDS_MAX];
 };
 
@@ -346,7 +347,7 @@ struct heard {
     uint8_t cookie[8]; // the worker's part of the cookie there, once it was seen
     bool has_cookie;
     bool dead;
-    bool gone; // the network has said since the last reply that nobody is there
+    bool gone; // ICMP has reported it unreachable since the last reply
 };
 
 struct node {
@@ -358,7 +359,7 @@ struct node {
     uint32_t began;    // questions
     uint32_t budgeted; // sends that nothing but the budget allows
     uint32_t looks;
-    uint32_t loops;     // replies left out as whoever gets them answers everything
+    uint32_t loops;     // replies left out as their receiver answers everything
     uint32_t open_most; // questions at a time
     bool inbox_event;
     bool drain_event;
@@ -378,7 +379,7 @@ enum event_kind {
     EVENT_DRAIN,
     EVENT_ASKED,       // a query arrives at an upstream server
     EVENT_REPLY,       // a reply at a source port
-    EVENT_UNREACHABLE, // or the news that there is nobody
+    EVENT_UNREACHABLE, // or ICMP reports it unreachable
     EVENT_TCP_ASKED,   // a query arrives at a server over a connection
     EVENT_TCP_REPLY,
     EVENT_TCP_OPEN,   // the news that one is established
@@ -484,7 +485,7 @@ void sim_begin_plain(struct sim *sim, uint64_t seed, unsigned servers);
 bool sim_step(struct sim *sim);
 bool sim_end(struct sim *sim);
 
-// Only the first failure of a seed is kept: the rest often follows from it.
+// Only the first failure of a seed is recorded: the rest often follows from it.
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
 __attribute__((format(printf, 2, 3))) void sim_trace_line(struct sim *sim, const char *format, ...);
 #define sim_trace(sim, ...)                   \
@@ -589,7 +590,7 @@ struct upstream_asked {
 // How a server writes a reply.
 struct manner {
     uint16_t room; // octets that the other side takes; more is truncated. 0: does not matter
-    uint8_t spelling;
+    uint8_t name_case;
     bool opt;  // may be there
     bool bare; // a header alone
     uint8_t cookie[44];
@@ -606,7 +607,7 @@ size_t truth_write(const struct truth *truth, const struct sim *sim, uint32_t nu
 void judge_reply(struct sim *sim, unsigned worker, uint32_t asked, const uint8_t *bytes,
                  size_t len);
 bool judge_same(const struct sim *sim, uint32_t served, const uint8_t *bytes, size_t len);
-// The TTLs with which a reply to a question of type `asked` is kept (RFC 2181 5.2 and 8, RFC 2308 2
+// The TTLs with which a reply to a question of type `asked` is cached (RFC 2181 5.2, 8, RFC 2308 2
 // and 5); returns the lifetime.
 uint32_t judge_ttls(const struct sim *sim, const struct truth *truth, uint16_t asked,
                     uint32_t ttls[static TRUTH_RECORDS_MAX]);
@@ -618,7 +619,7 @@ void memory_taken(struct sim *sim, uint32_t number, bool inserted, bool refresh)
 // What lives of a question's own answers, or of denials of its name; NULL: nothing.
 struct kept *memory_alive(struct sim *sim, uint32_t question, bool denial);
 bool memory_has(struct sim *sim, uint32_t question); // one of them, surely
-// What is over and may still be given, if it is still there; NULL: nothing.
+// A stale answer that may still be given, if it is still there; NULL: none.
 const struct kept *memory_stale(const struct sim *sim, uint32_t question);
 // What may be given if that had to go: an answer, where it is a denial, or the reverse.
 const struct kept *memory_stale_older(const struct sim *sim, uint32_t question);
@@ -632,7 +633,7 @@ void server_outage(struct sim *sim);
 void server_asked(struct sim *sim, const struct event *event);
 
 // spoof.c
-// A reply with marked data to whatever question is given, for those who lie.
+// A reply with marked data to any question, for forgers.
 #define FORGED_MARK "FoRgEd!!"
 size_t forged_write(uint8_t out[static PACKET_MAX], uint16_t id, const struct strict_name *name,
                     uint16_t type, uint16_t class);
@@ -641,7 +642,7 @@ struct strict_name forged_name(struct dice *d, const struct strict_name *name);
 bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
                   const struct packet *packet);
 void spoof(struct sim *sim);
-void spoof_blind(struct sim *sim); // by one who knows all but the ID and the spelling
+void spoof_blind(struct sim *sim); // by a forger that knows all but the ID and the 0x20 case
 
 // world.c
 // A datagram arrives at a worker's source port, or a message on a connection; `number` is that of
@@ -650,7 +651,7 @@ void world_reply(struct sim *sim, unsigned worker, uint16_t port, bool tcp,
                  const struct packet *packet, uint32_t number);
 // The news that a source port leads nowhere arrives, be it true or not.
 void world_unreachable(struct sim *sim, unsigned worker, uint16_t port);
-bool world_busy(const struct sim *sim); // somebody waits or will ask
+bool world_busy(const struct sim *sim); // a client waits or will ask
 
 // worker.c: the driver of one worker, as core/serve/serve.h asks for it.
 void worker_start(struct sim *sim, unsigned worker);
@@ -689,7 +690,7 @@ unsigned bench_run(struct sim *sim);
 
 // inside.c: what cannot be seen from outside of core/serve.
 const struct forward *inside_forward(const struct serve *serve);
-const struct question *inside_told(const struct serve *serve); // those that have something to tell
+const struct question *inside_told(const struct serve *serve); // those that have answers to deliver
 bool inside_fails(const struct serve *serve, uint64_t hash);   // a failure is in the table
 const char *inside_check(const struct serve *serve);           // NULL, or what is not sound
 uint32_t inside_slot(const struct serve *serve, const struct question *question);

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-// Somebody who can send in the servers' names but does not see what is sent to them. What he writes
-// carries a mark in its data. He may know anything but all at once: a reply that ouzel would be
-// right to take is not delivered (forged_right). The same holds for servers that lie.
+// A forger that can send in the servers' names but does not see what is sent to them. Its replies
+// carry a mark in their data. It may know anything, but not everything at once: a reply that ouzel
+// would be right to accept is not delivered (forged_right). The same goes for servers that lie.
 
 static void put16(uint8_t *out, size_t *at, unsigned v)
 {
@@ -57,7 +57,7 @@ size_t forged_write(uint8_t out[static PACKET_MAX], uint16_t id, const struct st
     return at;
 }
 
-// A name that nobody asks for, of the same length or longer by a label.
+// A name that no client asks for, of the same length or longer by a label.
 struct strict_name forged_name(struct dice *d, const struct strict_name *name)
 {
     if (name->len > 1 && dice_chance(d, 500)) {
@@ -75,8 +75,8 @@ struct strict_name forged_name(struct dice *d, const struct strict_name *name)
     return other;
 }
 
-// Is the spelling of this name held against a reply, or the lack of a cookie?
-static bool spelling_counts(const struct attempt *attempt, const struct strict *m)
+// Does the case of this name count against a reply, or the lack of a cookie?
+static bool case_counts(const struct attempt *attempt, const struct strict *m)
 {
     const struct question *question = attempt->question;
     uint8_t name[STRICT_NAME_MAX];
@@ -110,7 +110,7 @@ bool forged_right(const struct sim *sim, unsigned worker, uint16_t port, bool tc
     if (key_type(key) != m.type || key_name_len(key) != m.question.len ||
         memcmp(key_name(key), name, m.question.len) != 0)
         return false;
-    return tcp || (!spelling_counts(attempt, &m) && !cookie_counts(sim, worker, attempt));
+    return tcp || (!case_counts(attempt, &m) && !cookie_counts(sim, worker, attempt));
 }
 
 // A slot from which something was sent; NULL where the dice find none.
@@ -126,8 +126,8 @@ static struct slot *slot_find(struct sim *sim, unsigned *worker, uint16_t *port)
     return NULL;
 }
 
-// Gives a name another spelling, or the one that it was asked in.
-static void spell(struct sim *sim, const struct sent *sent, struct strict_name *name)
+// Gives a name another case, or the one that it was asked in.
+static void recase(struct sim *sim, const struct sent *sent, struct strict_name *name)
 {
     const struct forward *f = sim->nodes[sent->worker].forward;
     const struct attempt *attempt = source_port_find(&f->source_ports, sent->port, sent->id);
@@ -156,7 +156,7 @@ static void spoof_once(struct sim *sim)
     uint32_t question = sim->askings[sent->asking].question;
     struct strict_name name = question_qname(sim, question)->name;
     uint16_t id = sent->id, type = question_type(sim, question), class = 1;
-    spell(sim, sent, &name);
+    recase(sim, sent, &name);
     switch (dice_below(d, 6)) {
     case 0: // knows the port and the question
         id = (uint16_t)dice_below(d, 65536);
@@ -171,7 +171,7 @@ static void spoof_once(struct sim *sim)
         if (!slot_find(sim, &worker, &port))
             return;
         break;
-    case 4: // knows all but the spelling, or the cookie
+    case 4: // knows all but the 0x20 case, or the cookie
         break;
     default: // knows little
         id = (uint16_t)(id ^ 1u << dice_below(d, 16));

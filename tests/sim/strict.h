@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 // A second reader of DNS messages, written apart from core's and stricter: nothing may be left
-// over, every pointer must lead back, reserved bits are told. The simulator and the fuzz targets
-// hold what ouzel writes against it. It shares no code with core, so that one mistake does not hide
-// another.
+// over, every pointer must lead back, reserved bits are reported. The simulator and the fuzz
+// targets hold what ouzel writes against it. It shares no code with core, so that one mistake does
+// not hide another.
 
 #define STRICT_NAME_MAX 255
 

@@ -16,12 +16,12 @@ static bool deaf(const struct sim *sim, const struct server *server)
 static struct event event_of(const struct sim *sim, unsigned worker, uint16_t stream,
                              enum event_kind kind)
 {
-    const struct wire *wire = &sim->nodes[worker].wires[stream];
+    const struct wire *wire = &sim->nodes[worker].wires[slot];
     return (struct event){
         .kind = (uint8_t)kind,
         .worker = (uint8_t)worker,
         .server = wire->server,
-        .port = stream,
+        .port = slot,
         .generation = wire->generation,
     };
 }
@@ -29,9 +29,9 @@ static struct event event_of(const struct sim *sim, unsigned worker, uint16_t st
 // The server closes: the worker hears of it when all that was sent before has arrived.
 static void server_closes(struct sim *sim, unsigned worker, uint16_t stream)
 {
-    struct wire *wire = &sim->nodes[worker].wires[stream];
+    struct wire *wire = &sim->nodes[worker].wires[slot];
     uint64_t at_us = sim->now_us + link_surely_us(sim, &sim->servers[wire->server].back);
-    struct event event = event_of(sim, worker, stream, EVENT_TCP_CLOSED);
+    struct event event = event_of(sim, worker, slot, EVENT_TCP_CLOSED);
     wire->silent = true;
     event_push(sim, &event, at_us > wire->back_us ? at_us : wire->back_us);
 }
@@ -44,7 +44,7 @@ void tcp_close(struct sim *sim, const struct event *asked)
 
 void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned number)
 {
-    struct wire *wire = &sim->nodes[worker].wires[stream];
+    struct wire *wire = &sim->nodes[worker].wires[slot];
     struct server *server = &sim->servers[number];
     *wire = (struct wire){
         .generation = wire->generation + 1,
@@ -58,23 +58,23 @@ void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned num
     if (wire->silent)
         return;
     if (server->mode == MODE_CLOSED || server->tcp == TCP_REFUSED) {
-        server_closes(sim, worker, stream);
+        server_closes(sim, worker, slot);
         return;
     }
     wire->there_us = wire->back_us; // before it is established nothing is sent
-    struct event opened = event_of(sim, worker, stream, EVENT_TCP_OPEN);
+    struct event opened = event_of(sim, worker, slot, EVENT_TCP_OPEN);
     event_push(sim, &opened, wire->back_us);
     if (server->tcp != TCP_CLOSES_IDLE)
         return;
-    struct event event = event_of(sim, worker, stream, EVENT_TCP_IDLE);
+    struct event event = event_of(sim, worker, slot, EVENT_TCP_IDLE);
     event_push(sim, &event, wire->there_us + server->tcp_after);
 }
 
 void tcp_send(struct sim *sim, unsigned worker, uint16_t stream, uint32_t question,
               const uint8_t *bytes, size_t len)
 {
-    struct wire *wire = &sim->nodes[worker].wires[stream];
-    struct event event = event_of(sim, worker, stream, EVENT_TCP_ASKED);
+    struct wire *wire = &sim->nodes[worker].wires[slot];
+    struct event event = event_of(sim, worker, slot, EVENT_TCP_ASKED);
     uint64_t at_us = sim->now_us + link_surely_us(sim, &sim->servers[wire->server].there);
     wire->there_us = at_us > wire->there_us ? at_us : wire->there_us;
     event.number = question;
@@ -84,7 +84,7 @@ void tcp_send(struct sim *sim, unsigned worker, uint16_t stream, uint32_t questi
 
 void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t stream)
 {
-    sim->nodes[worker].wires[stream].open = false;
+    sim->nodes[worker].wires[slot].open = false;
 }
 
 void tcp_reply(struct sim *sim, const struct event *asked, struct packet *packet, uint32_t number,
@@ -105,7 +105,7 @@ void tcp_reply(struct sim *sim, const struct event *asked, struct packet *packet
         server_closes(sim, asked->worker, asked->port);
 }
 
-// A query arrives at a server, if somebody is there.
+// A query arrives at a server, if there is one.
 static void asked_arrives(struct sim *sim, const struct event *event)
 {
     struct wire *wire = &sim->nodes[event->worker].wires[event->port];

@@ -3,8 +3,8 @@
 
 // What a server says to a question. Whether there is such a name belongs to the name, and some come
 // and go from reply to reply; the kind of the answer belongs to the question and never changes. The
-// data is drawn anew for every reply, so that no two replies are alike and the judge can tell which
-// one an answer came from. All of it follows from the seed and the reply's number.
+// data is drawn again for every reply, so that no two replies are alike and the judge can tell
+// which one an answer came from. All of it follows from the seed and the reply's number.
 
 enum {
     QR = 0x80,
@@ -16,7 +16,7 @@ enum {
     SIZE_HUGE_MAX = 62000 // and one record more is still a message
 };
 
-// Bare is what has no SOA: a referral at most, and nobody knows how long to believe it. A chain's
+// Bare is what has no SOA: a referral at most, and its lifetime is unknown. A chain's
 // CNAMEs are there though what they lead to may not be. The order counts: what has a chain stands
 // together, and so does what has NXDOMAIN.
 enum kind {
@@ -248,7 +248,7 @@ static void good_make(struct truth *t, const struct sim *sim, struct dice *d, ui
     t->huge = dice_chance(d, sim->params.huge_pm);
     uint16_t type = question_type(sim, question);
     enum kind kind = t->plain ? KIND_DATA : kind_of(sim, question, d);
-    // Who asks for a CNAME itself, or for all there is, is not led on.
+    // A query for the CNAME itself, or for ANY, does not follow it.
     if ((type == TYPE_CNAME || type == TYPE_ANY) && kind >= KIND_CHAIN &&
         kind <= KIND_CHAIN_NXDOMAIN)
         kind = KIND_DATA;
@@ -413,16 +413,16 @@ static void put_header(struct pen *pen, uint16_t rcode, bool truncated, const st
         put16(pen, counts[i]);
 }
 
-// The question as it came, or spelled otherwise.
-static void put_question(struct pen *pen, const struct strict *query, uint8_t spelling)
+// The question as it came, or in another case.
+static void put_question(struct pen *pen, const struct strict *query, uint8_t name_case)
 {
     uint8_t *name = pen->out + pen->at;
     put(pen, query->bytes + 12, query->question_end - 12);
     for (unsigned i = 0; i < query->question.len; i++) {
         uint8_t c = name[i];
-        if (spelling == SPELLING_LOWERED && c >= 'A' && c <= 'Z')
+        if (name_case == CASE_LOWERED && c >= 'A' && c <= 'Z')
             name[i] = (uint8_t)(c + 0x20);
-        if (spelling == SPELLING_SHOUTED && c >= 'a' && c <= 'z')
+        if (name_case == CASE_SHOUTED && c >= 'a' && c <= 'z')
             name[i] = (uint8_t)(c - 0x20);
     }
 }
@@ -439,7 +439,7 @@ static void shorten(struct pen *pen, const struct truth *t, const struct strict 
 {
     pen->at = 0;
     put_header(pen, t->rcode, true, query, (unsigned[]){0, 0, opt});
-    put_question(pen, query, manner->spelling);
+    put_question(pen, query, manner->name_case);
     if (opt)
         put_opt(pen, t->rcode, manner);
 }
@@ -470,7 +470,7 @@ size_t truth_write(const struct truth *t, const struct sim *sim, uint32_t number
         return bare_write(&pen, t, query);
 
     put_header(&pen, t->rcode, t->truncated, query, counts);
-    put_question(&pen, query, manner->spelling);
+    put_question(&pen, query, manner->name_case);
     pen.shout = dice_chance(d, 100);
     unsigned i = 0;
     for (; i < t->count && t->records[i].section < 2; i++)

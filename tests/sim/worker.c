@@ -62,7 +62,7 @@ uint64_t worker_patience(const struct sim *sim, uint64_t due_us)
     return end_us;
 }
 
-// Nobody waits longer than that where there is something that is over.
+// No client waits longer than that if there is a stale answer.
 static void stale_check(struct sim *sim, uint32_t number)
 {
     const struct asked *asked = &sim->asked[number];
@@ -70,7 +70,7 @@ static void stale_check(struct sim *sim, uint32_t number)
     const struct kept *stale = memory_stale(sim, asked->question);
     if (asked->stale && sim->now_us > worker_patience(sim, due_us) && memory_whole(sim) && stale &&
         stale->served == asked->stale)
-        sim_fail(sim, "query %u has waited %llu us though there is something that is over", number,
+        sim_fail(sim, "query %u has waited %llu us though there is a stale answer", number,
                  (unsigned long long)(sim->now_us - asked->waiting_since_us));
 }
 
@@ -102,10 +102,10 @@ static void reply_do(struct sim *sim, unsigned worker, const struct outgoing *ou
 
 static void outgoing_do(struct sim *sim, unsigned worker, const struct outgoing *out)
 {
-    bool stream = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
-                  out->kind == OUTGOING_DISCONNECT;
-    if (out->kind != OUTGOING_REPLY && out->slot >= (stream ? sim->params.upstream_connections_max
-                                                            : sim->params.source_ports_max)) {
+    bool tcp = out->kind == OUTGOING_CONNECT || out->kind == OUTGOING_MESSAGE ||
+               out->kind == OUTGOING_DISCONNECT;
+    if (out->kind != OUTGOING_REPLY &&
+        out->slot >= (tcp ? sim->params.upstream_connections_max : sim->params.source_ports_max)) {
         sim_fail(sim, "worker %u: port %u is out of bounds", worker, out->slot);
         return;
     }
@@ -204,7 +204,7 @@ static void waits(struct sim *sim, unsigned worker, uint32_t number)
     sim->askings[asking - 1].waiting++;
 }
 
-// Whoever sends what is no query over a connection has it closed.
+// A connection on which something other than a query arrives is closed.
 static bool is_not_dns(const struct asked *asked)
 {
     const struct address *from = &asked->client.from;
@@ -223,7 +223,7 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
     asked->state = ASKED_DROPPED;
     sim->tally.dropped++;
     if (item->not_dns != is_not_dns(asked))
-        sim_fail(sim, "query %u is noise to one of us alone", number);
+        sim_fail(sim, "query %u is not DNS to one of us only", number);
     struct node *node = &sim->nodes[worker];
     bool loops = sim_counted(node, COUNTER_drops_error_loop) > node->loops;
     node->loops += loops;
@@ -238,14 +238,13 @@ static void dropped(struct sim *sim, unsigned worker, const struct serve_item *i
         sim_fail(sim, "query %u is dropped without a reason", number);
 }
 
-// A worker tells another that an answer of his is popular. It is no loss if that does not arrive.
-static void noted(struct sim *sim, unsigned worker, const struct serve_item *item, uint32_t number)
+// A worker sends another one a popularity hint. It may get lost without harm.
+static void hinted(struct sim *sim, unsigned worker, const struct serve_item *item, uint32_t number)
 {
     const struct kept *kept = memory_alive(sim, sim->asked[number].question, false);
     if (item->owner == worker || item->owner >= sim->params.workers || !kept ||
         (kept->hits != REFRESH_HITS && !kept->hasty) || !sim->settings.cache_prefetch) {
-        sim_fail(sim, "worker %u tells %u without a reason that an answer is popular", worker,
-                 item->owner);
+        sim_fail(sim, "worker %u sends %u a popularity hint without a reason", worker, item->owner);
         return;
     }
     sim->tally.hints++;
@@ -296,7 +295,7 @@ static void verdict_do(struct sim *sim, unsigned worker, const struct serve_item
         asked->answered_us = sim->now_us;
         sim->tally.answered++;
         if (item->hint)
-            noted(sim, worker, item, number);
+            hinted(sim, worker, item, number);
         break;
     case SERVE_WAITING:
         waits(sim, worker, number);
@@ -315,7 +314,7 @@ static void verdicts_do(struct sim *sim, unsigned worker, const struct serve_ite
 {
     for (size_t i = 0; i < count && !sim->failed; i++) {
         if (from[i].hint != (items[i].verdict == SERVE_HINTED))
-            sim_fail(sim, "worker %u takes a query for a note, or a note for a query", worker);
+            sim_fail(sim, "worker %u takes a query for a hint, or a hint for a query", worker);
         else if (!from[i].hint)
             verdict_do(sim, worker, &items[i], end);
     }
@@ -330,7 +329,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
     uint8_t *out = sim->out + OUT_SIZE;
     for (size_t i = 0; i < count; i++) {
         const struct asked *asked = &sim->asked[from[i].asked];
-        // A copy, so that a sanitizer sees who still reads it later.
+        // A copy, so that a sanitizer detects late reads.
         copies[i] = packet_make(asked->packet->bytes, asked->packet->len);
         items[i] = (struct serve_item){
             .client = asked->client,
@@ -345,7 +344,7 @@ static void batch_do(struct sim *sim, unsigned worker, const struct inbox_item *
         sim->tally.arrived += !from[i].handed;
         sim->tally.arrived_tcp += !from[i].handed && client_has_connection(&asked->client);
         sim_trace(sim, "worker %u takes query %u%s", worker, from[i].asked,
-                  from[i].hint     ? ", a note"
+                  from[i].hint     ? ", a hint"
                   : from[i].handed ? ", handed over"
                                    : "");
     }
@@ -377,7 +376,7 @@ void worker_inbox(struct sim *sim, unsigned worker)
 void worker_arrived(struct sim *sim, unsigned worker, uint32_t asked, bool handed, bool hint)
 {
     struct node *node = &sim->nodes[worker];
-    // What a socket cannot hold is lost before anybody counts it; what was handed over is not.
+    // What a socket cannot hold is lost uncounted; what was handed over is not.
     if (node->inbox_count >= (handed ? (uint32_t)INBOX_MAX : sim->params.inbox_max)) {
         struct event event = {.kind = EVENT_HANDED, .worker = (uint8_t)worker, .number = asked};
         event.hint = hint;

@@ -256,7 +256,7 @@ static void reply_note(struct sim *sim, struct sent *sent, uint32_t number,
         sim_fail(sim, "worker %u writes to another worker's shard", sent->worker);
 }
 
-// Has the server that this was sent to been heard of right now? What has a wrong spelling or lacks
+// Has the server that this was sent to been heard of right now? What has a wrong case or lacks
 // its cookie is no answer but a sign of life.
 static bool heard_now(const struct sim *sim, uint32_t sent)
 {
@@ -531,7 +531,7 @@ static void forgone_check(struct sim *sim)
             sim_fail(sim, "worker %u has forgone a refresh, and had room", i);
         if (sim->tally.popular < sim->params.pending_max / 2 &&
             sim_counted(node, COUNTER_refreshes_full) > 0)
-            sim_fail(sim, "worker %u has not noted that an answer is popular, and had room", i);
+            sim_fail(sim, "worker %u has not recorded a popular answer, and had room", i);
     }
 }
 

@@ -38,7 +38,7 @@ struct warm {
     void *local; // of warm_block
 };
 
-// What stands between the clients and the answers, beside one prefix that lets all in.
+// What stands between the clients and the answers, besides one prefix that allows all.
 struct warm_limits {
     struct prefix_list allow;
     uint64_t client_qps;

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// A region between two pages that nobody may touch: what reads or writes outside of it dies. Where
+// A region between two inaccessible pages: what reads or writes outside of it dies. Where
 // the size is no multiple of a page, the octets behind it in its last page are poisoned and looked
 // at again at the end.
 

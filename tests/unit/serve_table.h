@@ -6,7 +6,7 @@
 #include "tests/unit/packet.h"
 
 // The bench of the tests of serve: one worker or two over one cache, called by hand. `table` holds
-// all that a case needs; what serve_drain gives out is kept in `sent`.
+// all that a case needs; `sent` stores what serve_drain returns.
 
 #define START_US          1000000000000000u
 #define SECOND_US         1000000u
@@ -56,7 +56,7 @@ struct setup {
     uint32_t workers;
     const char *zone;
     bool fastest; // the zone's strategy; else ordered
-    bool spelling;
+    bool random_case;
     bool cookies;
     bool no_stale;
     bool stale_after_set; // or 1800 ms
@@ -103,7 +103,7 @@ static inline void settings_make(struct table *t, const struct setup *setup)
     t->settings.access_refuse = (struct prefix_list){t->refuse, 1};
     t->settings.access_drop = (struct prefix_list){t->drop, 1};
     // Off where a test does not ask for them, so that queries have the octets that it says.
-    t->settings.upstream_random_case = setup->spelling;
+    t->settings.upstream_random_case = setup->random_case;
     t->settings.upstream_cookies = setup->cookies;
     if (setup->stale_after_set)
         t->settings.cache_stale_answer_after = setup->stale_after_ms;
@@ -202,7 +202,7 @@ static inline bool has_message(enum outgoing_kind kind)
 }
 
 // Fetches all that is to be done and returns how many things that were. What is sent on a
-// connection is kept without its length, which must be right.
+// connection is stored without its length, which must be right.
 static inline size_t drain(struct table *t)
 {
     uint8_t *bytes = malloc(t->room);
@@ -314,7 +314,7 @@ static inline void reply_to(struct table *t, const struct sent *query, const cha
 }
 
 // Lets time pass and wakes serve whenever it wants to be. Stops where something is sent, opened or
-// told, which then stands in `sent`; false: there was nothing until then.
+// reported, which then stands in `sent`; false: there was nothing until then.
 static inline bool pass_until(struct table *t, uint64_t until_us)
 {
     for (;;) {
@@ -346,8 +346,8 @@ static inline void assert_quiet(struct table *t, uint64_t us)
     assert_false(pass_until(t, t->now_us + us));
 }
 
-// The network says of all that was sent, and is sent from now on, that nobody is there, until a
-// client is told something, which is then the last in `sent`.
+// ICMP reports everything sent, before and from now on, as undeliverable, until a
+// client gets an answer, which is then the last in `sent`.
 static inline void refuse_until_told(struct table *t)
 {
     while (t->sent[t->sent_count - 1].kind != OUTGOING_REPLY) {
@@ -381,7 +381,7 @@ static inline void settle(struct table *t)
     assert_int_equal(counter_get(&t->counters, COUNTER_waiters), 0);
 }
 
-// The question for a zone's own SOA that is sent to see who is back (forward_probe): of the tests'
+// The question for a zone's own SOA that probes upstreams (forward_probe): of the tests'
 // names only the zone's is the root.
 static inline bool is_probe(const struct sent *sent)
 {
@@ -426,7 +426,7 @@ static inline void assert_story(struct table *t, uint64_t us, const char *wanted
 }
 
 // Makes the upstreams known: each has answered, the first of them at least as often as this, and
-// after so long. What it asks for is not kept.
+// after so long. What it asks for is not cached.
 static inline void meet(struct table *t, uint64_t us, unsigned count)
 {
     bool met[COUNT_OF(t->upstreams)] = {0};

@@ -22,7 +22,7 @@ struct match_row {
 
 static const struct match_row match_rows[] = {
     {"match of a reply", REPLY C(0, 0, 0) ASK, REPLY_GOOD, NULL},
-    {"match in the spelling it was asked in", REPLY C(0, 0, 0) "'WwW' 'EXaMPLe' 00 0001 0001",
+    {"match in the case it was asked in", REPLY C(0, 0, 0) "'WwW' 'EXaMPLe' 00 0001 0001",
      REPLY_GOOD, "'WwW' 'EXaMPLe' 00"},
     {"match with all other bits", "1234 87ff " C(0, 0, 0) ASK, REPLY_GOOD, NULL},
     {"match with octets behind", REPLY C(0, 0, 0) ASK "00", REPLY_GOOD, NULL},
@@ -57,9 +57,9 @@ static const struct match_row match_rows[] = {
      "'wwW' 'example' 00"},
     {"every letter the other way round", REPLY C(0, 0, 0) "'wWw' 'ExAmPlE' 00 0001 0001",
      REPLY_WRONG_CASE, "'WwW' 'eXaMpLe' 00"},
-    {"another name in the right spelling", REPLY C(0, 0, 0) "'Wwv' 'example' 00 0001 0001",
+    {"another name in the right case", REPLY C(0, 0, 0) "'Wwv' 'example' 00 0001 0001",
      REPLY_QUESTION, "'Www' 'example' 00"},
-    {"another type in the wrong spelling", REPLY C(0, 0, 0) "'Www' 'example' 00 001c 0001",
+    {"another type in the wrong case", REPLY C(0, 0, 0) "'Www' 'example' 00 001c 0001",
      REPLY_QUESTION, NULL},
     // All that some servers say that refuse, or do not know EDNS.
     {"FORMERR without a question", "1234 8181 0000 0000 0000 0000", REPLY_BARE, NULL},
@@ -91,14 +91,14 @@ static void test_match_row(void **state)
     uint8_t *reply = exact_copy(packet.bytes, packet.len);
     struct key key;
     struct packet spelled = packet_of(row->spelled ? row->spelled : NAME);
-    struct name_case spelling;
+    struct name_case name_case;
     key_of(&key, ASK);
-    name_case_read(&spelling, spelled.bytes, spelled.len);
-    assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &spelling), row->verdict);
+    name_case_read(&name_case, spelled.bytes, spelled.len);
+    assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &name_case), row->verdict);
     free(reply);
 }
 
-struct take_row {
+struct parse_row {
     const char *name;
     const char *reply;
     const char *kept; // the message in the value; NULL: the reply is malformed
@@ -107,30 +107,31 @@ struct take_row {
     const struct answer_limits *limits; // NULL: the usual
 };
 
-static const struct take_row take_rows[] = {
+static const struct parse_row parse_rows[] = {
     // Headers.
-    {"take one A", REPLY C(1, 0, 0) ASK A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
-    {"take clears AA, AD, Z and CD", "1234 85f0 " C(1, 0, 0) ASK A(TTL_300),
+    {"parse one A", REPLY C(1, 0, 0) ASK A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
+    {"parse clears AA, AD, Z and CD", "1234 85f0 " C(1, 0, 0) ASK A(TTL_300),
      KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
-    {"take sets RA", "1234 8500 " C(1, 0, 0) ASK A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0,
-     NULL},
-    {"take of SERVFAIL", "1234 8182 " C(0, 0, 0) ASK, "0000 8082 " C(0, 0, 0) ASK, 0, 2, NULL},
-    {"take of REFUSED with records", "1234 8185 " C(1, 0, 0) ASK A(TTL_300),
+    {"parse sets RA", "1234 8500 " C(1, 0, 0) ASK A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_300), 300,
+     0, NULL},
+    {"parse of SERVFAIL", "1234 8182 " C(0, 0, 0) ASK, "0000 8082 " C(0, 0, 0) ASK, 0, 2, NULL},
+    {"parse of REFUSED with records", "1234 8185 " C(1, 0, 0) ASK A(TTL_300),
      "0000 8085 " C(1, 0, 0) ASK A(TTL_300), 0, 5, NULL},
-    {"take of YXDOMAIN with SOA", "1234 8186 " C(0, 1, 0) ASK SOA(TTL_300, TTL_100),
+    {"parse of YXDOMAIN with SOA", "1234 8186 " C(0, 1, 0) ASK SOA(TTL_300, TTL_100),
      "0000 8086 " C(0, 1, 0) ASK SOA(TTL_100, TTL_100), 0, 6, NULL},
-    {"take of an extended rcode", "1234 8180 " C(0, 0, 1) ASK "00 0029 04d0 01 00 0000 0000",
+    {"parse of an extended rcode", "1234 8180 " C(0, 0, 1) ASK "00 0029 04d0 01 00 0000 0000",
      "0000 8082 " C(0, 0, 0) ASK, 0, RCODE_SERVFAIL, NULL},
-    {"take of BADCOOKIE", "1234 8187 " C(0, 0, 1) ASK "00 0029 04d0 01 00 0000 0000",
+    {"parse of BADCOOKIE", "1234 8187 " C(0, 0, 1) ASK "00 0029 04d0 01 00 0000 0000",
      "0000 8082 " C(0, 0, 0) ASK, 0, RCODE_SERVFAIL, NULL},
-    {"take spells the name as the key does",
+    {"parse spells the name as the key does",
      REPLY C(1, 0, 0) "'WWW' 'eXample' 00 0001 0001" A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_300),
      300, 0, NULL},
     // Truncated: nothing is used but the fact.
-    {"take of TC", "1234 8380 " C(1, 0, 0) ASK A(TTL_300), "0000 8280 " C(0, 0, 0) ASK, 0, 0, NULL},
-    {"take of TC cut in a record", "1234 8380 " C(2, 0, 0) ASK A(TTL_300) "c00c 00",
+    {"parse of TC", "1234 8380 " C(1, 0, 0) ASK A(TTL_300), "0000 8280 " C(0, 0, 0) ASK, 0, 0,
+     NULL},
+    {"parse of TC cut in a record", "1234 8380 " C(2, 0, 0) ASK A(TTL_300) "c00c 00",
      "0000 8280 " C(0, 0, 0) ASK, 0, 0, NULL},
-    {"take of TC with NXDOMAIN", "1234 8383 " C(0, 1, 0) ASK SOA(TTL_300, TTL_100),
+    {"parse of TC with NXDOMAIN", "1234 8383 " C(0, 1, 0) ASK SOA(TTL_300, TTL_100),
      "0000 8283 " C(0, 0, 0) ASK, 0, 3, NULL},
     // Times to live.
     {"TTL above the maximum", REPLY C(1, 0, 0) ASK "c00c 0001 0001 0002a300 0004 c0000201",
@@ -141,7 +142,8 @@ static const struct take_row take_rows[] = {
      KEPT C(1, 0, 0) ASK A(TTL_0), 0, 0, NULL},
     {"TTL of all bits is 0", REPLY C(1, 0, 0) ASK "c00c 0001 0001 ffffffff 0004 c0000201",
      KEPT C(1, 0, 0) ASK A(TTL_0), 0, 0, NULL},
-    {"TTL 0 is not kept", REPLY C(1, 0, 0) ASK A(TTL_0), KEPT C(1, 0, 0) ASK A(TTL_0), 0, 0, NULL},
+    {"TTL 0 is not cached", REPLY C(1, 0, 0) ASK A(TTL_0), KEPT C(1, 0, 0) ASK A(TTL_0), 0, 0,
+     NULL},
     {"TTL below the minimum", REPLY C(1, 0, 0) ASK A(TTL_5), KEPT C(1, 0, 0) ASK A(TTL_60), 60, 0,
      &narrow},
     {"TTL above a low maximum", REPLY C(1, 0, 0) ASK A(TTL_300), KEPT C(1, 0, 0) ASK A(TTL_100),
@@ -157,7 +159,7 @@ static const struct take_row take_rows[] = {
      KEPT C(2, 0, 0) ASK A(TTL_100) A2(TTL_100), 100, 0, NULL},
     {"RRset gets its lowest TTL, the first", REPLY C(3, 0, 0) ASK A(TTL_60) A2(TTL_300) A(TTL_100),
      KEPT C(3, 0, 0) ASK A(TTL_60) A2(TTL_60) A(TTL_60), 60, 0, NULL},
-    {"RRset spelled differently",
+    {"RRset in different case",
      REPLY C(2, 0, 0) ASK A(TTL_300) "'Www' 'EXAMPLE' 00 0001 0001 " TTL_100 "0004 c0000202",
      KEPT C(2, 0, 0) ASK A(TTL_100) A2(TTL_100), 100, 0, NULL},
     {"other types keep theirs", REPLY C(2, 0, 0) ASK_ANY A(TTL_300) AAAA(TTL_100),
@@ -264,7 +266,7 @@ static const struct take_row take_rows[] = {
     {"another class in the additional section",
      REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 00ff " TTL_100 "0004 c0000202",
      KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL},
-    {"data that do not fit where nobody asked for them",
+    {"data that do not fit and were not asked for",
      REPLY C(1, 0, 1) ASK A(TTL_300) "'x' 00 0001 0001 " TTL_100 "0003 c00002", NULL, 0, 0, NULL},
     {"TSIG is left out",
      REPLY C(1, 0, 2) ASK A(TTL_300) "'key' 00 00fa 00ff 00000000 0003 010203" OPT,
@@ -280,7 +282,7 @@ static const struct take_row take_rows[] = {
      KEPT C(1, 1, 0) ASK A(TTL_300) "00 0002 0001 " TTL_300 "0001 00", 300, 0, NULL},
     {"CNAME to the root", REPLY C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00",
      KEPT C(1, 0, 0) ASK_ANY "c00c 0005 0001 " TTL_300 "0001 00", 300, 0, NULL},
-    {"CNAME keeps its spelling where it is new",
+    {"CNAME keeps its case where it is new",
      REPLY C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "000b 'X' 'Example' 00 "
                           "'x' 'example' 00 0001 0001 " TTL_300 "0004 c0000201",
      KEPT C(2, 0, 0) ASK "c00c 0005 0001 " TTL_300 "0004 'X' c010 "
@@ -514,17 +516,17 @@ static void assert_value(const struct answer *answer, const char *kept)
     assert_int_equal(answer->len, trailer.message_len + 2 * trailer.ttl_count + sizeof trailer);
 }
 
-static void test_take_row(void **state)
+static void test_parse_row(void **state)
 {
-    const struct take_row *row = *state;
+    const struct parse_row *row = *state;
     struct packet packet = packet_of(row->reply);
     uint8_t *reply = exact_copy(packet.bytes, packet.len);
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX), .lifetime_s = 4711};
     struct key key;
     key_of_reply(&key, &packet);
-    struct name_case spelling;
-    name_case_read(&spelling, reply + MESSAGE_HEADER_LEN, key_name_len(&key));
-    assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &spelling), REPLY_GOOD);
+    struct name_case name_case;
+    name_case_read(&name_case, reply + MESSAGE_HEADER_LEN, key_name_len(&key));
+    assert_int_equal(reply_match(reply, packet.len, 0x1234, &key, &name_case), REPLY_GOOD);
     enum reply_verdict verdict =
         answer_parse(&answer, reply, packet.len, &key, row->limits ? row->limits : &usual);
     assert_int_equal(verdict, row->kept ? REPLY_GOOD : REPLY_MALFORMED);
@@ -541,29 +543,29 @@ static void test_take_row(void **state)
     free(reply);
 }
 
-static void test_take_of_a_reply_cut_anywhere_is_malformed(void **state)
+static void test_parse_of_a_reply_cut_anywhere_is_malformed(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
     struct key key;
-    for (size_t i = 0; i < COUNT_OF(take_rows); i++) {
-        struct packet packet = packet_of(take_rows[i].reply);
-        if (!take_rows[i].kept || packet.bytes[2] & HEADER_TC)
+    for (size_t i = 0; i < COUNT_OF(parse_rows); i++) {
+        struct packet packet = packet_of(parse_rows[i].reply);
+        if (!parse_rows[i].kept || packet.bytes[2] & HEADER_TC)
             continue;
         key_of_reply(&key, &packet);
         for (size_t len = 29; len < packet.len; len++) {
             uint8_t *reply = exact_copy(packet.bytes, len);
             if (answer_parse(&answer, reply, len, &key, &usual) != REPLY_MALFORMED)
-                fail_msg("%s: taken when cut to %zu octets", take_rows[i].name, len);
+                fail_msg("%s: taken when cut to %zu octets", parse_rows[i].name, len);
             free(reply);
         }
     }
     free(answer.value);
 }
 
-static void test_take_ignores_octets_behind_the_last_record(void **state)
+static void test_parse_ignores_octets_behind_the_last_record(void **state)
 {
-    static const struct take_row row = {
+    static const struct parse_row row = {
         "", REPLY C(1, 0, 0) ASK A(TTL_300) A(TTL_5), KEPT C(1, 0, 0) ASK A(TTL_300), 300, 0, NULL};
     *state = NULL;
     struct packet packet = packet_of(row.reply);
@@ -576,8 +578,8 @@ static void test_take_ignores_octets_behind_the_last_record(void **state)
     free(answer.value);
 }
 
-// Whatever an upstream sends: it is refused, or what is kept can be given back to anyone.
-static void test_take_of_replies_changed_at_random_never_misbehaves(void **state)
+// Whatever an upstream sends: it is refused, or the stored answer can be given to any client.
+static void test_parse_of_replies_changed_at_random_never_misbehaves(void **state)
 {
     (void)state;
     uint64_t seed = 2;
@@ -588,7 +590,7 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
     struct query query;
     struct key key;
     for (unsigned i = 0; i < 100000; i++) {
-        struct packet packet = packet_of(take_rows[i % COUNT_OF(take_rows)].reply);
+        struct packet packet = packet_of(parse_rows[i % COUNT_OF(parse_rows)].reply);
         key_of_reply(&key, &packet);
         store_be16(asked.bytes + MESSAGE_HEADER_LEN + 13, key_type(&key));
         assert_int_equal(query_read(&query, asked.bytes, asked.len), QUERY_GOOD);
@@ -620,7 +622,7 @@ static void test_take_of_replies_changed_at_random_never_misbehaves(void **state
     free(answer.value);
 }
 
-static void test_take_levels_a_large_rrset_and_counts_every_ttl(void **state)
+static void test_parse_levels_a_large_rrset_and_counts_every_ttl(void **state)
 {
     (void)state;
     struct packet head = packet_of("1234 8180 0001 0040 0000 0000 " ASK);
@@ -666,7 +668,7 @@ static const struct {
     {"1234 8380 " C(0, 0, 1) ASK OPT, 0, false, ""},
 };
 
-static void test_take_tells_what_the_opt_record_says(void **state)
+static void test_parse_returns_what_the_opt_record_says(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX), .edns = true, .options_len = 7};
@@ -703,11 +705,11 @@ static void test_refreshed_answers_are_told_apart(void **state)
 }
 
 static const struct CMUnitTest others[] = {
-    cmocka_unit_test(test_take_of_a_reply_cut_anywhere_is_malformed),
-    cmocka_unit_test(test_take_ignores_octets_behind_the_last_record),
-    cmocka_unit_test(test_take_of_replies_changed_at_random_never_misbehaves),
-    cmocka_unit_test(test_take_levels_a_large_rrset_and_counts_every_ttl),
-    cmocka_unit_test(test_take_tells_what_the_opt_record_says),
+    cmocka_unit_test(test_parse_of_a_reply_cut_anywhere_is_malformed),
+    cmocka_unit_test(test_parse_ignores_octets_behind_the_last_record),
+    cmocka_unit_test(test_parse_of_replies_changed_at_random_never_misbehaves),
+    cmocka_unit_test(test_parse_levels_a_large_rrset_and_counts_every_ttl),
+    cmocka_unit_test(test_parse_returns_what_the_opt_record_says),
     cmocka_unit_test(test_refreshed_answers_are_told_apart),
 };
 
@@ -715,10 +717,10 @@ static const struct CMUnitTest others[] = {
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT_OF(match_rows) + COUNT_OF(take_rows) + COUNT_OF(others)];
+    struct CMUnitTest tests[COUNT_OF(match_rows) + COUNT_OF(parse_rows) + COUNT_OF(others)];
     size_t count = 0;
     count += ROWS(test_match_row, match_rows);
-    count += ROWS(test_take_row, take_rows);
+    count += ROWS(test_parse_row, parse_rows);
     memcpy(tests + count, others, sizeof others);
     return cmocka_run_group_tests_name("answer", tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static const struct give_row give_rows[] = {
     {"give NXDOMAIN that was truncated upstream", "1234 8383 " C(0, 1, 0) ASK,
      "abcd 0100 " ONE "'wwW' 'example' 00 0001 0001", 0,
      "abcd 8383 " C(0, 0, 0) "'wwW' 'example' 00 0001 0001", false},
-    // What is over: one TTL for all (RFC 8767 4), and where there is an OPT the reason (RFC 8914).
+    // Stale: one TTL for all (RFC 8767 4), and the reason where there is an OPT (RFC 8914).
     {"give stale", ONE_A, "abcd 0100 " ONE ASK, 0, "abcd 8180 " C(1, 0, 0) ASK A(TTL_30), true},
     {"give stale whatever the age", ONE_A, "abcd 0100 " ONE ASK, 9999,
      "abcd 8180 " C(1, 0, 0) ASK A(TTL_30), true},
@@ -79,7 +79,7 @@ static const struct give_row give_rows[] = {
      "abcd 8180 " C(0, 1, 1) ASK SOA(TTL_30, TTL_300) OPT_EDE("0000", "0003"), true},
 };
 
-// An answer is kept for one question and must not be seen by another test's limits.
+// An answer is cached for one question and must not be seen by another test's limits.
 static void test_give_row(void **state)
 {
     const struct give_row *row = *state;

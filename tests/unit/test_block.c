@@ -141,7 +141,7 @@ static void test_suffix_hash_is_the_same_by_both_ways(void **state)
 }
 
 // A set at the edge: so many entries that it is as full as it gets, all in few buckets.
-static void test_full_buckets_go_over_into_the_next(void **state)
+static void test_full_buckets_overflow_into_the_next(void **state)
 {
     (void)state;
     enum { COUNT = 1000 };
@@ -168,7 +168,7 @@ int main(void)
     struct CMUnitTest tests[COUNT_OF(rows) + 3] = {
         cmocka_unit_test(test_long_line_is_bad),
         cmocka_unit_test(test_suffix_hash_is_the_same_by_both_ways),
-        cmocka_unit_test(test_full_buckets_go_over_into_the_next),
+        cmocka_unit_test(test_full_buckets_overflow_into_the_next),
     };
     size_t count = 3 + tests_of_rows(tests + 3, test_row, rows, sizeof *rows, COUNT_OF(rows));
     return _cmocka_run_group_tests("block", tests, count, NULL, NULL);

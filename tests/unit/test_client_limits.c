@@ -147,7 +147,7 @@ static void test_without_cookies_they_mean_nothing(void **state)
 }
 
 // A client has waited while they were turned off: there is no secret to make one with.
-static void test_who_waited_while_they_went_is_given_none(void **state)
+static void test_client_that_waited_while_they_were_evicted_gets_none(void **state)
 {
     (void)state;
     struct bench *b = bench_of(0, 0, 0, true);
@@ -292,7 +292,7 @@ static void test_equal_answers_slip(void **state)
             assert_int_equal(!(b->out[2] & HEADER_TC), n >= 8);
         }
     }
-    // Who is proven is exempt.
+    // A proven client is exempt.
     enum counter as = COUNTER_answers_cache;
     assert_true(query_take(b, WITH_24));
     assert_int_equal(client_limits_answer(&b->limits, &b->from, &b->query, 1, b->out, 40, &as), 40);
@@ -324,7 +324,7 @@ int main(void)
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_a_query_that_was_handed_over_is_not_counted_again),
         cmocka_unit_test(test_without_cookies_they_mean_nothing),
-        cmocka_unit_test(test_who_waited_while_they_went_is_given_none),
+        cmocka_unit_test(test_client_that_waited_while_they_were_evicted_gets_none),
         cmocka_unit_test(test_denials),
         cmocka_unit_test(test_what_makes_answers_equal),
         cmocka_unit_test(test_equal_answers_slip),

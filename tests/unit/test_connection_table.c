@@ -49,8 +49,8 @@ static void test_first_attempt_opens_a_connection_and_the_next_share_it(void **s
     struct bench b = begin(4);
     struct attempt attempts[CONNECTION_FULL];
     for (unsigned i = 0; i < CONNECTION_FULL; i++) {
-        uint16_t stream = attach(&b, &attempts[i], 7);
-        assert_int_equal(stream, 0);
+        uint16_t slot = attach(&b, &attempts[i], 7);
+        assert_int_equal(slot, 0);
         assert_int_equal(attempts[i].slot, 0);
         assert_true(b.table.slots[0].to_open);
         assert_int_equal(b.table.slots[0].upstream, 7);
@@ -159,12 +159,12 @@ static void test_slot_of_a_connection_that_ended_is_used_again(void **state)
     struct attempt attempt;
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(attach(&b, &attempt, (uint16_t)(10 + i)), 0);
-        struct connection *stream = &b.table.slots[0];
-        assert_true(stream->open && stream->to_open && !stream->closing);
-        assert_int_equal(stream->upstream, 10 + i);
-        assert_int_equal(stream->replies, 0);
-        stream->to_open = false;
-        stream->replies = 9;
+        struct connection *connection = &b.table.slots[0];
+        assert_true(connection->open && connection->to_open && !connection->closing);
+        assert_int_equal(connection->upstream, 10 + i);
+        assert_int_equal(connection->replies, 0);
+        connection->to_open = false;
+        connection->replies = 9;
         connection_detach(&b.table, &attempt);
         connection_closed(&b.table, 0);
         assert_int_equal(b.table.open_count, 0);
@@ -173,7 +173,7 @@ static void test_slot_of_a_connection_that_ended_is_used_again(void **state)
     end(&b);
 }
 
-static void test_closing_connection_takes_nothing_and_is_told_once(void **state)
+static void test_closing_connection_accepts_nothing_and_is_reported_once(void **state)
 {
     (void)state;
     struct bench b = begin(3);
@@ -187,7 +187,7 @@ static void test_closing_connection_takes_nothing_and_is_told_once(void **state)
     assert_int_equal(connection_next_closing(&b.table), 0);
     assert_int_equal(connection_next_closing(&b.table), CONNECTION_NONE);
     assert_int_equal(b.table.open_count, 1);
-    // One that ended by itself meanwhile is not told.
+    // One that ended by itself meanwhile is not reported.
     connection_detach(&b.table, &attempts[1]);
     connection_close(&b.table, 1);
     connection_closed(&b.table, 1);
@@ -226,12 +226,12 @@ static void test_idle_connections_are_closed(void **state)
 }
 
 // Only what comes in is a word, however much goes out.
-static void test_silence_is_counted_from_the_last_word(void **state)
+static void test_silence_is_counted_from_the_last_reply(void **state)
 {
     (void)state;
     struct bench b = begin(2);
     struct attempt first, second;
-    const struct connection *stream = &b.table.slots[0];
+    const struct connection *connection = &b.table.slots[0];
     first = second = (struct attempt){.slot = CONNECTION_NONE};
     assert_int_equal(connection_attach(&b.table, &b.rng, &first,
                                        &(struct connection_wish){.upstream = 7,
@@ -245,13 +245,13 @@ static void test_silence_is_counted_from_the_last_word(void **state)
                                                                  .stale_us = CONNECTION_STALE_US,
                                                                  .now_us = NOW_US + 50}),
                      0);
-    assert_true(stream->silent_since_us == NOW_US && !stream->connected);
+    assert_true(connection->silent_since_us == NOW_US && !connection->connected);
     connection_established(&b.table, 0, NOW_US + 5);
-    assert_true(stream->silent_since_us == NOW_US + 5 && stream->connected);
+    assert_true(connection->silent_since_us == NOW_US + 5 && connection->connected);
     connection_heard(&b.table, 0, NOW_US + 10);
     connection_detach(&b.table, &first);
-    assert_true(stream->silent_since_us == NOW_US + 10);
-    // With nothing in flight it is not silent, and from what is asked next its time counts anew.
+    assert_true(connection->silent_since_us == NOW_US + 10);
+    // With nothing in flight it is not silent, and its time restarts with the next question.
     connection_detach(&b.table, &second);
     assert_int_equal(connection_attach(&b.table, &b.rng, &first,
                                        &(struct connection_wish){.upstream = 7,
@@ -259,7 +259,7 @@ static void test_silence_is_counted_from_the_last_word(void **state)
                                                                  .stale_us = CONNECTION_STALE_US,
                                                                  .now_us = NOW_US + 200}),
                      0);
-    assert_true(stream->silent_since_us == NOW_US + 200);
+    assert_true(connection->silent_since_us == NOW_US + 200);
     connection_detach(&b.table, &first);
     end(&b);
 }
@@ -314,14 +314,14 @@ static uint16_t attach_suspect(struct bench *b, struct attempt *attempt, uint8_t
                                uint32_t batch)
 {
     *attempt = (struct attempt){.slot = CONNECTION_NONE, .network = {network, ADDRESS_IPV4}};
-    uint16_t stream = connection_attach(&b->table, &b->rng, attempt,
-                                        &(struct connection_wish){.upstream = 7,
-                                                                  .lane = LANE_SUSPECT,
-                                                                  .batch = batch,
-                                                                  .stale_us = CONNECTION_STALE_US,
-                                                                  .now_us = NOW_US});
+    uint16_t slot = connection_attach(&b->table, &b->rng, attempt,
+                                      &(struct connection_wish){.upstream = 7,
+                                                                .lane = LANE_SUSPECT,
+                                                                .batch = batch,
+                                                                .stale_us = CONNECTION_STALE_US,
+                                                                .now_us = NOW_US});
     attempt->sent_us = attempt->deferred ? 0 : NOW_US;
-    return stream;
+    return slot;
 }
 
 // What is suspect goes in batches. The smaller they are, the more connections there are; a network
@@ -354,7 +354,7 @@ static void test_what_is_suspect_goes_in_batches(void **state)
     end(&b);
 }
 
-// Large batches have two connections, one of them for others than whoever waits on the first.
+// Large batches have two connections, one of them for other networks than those on the first.
 static void test_large_batches_have_two_connections(void **state)
 {
     (void)state;
@@ -406,12 +406,12 @@ int main(void)
         cmocka_unit_test(test_a_full_table_closes_what_is_idle),
         cmocka_unit_test(test_full_table_leaves_the_busy_ones_to_go_on),
         cmocka_unit_test(test_slot_of_a_connection_that_ended_is_used_again),
-        cmocka_unit_test(test_closing_connection_takes_nothing_and_is_told_once),
+        cmocka_unit_test(test_closing_connection_accepts_nothing_and_is_reported_once),
         cmocka_unit_test(test_idle_connections_are_closed),
-        cmocka_unit_test(test_silence_is_counted_from_the_last_word),
+        cmocka_unit_test(test_silence_is_counted_from_the_last_reply),
         cmocka_unit_test(test_stale_connections_are_avoided),
         cmocka_unit_test(test_what_stalls_goes_apart),
         cmocka_unit_test(test_what_is_suspect_goes_in_batches),
     };
-    return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("connection_table", tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void test_what_is_queued_leaves_before_its_descriptor_is_closed(void **st
     pair_make(SOCK_DGRAM, first);
     net_send(b.net, first[0], "answer", 6, op_pack(OP_UPSTREAM_SEND, 0, 0));
     net_close_fd(b.net, first[0], op_pack(OP_CLOSE, 0, 0));
-    // Who opens a socket now gets another number.
+    // A socket opened now gets another number.
     pair_make(SOCK_DGRAM, second);
     assert_int_not_equal(second[0], first[0]);
     assert_int_not_equal(second[1], first[0]);
@@ -206,7 +206,7 @@ static void test_a_message_stays_until_it_is_given_back(void **state)
     assert_true(connections_message(b.tcp, 0, &message, &len));
     connections_disconnect(b.tcp, 0);
     assert_int_equal(events_take(&b, &last), 0);
-    assert_int_equal(b.freed, 0); // somebody reads it
+    assert_int_equal(b.freed, 0); // it is being read
     assert_int_equal(len, 3);
     assert_memory_equal(message, "abc", 3);
     assert_false(connections_message(b.tcp, 0, &message, &len)); // the next is not fetched any more
@@ -539,7 +539,7 @@ static void test_connections_take_turns_where_buffers_are_few(void **state)
     crowd_end(&c);
 }
 
-// Who sends a query that never ends holds up nobody and nothing for long, and no memory beyond a
+// A query that never ends delays no other client and takes no memory beyond a
 // bound.
 static void test_queries_that_never_end_have_a_bound(void **state)
 {

@@ -56,7 +56,7 @@ static void test_what_is_read_is_written_again(void **state)
     }
 }
 
-static void test_what_is_wrong_is_told(void **state)
+static void test_errors_are_reported(void **state)
 {
     (void)state;
     static const struct {
@@ -110,7 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_written_again),
-        cmocka_unit_test(test_what_is_wrong_is_told),
+        cmocka_unit_test(test_errors_are_reported),
         cmocka_unit_test(test_long_parts_have_bounds),
     };
     return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);

@@ -178,7 +178,7 @@ static void test_full_pair_sends_one_to_its_other_bucket(void **state)
     region_free(&r);
 }
 
-// Who is in his second bucket goes home where he can, before anybody else has to leave.
+// An entry in its second bucket returns to its first if it can, before any other is evicted.
 static void test_full_pair_sends_home_first(void **state)
 {
     (void)state;
@@ -236,7 +236,7 @@ static void test_nothing_moves_back_while_a_sweep_is_under_way(void **state)
     region_free(&r);
 }
 
-// Inserts `count` entries that nobody asks for.
+// Inserts `count` entries that are never looked up.
 static void flood(struct cache *cache, uint64_t first, uint64_t count)
 {
     struct cache_inserted inserted;
@@ -286,7 +286,7 @@ static void test_ghost_goes_where_floods_do_not_reach(void **state)
         fresh += lookup(&r.cache, 500 + i, 120, &hit) == CACHE_HIT;
     }
     // A ghost's place is sometimes another's by then; and where a full bucket has cost the main log
-    // an entry, its room goes to whoever leaves the small log next.
+    // an entry, its room goes to the next one that leaves the small log.
     assert_in_range(stayed, 0, KEYS / 50);
     assert_in_range(fresh, 0, KEYS / 50);
     assert_in_range(back, KEYS * 7 / 10, KEYS);
@@ -396,7 +396,7 @@ static void test_hits_that_are_counted_already_write_nothing(void **state)
     region_free(&r);
 }
 
-static void test_stale_window_keeps_what_is_over(void **state)
+static void test_stale_window_keeps_expired_entries(void **state)
 {
     (void)state;
     struct cache_inserted inserted;
@@ -407,7 +407,7 @@ static void test_stale_window_keeps_what_is_over(void **state)
         flood(&r.cache, 1000000, 5000);
         assert_int_equal(insert(&r.cache, 7, 64, 1000, 1100, &inserted), 0);
         assert_int_equal(lookup(&r.cache, 7, 64, &hit), CACHE_HIT);
-        // At 1200 it is over; hit as it was, it moves to the main log only within the window.
+        // At 1200 it is expired; hit as it was, it moves to the main log only within the window.
         for (uint64_t i = 0; i < 2 * r.cache.small_size / 88; i++)
             assert_int_equal(insert(&r.cache, 3000000 + i, 64, 1200, 2000, &inserted), 0);
         assert_int_equal(lookup(&r.cache, 7, 64, &hit), stale_s ? CACHE_HIT : CACHE_MISS);
@@ -429,7 +429,7 @@ int main(void)
         cmocka_unit_test(test_asked_counts_the_hits_before_in_this_life),
         cmocka_unit_test(test_asked_outlives_the_moves_that_cost_hits),
         cmocka_unit_test(test_hits_that_are_counted_already_write_nothing),
-        cmocka_unit_test(test_stale_window_keeps_what_is_over),
+        cmocka_unit_test(test_stale_window_keeps_expired_entries),
     };
     return cmocka_run_group_tests_name("eviction", tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static void test_failures_that_follow_are_remembered_twice_as_long(void **state)
 
 // As long again as it lasted it still counts, and the 5 s that a question may take to fail; then
 // the next failure is the first.
-static void test_failure_that_is_long_over_does_not_count(void **state)
+static void test_failure_that_expired_long_ago_does_not_count(void **state)
 {
     (void)state;
     static const struct {
@@ -113,7 +113,7 @@ static void test_answer_makes_a_failure_forgotten(void **state)
     end(&b);
 }
 
-// Who comes back may answer what nobody could, but not what somebody refused.
+// An upstream that is back may answer what failed for want of one, but not what one refused.
 static void test_failure_of_the_network_ends_with_its_era(void **state)
 {
     (void)state;
@@ -125,7 +125,7 @@ static void test_failure_of_the_network_ends_with_its_era(void **state)
         assert_int_equal(failure->network, network);
         failure = failure_find(&b.table, HASH(1), 8, NOW_US);
         assert_int_equal(failure == NULL, network);
-        // A failure of the new era is the second in a row.
+        // A failure after the recovery is the second in a row.
         failure_add(&b.table, HASH(1), 2, network, 8, 0, NOW_US);
         assert_non_null(failure_find(&b.table, HASH(1), 8, NOW_US + 10 * SECOND_US - 1));
         assert_null(failure_find(&b.table, HASH(1), 8, NOW_US + 10 * SECOND_US));
@@ -160,7 +160,7 @@ static void test_the_one_that_ends_first_makes_room(void **state)
         for (unsigned i = 0; i < 4; i++)
             assert_int_equal(remembered(&b, HASH(i), NOW_US + 10), i != first);
         assert_true(remembered(&b, HASH(9), NOW_US + 10));
-        // One that is over or was forgotten goes before all others.
+        // One that has expired or was removed goes before all others.
         unsigned free = (first + 1) % 4;
         failure_forget(&b.table, HASH(free));
         add(&b, HASH(10), NOW_US + 10);
@@ -193,7 +193,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failure_is_remembered_for_five_seconds),
         cmocka_unit_test(test_failures_that_follow_are_remembered_twice_as_long),
-        cmocka_unit_test(test_failure_that_is_long_over_does_not_count),
+        cmocka_unit_test(test_failure_that_expired_long_ago_does_not_count),
         cmocka_unit_test(test_answer_makes_a_failure_forgotten),
         cmocka_unit_test(test_failure_of_the_network_ends_with_its_era),
         cmocka_unit_test(test_failure_lasts_as_long_as_is_asked_for),

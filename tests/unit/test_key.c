@@ -67,7 +67,7 @@ static void test_key_row(void **state)
     struct key key = key_of(row->query), denial = denial_of(&key), again = denial_of(&denial);
     assert_packet(key.bytes, key.len, row->key);
     assert_packet(denial.bytes, denial.len, row->denial);
-    // As whoever has but the octets would hash them: a snapshot's reader.
+    // As code that has only the octets would hash them: a snapshot's reader.
     assert_true(key.hash == key_hash(key.bytes, key.len, SEED));
     assert_true(denial.hash == key_hash(denial.bytes, denial.len, SEED));
     // Elsewhere than the question's own answer, and in the same shard.
@@ -124,7 +124,7 @@ static void test_flush_finds_the_denial_by_its_name(void **state)
 }
 
 // Type 0 is no question, so no answer of a client's choosing can come to lie there.
-static void test_nobody_can_ask_for_the_denial(void **state)
+static void test_no_query_can_ask_for_the_denial(void **state)
 {
     (void)state;
     struct packet packet = packet_of("1234 0100 " ONE NAME "0000 0001");
@@ -135,7 +135,7 @@ static void test_nobody_can_ask_for_the_denial(void **state)
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_denial_is_the_names),
     cmocka_unit_test(test_flush_finds_the_denial_by_its_name),
-    cmocka_unit_test(test_nobody_can_ask_for_the_denial),
+    cmocka_unit_test(test_no_query_can_ask_for_the_denial),
 };
 
 int main(void)

@@ -144,7 +144,7 @@ static void test_what_is_behind_a_name_does_not_count(void **state)
     }
 }
 
-// All that is kept of a name has one home, so whatever else is asked moves only the lower half.
+// All cached answers of a name have one home, so type, class and flags change only the lower half.
 static void test_upper_half_is_the_names(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void test_names_made_to_collide_do_not(void **state)
     }
 }
 
-static void test_spelling_makes_no_difference_but_the_seed_does(void **state)
+static void test_case_makes_no_difference_but_the_seed_does(void **state)
 {
     (void)state;
     struct key lower = key_of("www.example.org", TYPE_A, false, false, 7);
@@ -205,7 +205,7 @@ int main(void)
         cmocka_unit_test(test_what_is_behind_a_name_does_not_count),
         cmocka_unit_test(test_upper_half_is_the_names),
         cmocka_unit_test(test_names_made_to_collide_do_not),
-        cmocka_unit_test(test_spelling_makes_no_difference_but_the_seed_does),
+        cmocka_unit_test(test_case_makes_no_difference_but_the_seed_does),
     };
     return cmocka_run_group_tests_name("key hash", tests, NULL, NULL);
 }

@@ -92,7 +92,7 @@ static const struct mode_row mode_rows[] = {
     {"a hundredth is no tail", {{1000, 158}, {100000, 2}}, 1000, 1000, 1000},
     {"nearer than a doubling is one", {{10000, 80}, {16000, 80}}, 10000, 16000, 16000},
     {"a doubling apart is two", {{10000, 80}, {20000, 80}}, 10000, 10000, 20000},
-    {"three modes part where the most is told",
+    {"three modes part where they differ most",
      {{1000, 90}, {1500, 30}, {200000, 40}},
      1000,
      1500,

@@ -116,7 +116,7 @@ static const struct row {
      "1234 8583 0001 0000 0001 0001 'test' 00 002b 0001" ROOT_SOA OPT_DO},
     {"forward zone that is special", ASK "'a' 'invalid' 00 0001 0001", NULL},
     {"forward zone in a special one", ASK "'a' 'corp' 'test' 00 0001 0001", NULL},
-    {"beside it", ASK "'a' 'test' 00 0001 0001",
+    {"next to it", ASK "'a' 'test' 00 0001 0001",
      "1234 8583 0001 0000 0001 0000 'a' 'test' 00 0001 0001" ROOT_SOA},
     {"reverse", ASK "'1' '1' '168' '192' 'in-addr' 'arpa' 00 000c 0001",
      "1234 8583 0001 0000 0001 0000 '1' '1' '168' '192' 'in-addr' 'arpa' 00 000c 0001" SOA(
@@ -160,7 +160,7 @@ static const struct row {
      "1234 8183 0001 0000 0001 0000 'deep' 'a' 'good' 'blocked' 'example' 00 0001 0001" SOA(
          "c00c", MINUTE)},
     {"not blocked", ASK "'notblocked' 'example' 00 0001 0001", NULL},
-    {"nobody's", ASK "'www' 'example' 00 0001 0001", NULL},
+    {"not local", ASK "'www' 'example' 00 0001 0001", NULL},
 };
 
 static const struct answer_limits limits = {.udp_payload_max = 1232};
@@ -331,7 +331,7 @@ static const struct {
      3},
 };
 
-static void test_contradictions_are_told(void **state)
+static void test_contradictions_are_reported(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(contradictions); i++) {
@@ -420,7 +420,7 @@ int main(void)
         cmocka_unit_test(test_what_is_too_long_is_cut),
         cmocka_unit_test(test_the_root_may_have_records),
         cmocka_unit_test(test_no_record_is_written_twice),
-        cmocka_unit_test(test_contradictions_are_told),
+        cmocka_unit_test(test_contradictions_are_reported),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_many_records_of_a_name),
         cmocka_unit_test(test_draft_without_room_is_as_it_was),

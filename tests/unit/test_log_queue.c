@@ -56,8 +56,8 @@ static void test_lines_in_order(void **state)
     close(fds[1]);
 }
 
-// Who puts a line never waits; who reads again learns how many are missing, and where.
-static void test_reader_who_stops(void **state)
+// A writer never waits; a reader that comes back learns how many lines are missing, and where.
+static void test_reader_that_stops(void **state)
 {
     (void)state;
     int fds[2];
@@ -67,7 +67,7 @@ static void test_reader_who_stops(void **state)
     struct log_queue *queue = log_queue_open(fds[1]);
     assert_true(log_queue_has_room(queue, 4096));
     while (log_queue_has_room(queue, 4096)) {
-        put(queue, "a line that somebody else could repeat later, one of very many\n");
+        put(queue, "a line that another thread could repeat later, one of very many\n");
         put_count++;
     }
     assert_int_equal(log_queue_lost(queue), 0); // the reserve is left
@@ -112,14 +112,14 @@ static void test_descriptor_that_does_not_wait(void **state)
     close(fds[1]);
 }
 
-static void test_nobody_reads_any_more(void **state)
+static void test_reader_that_has_ended(void **state)
 {
     (void)state;
     int fds[2];
     assert_int_equal(pipe(fds), 0);
     close(fds[0]);
     struct log_queue *queue = log_queue_open(fds[1]);
-    put(queue, "for nobody\n");
+    put(queue, "for no reader\n");
     assert_true(log_queue_flush(queue, 1000));
     log_queue_close(queue);
     close(fds[1]);
@@ -135,9 +135,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_in_order),
-        cmocka_unit_test(test_reader_who_stops),
+        cmocka_unit_test(test_reader_that_stops),
         cmocka_unit_test(test_descriptor_that_does_not_wait),
-        cmocka_unit_test(test_nobody_reads_any_more),
+        cmocka_unit_test(test_reader_that_has_ended),
     };
     return cmocka_run_group_tests(tests, pipes_are_no_end, NULL);
 }

@@ -308,8 +308,8 @@ static const struct empty_row empty_rows[] = {
      EDE_NONE, ID "8190 " ONE A_IN},
     {"empty reply with TC", RD_QUERY ONE A_IN, RCODE_NXDOMAIN, HEADER_TC, true, EDE_NONE,
      ID "8383 " ONE A_IN},
-    {"empty reply keeps the spelling", RD_QUERY ONE "'wWw' 'eXAmple' 00 001c 0001", RCODE_NOERROR,
-     0, true, EDE_NONE, ID "8180 " ONE "'wWw' 'eXAmple' 00 001c 0001"},
+    {"empty reply keeps the client's spelling", RD_QUERY ONE "'wWw' 'eXAmple' 00 001c 0001",
+     RCODE_NOERROR, 0, true, EDE_NONE, ID "8180 " ONE "'wWw' 'eXAmple' 00 001c 0001"},
     {"empty reply without a question", RD_QUERY "0000 0000 0000 0000", RCODE_FORMERR, 0, true,
      EDE_NONE, ID "8181 0000 0000 0000 0000"},
     {"empty reply to a cut question", RD_QUERY ONE "'www' 'ex'", RCODE_FORMERR, 0, true, EDE_NONE,
@@ -353,7 +353,7 @@ static void test_reply_empty_row(void **state)
 struct upstream_row {
     const char *name;
     const char *qname;
-    const char *spelling; // what the name is to look like; NULL: no spelling is given
+    const char *name_case; // what the name is to look like; NULL: no case is given
     uint16_t type;
     uint16_t class;
     uint16_t udp_size;
@@ -371,12 +371,12 @@ static const struct upstream_row upstream_rows[] = {
      ID "0100 " ONE_OPT NAME "abcd ef01 00 0029 1000 00 00 8000 0000", NULL},
     {"query to upstream with CD and DO", "00", NULL, 2, 1, 512, true, true,
      ID "0110 " ONE_OPT "00 0002 0001 00 0029 0200 00 00 8000 0000", NULL},
-    {"query to upstream in a spelling", NAME, "'wWw' 'EXamplE' 00", 1, 1, 1232, false, false,
+    {"query to upstream in mixed case", NAME, "'wWw' 'EXamplE' 00", 1, 1, 1232, false, false,
      ID "0100 " ONE_OPT "'wWw' 'EXamplE' 00 0001 0001" OPT, NULL},
     {"query to upstream with the longest name", L63 L63 L63 L61 "00", NULL, 1, 1, 1232, false,
      false, ID "0100 " ONE_OPT L63 L63 L63 L61 "00 0001 0001" OPT, NULL},
     {"query to upstream without OPT", NAME, NULL, 1, 1, 0, true, true, ID "0110 " ONE A_IN, NULL},
-    {"query to upstream without OPT in a spelling", NAME, "'wWw' 'EXamplE' 00", 1, 1, 0, false,
+    {"query to upstream without OPT in mixed case", NAME, "'wWw' 'EXamplE' 00", 1, 1, 0, false,
      false, ID "0100 " ONE "'wWw' 'EXamplE' 00 0001 0001", NULL},
     {"query to upstream with a cookie", NAME, NULL, 1, 1, 1232, false, false,
      ID "0100 " ONE_OPT A_IN "00 0029 04d0 00 00 0000 000c 000a 0008 " COOKIE_8, COOKIE_8},
@@ -396,16 +396,16 @@ static void test_upstream_query_row(void **state)
 {
     const struct upstream_row *row = *state;
     struct packet name = packet_of(row->qname);
-    struct name_case spelling;
-    if (row->spelling) {
-        struct packet spelled = packet_of(row->spelling);
-        name_case_read(&spelling, spelled.bytes, spelled.len);
+    struct name_case name_case;
+    if (row->name_case) {
+        struct packet spelled = packet_of(row->name_case);
+        name_case_read(&name_case, spelled.bytes, spelled.len);
     }
     struct packet cookie = packet_of(row->cookie ? row->cookie : "");
     struct upstream_query query = {
         .name = name.bytes,
         .name_len = (uint8_t)name.len,
-        .name_case = row->spelling ? &spelling : NULL,
+        .name_case = row->name_case ? &name_case : NULL,
         .cookie = cookie.bytes,
         .cookie_len = (uint8_t)cookie.len,
         .id = 0x1234,

@@ -381,7 +381,7 @@ static void test_longest_text_fits(void **state)
     assert_int_equal(name_format(&name, text), 250 * 4 + 4);
 }
 
-static void test_spelling_is_taken_and_given_back(void **state)
+static void test_spelling_is_read_and_restored(void **state)
 {
     (void)state;
     uint64_t seed = 4;
@@ -390,11 +390,11 @@ static void test_spelling_is_taken_and_given_back(void **state)
         size_t len = 1 + test_random(&seed) % 255;
         for (size_t k = 0; k < len; k++)
             bytes[k] = (uint8_t)test_random(&seed);
-        struct name_case spelling;
-        memset(&spelling, 0xff, sizeof spelling);
-        name_case_read(&spelling, bytes, len);
+        struct name_case name_case;
+        memset(&name_case, 0xff, sizeof name_case);
+        name_case_read(&name_case, bytes, len);
         name_lower(lower, bytes, len);
-        name_case_apply(&spelling, lower, len);
+        name_case_apply(&name_case, lower, len);
         assert_memory_equal(lower, bytes, len);
     }
 }
@@ -443,16 +443,16 @@ static void test_parts_of_words(void **state)
 }
 
 // Random bits, as for 0x20: letters may change, nothing else does.
-static void test_random_spelling_changes_letters_alone(void **state)
+static void test_random_case_changes_only_letters(void **state)
 {
     (void)state;
-    struct name_case spelling;
+    struct name_case name_case;
     uint8_t bytes[255];
-    memset(&spelling, 0xff, sizeof spelling);
+    memset(&name_case, 0xff, sizeof name_case);
     for (unsigned i = 0; i < 255; i++)
         bytes[i] = (uint8_t)i;
     name_lower(bytes, bytes, sizeof bytes);
-    name_case_apply(&spelling, bytes, sizeof bytes);
+    name_case_apply(&name_case, bytes, sizeof bytes);
     for (unsigned i = 0; i < 255; i++) {
         bool letter = (i >= 'A' && i <= 'Z') || (i >= 'a' && i <= 'z');
         assert_int_equal(bytes[i], letter ? i & 0xdf : i);
@@ -546,8 +546,8 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_labels_are_counted_without_the_root),
     cmocka_unit_test(test_text_of_any_name_reads_back_as_it),
     cmocka_unit_test(test_longest_text_fits),
-    cmocka_unit_test(test_spelling_is_taken_and_given_back),
-    cmocka_unit_test(test_random_spelling_changes_letters_alone),
+    cmocka_unit_test(test_spelling_is_read_and_restored),
+    cmocka_unit_test(test_random_case_changes_only_letters),
 };
 
 #define ROWS(run, rows) tests_of_rows(tests + count, run, rows, sizeof *(rows), COUNT_OF(rows))

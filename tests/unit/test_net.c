@@ -332,13 +332,13 @@ static void test_a_full_socket_loses_datagrams_and_says_so(void **state)
     net_finish(net);
 }
 
-static void test_icmp_errors_are_told(void **state)
+static void test_icmp_errors_are_reported(void **state)
 {
     struct net *net = net_make(state);
     struct net_event event;
     struct sockaddr_in6 to;
     int fd = hearer("127.0.0.1", &to);
-    close(fd); // nobody hears there
+    close(fd); // nothing listens there
     int client = client_to(&to);
     net_receive(net, client, OCTETS, TAG);
     for (unsigned i = 0; i < 3; i++) {
@@ -663,7 +663,7 @@ static void test_a_net_wakes_another(void **state)
     net_finish(other);
 }
 
-static void test_a_watched_descriptor_is_told_once(void **state)
+static void test_a_watched_descriptor_is_reported_once(void **state)
 {
     struct net *net = net_make(state);
     struct net_event event;
@@ -698,7 +698,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_only_what_fails_makes_an_event),
         WITH_BOTH_ENGINES(test_more_than_the_queue_holds_leaves),
         WITH_BOTH_ENGINES(test_a_full_socket_loses_datagrams_and_says_so),
-        WITH_BOTH_ENGINES(test_icmp_errors_are_told),
+        WITH_BOTH_ENGINES(test_icmp_errors_are_reported),
         WITH_BOTH_ENGINES(test_a_busy_socket_does_not_starve_others),
         WITH_BOTH_ENGINES(test_a_receive_that_is_cancelled_ends_and_can_be_made_again),
         WITH_BOTH_ENGINES(test_two_places_may_name_one_socket),
@@ -709,7 +709,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_a_number_that_is_used_again_is_another_socket),
         WITH_BOTH_ENGINES(test_a_closed_descriptor_sends_no_more),
         WITH_BOTH_ENGINES(test_a_net_wakes_another),
-        WITH_BOTH_ENGINES(test_a_watched_descriptor_is_told_once),
+        WITH_BOTH_ENGINES(test_a_watched_descriptor_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,8 +334,8 @@ static void test_attempts_are_charged_until_their_question_ends(void **state)
     end(&b);
 }
 
-// Whom nobody waits for goes first, in the order in which that came to be, then the oldest of all.
-static void test_what_nobody_waits_for_is_given_up_first(void **state)
+// Questions without waiters go first, in the order in which they lost them, then the oldest of all.
+static void test_questions_without_waiters_are_given_up_first(void **state)
 {
     (void)state;
     enum { COUNT = 5 };
@@ -362,7 +362,7 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     finish(&b.table, all[2]);
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
     all[3]->probe = false;
-    // A parent is somebody who waits for it.
+    // A parent is a waiter.
     parent_add(&b.table, all[3], all[4]);
     assert_ptr_equal(all[4]->sub, all[3]);
     assert_ptr_equal(question_to_abandon(&b.table), all[0]);
@@ -372,7 +372,7 @@ static void test_what_nobody_waits_for_is_given_up_first(void **state)
     end(&b);
 }
 
-// A question that goes on is as one that has just come, with those who ask for it.
+// A question that continues is like a new one, with those that ask for it.
 static void test_question_comes_back(void **state)
 {
     (void)state;
@@ -403,7 +403,7 @@ static void test_parents_are_of_their_network(void **state)
     struct question *parent = question_add(&b.table, &parent_key);
     struct question *sub = question_add(&b.table, &sub_key);
     struct address client = client_of(1);
-    parent_add(&b.table, sub, parent); // nobody has asked for it so far
+    parent_add(&b.table, sub, parent); // it has no other waiter so far
     assert_int_equal(sub->askers->share, SHARE_NONE);
     parent_remove(&b.table, parent);
     assert_non_null(add(&b, parent, 1));
@@ -482,7 +482,7 @@ int main(void)
         cmocka_unit_test(test_questions_stand_in_the_order_they_came),
         cmocka_unit_test(test_orphans_outlive_their_question_in_the_order_they_came),
         cmocka_unit_test(test_attempts_are_charged_until_their_question_ends),
-        cmocka_unit_test(test_what_nobody_waits_for_is_given_up_first),
+        cmocka_unit_test(test_questions_without_waiters_are_given_up_first),
         cmocka_unit_test(test_question_comes_back),
         cmocka_unit_test(test_parents_are_of_their_network),
         cmocka_unit_test(test_probe_is_given_up_where_there_is_nothing_else),

@@ -198,7 +198,7 @@ static void test_the_same_answers_are_counted_by_kind_and_network(void **state)
 }
 
 // Which worker gets a query is chosen by its source port. Whatever the ports, the machine's rate is
-// kept; only a client that has found itself a port for each worker gets as many times as much.
+// kept; only a client that has found a port for each worker gets that many times as much.
 static void test_workers_share_the_rate(void **state)
 {
     (void)state;

@@ -250,7 +250,7 @@ static void key_root(struct key *key, struct packet *packet)
 #define L61 "'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi' "
 
 // Each SRV is 20 octets with a pointer and 273 without: so many fit into 64 KiB and not one more.
-static void test_growth_beyond_64_kib_is_told(void **state)
+static void test_growth_beyond_64_kib_is_reported(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
@@ -284,7 +284,7 @@ static void test_growth_beyond_64_kib_is_told(void **state)
 }
 
 // The most records a message can hold, and the most names: each costs no more than it should.
-static void test_fullest_message_is_taken_whole(void **state)
+static void test_fullest_message_is_parsed_whole(void **state)
 {
     (void)state;
     struct answer answer = {.value = malloc(ANSWER_SIZE_MAX)};
@@ -430,8 +430,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_messages_say_the_same_when_rebuilt),
-        cmocka_unit_test(test_growth_beyond_64_kib_is_told),
-        cmocka_unit_test(test_fullest_message_is_taken_whole),
+        cmocka_unit_test(test_growth_beyond_64_kib_is_reported),
+        cmocka_unit_test(test_fullest_message_is_parsed_whole),
         cmocka_unit_test(test_names_beyond_the_reach_of_pointers_are_written_out),
         cmocka_unit_test(test_name_of_127_labels_is_written_and_pointed_to),
         cmocka_unit_test(test_names_are_written_with_few_pointers),

@@ -66,7 +66,7 @@ static void test_refresh_is_due_in_the_last_part_of_the_life(void **state)
     }
 }
 
-static void test_answer_is_noted_once(void **state)
+static void test_answer_is_recorded_once(void **state)
 {
     (void)state;
     struct bench b = begin(4);
@@ -80,8 +80,8 @@ static void test_answer_is_noted_once(void **state)
     end(&b);
 }
 
-// An answer that was replaced before its end leaves its note to the next, though nothing is free.
-static void test_note_goes_over_to_the_next_answer(void **state)
+// An answer that was replaced before its end leaves its entry to the next, though nothing is free.
+static void test_entry_passes_to_the_next_answer(void **state)
 {
     (void)state;
     struct bench b = begin(1);
@@ -99,7 +99,7 @@ static void test_note_goes_over_to_the_next_answer(void **state)
     end(&b);
 }
 
-static void test_full_table_notes_no_more_and_says_so(void **state)
+static void test_full_table_records_no_more_and_says_so(void **state)
 {
     (void)state;
     for (uint32_t size = 1; size <= 16; size *= 2) {
@@ -125,7 +125,7 @@ static void test_full_table_notes_no_more_and_says_so(void **state)
 }
 
 // Of 16 places networks with one hash get half, until others have some: then a quarter.
-static void test_network_takes_no_places_of_others(void **state)
+static void test_network_takes_no_places_from_others(void **state)
 {
     (void)state;
     struct bench b = begin(16);
@@ -159,10 +159,10 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refresh_is_due_in_the_last_part_of_the_life),
-        cmocka_unit_test(test_answer_is_noted_once),
-        cmocka_unit_test(test_note_goes_over_to_the_next_answer),
-        cmocka_unit_test(test_full_table_notes_no_more_and_says_so),
-        cmocka_unit_test(test_network_takes_no_places_of_others),
+        cmocka_unit_test(test_answer_is_recorded_once),
+        cmocka_unit_test(test_entry_passes_to_the_next_answer),
+        cmocka_unit_test(test_full_table_records_no_more_and_says_so),
+        cmocka_unit_test(test_network_takes_no_places_from_others),
     };
     return cmocka_run_group_tests_name("refresh", tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static void assert_refused(const char *path, int error, const char *words)
     assert_string_equal(regular_file_error(error), words);
 }
 
-// None of these keeps anybody waiting.
+// None of these blocks.
 static void test_what_is_no_regular_file(void **state)
 {
     (void)state;

@@ -197,7 +197,7 @@ static void test_killed_at_any_store(void **state)
     region_free(&region);
 }
 
-// Nothing is done to a shard whose writer has ended between two verbs, but that its sweep is over.
+// A shard whose writer ended between two calls stays as it is, except that its sweep ends.
 static void test_nothing_to_repair(void **state)
 {
     (void)state;

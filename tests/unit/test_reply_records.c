@@ -92,7 +92,7 @@ static void test_data_that_do_not_fit_are_malformed(void **state)
     free(answer.value);
 }
 
-// A chain is followed so far and no further; what is behind it nobody has asked for.
+// A chain is followed up to a limit; records behind it do not answer the question.
 static void test_chain_has_an_end(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-static void test_miss_is_forwarded_kept_and_hit(void **state)
+static void test_miss_is_forwarded_cached_and_hit(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -288,7 +288,7 @@ static void test_upstream_that_fails_is_left_for_the_next(void **state)
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
 
-    // When all fail the client is told what the last one said, and nothing is kept.
+    // When all fail the client gets the last one's error, and nothing is cached.
     ask_waiting(t, 1, "1234 0100 " ONE NAME "001c 0001");
     query = query_sent(t);
     reply_from(t, &query, "8182 " ONE NAME "001c 0001");
@@ -323,7 +323,7 @@ static void test_failure_waits_for_what_is_under_way(void **state)
 }
 
 static const struct CMUnitTest others[] = {
-    cmocka_unit_test(test_miss_is_forwarded_kept_and_hit),
+    cmocka_unit_test(test_miss_is_forwarded_cached_and_hit),
     cmocka_unit_test(test_waiters_of_one_question_get_each_their_own_reply),
     cmocka_unit_test(test_lost_query_is_sent_again_and_the_first_reply_counts),
     cmocka_unit_test(test_each_upstream_gets_three_sends_and_the_client_servfail),

@@ -29,7 +29,7 @@ static void learn(struct table *t, const char *query, const char *reply)
     assert_int_equal(drain(t), 1);
 }
 
-// Has the alias followed, by who asks now.
+// Has the alias followed, by a client that asks now.
 static void assert_followed(struct table *t)
 {
     ask_waiting(t, 2, QUERY);
@@ -70,7 +70,7 @@ static void test_alias_comes_over_a_denial(void **state)
     end(t);
 }
 
-// Who has asked before gets what the upstream says; who comes after that does not wait for it, and
+// A client that asked before gets what the upstream says; a later one does not wait for it, and
 // it is not cached.
 static void test_alias_comes_over_a_question(void **state)
 {
@@ -115,7 +115,7 @@ static void test_alias_goes_under_a_question(void **state)
     end(t);
 }
 
-// What is put together while rules change is given to who waits for it, and not cached.
+// An answer joined while rules change goes to the waiting clients, and is not cached.
 static void test_rules_change_while_it_is_followed(void **state)
 {
     (void)state;
@@ -140,7 +140,7 @@ static void test_rules_change_while_it_is_followed(void **state)
     end(t);
 }
 
-// Several in one batch, of which each has an answer in hand when the others are told.
+// Several in one batch, each of which has an answer in hand while the others are delivered.
 static void test_several_in_a_batch(void **state)
 {
     (void)state;
@@ -193,8 +193,8 @@ static void test_reply_before_draining(void **state)
     end(t);
 }
 
-// The clients of an alias are to be told what is stale when its target fails, in one moment: they
-// are told once.
+// The clients of an alias are due for a stale answer in the moment when its target fails: they
+// get one answer.
 static void test_target_fails_as_stale_is_due(void **state)
 {
     (void)state;
@@ -254,8 +254,8 @@ static void test_rules_change_while_dns64_waits_for_an_alias(void **state)
     end(t);
 }
 
-// While the target of a chain is asked for, an earlier name of it becomes a local one: who waits is
-// given what was begun, and not a part of it.
+// While the target of a chain is asked for, an earlier name of it becomes a local one: the waiting
+// client is given what was begun, and not a part of it.
 static void test_chain_leaves_elsewhere_by_now(void **state)
 {
     (void)state;

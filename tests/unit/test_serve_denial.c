@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// An NXDOMAIN is kept for all types of its name (RFC 2308 5, RFC 8020 2), until a server says of
+// An NXDOMAIN is cached for all types of its name (RFC 2308 5, RFC 8020 2), until a server says of
 // that name something else.
 
 #define AAAA          NAME "001c 0001 "
@@ -64,7 +64,7 @@ static void test_nxdomain_is_the_answer_to_every_type(void **state)
     end(t);
 }
 
-static void test_denial_is_over_with_its_soa(void **state)
+static void test_denial_expires_with_its_soa(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -127,7 +127,7 @@ static const struct row rows[] = {
     {"CNAME to no data", "8180 0001 0001 0001 0000 " AAAA CNAME SOA("0000012c"), false, true},
     {"CNAME to NXDOMAIN", "8183 0001 0001 0001 0000 " AAAA CNAME SOA("0000012c"), false, true},
     {"NXDOMAIN again", DENIAL(AAAA), true, false},
-    // What may not be kept still ends what is known.
+    // A reply that may not be cached still ends the denial.
     {"NXDOMAIN without SOA", "8183 " ONE AAAA, false, false},
     {"referral", "8180 " ONE AAAA, false, false},
     {"data for no time", "8180 " COUNTS1 AAAA DATA("00000000"), false, false},
@@ -146,7 +146,7 @@ static void test_later_reply_row(void **state)
     reply_from(t, &query, DENIAL(ASK));
     drain(t);
     assert_true(known(t, OF(TXT)));
-    // Denied in memory, so another one who asks does not wait with the first.
+    // Denied in memory, so another client that asks does not wait with the first.
     ask_answered(t, 1, OF(AAAA), DENIED(AAAA));
     reply_from(t, &other, row->reply);
     assert_int_equal(drain(t), 1);
@@ -177,7 +177,7 @@ static void test_answer_to_another_type_outlives_the_denial(void **state)
     end(t);
 }
 
-// An answer that is over is no obstacle, and leaves when the denial takes its place.
+// A stale answer is no obstacle, and is removed when the denial replaces it.
 static void test_denial_takes_the_place_of_its_questions_answer(void **state)
 {
     (void)state;
@@ -230,7 +230,7 @@ static void test_flush_removes_the_denial(void **state)
     }
 }
 
-// Every worker reads the denial that the name's home has kept; none but the home is asked.
+// Every worker reads the denial that the name's home has cached; none but the home is asked.
 static void test_denial_is_found_by_every_worker(void **state)
 {
     (void)state;
@@ -259,7 +259,7 @@ static void test_denial_is_found_by_every_worker(void **state)
 
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_nxdomain_is_the_answer_to_every_type),
-    cmocka_unit_test(test_denial_is_over_with_its_soa),
+    cmocka_unit_test(test_denial_expires_with_its_soa),
     cmocka_unit_test(test_denial_is_of_one_name_with_its_do_and_cd),
     cmocka_unit_test(test_nxdomain_behind_a_cname_is_the_answer_to_its_type_alone),
     cmocka_unit_test(test_answer_to_another_type_outlives_the_denial),

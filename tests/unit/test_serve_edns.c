@@ -70,7 +70,7 @@ static void test_plain_row(void **state)
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
 
-    // It has to be so with questions of three kinds, whoever asks them how often.
+    // It takes questions of three kinds, however often one is asked.
     for (unsigned i = 0; i < 4; i++) {
         query = asked(t, i < 2 ? (i ? NAME "0002 0001 " : NAME "000f 0001 ") : other_kinds[i - 2]);
         assert_true(has_opt(&query));
@@ -124,7 +124,7 @@ static void test_plain_that_is_refused_too_is_a_failure(void **state)
     }
 }
 
-static void test_client_hears_servfail_where_nobody_understands(void **state)
+static void test_client_gets_servfail_if_no_upstream_understands(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -139,7 +139,7 @@ static void test_client_hears_servfail_where_nobody_understands(void **state)
 }
 
 // What one server does not know another may.
-static void test_only_who_does_not_understand_is_asked_without(void **state)
+static void test_only_an_upstream_that_does_not_understand_is_asked_without(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.upstreams = 2});
@@ -155,7 +155,7 @@ static void test_only_who_does_not_understand_is_asked_without(void **state)
     assert_true(has_opt(&other));
     reply_from(t, &other, GOOD);
     drain(t);
-    // Which tells nothing of whether either knows EDNS.
+    // Which says nothing about either's support of EDNS.
     asked(t, TXT);
     assert_int_equal(t->sent_count, 4);
     assert_int_equal(where(t, &t->sent[1]), 1);
@@ -327,7 +327,7 @@ static const struct missing_row missing_rows[] = {
     {"SERVFAIL without the cookie", "8182 " ONE, ""},
 };
 
-// RFC 7873 5.3: who has given a cookie gives it each time. TCP tells whether it still does.
+// RFC 7873 5.3: a server that has sent a cookie always does. TCP shows whether it still does.
 static void test_missing_row(void **state)
 {
     const struct missing_row *row = *state;
@@ -458,8 +458,8 @@ static void test_plain_query_needs_no_cookie(void **state)
 
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_plain_that_is_refused_too_is_a_failure),
-    cmocka_unit_test(test_client_hears_servfail_where_nobody_understands),
-    cmocka_unit_test(test_only_who_does_not_understand_is_asked_without),
+    cmocka_unit_test(test_client_gets_servfail_if_no_upstream_understands),
+    cmocka_unit_test(test_only_an_upstream_that_does_not_understand_is_asked_without),
     cmocka_unit_test(test_plain_goes_over_tcp_too),
     cmocka_unit_test(test_cookie_is_the_servers_own_and_what_it_gave_goes_back),
     cmocka_unit_test(test_server_that_knows_no_cookies_is_let_be),

@@ -90,7 +90,7 @@ static void test_no_second_question(void **state)
          "1234 8180 " COUNTS1 ASK6 "c00c 001c 0001 0000012c 0010 20010db8000000000000000000000001"},
         // There is no such name.
         {QUERY6, "8183 0001 0000 0001 0000 " ASK6 SOA, "1234 8183 0001 0000 0001 0000 " ASK6 SOA},
-        // Who asks will validate.
+        // The client validates.
         {"1234 0110 " ONE_OPT ASK6 OPT_DO, NO_DATA6,
          "1234 8190 0001 0000 0001 0001 " ASK6 SOA OPT_DO},
         // Another type.
@@ -167,8 +167,8 @@ static void test_failure_of_the_first_question(void **state)
     end(t);
 }
 
-// Who asks while the second question is on its way waits with the others; and so does who asks that
-// one itself.
+// A client that asks while the subquestion is in flight waits with the others; and so does one that
+// asks one itself.
 static void test_later_clients_meet_the_earlier_ones(void **state)
 {
     (void)state;

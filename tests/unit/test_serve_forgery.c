@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// Replies that are nearly right (RFC 5452): other IDs and questions, other spellings (0x20). What
-// is too much moves a question to TCP, where nobody outside can put in a word.
+// Replies that are nearly right (RFC 5452): other IDs and questions, another 0x20 case. What
+// is too much moves a question to TCP, where no off-path forger can reply.
 
 #define TXT NAME "0010 0001 "
 
@@ -74,7 +74,7 @@ static void test_miss_row(void **state)
     reply_from(t, &message, GOOD);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
-    // The next question begins anew.
+    // The next question starts from the beginning.
     asked(t, TXT);
     end(t);
 }
@@ -93,8 +93,8 @@ static void test_two_misses_are_forgiven(void **state)
     end(t);
 }
 
-// Who guesses an ID at a port may mean any of the questions that wait there.
-static void test_wrong_id_is_held_against_all_questions_of_the_port(void **state)
+// A guess of an ID at a port may hit any of the questions that wait there.
+static void test_wrong_id_counts_against_all_questions_of_the_port(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.source_ports_max = 1});
@@ -131,7 +131,7 @@ static void test_reply_that_comes_twice_is_no_miss(void **state)
     end(t);
 }
 
-// Where there is no TCP, UDP has to do; nobody is to be shut out by guessing.
+// Where there is no TCP, UDP has to do; guessing must not shut a client out.
 static void test_misses_without_tcp_end_it(void **state)
 {
     (void)state;
@@ -170,25 +170,26 @@ static void test_misses_over_tcp_end_nothing(void **state)
     end(t);
 }
 
-// --- spelling ----------------------------------------------------------------------------------
+// --- 0x20 case
+// ------------------------------------------------------------------------------------
 
-static void test_names_go_out_in_a_spelling_of_their_own(void **state)
+static void test_names_go_out_in_random_case(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.upstreams = 2, .spelling = true});
+    struct table *t = begin((struct setup){.upstreams = 2, .random_case = true});
     meet(t, 1000, 20);
     struct sent first = asked(t, "'wWW' 'exAMPLe' 00 0001 0001");
     assert_in_range(capitals(&first), 1, 9);
-    // A resend is spelled the same.
+    // A resend has the same case.
     assert_after(t, 10000);
     struct sent second = first_of(t, OUTGOING_QUERY);
     assert_memory_equal(first.packet.bytes + 12, second.packet.bytes + 12, 17);
     reply_to(t, &second, "8180 " COUNTS1, A("0000012c"));
     assert_int_equal(drain(t), 1);
-    // The client sees its own, and nothing is kept of ours.
+    // The client sees its own spelling, and ours is not cached.
     assert_reply(&t->sent[0], 1, "1234 8180 " COUNTS1 "'wWW' 'exAMPLe' 00 0001 0001" A("0000012c"));
     ask_answered(t, 1, QUERY, ANSWER);
-    // Another question is spelled otherwise.
+    // Another question has another case.
     struct sent third = asked(t, TXT);
     assert_memory_not_equal(first.packet.bytes + 12, third.packet.bytes + 12, 13);
     end(t);
@@ -197,7 +198,7 @@ static void test_names_go_out_in_a_spelling_of_their_own(void **state)
 static void test_each_letter_is_as_often_a_capital_as_not(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.spelling = true});
+    struct table *t = begin((struct setup){.random_case = true});
     unsigned counts[26] = {0};
     meet(t, 1000, 20);
     for (unsigned n = 0; n < 400; n++) {
@@ -215,7 +216,7 @@ static void test_each_letter_is_as_often_a_capital_as_not(void **state)
     end(t);
 }
 
-// Moves a question to TCP by a reply in another spelling.
+// Moves a question to TCP by a reply in another case.
 static struct sent misspelled(struct table *t, const struct sent *query)
 {
     t->before = t->counters;
@@ -227,14 +228,14 @@ static struct sent misspelled(struct table *t, const struct sent *query)
     return message;
 }
 
-static void test_wrong_spelling_is_looked_into_over_tcp_and_proves_nothing_alone(void **state)
+static void test_wrong_case_is_checked_over_tcp_and_proves_nothing_alone(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.spelling = true});
+    struct table *t = begin((struct setup){.random_case = true});
     meet(t, 1000, 20);
     struct sent query = asked(t, ASK);
     struct sent message = misspelled(t, &query);
-    // The server says the same over TCP: it does not keep the spelling of this name.
+    // The server says the same over TCP: it does not preserve the case of this name.
     reply_from(t, &message, GOOD);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
@@ -243,10 +244,10 @@ static void test_wrong_spelling_is_looked_into_over_tcp_and_proves_nothing_alone
     end(t);
 }
 
-static void test_forgery_in_the_wrong_spelling_changes_nothing(void **state)
+static void test_forgery_in_the_wrong_case_changes_nothing(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.spelling = true});
+    struct table *t = begin((struct setup){.random_case = true});
     meet(t, 1000, 20);
     struct sent query = asked(t, ASK);
     struct sent message = misspelled(t, &query);
@@ -261,10 +262,10 @@ static void test_forgery_in_the_wrong_spelling_changes_nothing(void **state)
     end(t);
 }
 
-static void test_wrong_spelling_without_tcp_is_not_believed(void **state)
+static void test_wrong_case_without_tcp_is_not_believed(void **state)
 {
     (void)state;
-    struct table *t = begin((struct setup){.spelling = true});
+    struct table *t = begin((struct setup){.random_case = true});
     meet(t, 1000, 20);
     struct sent query = asked(t, ASK);
     struct sent message = misspelled(t, &query);
@@ -276,7 +277,7 @@ static void test_wrong_spelling_without_tcp_is_not_believed(void **state)
     end(t);
 }
 
-static void test_wrong_spelling_of_what_was_not_spelled_is_taken(void **state)
+static void test_wrong_case_of_a_name_sent_in_lower_case_is_accepted(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -290,16 +291,16 @@ static void test_wrong_spelling_of_what_was_not_spelled_is_taken(void **state)
 
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_two_misses_are_forgiven),
-    cmocka_unit_test(test_wrong_id_is_held_against_all_questions_of_the_port),
+    cmocka_unit_test(test_wrong_id_counts_against_all_questions_of_the_port),
     cmocka_unit_test(test_reply_that_comes_twice_is_no_miss),
     cmocka_unit_test(test_misses_without_tcp_end_it),
     cmocka_unit_test(test_misses_over_tcp_end_nothing),
-    cmocka_unit_test(test_names_go_out_in_a_spelling_of_their_own),
+    cmocka_unit_test(test_names_go_out_in_random_case),
     cmocka_unit_test(test_each_letter_is_as_often_a_capital_as_not),
-    cmocka_unit_test(test_wrong_spelling_is_looked_into_over_tcp_and_proves_nothing_alone),
-    cmocka_unit_test(test_forgery_in_the_wrong_spelling_changes_nothing),
-    cmocka_unit_test(test_wrong_spelling_without_tcp_is_not_believed),
-    cmocka_unit_test(test_wrong_spelling_of_what_was_not_spelled_is_taken),
+    cmocka_unit_test(test_wrong_case_is_checked_over_tcp_and_proves_nothing_alone),
+    cmocka_unit_test(test_forgery_in_the_wrong_case_changes_nothing),
+    cmocka_unit_test(test_wrong_case_without_tcp_is_not_believed),
+    cmocka_unit_test(test_wrong_case_of_a_name_sent_in_lower_case_is_accepted),
 };
 
 int main(void)

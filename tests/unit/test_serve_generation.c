@@ -155,12 +155,13 @@ static void test_a_reload_while_a_client_waits(void **state)
     reply_from(t, &sent, GOOD);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
-    // What it was told was an upstream of before's: it is not cached.
+    // The reply came from an upstream of the old settings: it is not cached.
     ask_waiting(t, 1, QUERY);
     end(t);
 }
 
-// Who comes after a reload has nothing of what was asked before it, and does not wait for that.
+// A client that comes after a reload gets no answer to a question from before, and does not wait
+// for it.
 static void test_questions_of_before_are_not_joined(void **state)
 {
     (void)state;
@@ -361,7 +362,7 @@ static void test_a_cache_is_inherited(void **state)
     }
 }
 
-static void test_old_answers_are_not_told_of(void **state)
+static void test_old_answers_are_not_reported(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -395,7 +396,7 @@ static void test_old_answers_are_not_refreshed(void **state)
     end(t);
 }
 
-// www.example, an alias of other.example, whose address its own zone's upstream tells.
+// www.example, an alias of other.example, whose address comes from its own zone's upstream.
 #define LEADS                                                                    \
     "8180 0001 0002 0000 0000 " ASK "c00c 0005 0001 0000012c 0008 'other' c010 " \
     "c029 0001 0001 0000012c 0004 c0000201 "
@@ -454,7 +455,7 @@ int main(void)
         cmocka_unit_test(test_old_aliases_are_not_looked_at),
         cmocka_unit_test(test_what_does_not_matter_changes),
         cmocka_unit_test(test_a_cache_is_inherited),
-        cmocka_unit_test(test_old_answers_are_not_told_of),
+        cmocka_unit_test(test_old_answers_are_not_reported),
         cmocka_unit_test(test_old_answers_are_not_refreshed),
         cmocka_unit_test(test_the_target_of_an_alias_moves_to_another_zone),
         cmocka_unit_test(test_an_alias_stays_within_its_zone_over_a_reload),

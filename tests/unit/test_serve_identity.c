@@ -83,7 +83,7 @@ static void test_option_row(void **state)
     end(t);
 }
 
-// An idle timeout beyond what the option can hold is told as the most that it can.
+// An idle timeout beyond the range of the option is sent as its maximum.
 static void test_keepalive_is_bounded(void **state)
 {
     (void)state;
@@ -130,7 +130,7 @@ static const struct chaos_row chaos_rows[] = {
     {"in capitals", "'ID' 'Server' 00 " TXT_CH, false, true, NS1},
     {"for all types", ID_SERVER "00ff 0003 ", false, true, NS1},
     {"id.server of a server without a name", ID_SERVER TXT_CH, true, false, NULL},
-    {"version.bind where it is not told", VERSION TXT_CH, false, true, NULL},
+    {"version.bind where it is off", VERSION TXT_CH, false, true, NULL},
     {"another name", "'authors' 'bind' 00 " TXT_CH, true, true, NULL},
     {"a name below", "'a' 'id' 'server' 00 " TXT_CH, true, true, NULL},
     {"another type", ID_SERVER "0001 0003 ", true, true, NULL},
@@ -151,7 +151,7 @@ static void test_chaos_row(void **state)
              row->question, row->answer ? row->answer : "");
     ask_answered(t, 1, query, reply);
     assert_counted(t, row->answer ? "queries answers_local" : "queries answers_refused");
-    // Who is refused is refused this too.
+    // A refused client gets REFUSED for this too.
     struct serve_item item = ask(t, 130, query);
     assert_int_equal(item.out[3], RCODE_REFUSED);
     assert_int_equal(load_be16(item.out + 6), 0);

@@ -20,7 +20,7 @@ static struct serve_item ask_number(struct table *t, uint8_t host, unsigned n)
     return ask(t, host, text);
 }
 
-// A quarter of a small table is kept free, for those that end before the next draining.
+// A quarter of a small table stays free, for those that end before the next draining.
 static void test_full_table_gives_up_the_oldest_question(void **state)
 {
     (void)state;
@@ -31,10 +31,10 @@ static void test_full_table_gives_up_the_oldest_question(void **state)
     drain(t);
     assert_counted(t, "queries 6 upstream_queries 6 ports_opened 6");
     assert_int_equal(gauge(t, COUNTER_pending), 6);
-    // What is there can be joined without anybody leaving.
+    // Questions in flight can be joined without giving any up.
     assert_int_equal(ask_number(t, 9, 0).verdict, SERVE_WAITING);
     assert_int_equal(drain(t), 0);
-    // The next one takes the place of the oldest, whose clients are told.
+    // The next one takes the place of the oldest, whose clients get an error.
     assert_int_equal(ask_number(t, 7, 6).verdict, SERVE_WAITING);
     assert_int_equal(drain(t), 4);
     assert_reply(&t->sent[2], 1, "1234 8182 " ONE "03 616161 'example' 00 0001 0001");
@@ -67,7 +67,7 @@ static void test_batch_that_fills_the_table_drops_what_is_too_much(void **state)
     end(t);
 }
 
-// What was given up before it could be sent may leave a port behind that nobody opened.
+// A question given up before it could be sent may leave a port behind that was not opened.
 static void test_only_what_was_opened_is_closed(void **state)
 {
     (void)state;
@@ -92,7 +92,7 @@ static void test_only_what_was_opened_is_closed(void **state)
     end(t);
 }
 
-// Where the table is half full, nobody has more than a quarter of it.
+// If the table is half full, no network has more than a quarter of it.
 static void test_no_client_takes_the_table_for_itself(void **state)
 {
     (void)state;
@@ -137,8 +137,8 @@ static void test_question_has_at_most_256_waiters(void **state)
     end(t);
 }
 
-// Who asks one slow name again and again leaves room for others who ask it, and who does so with
-// many names leaves them room for theirs.
+// A client that asks one slow name again and again leaves room for others, and one that does so
+// with many names leaves them room for theirs.
 static void test_equal_queries_of_one_client_leave_room_for_others(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void test_equal_queries_of_one_client_leave_room_for_others(void **state)
         assert_int_equal(ask_number(t, host, 0).verdict, SERVE_WAITING);
     for (unsigned i = 0; i < 20 * 50; i++)
         (void)ask_number(t, 1, 1 + i % 20);
-    assert_int_equal(gauge(t, COUNTER_waiters), 0); // told with the next draining
+    assert_int_equal(gauge(t, COUNTER_waiters), 0); // answered with the next draining
     drain(t);
     assert_int_equal(gauge(t, COUNTER_waiters), 256);
     for (uint8_t host = 2; host < 16; host++)
@@ -159,12 +159,12 @@ static void test_equal_queries_of_one_client_leave_room_for_others(void **state)
     end(t);
 }
 
-// A note is of a query that its worker has answered, perhaps when other settings were in force:
+// A hint is about a query that its worker has answered, perhaps when other settings were in force:
 // here it is never answered, whatever it looks like by now.
-static void test_note_is_never_answered(void **state)
+static void test_hint_is_never_answered(void **state)
 {
     (void)state;
-    static const char *const notes[] = {
+    static const char *const hints[] = {
         "1234 0100 0001 0000 0000 0001 'www' 'example' 00 0001 0001 "
         "00 0029 04d0 00 00 0000 0007 000a 0003 010203", // a cookie of no length
         "1234 2100 " ONE "'www' 'example' 00 0001 0001", // NOTIFY
@@ -174,16 +174,17 @@ static void test_note_is_never_answered(void **state)
         "1234 01",
     };
     struct table *t = begin((struct setup){0});
-    for (size_t i = 0; i < COUNT_OF(notes); i++) {
-        struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
-        assert_int_equal(ask_as(t, note, notes[i]).verdict, SERVE_HINTED);
+    for (size_t i = 0; i < COUNT_OF(hints); i++) {
+        struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
+        assert_int_equal(ask_as(t, hint, hints[i]).verdict, SERVE_HINTED);
     }
     assert_int_equal(drain(t), 0);
     assert_counted(t, "");
     end(t);
 }
 
-// A port that answers whatever it gets with what is no query is told so for a while, and no more.
+// A port that answers everything with something other than a query gets errors for a while, then
+// none.
 static void test_loop_of_errors_ends(void **state)
 {
     (void)state;
@@ -215,7 +216,7 @@ static void test_table_of_waiters_is_shared_and_can_be_full(void **state)
     for (unsigned i = 0; i < 64; i++)
         assert_int_equal(ask_number(t, (uint8_t)i, 0).verdict, SERVE_WAITING);
     assert_int_equal(ask_number(t, 100, 0).verdict, SERVE_DROPPED);
-    // A new question would have nobody waiting for it.
+    // A new question would have no waiting client.
     assert_int_equal(ask_number(t, 100, 1).verdict, SERVE_DROPPED);
     drain(t);
     assert_counted(t, "queries 66 drops_pending_full drops_waiters_full upstream_queries "
@@ -326,7 +327,7 @@ static void test_unreachable_upstream_is_left_at_once(void **state)
     assert_int_equal(where(t, &second), 1);
     assert_counted(t, "queries upstream_queries 2 upstream_resends upstream_unreachable "
                       "ports_opened 2");
-    // The second too: nobody is left to ask, and the client is told so when there was time for a
+    // The second too: no upstream is left, and the client gets an error once there was time for a
     // reply all the same.
     uint64_t began_us = t->now_us;
     refuse_until_told(t);
@@ -343,7 +344,7 @@ static void test_exhausted_ports_are_shared_and_waited_for(void **state)
     struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = 1});
     assert_int_equal(ask_number(t, 1, 0).verdict, SERVE_WAITING);
     struct sent first = query_sent(t);
-    // Nobody knows either of the two, but for asking both there is no port.
+    // Neither of the two is known, but there is no port for asking both.
     assert_counted(t, "queries upstream_queries ports_opened ports_exhausted");
     assert_int_equal(ask_number(t, 2, 1).verdict, SERVE_WAITING);
     assert_int_equal(drain(t), 1);
@@ -353,7 +354,7 @@ static void test_exhausted_ports_are_shared_and_waited_for(void **state)
     struct sent second = t->sent[0];
     t->before = t->counters;
 
-    // The first fails: its next upstream has no port until the second question is over too.
+    // The first fails: its next upstream has no port until the second question has ended too.
     reply_from(t, &first, "8182 " ONE "03 616161 'example' 00 0001 0001");
     assert_int_equal(drain(t), 0);
     assert_counted(t, "replies_failed ports_exhausted");
@@ -409,7 +410,7 @@ static void test_miss_of_another_shard_is_handed_over(void **state)
     assert_counted(t, "answers_upstream upstream_queries replies_accepted ports_opened "
                       "cache_inserted");
 
-    // From now on everybody finds it.
+    // From now on every query finds it.
     t->serve = t->workers[0];
     assert_int_equal(ask_number(t, 1, number).verdict, SERVE_ANSWERED);
     assert_counted(t, "queries answers_cache");
@@ -494,7 +495,7 @@ static void test_batch_of_64_gets_each_its_own_verdict(void **state)
         assert_in_range((uintptr_t)items[i].out, (uintptr_t)t->out,
                         (uintptr_t)t->out + used - items[i].out_len);
         assert_int_equal(items[i].out_len, i % 4 == 0 ? 45 : 29);
-        // From the first octet to the last nobody wrote over another's.
+        // No reply has overwritten another one's octets.
         assert_int_equal(load_be16(items[i].out), i);
         assert_int_equal(load_be32(items[i].out + items[i].out_len - 4),
                          i % 4 == 0 ? 0xc0000201 : 0x00010001);
@@ -572,7 +573,7 @@ static void soak_network(struct table *t, struct soak *net)
         struct sent sent = net->flying[which];
         net->flying[which] = net->flying[--net->count];
         network_reply(t, net, &sent);
-        // What serve_reply delivers is kept only until the next drain.
+        // What serve_reply delivers is valid only until the next drain.
         drain(t);
         network_take(t, net);
     }
@@ -589,7 +590,7 @@ static uint64_t outcomes(const struct table *t)
     return sum;
 }
 
-// Now and then the worker is kept from its work for seconds.
+// Now and then the worker does not run for seconds.
 static void soak(uint64_t seed)
 {
     struct table *t = begin((struct setup){.upstreams = 1 + seed % 3,
@@ -644,7 +645,7 @@ int main(void)
         cmocka_unit_test(test_question_has_at_most_256_waiters),
         cmocka_unit_test(test_table_of_waiters_is_shared_and_can_be_full),
         cmocka_unit_test(test_equal_queries_of_one_client_leave_room_for_others),
-        cmocka_unit_test(test_note_is_never_answered),
+        cmocka_unit_test(test_hint_is_never_answered),
         cmocka_unit_test(test_loop_of_errors_ends),
         cmocka_unit_test(test_refused_port_is_tried_with_another_number),
         cmocka_unit_test(test_without_a_socket_the_question_is_put_off),

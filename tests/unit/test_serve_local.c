@@ -59,7 +59,7 @@ static void test_other_names_go_on(void **state)
     end(t);
 }
 
-static void test_nothing_but_the_client_decides_who_is_answered(void **state)
+static void test_only_the_client_decides_whether_it_is_answered(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
@@ -157,8 +157,8 @@ static void test_an_alias_of_a_blocked_name_is_answered_as_the_settings_say(void
     }
 }
 
-// Lists that come later hold for what is kept, and those that go give it back.
-static void test_lists_hold_for_aliases_that_are_kept(void **state)
+// Lists that are added apply to cached answers, and those that are removed release them.
+static void test_lists_apply_to_cached_aliases(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -175,7 +175,7 @@ static void test_lists_hold_for_aliases_that_are_kept(void **state)
     assert_counted(t, "queries 4 answers_cache 2 answers_blocked 2");
     serve_local(t->serve, other.local);
     ask_answered(t, 1, QUERY, ALIAS_GOOD);
-    // Nor is it given when it is over.
+    // Nor is it given when it is stale.
     serve_local(t->serve, made.local);
     t->now_us += 400 * SECOND_US;
     ask_waiting(t, 1, QUERY);
@@ -206,11 +206,11 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_local_names_come_before_the_cache),
         cmocka_unit_test(test_other_names_go_on),
-        cmocka_unit_test(test_nothing_but_the_client_decides_who_is_answered),
+        cmocka_unit_test(test_only_the_client_decides_whether_it_is_answered),
         cmocka_unit_test(test_what_is_too_long_is_counted),
         cmocka_unit_test(test_an_alias_of_a_blocked_name_is_blocked),
         cmocka_unit_test(test_an_alias_of_a_blocked_name_is_answered_as_the_settings_say),
-        cmocka_unit_test(test_lists_hold_for_aliases_that_are_kept),
+        cmocka_unit_test(test_lists_apply_to_cached_aliases),
         cmocka_unit_test(test_a_name_that_is_excepted_may_lead_to_a_blocked_one),
     };
     return cmocka_run_group_tests_name("serve_local", tests, NULL, NULL);

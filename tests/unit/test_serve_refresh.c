@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// Popular answers are asked for anew before they are over: with the third hit they are noted, and a
-// tenth of their life before its end the question goes out without anybody waiting.
+// Popular answers are refreshed before they expire: with the third hit they are recorded, and a
+// tenth of their lifetime before its end the question goes out without a waiting client.
 
 #define GOOD_FOR(ttl)   "8180 " COUNTS1 ASK A(ttl)
 #define ANSWER_FOR(ttl) "1234 8180 " COUNTS1 ASK A(ttl)
@@ -48,7 +48,7 @@ static struct table *begin_popular(void)
     return t;
 }
 
-static void test_popular_answer_is_asked_for_before_it_is_over(void **state)
+static void test_popular_answer_is_refreshed_before_it_expires(void **state)
 {
     (void)state;
     struct table *t = begin_popular();
@@ -66,7 +66,7 @@ static void test_popular_answer_is_asked_for_before_it_is_over(void **state)
     assert_int_equal(drain(t), 0);
     assert_counted(t, "queries answers_cache replies_accepted cache_inserted");
     assert_int_equal(gauge(t, COUNTER_pending), 0);
-    // The first who is given the new one proves it useful.
+    // The first client that gets the new one proves it useful.
     t->now_us += 10 * SECOND_US;
     ask_answered(t, 1, QUERY, ANSWER_FOR("0000005a"));
     assert_counted(t, "queries answers_cache refreshes_used");
@@ -118,7 +118,7 @@ static void test_quiet_row(void **state)
     end(t);
 }
 
-static void test_answer_is_noted_with_its_third_hit_whenever_that_is(void **state)
+static void test_answer_is_recorded_with_its_third_hit_whenever_that_is(void **state)
 {
     (void)state;
     struct table *t = begin_met((struct setup){0});
@@ -164,8 +164,8 @@ static void test_refresh_is_left_out_in_an_outage(void **state)
     end(t);
 }
 
-// Nobody answers the refresh: the answer is given until its end, and then for want of better.
-static void test_refresh_that_fails_hurts_nobody(void **state)
+// The refresh gets no reply: the answer is used until it expires, and then as a stale one.
+static void test_refresh_that_fails_hurts_no_client(void **state)
 {
     (void)state;
     struct table *t = begin_popular();
@@ -182,7 +182,7 @@ static void test_refresh_that_fails_hurts_nobody(void **state)
     end(t);
 }
 
-// Who comes after the end of the old one waits for the refresh like for any question.
+// A client that comes after the expiry of the old one waits for the refresh like for any question.
 static void test_client_joins_a_refresh_that_takes_long(void **state)
 {
     (void)state;
@@ -199,7 +199,7 @@ static void test_client_joins_a_refresh_that_takes_long(void **state)
 }
 
 // Refreshing takes no more than half of the table, as far as the budget goes.
-static void test_refreshes_leave_room_for_those_who_wait(void **state)
+static void test_refreshes_leave_room_for_waiting_clients(void **state)
 {
     (void)state;
     enum { NAMES = 100 };
@@ -224,7 +224,7 @@ static void test_refreshes_leave_room_for_those_who_wait(void **state)
     end(t);
 }
 
-static void test_full_table_of_notes_is_told(void **state)
+static void test_full_refresh_table_is_reported(void **state)
 {
     (void)state;
     struct table *t = begin_met((struct setup){.pending_max = 4});
@@ -263,7 +263,7 @@ static uint32_t learn_elsewhere(struct table *t)
     return home;
 }
 
-static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
+static void test_third_hit_elsewhere_becomes_a_hint_for_the_home(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
@@ -281,8 +281,8 @@ static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
 
     // The home has nothing to answer, nor to count.
     t->serve = t->workers[home];
-    struct serve_item note = {.client = client(200), .handed_over = true, .hint = true};
-    assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
+    struct serve_item hint = {.client = client(200), .handed_over = true, .hint = true};
+    assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
     assert_int_equal(drain(t), 0);
     assert_counted(t, "");
     assert_after(t, 54 * SECOND_US);
@@ -290,7 +290,7 @@ static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
     assert_int_equal(counter_get(&t->counters, COUNTER_refreshes), 1);
     reply_from(t, &query, GOOD);
     assert_int_equal(drain(t), 0);
-    // Everybody's clients have it, and the first of them proves it useful.
+    // The clients of all workers get it, and the first of them proves it useful.
     t->serve = t->workers[1 - home];
     ask_answered(t, 1, QUERY, ANSWER);
     assert_int_equal(counter_get(&t->counters, COUNTER_refreshes_used), 1);
@@ -298,7 +298,7 @@ static void test_third_hit_elsewhere_becomes_a_note_for_the_home(void **state)
 }
 
 // The hits of all workers count together.
-static void test_third_hit_counts_whoever_had_the_others(void **state)
+static void test_third_hit_counts_at_whichever_worker_the_others_were(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
@@ -310,7 +310,7 @@ static void test_third_hit_counts_whoever_had_the_others(void **state)
     end(t);
 }
 
-static void test_note_of_what_is_gone_or_over_starts_nothing(void **state)
+static void test_hint_about_an_answer_that_is_gone_or_expired_starts_nothing(void **state)
 {
     (void)state;
     for (unsigned how = 0; how < 2; how++) {
@@ -322,8 +322,8 @@ static void test_note_of_what_is_gone_or_over_starts_nothing(void **state)
             continue;
         if (how == 1)
             assert_quiet(t, 60 * SECOND_US);
-        struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
+        struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
+        assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
         assert_int_equal(drain(t), 0);
         assert_counted(t, "");
         assert_quiet(t, 70 * SECOND_US);
@@ -331,33 +331,33 @@ static void test_note_of_what_is_gone_or_over_starts_nothing(void **state)
     }
 }
 
-static void test_note_twice_is_noted_once(void **state)
+static void test_hint_twice_is_recorded_once(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
+    struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
     t->serve = t->workers[1 - home];
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(ask(t, 1, QUERY).verdict, SERVE_ANSWERED);
     t->serve = t->workers[home];
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
+        assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
     assert_after(t, 54 * SECOND_US);
     assert_counted(t, "queries 3 answers_cache 3 upstream_queries ports_opened refreshes");
     end(t);
 }
 
-// An answer may have been replaced while the note was on its way. The note is no hit either.
-static void test_note_of_what_nobody_has_asked_for_three_times_starts_nothing(void **state)
+// An answer may have been replaced while the hint was on its way. The hint is no hit either.
+static void test_hint_about_an_answer_with_fewer_than_three_hits_starts_nothing(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.workers = 2});
     uint32_t home = learn_elsewhere(t);
-    struct serve_item note = {.client = client(1), .handed_over = true, .hint = true};
+    struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
     t->serve = t->workers[home];
     for (unsigned i = 0; i < 9; i++)
-        assert_int_equal(ask_as(t, note, QUERY).verdict, SERVE_HINTED);
+        assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
     t->serve = t->workers[1 - home];
     for (unsigned i = 1; i <= 3; i++)
         assert_int_equal(ask(t, 1, QUERY).hint, i == 3);
@@ -368,20 +368,20 @@ static void test_note_of_what_nobody_has_asked_for_three_times_starts_nothing(vo
 }
 
 static const struct CMUnitTest others[] = {
-    cmocka_unit_test(test_popular_answer_is_asked_for_before_it_is_over),
+    cmocka_unit_test(test_popular_answer_is_refreshed_before_it_expires),
     cmocka_unit_test(test_answer_is_refreshed_again_and_again_as_long_as_it_is_popular),
-    cmocka_unit_test(test_answer_is_noted_with_its_third_hit_whenever_that_is),
+    cmocka_unit_test(test_answer_is_recorded_with_its_third_hit_whenever_that_is),
     cmocka_unit_test(test_answer_that_is_gone_or_another_is_not_refreshed),
     cmocka_unit_test(test_refresh_is_left_out_in_an_outage),
-    cmocka_unit_test(test_refresh_that_fails_hurts_nobody),
+    cmocka_unit_test(test_refresh_that_fails_hurts_no_client),
     cmocka_unit_test(test_client_joins_a_refresh_that_takes_long),
-    cmocka_unit_test(test_refreshes_leave_room_for_those_who_wait),
-    cmocka_unit_test(test_full_table_of_notes_is_told),
-    cmocka_unit_test(test_third_hit_elsewhere_becomes_a_note_for_the_home),
-    cmocka_unit_test(test_third_hit_counts_whoever_had_the_others),
-    cmocka_unit_test(test_note_of_what_is_gone_or_over_starts_nothing),
-    cmocka_unit_test(test_note_twice_is_noted_once),
-    cmocka_unit_test(test_note_of_what_nobody_has_asked_for_three_times_starts_nothing),
+    cmocka_unit_test(test_refreshes_leave_room_for_waiting_clients),
+    cmocka_unit_test(test_full_refresh_table_is_reported),
+    cmocka_unit_test(test_third_hit_elsewhere_becomes_a_hint_for_the_home),
+    cmocka_unit_test(test_third_hit_counts_at_whichever_worker_the_others_were),
+    cmocka_unit_test(test_hint_about_an_answer_that_is_gone_or_expired_starts_nothing),
+    cmocka_unit_test(test_hint_twice_is_recorded_once),
+    cmocka_unit_test(test_hint_about_an_answer_with_fewer_than_three_hits_starts_nothing),
 };
 
 int main(void)

@@ -63,7 +63,8 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     assert_reply(&t->sent[0], 1, ANSWER);
     reply_to(t, &after, "8183 " ONE, "");
     assert_int_equal(drain(t), 1);
-    // It was the word of an upstream of before, for those who had waited for it alone.
+    // It was the reply of an upstream of the old settings, only for the clients that had waited for
+    // it.
     ask_waiting(t, 1, QUERY);
     struct sent anew = query_sent(t);
     assert_int_equal(where(t, &anew), 2);
@@ -72,7 +73,7 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     end(t);
 }
 
-// Where another process writes the cache, who waits has the answer and nobody else.
+// If another process writes the cache, only the waiting clients get the answer.
 static void test_what_others_write_is_not_written(void **state)
 {
     (void)state;
@@ -143,7 +144,7 @@ static void test_room_for_replies_grows(void **state)
 }
 
 // Limits that were off are on; where they are the same, clients do not get all of it once more.
-static void test_limits_are_turned_on_and_kept(void **state)
+static void test_limits_are_turned_on_and_stay(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -196,7 +197,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_forgotten),
         cmocka_unit_test(test_access_and_bounds_of_answers_change_at_once),
         cmocka_unit_test(test_room_for_replies_grows),
-        cmocka_unit_test(test_limits_are_turned_on_and_kept),
+        cmocka_unit_test(test_limits_are_turned_on_and_stay),
         cmocka_unit_test(test_upstreams_have_their_indexes_for_ever),
     };
     return cmocka_run_group_tests_name("serve reload", tests, NULL, NULL);

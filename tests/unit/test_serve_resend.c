@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// When a question is sent again and to whom: the times of a story are milliseconds, see
+// When a question is sent again and to which upstream: the times of a story are milliseconds, see
 // story_write.
 
 struct story_row {
     const char *name;
     size_t upstreams;
-    unsigned met; // questions answered before by the first upstream, 0: nobody is known
+    unsigned met; // questions answered before by the first upstream, 0: none is known
     const char *story;
 };
 
 // With 20 samples of 1 ms a reply is late after 10 ms, with one after 30, and with none after 150;
 // from send to send the wait doubles, up to sixteenfold.
 static const struct story_row story_rows[] = {
-    {"one unknown: dead with the first, then trials", 1, 0, "0:u0 150:u0 4900:r"},
+    {"one unknown: dead with the first, then probes", 1, 0, "0:u0 150:u0 4900:r"},
     {"two unknown: in pairs", 2, 0, "0:u0 0:u1 150:u0 150:u1 4900:r"},
     {"three unknown: in pairs", 3, 0, "0:u0 0:u1 150:u2 300:u0 300:u1 600:u2 4900:d 4900:r"},
     {"one known a little", 1, 1, "0:u0 30:u0 90:u0 210:c0 210:t0 4900:r"},
@@ -72,7 +72,7 @@ static unsigned sends_until(struct table *t, uint64_t until_us)
     return count;
 }
 
-// A hundred questions at once, and nobody answers. The budget has 48 sends at the start and a
+// A hundred questions at once, and no upstream answers. The budget has 48 sends at the start and a
 // twentieth for each question, 54 in all. What is above half of 64 may go after 10 ms, the rest
 // when the slow mode has had its time, after 30 ms. Then the upstream is dead.
 static void test_outage_is_not_answered_with_more_of_the_same(void **state)
@@ -96,7 +96,7 @@ static void test_outage_is_not_answered_with_more_of_the_same(void **state)
     assert_int_equal(sends_until(t, start_us + 29000), 0);
     assert_int_equal(sends_until(t, start_us + 30000), 32);
     assert_in_range(sends_until(t, start_us + 250000), 0, 1); // a probe
-    // Now and then a trial, and the clients are told in time.
+    // Now and then a probe, and the clients get an error in time.
     assert_in_range(sends_until(t, start_us + GIVEN_UP_US - 1000), 10, 100);
     assert_int_equal(counter_get(&t->counters, COUNTER_answers_failure), 0);
     sends_until(t, start_us + GIVEN_UP_US + 50000);
@@ -160,8 +160,8 @@ static void test_late_reply_tells_the_time_and_no_more(void **state)
     end(t);
 }
 
-// There are four attempts for each question; what still waits for the reply to one that is over is
-// the first to go.
+// There are four attempts for each question; what still waits for the reply to one that has ended
+// is the first to go.
 static void test_oldest_orphan_makes_room(void **state)
 {
     (void)state;
@@ -178,7 +178,7 @@ static void test_oldest_orphan_makes_room(void **state)
     end(t);
 }
 
-// Nobody answers: that it got lost is not known.
+// No upstream answers: the loss is not proven.
 static void test_orphan_of_a_silent_upstream_is_forgotten(void **state)
 {
     (void)state;
@@ -195,7 +195,7 @@ static void test_orphan_of_a_silent_upstream_is_forgotten(void **state)
     end(t);
 }
 
-// What comes after the orphan was given up is nobody's.
+// What comes after the orphan was given up belongs to no question.
 static void test_reply_after_all_time_is_late(void **state)
 {
     (void)state;
@@ -214,7 +214,8 @@ static void test_reply_after_all_time_is_late(void **state)
     end(t);
 }
 
-// --- who is not trusted ------------------------------------------------------------------------
+// --- upstreams that are not trusted
+// ---------------------------------------------------------------
 
 static void test_unknown_ones_are_asked_in_pairs_until_they_answer(void **state)
 {
@@ -228,7 +229,7 @@ static void test_unknown_ones_are_asked_in_pairs_until_they_answer(void **state)
     reply_from(t, &second, GOOD);
     drain(t);
     assert_reply(&t->sent[0], 1, ANSWER);
-    // The one that answered is asked, and once more the other one beside it.
+    // The one that answered is asked, and once more the other one as well.
     ask_waiting(t, 1, "1234 0100 " ONE NAME "0010 0001");
     assert_int_equal(drain(t), 4);
     struct sent third = sent_at(t, 0, OUTGOING_OPEN), fourth = sent_at(t, 2, OUTGOING_OPEN);
@@ -271,7 +272,7 @@ static void kill_first(struct table *t)
     t->before = t->counters;
 }
 
-static void test_dead_upstream_is_asked_in_trials_alone(void **state)
+static void test_dead_upstream_gets_only_probes(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = 1024});
@@ -290,7 +291,7 @@ static void test_dead_upstream_is_asked_in_trials_alone(void **state)
             if (sent.kind != OUTGOING_QUERY)
                 continue;
             sends[where(t, &sent)]++;
-            // Nobody waits for the dead one.
+            // No client waits for the dead one.
             if (where(t, &sent) == 1)
                 reply_to(t, &sent, "8183 " ONE, "");
             struct outgoing outgoing = {.bytes = t->out};
@@ -315,10 +316,10 @@ static void test_dead_upstream_is_back_with_its_first_reply(void **state)
     kill_first(t);
     ask_waiting(t, 1, QUERY);
     assert_int_equal(drain(t) % 2, 0);
-    struct sent trial = t->sent[t->sent_count - 1];
-    assert_int_equal(where(t, &trial), 0);
+    struct sent probe = t->sent[t->sent_count - 1];
+    assert_int_equal(where(t, &probe), 0);
     t->now_us += 1000;
-    reply_from(t, &trial, GOOD);
+    reply_from(t, &probe, GOOD);
     drain(t);
     assert_reply(&t->sent[0], 1, ANSWER);
     // It is the first of the list again.
@@ -366,13 +367,13 @@ static void test_silence_to_copies_counts(void **state)
     for (unsigned n = 0; n < 20; n++)
         ask_beside_silent(t, n);
     assert_quiet(t, 1200000);
-    assert_true(ask_beside_silent(t, 20)); // a trial, and for a while there is no other
+    assert_true(ask_beside_silent(t, 20)); // a probe, and for a while there is no other
     ask_waiting(t, 1, QUERY);
     assert_story(t, 50000, "0:u0 10:u0 30:u0");
     end(t);
 }
 
-// The copy to one that nobody knows must not make the question wait for it.
+// The copy to an unknown upstream must not make the question wait for it.
 static void test_copy_does_not_put_off_the_resend(void **state)
 {
     (void)state;
@@ -395,7 +396,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_orphan_of_a_silent_upstream_is_forgotten),
     cmocka_unit_test(test_reply_after_all_time_is_late),
     cmocka_unit_test(test_unknown_ones_are_asked_in_pairs_until_they_answer),
-    cmocka_unit_test(test_dead_upstream_is_asked_in_trials_alone),
+    cmocka_unit_test(test_dead_upstream_gets_only_probes),
     cmocka_unit_test(test_dead_upstream_is_back_with_its_first_reply),
     cmocka_unit_test(test_silence_to_copies_counts),
     cmocka_unit_test(test_copy_does_not_put_off_the_resend),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// What is given where no upstream answers: an answer that is over (RFC 8767), or a failure, which
+// What clients get if no upstream answers: a stale answer (RFC 8767), or a failure, which
 // is remembered for a while (RFC 9520).
 
 #define AAAA            NAME "001c 0001 "
@@ -15,7 +15,7 @@
     "c010 0006 0001 " ttl " 001d 'ns' c010 'a' c010 00000001 00000002 00000003 00000004 " \
     "0000012c "
 
-// A worker that knows its upstreams, and an answer that was over five seconds ago.
+// A worker that knows its upstreams, and an answer that expired five seconds ago.
 static struct table *begin_stale(struct setup setup)
 {
     struct table *t = begin(setup);
@@ -29,7 +29,7 @@ static struct table *begin_stale(struct setup setup)
     return t;
 }
 
-// Lets it answer a question that is not kept, and does so again and again.
+// Makes it answer a question that is not cached, again and again.
 static void answer_all(struct table *t, const char *rest)
 {
     struct sent queries[16];
@@ -45,7 +45,7 @@ static void answer_all(struct table *t, const char *rest)
     }
 }
 
-// Makes all upstreams known to be dead: a question that nobody answers.
+// Makes all upstreams known to be dead: a question without a reply.
 static void kill_all(struct table *t)
 {
     ask_waiting(t, 1, "1234 0100 " ONE "'kill' 00 0001 0001");
@@ -60,7 +60,7 @@ static uint64_t counted(const struct table *t, enum counter which)
     return t->counters.values[which] - t->before.values[which];
 }
 
-// Passes time until a client is told something, and returns that.
+// Passes time until a client gets an answer, and returns that.
 static struct sent told(struct table *t)
 {
     for (;;) {
@@ -90,7 +90,7 @@ static void test_stale_answer_is_given_after_1800_ms(void **state)
     assert_int_equal(counted(t, COUNTER_answers_stale), 2);
     assert_int_equal(gauge(t, COUNTER_waiters), 0);
     assert_in_range(gauge(t, COUNTER_pending), 1, 2); // it, and perhaps a probe of its upstream
-    // The question goes on without them, and who comes now gets it at once.
+    // The question continues without them, and a new client gets it at once.
     ask_answered(t, 3, QUERY_OPT, STALE_EDE);
     assert_int_equal(counted(t, COUNTER_answers_stale), 3);
     drain(t); // perhaps a probe
@@ -172,17 +172,17 @@ static void test_known_outage_gives_the_stale_answer_at_once(void **state)
     drain(t);
     t->before = t->counters;
     ask_answered(t, 1, QUERY_OPT, STALE_EDE);
-    // Meanwhile trials go on.
+    // Meanwhile probes go on.
     drain(t);
-    struct sent trial = first_of(t, OUTGOING_QUERY);
-    // Over TCP as well, as nobody is there any more.
+    struct sent probe = first_of(t, OUTGOING_QUERY);
+    // Over TCP as well, as all upstreams are gone.
     (void)first_of(t, OUTGOING_MESSAGE);
     assert_int_equal(counter_get(&t->counters, COUNTER_upstream_queries) -
                          t->before.values[COUNTER_upstream_queries],
                      2);
     ask_answered(t, 2, QUERY, STALE);
     assert_int_equal(drain(t), 0);
-    reply_from(t, &trial, GOOD);
+    reply_from(t, &probe, GOOD);
     drain(t);
     ask_answered(t, 3, QUERY, ANSWER);
     end(t);
@@ -204,7 +204,7 @@ static void test_unreachable_upstreams_give_the_stale_answer_at_once(void **stat
 struct age_row {
     const char *name;
     uint64_t max_age_s;
-    uint64_t age_s; // since the answer was over
+    uint64_t age_s; // since the answer expired
     bool given;
 };
 
@@ -272,7 +272,7 @@ static void test_stale_answer_that_went_meanwhile_is_a_failure(void **state)
 }
 
 // It was there when its time came, and is gone before the client has it.
-static void test_stale_answer_that_goes_while_clients_are_told_is_a_failure(void **state)
+static void test_stale_answer_that_is_evicted_while_clients_get_it_is_a_failure(void **state)
 {
     (void)state;
     struct table *t = begin_stale((struct setup){0});
@@ -290,8 +290,8 @@ static void test_stale_answer_that_goes_while_clients_are_told_is_a_failure(void
     end(t);
 }
 
-// A worker that was kept from its work: what was due long ago comes all at once.
-static void test_leap_over_stale_and_deadline_tells_everybody_once(void **state)
+// A worker that did not run: everything due since long ago comes at once.
+static void test_leap_over_stale_and_deadline_answers_each_client_once(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -353,7 +353,7 @@ static void test_silence_is_remembered_for_five_seconds_and_then_ten(void **stat
         uint64_t over_us = t->now_us + (round + 1) * 5 * SECOND_US;
         t->before = t->counters;
         ask_answered(t, 2, QUERY_OPT, "1234 8182 " ONE_OPT ASK EDE("0016"));
-        // Both are dead, and who asks in vain may have it looked whether one of them is back.
+        // Both are dead, and a client's question may probe whether one of them is back.
         assert_int_equal(counted(t, COUNTER_queries), 1);
         assert_int_equal(counted(t, COUNTER_answers_failure), 1);
         assert_int_equal(counted(t, COUNTER_failures_remembered), 1);
@@ -369,7 +369,7 @@ static void test_silence_is_remembered_for_five_seconds_and_then_ten(void **stat
     end(t);
 }
 
-static void test_word_of_the_upstream_is_remembered_with_its_reason(void **state)
+static void test_error_of_the_upstream_is_remembered_with_its_reason(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -398,7 +398,7 @@ static void test_word_of_the_upstream_is_remembered_with_its_reason(void **state
     end(t);
 }
 
-// What nobody answered may be asked again as soon as somebody is back; what somebody refused not.
+// What no upstream answered may be asked again as soon as one is back; what one refused may not.
 static void test_failure_of_the_network_is_forgotten_when_one_comes_back(void **state)
 {
     (void)state;
@@ -407,7 +407,7 @@ static void test_failure_of_the_network_is_forgotten_when_one_comes_back(void **
     ask_waiting(t, 1, QUERY);
     drain(t);
     told(t);
-    // Whoever asks in vain has it looked now and then whether somebody is back, and one of them is.
+    // Failing questions probe now and then whether an upstream is back, and one of them is.
     do {
         t->now_us += SECOND_US / 20;
         serve_expire(t->serve, t->now_us);
@@ -442,8 +442,8 @@ static void test_refused_stays_remembered_when_one_comes_back(void **state)
     end(t);
 }
 
-// Nobody is there, as the network says: the client is told with the reason, and so are the next.
-static void test_unreachable_is_told_with_its_reason(void **state)
+// ICMP reports all upstreams unreachable: the client gets the reason, and so do the next.
+static void test_unreachable_is_answered_with_its_reason(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){.upstreams = 2});
@@ -458,7 +458,7 @@ static void test_unreachable_is_told_with_its_reason(void **state)
         assert_true(pass_until(t, t->now_us + SECOND_US));
     refuse_until_told(t);
     assert_reply(&t->sent[t->sent_count - 1], 1, "1234 8182 " ONE_OPT AAAA EDE("0017"));
-    // From time to time somebody has to try.
+    // From time to time a question has to probe.
     t->now_us += 100000;
     ask_waiting(t, 1, "1234 0100 " ONE_OPT NAME "0010 0001" OPT);
     drain(t);
@@ -475,13 +475,13 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_unreachable_upstreams_give_the_stale_answer_at_once),
     cmocka_unit_test(test_stale_denial_is_given_for_all_types),
     cmocka_unit_test(test_stale_answer_that_went_meanwhile_is_a_failure),
-    cmocka_unit_test(test_stale_answer_that_goes_while_clients_are_told_is_a_failure),
-    cmocka_unit_test(test_leap_over_stale_and_deadline_tells_everybody_once),
+    cmocka_unit_test(test_stale_answer_that_is_evicted_while_clients_get_it_is_a_failure),
+    cmocka_unit_test(test_leap_over_stale_and_deadline_answers_each_client_once),
     cmocka_unit_test(test_silence_is_remembered_for_five_seconds_and_then_ten),
-    cmocka_unit_test(test_word_of_the_upstream_is_remembered_with_its_reason),
+    cmocka_unit_test(test_error_of_the_upstream_is_remembered_with_its_reason),
     cmocka_unit_test(test_failure_of_the_network_is_forgotten_when_one_comes_back),
     cmocka_unit_test(test_refused_stays_remembered_when_one_comes_back),
-    cmocka_unit_test(test_unreachable_is_told_with_its_reason),
+    cmocka_unit_test(test_unreachable_is_answered_with_its_reason),
 };
 
 int main(void)

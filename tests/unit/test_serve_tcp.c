@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/unit/serve_table.h"
 
-// What goes over TCP to upstreams: truncated answers, over connections that are kept and pipelined;
+// TCP to upstreams: truncated answers, over connections that stay open and are pipelined;
 // and what happens when there is none to be had. Stories are as in story_write.
 
 #define CUT "8380 " ONE
@@ -46,7 +46,7 @@ static void test_truncated_answer_is_asked_for_over_tcp(void **state)
     end(t);
 }
 
-static void test_answer_longer_than_any_datagram_is_kept(void **state)
+static void test_answer_longer_than_any_datagram_is_cached(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -71,7 +71,7 @@ static void test_answer_longer_than_any_datagram_is_kept(void **state)
     end(t);
 }
 
-static void test_connection_is_kept_and_replies_come_in_any_order(void **state)
+static void test_connection_stays_open_and_replies_come_in_any_order(void **state)
 {
     (void)state;
     struct table *t = begin((struct setup){0});
@@ -313,7 +313,7 @@ static void test_stuck_connection_is_given_up(void **state)
 }
 
 // After a pause of the worker the connection is given up first, for which the question goes to the
-// other upstream, and then the question is over before that could be sent.
+// other upstream, and then the question ends before that could be sent.
 static void test_what_a_leap_leaves_behind_is_cleared_away(void **state)
 {
     (void)state;
@@ -412,8 +412,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated_answer_is_asked_for_over_tcp),
-        cmocka_unit_test(test_answer_longer_than_any_datagram_is_kept),
-        cmocka_unit_test(test_connection_is_kept_and_replies_come_in_any_order),
+        cmocka_unit_test(test_answer_longer_than_any_datagram_is_cached),
+        cmocka_unit_test(test_connection_stays_open_and_replies_come_in_any_order),
         cmocka_unit_test(test_idle_connection_is_closed_after_ten_seconds),
         cmocka_unit_test(test_connection_that_served_and_is_closed_is_opened_again_at_once),
         cmocka_unit_test(test_server_that_always_closes_is_asked_twice),

@@ -373,7 +373,7 @@ static void test_values_and_their_origins_arrive(void **state)
     settings_free(&s);
 }
 
-static void test_every_error_is_told_and_many_are_counted(void **state)
+static void test_every_error_is_reported_and_many_are_counted(void **state)
 {
     (void)state;
     struct settings s;
@@ -561,7 +561,7 @@ static void test_bad_command_line_is_refused_with_a_reason(void **state)
     }
 }
 
-static void test_command_line_wins_over_the_file(void **state)
+static void test_command_line_overrides_the_file(void **state)
 {
     (void)state;
     struct settings s;
@@ -771,12 +771,12 @@ int main(void)
         cmocka_unit_test(test_every_beginning_of_a_bad_file_is_survived),
         cmocka_unit_test(test_good_file_prints_as_one_that_means_the_same),
         cmocka_unit_test(test_values_and_their_origins_arrive),
-        cmocka_unit_test(test_every_error_is_told_and_many_are_counted),
+        cmocka_unit_test(test_every_error_is_reported_and_many_are_counted),
         cmocka_unit_test(test_file_that_cannot_be_read_is_an_error),
         cmocka_unit_test(test_resolv_conf_gives_its_servers),
         cmocka_unit_test(test_resolv_conf_that_cannot_be_read_is_an_error),
         cmocka_unit_test(test_bad_command_line_is_refused_with_a_reason),
-        cmocka_unit_test(test_command_line_wins_over_the_file),
+        cmocka_unit_test(test_command_line_overrides_the_file),
         cmocka_unit_test(test_upstream_alone_makes_the_zone_of_all_names),
         cmocka_unit_test(test_reference_in_the_tree_is_the_one_made),
         cmocka_unit_test(test_sample_in_the_tree_is_the_one_made),

@@ -303,7 +303,7 @@ static const struct {
     {500, UINT32_MAX, 10},
 };
 
-static void test_entries_age_while_nobody_runs(void **state)
+static void test_entries_age_while_no_process_runs(void **state)
 {
     (void)state;
     struct cache from, to;
@@ -323,7 +323,7 @@ static void test_entries_age_while_nobody_runs(void **state)
     free(from.region);
 }
 
-static void test_what_is_over_is_not_written(void **state)
+static void test_expired_answers_are_not_written(void **state)
 {
     (void)state;
     struct cache from, to;
@@ -738,7 +738,7 @@ static void test_while_a_worker_stores(void **state)
     static struct cache_copy copy;
     static uint8_t room[ANSWER_SIZE_MAX];
     struct cache cache, to;
-    cache_make(&cache, ROOM / 4, 1, 1); // too small for all: there is always somebody evicted
+    cache_make(&cache, ROOM / 4, 1, 1); // too small for all: there is always an eviction
     fill(&cache, LARGE);
     struct worker worker = {.cache = &cache};
     pthread_t thread;
@@ -775,8 +775,8 @@ int main(void)
         TEST(test_all_comes_back_as_it_was),
         TEST(test_another_geometry_and_seed),
         TEST(test_smaller_cache_keeps_the_popular),
-        TEST(test_entries_age_while_nobody_runs),
-        TEST(test_what_is_over_is_not_written),
+        TEST(test_entries_age_while_no_process_runs),
+        TEST(test_expired_answers_are_not_written),
         TEST(test_clock_that_was_set_back),
         TEST(test_what_is_no_answer_is_left_out),
         TEST(test_refusals),

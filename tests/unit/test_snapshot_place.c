@@ -33,7 +33,7 @@ static void file_write(const char *at, const char *bytes, size_t len)
 
 static void put_text(const char *at)
 {
-    file_write(at, "# a file of somebody's\n", 23);
+    file_write(at, "# a file of some user \n", 23);
 }
 
 static void put_short(const char *at)
@@ -172,7 +172,7 @@ static void test_row(void **state)
     assert_place(row, begun, row->begun);
 }
 
-// Who writes is not root, and what stands there is a third one's.
+// The writer is not root, and the file there belongs to a third user.
 static void test_of_another_user(void **state)
 {
     (void)state;
@@ -208,7 +208,7 @@ static int directory_remove(void **state)
     return rmdir(directory);
 }
 
-// Who waits no longer has the cache back, whenever the reading goes on.
+// A caller that no longer waits has the cache back, whenever the read continues.
 static void test_gate_that_is_closed(void **state)
 {
     (void)state;

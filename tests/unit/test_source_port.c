@@ -133,7 +133,7 @@ static void test_find_needs_port_and_id_of_a_sent_attempt(void **state)
     for (unsigned i = 0; i < 6; i++) {
         struct attempt *attempt = &attempts[i];
         assert_ptr_equal(source_port_find(&b.table, attempt->slot, attempt->id), attempt);
-        attempt->queued = true; // not sent yet: nobody can know its ID
+        attempt->queued = true; // not sent yet: no one can know its ID
         assert_null(source_port_find(&b.table, attempt->slot, attempt->id));
         attempt->queued = false;
         uint16_t port = attempt->slot;
@@ -165,7 +165,7 @@ static void test_ids_are_unique_at_a_port(void **state)
     end(&b);
 }
 
-static void test_old_port_takes_no_more_and_closes(void **state)
+static void test_old_port_serves_no_more_and_closes(void **state)
 {
     (void)state;
     struct bench b = begin(1);
@@ -347,7 +347,7 @@ int main(void)
         cmocka_unit_test(test_uses_count_even_when_each_attempt_has_ended),
         cmocka_unit_test(test_find_needs_port_and_id_of_a_sent_attempt),
         cmocka_unit_test(test_ids_are_unique_at_a_port),
-        cmocka_unit_test(test_old_port_takes_no_more_and_closes),
+        cmocka_unit_test(test_old_port_serves_no_more_and_closes),
         cmocka_unit_test(test_retire_old_tells_whether_any_is_open),
         cmocka_unit_test(test_retiring_twice_closes_once),
         cmocka_unit_test(test_idle_port_of_another_upstream_makes_way),

@@ -61,7 +61,7 @@ static void test_what_was_only_slow_is_forgiven(void **state)
     assert_false(has(&stalling, 7, NOW_US + 1 + STALLING_US));
 }
 
-// An IPv4 address and an IPv6 network of the same octets are two, and nobody is one as well.
+// An IPv4 address and an IPv6 network of the same octets are two, and no client is one as well.
 static void test_networks_are_told_apart(void **state)
 {
     (void)state;

@@ -76,9 +76,9 @@ static void test_first_reply_makes_it_alive_whatever_it_was(void **state)
     }
 }
 
-// A stream says nothing of datagrams: one that is dead is there over TCP alone, until one of those
+// A connection says nothing about datagrams: a dead one is there over TCP alone, until one of those
 // comes back or TCP fails too.
-static void test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp(void **state)
+static void test_reply_over_tcp_makes_a_dead_one_usable_over_tcp(void **state)
 {
     (void)state;
     for (unsigned health = 0; health <= UPSTREAM_DEAD; health++) {
@@ -207,7 +207,7 @@ static void test_failing_is_not_trusted_until_it_answers(void **state)
 }
 
 // What was sent later was answered: the network lost one, the server owes nothing.
-static void test_loss_among_replies_is_not_held_against_it(void **state)
+static void test_loss_among_replies_does_not_count_against_it(void **state)
 {
     (void)state;
     struct upstream u = alive(1000);
@@ -257,7 +257,7 @@ static void test_loss_is_smoothed(void **state)
     assert_in_range(u.loss_pm, 960, 1000);
     replies(&u, 1000, 300);
     assert_in_range(u.loss_pm, 0, 32);
-    // What nobody knows of changes nothing.
+    // An unknown upstream changes nothing.
     upstream_sent(&u, TRANSPORT_UDP, NOW_US);
     uint16_t loss_pm = u.loss_pm;
     upstream_forgotten(&u);
@@ -265,7 +265,7 @@ static void test_loss_is_smoothed(void **state)
     assert_int_equal(u.in_flight, 0);
 }
 
-static void test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard(void **state)
+static void test_unreachable_is_dead_at_once_and_gone_until_another_reply(void **state)
 {
     (void)state;
     struct upstream u = alive(1000);
@@ -275,18 +275,18 @@ static void test_unreachable_is_dead_at_once_and_gone_until_something_else_is_he
     assert_true(u.gone && u.silent_since_us == later_us && u.probe_us == later_us + 100 * MS);
     assert_true(upstream_unreachable(&u, later_us, later_us + 50 * MS));
     assert_true(u.silent_since_us == later_us && u.probe_us == later_us + 150 * MS);
-    // A trial that is due later stays so.
+    // A probe that is due later stays so.
     u.probe_us = later_us + 5 * S;
     assert_true(upstream_unreachable(&u, later_us, later_us + 60 * MS));
     assert_true(u.probe_us == later_us + 5 * S);
-    // Silence is another thing than a word that nobody is there.
+    // Silence is not the same as an unreachable report.
     upstream_overdue(&u, KIND, later_us + 100 * MS, later_us + 200 * MS);
     assert_false(u.gone);
     assert_int_equal(u.health, UPSTREAM_DEAD);
     assert_true(u.silent_since_us == later_us);
 }
 
-// Anybody can say it, so it is not believed of one that has just replied, or has replied since.
+// Anyone can forge it, so it does not count for one that has just replied, or has replied since.
 static void test_unreachable_is_not_believed_of_one_that_replies(void **state)
 {
     (void)state;
@@ -358,7 +358,7 @@ struct choice_row {
     const char *name;
     enum forward_strategy strategy;
     struct {
-        uint32_t us; // that it takes; 0: nobody knows it
+        uint32_t us; // that it takes; 0: not known
         uint8_t sends;
         uint8_t overdue;
         uint16_t loss_pm;
@@ -524,9 +524,9 @@ static void test_share_row(void **state)
         assert_in_range(counts[i], row->counts[i][0], row->counts[i][1]);
 }
 
-// --- trials ------------------------------------------------------------------------------------
+// --- probes ------------------------------------------------------------------------------------
 
-struct trials {
+struct probes {
     struct forward_zone settings;
     struct zone zone;
     struct upstream upstreams[3];
@@ -535,9 +535,9 @@ struct trials {
 };
 
 // All of them dead since now.
-static struct trials trials_of(uint16_t count)
+static struct probes probes_of(uint16_t count)
 {
-    struct trials t = {.zone = {.upstreams = {0, 1, 2}, .upstream_count = count}};
+    struct probes t = {.zone = {.upstreams = {0, 1, 2}, .upstream_count = count}};
     for (size_t i = 0; i < COUNT_OF(t.upstreams); i++) {
         t.upstreams[i] = unknown();
         t.upstreams[i].health = UPSTREAM_DEAD;
@@ -546,7 +546,7 @@ static struct trials trials_of(uint16_t count)
     return t;
 }
 
-static int try(struct trials *t, uint64_t now_us)
+static int try(struct probes *t, uint64_t now_us)
 {
     int choice = upstream_try(&t->zone, t->upstreams, KIND, t->sends, UPSTREAM_SENDS_MAX, now_us);
     t->next_us = upstream_next_probe_us(&t->zone, t->upstreams, KIND, now_us);
@@ -554,7 +554,7 @@ static int try(struct trials *t, uint64_t now_us)
 }
 
 // A thirty-second of the silence so far, but no less than 100 ms and no more than 1 s.
-static void test_trials_are_paced_by_the_silence(void **state)
+static void test_probes_are_paced_by_the_silence(void **state)
 {
     (void)state;
     static const struct {
@@ -564,7 +564,7 @@ static void test_trials_are_paced_by_the_silence(void **state)
         {16 * S, 500 * MS}, {32 * S, 1 * S},       {3600 * (uint64_t)S, 1 * S},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct trials t = trials_of(1);
+        struct probes t = probes_of(1);
         uint64_t now_us = NOW_US + rows[i].silence_us;
         assert_int_equal(try(&t, now_us), 0);
         assert_true(t.upstreams[0].probe_us == now_us + rows[i].pause_us);
@@ -574,10 +574,10 @@ static void test_trials_are_paced_by_the_silence(void **state)
     }
 }
 
-static void test_a_minute_of_silence_costs_few_trials(void **state)
+static void test_a_minute_of_silence_costs_few_probes(void **state)
 {
     (void)state;
-    struct trials t = trials_of(1);
+    struct probes t = probes_of(1);
     unsigned count = 0;
     for (uint64_t ms = 0; ms < 60000; ms++)
         count += try(&t, NOW_US + ms * MS) == 0 ||
@@ -585,10 +585,10 @@ static void test_a_minute_of_silence_costs_few_trials(void **state)
     assert_in_range(count, 100, 150);
 }
 
-static void test_trials_go_to_whoever_waited_longest(void **state)
+static void test_probes_go_to_the_one_that_waited_longest(void **state)
 {
     (void)state;
-    struct trials t = trials_of(3);
+    struct probes t = probes_of(3);
     t.upstreams[0].probe_us = NOW_US - 1;
     t.upstreams[1].probe_us = NOW_US - 3;
     t.upstreams[2].probe_us = NOW_US - 2;
@@ -599,10 +599,10 @@ static void test_trials_go_to_whoever_waited_longest(void **state)
     assert_true(t.next_us == NOW_US + 100 * MS);
 }
 
-static void test_trials_are_for_those_who_are_not_trusted(void **state)
+static void test_probes_are_for_untrusted_upstreams(void **state)
 {
     (void)state;
-    struct trials t = trials_of(3);
+    struct probes t = probes_of(3);
     t.upstreams[0] = alive(1000);
     t.upstreams[1] = alive(1000);
     t.upstreams[1].overdue = 1; // owes a reply
@@ -617,10 +617,10 @@ static void test_trials_are_for_those_who_are_not_trusted(void **state)
     assert_true(t.next_us == UINT64_MAX);
 }
 
-static void test_trials_leave_out_who_had_the_question_often_enough(void **state)
+static void test_probes_leave_out_upstreams_that_had_the_question_often_enough(void **state)
 {
     (void)state;
-    struct trials t = trials_of(2);
+    struct probes t = probes_of(2);
     t.sends[0] = 3;
     t.sends[1] = 2;
     assert_int_equal(try(&t, NOW_US), 1);
@@ -632,11 +632,11 @@ static void test_trials_leave_out_who_had_the_question_often_enough(void **state
     assert_int_equal(upstream_try(&t.zone, t.upstreams, KIND, t.sends, 1, NOW_US + 20 * S), 1);
 }
 
-// A client's question may be silent by itself, so of many trials in a row some are probes.
-static void test_many_trials_are_not_all_made_of_clients_questions(void **state)
+// A client's question may be silent by itself, so of many copies in a row some are SOA probes.
+static void test_many_probes_are_not_all_copies_of_clients_questions(void **state)
 {
     (void)state;
-    struct trials t = trials_of(1);
+    struct probes t = probes_of(1);
     unsigned copies = 0, probes = 0;
     for (unsigned i = 0; i < 100; i++) {
         uint64_t now_us = NOW_US + i * S;
@@ -652,7 +652,7 @@ static void test_many_trials_are_not_all_made_of_clients_questions(void **state)
 static void test_probe_is_for_those_that_may_be_dead(void **state)
 {
     (void)state;
-    struct trials t = trials_of(1);
+    struct probes t = probes_of(1);
     struct upstream *u = &t.upstreams[0];
     *u = alive(1000);
     assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_UDP, NOW_US + S));
@@ -670,7 +670,7 @@ static void test_probe_is_for_those_that_may_be_dead(void **state)
     assert_int_equal(upstream_probe(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 751 * MS), 0);
     assert_false(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5750 * MS));
     assert_true(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5751 * MS));
-    // Also where the network says that nobody is there, which it may say of UDP alone.
+    // Also if ICMP reports it unreachable, which may be true of UDP alone.
     u->gone = true;
     assert_true(upstream_probe_due(&t.zone, t.upstreams, TRANSPORT_TCP, NOW_US + 5751 * MS));
 }
@@ -678,7 +678,7 @@ static void test_probe_is_for_those_that_may_be_dead(void **state)
 static void test_all_are_dead_only_when_each_is(void **state)
 {
     (void)state;
-    struct trials t = trials_of(3);
+    struct probes t = probes_of(3);
     assert_true(upstream_all_dead(&t.zone, t.upstreams));
     for (unsigned i = 0; i < 3; i++) {
         t.upstreams[i].health = i % 2 ? UPSTREAM_ALIVE : UPSTREAM_UNKNOWN;
@@ -690,23 +690,23 @@ static void test_all_are_dead_only_when_each_is(void **state)
 static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_new_one_is_unknown_and_has_a_cookie_of_its_own),
     cmocka_unit_test(test_first_reply_makes_it_alive_whatever_it_was),
-    cmocka_unit_test(test_reply_over_tcp_makes_a_dead_one_be_there_over_tcp),
+    cmocka_unit_test(test_reply_over_tcp_makes_a_dead_one_usable_over_tcp),
     cmocka_unit_test(test_probe_vouches_for_a_moment),
     cmocka_unit_test(test_unreachable_is_not_believed_of_one_that_replies),
-    cmocka_unit_test(test_many_trials_are_not_all_made_of_clients_questions),
+    cmocka_unit_test(test_many_probes_are_not_all_copies_of_clients_questions),
     cmocka_unit_test(test_probe_is_for_those_that_may_be_dead),
     cmocka_unit_test(test_unknown_one_is_dead_with_its_first_late_send),
-    cmocka_unit_test(test_loss_among_replies_is_not_held_against_it),
+    cmocka_unit_test(test_loss_among_replies_does_not_count_against_it),
     cmocka_unit_test(test_latest_send_that_was_answered_counts),
     cmocka_unit_test(test_failing_is_not_trusted_until_it_answers),
     cmocka_unit_test(test_loss_is_smoothed),
-    cmocka_unit_test(test_unreachable_is_dead_at_once_and_gone_until_something_else_is_heard),
+    cmocka_unit_test(test_unreachable_is_dead_at_once_and_gone_until_another_reply),
     cmocka_unit_test(test_connections_that_fail_are_tried_ever_later),
-    cmocka_unit_test(test_trials_are_paced_by_the_silence),
-    cmocka_unit_test(test_a_minute_of_silence_costs_few_trials),
-    cmocka_unit_test(test_trials_go_to_whoever_waited_longest),
-    cmocka_unit_test(test_trials_are_for_those_who_are_not_trusted),
-    cmocka_unit_test(test_trials_leave_out_who_had_the_question_often_enough),
+    cmocka_unit_test(test_probes_are_paced_by_the_silence),
+    cmocka_unit_test(test_a_minute_of_silence_costs_few_probes),
+    cmocka_unit_test(test_probes_go_to_the_one_that_waited_longest),
+    cmocka_unit_test(test_probes_are_for_untrusted_upstreams),
+    cmocka_unit_test(test_probes_leave_out_upstreams_that_had_the_question_often_enough),
     cmocka_unit_test(test_all_are_dead_only_when_each_is),
 };
 

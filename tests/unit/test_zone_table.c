@@ -198,7 +198,7 @@ static void test_port_and_scope_make_another_upstream(void **state)
     end(&bench);
 }
 
-static void test_limits_are_told(void **state)
+static void test_limits_are_reported(void **state)
 {
     (void)state;
     static const struct zone_text zone16[] = {{"a", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"}};
@@ -261,7 +261,7 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_plan_without_zones_finds_nothing),
     cmocka_unit_test(test_upstream_of_several_zones_is_one),
     cmocka_unit_test(test_port_and_scope_make_another_upstream),
-    cmocka_unit_test(test_limits_are_told),
+    cmocka_unit_test(test_limits_are_reported),
     cmocka_unit_test(test_more_zones_than_sixteen_bits_count),
 };
 
