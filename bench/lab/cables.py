@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the benchmarks stand on: commands with a clear end, servers in network namespaces of their
-own with cables between them, and the load of kxdpgun over such a cable."""
+"""What the benchmarks build on: commands with a clear end, servers in separate network namespaces
+with cables between them, and the load of kxdpgun over such a cable."""
 
 import atexit
 import datetime
@@ -19,13 +19,13 @@ from bench.lab import process
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, 'build')
 ZONE = 'bench.example'
-SERVER, GENERATOR = '10.53.0.1', '10.53.0.2'  # inside the namespaces alone
-UPSTREAM = ('127.0.0.1', 5301)  # NSD beside the server
+SERVER, GENERATOR = '10.53.0.1', '10.53.0.2'  # only inside the namespaces
+UPSTREAM = ('127.0.0.1', 5301)  # NSD next to the server
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Trouble(Exception):
-    """Something that the user should be told in one sentence."""
+    """A problem that the user should see in one sentence."""
 
 
 def run(*command, **options):
@@ -74,14 +74,14 @@ def duration(seconds):
 
 
 def leave_out(left_out, name, fault):
-    """A server that fails is told, and why, here and on the page."""
+    """Reports a server that fails, and why, here and on the page."""
     left_out[name] = str(fault).splitlines()[0]
     print(f'{name} is left out: {fault}', file=sys.stderr)
 
 
 def left_out_text(data):
     """The page's words about those."""
-    return ''.join(f'\n{who} is left out: {why}.\n' for who, why in data['left_out'].items())
+    return ''.join(f'\n{name} is left out: {why}.\n' for name, why in data['left_out'].items())
 
 
 def round_tell(options, number, round_s):

@@ -88,7 +88,7 @@ class Program:
             raise Trouble('ouzel lost queries under callgrind')
 
     def ask_fresh(self, total):
-        """Names that nobody has asked before."""
+        """Names never asked before."""
         queries = [*itertools.islice(self.fresh, total)]
         if None in harness.ask_many(self.server, queries, window=32, timeout=20):
             raise Trouble('ouzel lost queries under callgrind')

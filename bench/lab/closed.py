@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Load in a closed loop: dnsperf, which asks on when an answer has come or was given up. So a
-server that is slower is asked less, and what it loses it has lost although nobody pressed it."""
+server that is slower is asked less, and loses queries only for other reasons than pressure."""
 
 import time
 
@@ -64,7 +64,7 @@ def pass_over(server, where, questions, count, prefix):
 
 
 def warm(server, where, questions, count, prefix, sample=None):
-    """Has a server in a namespace of its own learn all names, and looks that it has kept them: asks
+    """Makes a server in a separate namespace learn all names, and checks that it cached them: asks
     until all answers are good and hardly one was asked for. `sample` has a path and a count of
     names to look with where all are too many for it."""
     asked_before, path, names = count, questions, count
@@ -73,7 +73,7 @@ def warm(server, where, questions, count, prefix, sample=None):
         if good == names and asked <= max(names / 1000, 10):
             return
         if good == names and number >= 2 and asked > 0.9 * asked_before:
-            raise Trouble(f'it has kept {1 - asked / names:.0%} of {count:,} names')
+            raise Trouble(f'it has cached {1 - asked / names:.0%} of {count:,} names')
         asked_before = asked
         if sample and path == questions and good == names:
             path, names = sample

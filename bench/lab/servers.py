@@ -25,7 +25,7 @@ def fitting(kinds, names):
             left_out[kind.name] = f'would take too long to learn more than {kind.names_max:,} names'
         elif size > left:
             left_out[kind.name] = (f'would take {size / 1e9:.1f} GB, and there are '
-                                   f'{max(left, 0) / 1e9:.1f} GB left beside those before it')
+                                   f'{max(left, 0) / 1e9:.1f} GB left besides the earlier servers')
         else:
             taken.append(kind)
             left -= size

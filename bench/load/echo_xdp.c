@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The floor below the sockets: has the kernel answer UDP datagrams to a port in the driver of an
-// interface (bench/load/echo_xdp.bpf.c, which lies beside this program), so that no server is asked
+// interface (bench/load/echo_xdp.bpf.c, next to this program), so that no server is asked
 // at all. What a name server could reach that answers there from a cache that both planes share.
 //
 //   echo_xdp INTERFACE PORT

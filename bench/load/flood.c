@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // More queries a second than any server answers, from one thread: the kernel cuts a datagram of
 // many queries into as many packets (UDP segmentation), and of the answers, which are more than a
-// thread could read beside that, it counts those that come in at the interface.
+// thread could read at the same time, it counts those that come in at the interface.
 //
 //   flood ADDRESS:PORT RATE SECONDS NAMES INTERFACE
 //

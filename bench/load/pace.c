@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Load in an open loop: queries leave at the moments of a steady rate whether or not answers have
 // come, and an answer's time counts from the moment its query was to leave, not from when it did.
-// So a server that stalls is charged for all that it kept waiting (no coordinated omission), and
+// So a server that stalls is charged for all queries that it delayed (no coordinated omission), and
 // what it does not answer counts as slower than all that it answers.
 //
 //   pace ADDRESS:PORT RATE SECONDS NAMES

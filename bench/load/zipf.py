@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Questions as clients ask them: few names are asked much and most hardly ever, by Zipf's law, and
-some that nobody has asked before. The same seed makes the same questions."""
+some never asked before. The same seed makes the same questions."""
 
 import array
 import bisect
@@ -48,6 +48,6 @@ def questions_write(path, zipf, count, hit_percent=100, number=0):
 
 
 def fresh_write(path, number, count):
-    """A file of names that nobody has asked before: those of the round of this number."""
+    """A file of names never asked before: those of the round of this number."""
     with open(path, 'w', encoding='ascii') as file:
         file.writelines(f'r{number}x{i}.{ZONE} A\n' for i in range(count))

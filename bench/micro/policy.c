@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// Who may ask: what a look-up takes with few prefixes and with many.
+// Access lists: the cost of a lookup with few prefixes and with many.
 //
 //   policy [OPTION...]                          times it (the options are Google Benchmark's)
 //   policy count FAMILY PREFIXES ROUNDS         looks up 1000 clients so often and ends: under

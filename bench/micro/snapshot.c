@@ -15,7 +15,7 @@
 
 // How long it takes to write a cache of so many answers to a file and to read it back, and what
 // workers, one for each CPU and never idle, feel of the writing: the longest time between two
-// operations of any of them, beside the same without a snapshot.
+// operations of any of them, compared with the same without a snapshot.
 //
 //   snapshot [ENTRIES [DIRECTORY]]     1,000,000 in the working directory
 
@@ -145,7 +145,7 @@ struct worker {
     uint64_t names;
     uint32_t now_s;
     atomic_bool stop;
-    atomic_bool fresh; // set by the other side: begin to measure anew
+    atomic_bool fresh; // set by the other side: begin to measure again
     uint64_t operations;
     uint64_t longest_us;
     uint64_t gaps; // of GAP_US or more

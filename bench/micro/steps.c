@@ -38,7 +38,7 @@ struct steps {
     struct warm *warm;
     struct query *queries;
     struct key *keys;
-    struct value *values; // as they are kept
+    struct value *values; // as they are cached
     struct answer_limits limits;
     struct query query; // what is made
     struct key key;

@@ -16,7 +16,7 @@ void steps_free(struct steps *steps);
 void step_parse(struct steps *steps);  // query_read
 void step_key(struct steps *steps);    // key_make
 void step_lookup(struct steps *steps); // the three stages of a lookup, as serve_queries makes them
-void step_patch(struct steps *steps);  // answer_give; each answer is first copied as it was kept
+void step_patch(struct steps *steps);  // answer_give; each answer is first copied as it was cached
 
 struct step {
     const char *name;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What clients can do to a name server: open connections by the hundred thousand, leave thousands
-of them idle, and send floods in somebody else's name; and what being guarded against it costs.
+of them idle, and send floods in a victim's name; and the cost of the limits against that.
 
 connections, idle and tcp go over loopback; flood and limits over cables between network namespaces
 and need root. In each the load that others have is measured next to the same without the abuse."""
@@ -154,8 +154,8 @@ class Client:
 
 
 def flood_one(options, directory, spaces, client, questions, limits_):
-    """Floods ouzel, started with these limits, in the victim's name; what he gets and what the
-    client notices."""
+    """Floods ouzel, started with these limits, in a victim's name; what the victim gets and what
+    the client notices."""
     path = settings_write(directory, 'flood.yaml', {'limits': limits_} if limits_ else {})
     one = os.path.join(directory, 'one')
     with open(one, 'w', encoding='ascii') as file:
@@ -190,24 +190,24 @@ def flood_one(options, directory, spaces, client, questions, limits_):
 
 
 def flood(options, directory):
-    """One name in the name of one victim, with no guard, with each, and with all. A client that has
+    """One name in the name of one victim, with no limit, with each, and with all. A client that has
     nothing to do with it asks 500 times a second meanwhile."""
-    guards = (('none', {}), ('client-qps: 1000', {'client-qps': 1000}),
-              ('same-answers: 20', {'same-answers': 20}),
-              ('the same, slip: 10', {'same-answers': 20, 'slip': 10}),
-              ('the same, slip: 0', {'same-answers': 20, 'slip': 0}))
+    variants = (('none', {}), ('client-qps: 1000', {'client-qps': 1000}),
+                ('same-answers: 20', {'same-answers': 20}),
+                ('the same, slip: 10', {'same-answers': 20, 'slip': 10}),
+                ('the same, slip: 0', {'same-answers': 20, 'slip': 0}))
     cleaner = Cleaner()
     rows = {}
     try:
         spaces = Namespaces(cleaner)
         client = Client(cleaner, spaces)
         config, questions = write_files(directory, FEW)
-        # He does not answer when he is asked where he is.
+        # The victim answers no neighbour solicitation.
         address = run('ip', 'netns', 'exec', spaces.generator, 'cat',
                       '/sys/class/net/cable/address').strip()
         run('ip', '-n', spaces.server, 'neigh', 'add', VICTIM, 'lladdr', address, 'dev', 'cable')
         Server(cleaner, directory, spaces.command(spaces.server, 'nsd', '-d', '-c', config))
-        for name, limits_ in guards:
+        for name, limits_ in variants:
             row = rows[name] = flood_one(options, directory, spaces, client, questions, limits_)
             before, then = row['quiet'], row['during']
             print(f'  {name:18} {row["asked_s"]:>8,.0f} queries and {row["replies_s"]:>8,.0f} '

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """All benchmarks of answers one after the other, each in a process of its own, so that none is left
-with what another one has started. One that fails is told, and the others are measured all the
+with what another one has started. One that fails is reported, and the others are measured all the
 same."""
 
 import importlib

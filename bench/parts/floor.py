@@ -12,7 +12,7 @@ from bench.lab.closed import warm
 from bench.lab.servers import echoes_start, pinned
 from bench.parts import instructions
 
-TITLE = 'ouzel next to the echoes'
+TITLE = 'ouzel next to the echo servers'
 
 
 def floor_servers(cleaner, spaces, directory, arguments):
@@ -90,7 +90,7 @@ def print_floor(report):
               f'{highest:.2f}){cpu}')
     if echo_xdp.NAME in report['median']:
         share = report['median'][echo_xdp.NAME]['rate'] / report['offered_rate']
-        print(f'{echo_xdp.NAME} answers in the driver, where no server with a socket comes: '
+        print(f'{echo_xdp.NAME} answers in the driver, which no server with a socket can match: '
               f'{share:.0%} of what was offered')
 
 
@@ -103,10 +103,11 @@ def section(tables):
         words = f'{of[0]:.2f} ({of[1]:.2f} to {of[2]:.2f})' if of else ''
         lines += f'| {name} | {row["rate"]:,.0f} | {row["cpu_us"]:.2f} | {words} |\n'
     return (f'@floor, {data["offered_rate"]:,} queries a second offered, {data["names"]:,} names, '
-            'each as often as any other.\n\nAnswers from memory, and echoes that know nothing and '
-            f'had the same load in turns: by recvmmsg and sendmmsg, {data["echo_batch"]} datagrams '
-            'a call; by io_uring as ouzel uses it; and in the driver (XDP), over a cable of its '
-            'own, where no server with a socket comes. Medians.\n\n'
+            'each as often as any other.\n\nAnswers from memory, and echo servers '
+            'with the same load in turns: with recvmmsg and sendmmsg, '
+            f'{data["echo_batch"]} datagrams a call; with io_uring as ouzel uses it; and in the '
+            'driver (XDP), over a separate cable, which no server with a socket can match. '
+            'Medians.\n\n'
             '| | answers a second | CPU us an answer | ouzel\'s rate of it |\n|-|-|-|-|\n'
             f'{lines}')
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What is left of each server's most when far more is asked: answers a second near what it can
-answer, and when three times that is offered, one right after the other, in turns."""
+"""What remains of each server's maximum rate under overload: answers a second near its maximum, and
+with three times that offered, one right after the other, in turns."""
 
 import statistics
 
@@ -11,9 +11,9 @@ from bench.lab.servers import start_all
 
 TITLE = 'Under three times the load'
 TIMES = 3
-SEARCHES = 5  # runs at most that look for how much a server can answer
-NEAR = 1.2  # what is offered near the most of a server, of what it was seen to answer
-LOSSLESS = 0.97  # who answers more of what was sent has not been at its most
+SEARCHES = 5  # at most, in search of the rate that a server can answer
+NEAR = 1.2  # offered near the maximum rate of a server, relative to what it answered
+LOSSLESS = 0.97  # a server that answers more than this share was below its maximum
 RUN_S = 0.2  # that a run takes beyond its seconds
 
 
@@ -43,8 +43,8 @@ def near_find(spaces, who, options):
 
 
 class Pressed:
-    """One server: its rate near its most, found at the first run, and its runs: (answered near its
-    most, answered and sent under pressure)."""
+    """One server: its rate near its maximum, found at the first run, and its runs: (answered near
+    its maximum, answered and sent under overload)."""
 
     def __init__(self, spaces, who, options):
         self.how = (spaces, who, options)
@@ -62,7 +62,7 @@ class Pressed:
 
 
 def rounds_run(pressed, options, left_out):
-    """All take turns; a server that fails is told and left out from there on."""
+    """All take turns; a server that fails is reported and left out from there on."""
     for number in range(options.rounds):
         round_tell(options, number, len(pressed) * 2 * (options.seconds + RUN_S))
         for name in [name for name in pressed if name not in left_out]:
@@ -85,8 +85,8 @@ def rows_make(runs):
 
 
 def table(data):
-    lines = ['| server | answers a second near its most | really offered | times its most | '
-             'answers then | of its most | lowest to highest |', '|-|-|-|-|-|-|-|']
+    lines = ['| server | answers a second near its maximum | really offered | times its maximum | '
+             'answers then | of its maximum | lowest to highest |', '|-|-|-|-|-|-|-|']
     for row in data['rows']:
         lines.append(f'| {row["name"]} | {row["peak"]:,.0f} | {row["sent"]:,.0f} | '
                      f'{row["sent"] / row["peak"]:.2f} | {row["goodput"]:,.0f} | '
@@ -97,13 +97,13 @@ def table(data):
 def section(tables):
     """The page's part."""
     data = tables['goodput']
-    return ('@goodput.\n\nEach server near the most that it can answer (the median of the rounds), '
-            f'and right after that with {TIMES} times as much offered. The generator is '
-            '`bench/load/flood`, which has the kernel make the packets of long trains of queries '
-            'and counts what comes back at the interface; one answer now and then is read and has '
-            'to be a good one. Nothing but the cable is between, so rates are higher than those '
-            'above. The kernel takes packets in on the processor of the generator: being pressed '
-            'costs a server less here than it would on a machine with one processor for all.'
+    return ('@goodput.\n\nEach server near its maximum rate (the median of the rounds), and right '
+            f'after that with {TIMES} times as much offered. The generator is `bench/load/flood`, '
+            'which has the kernel make the packets of long trains of queries and counts the '
+            'replies at the interface; it reads an occasional answer, which has to be a good one. '
+            'Only the cable is in between, so rates are higher than those above. The kernel '
+            'receives packets on the processor of the generator, so overload costs a server less '
+            'here than on a machine with one processor for everything.'
             f'\n\n{table(data)}' +
             left_out_text(data))
 

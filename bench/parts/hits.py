@@ -31,7 +31,7 @@ LINES_MAX = 2000000  # of questions; kxdpgun holds them in memory
 CLOSED_A_SECOND = 250000  # more than dnsperf asks
 NEW_A_SECOND = 80000  # new names, more than are answered: caches have room for them
 LOST_MAX = 0.2  # of the questions of a closed loop; a server that loses more is not measured
-# Seconds, as they were found here, to tell how long all will take.
+# Seconds, as measured here, to estimate how long all will take.
 OPEN_S, CLOSED_S, START_S, LEARN_US = 2.3, 0.6, 6, 30
 CLOSED_WORDS = {'udp': ('-q', '100', '-c', '10', '-t', '2'),
                 'tcp': ('-m', 'tcp', '-q', '100', '-c', '100', '-t', '2')}
@@ -73,7 +73,7 @@ class Load:
             zipf.questions_write(self.path, self.zipf, self.lines, self.row.hit_percent, number)
 
     def run(self, spaces, server, port):
-        """One run; beside what `shoot` returns `lost` and the share of `hits` in a closed loop."""
+        """One run; what `shoot` returns, and in a closed loop `lost` and the share of `hits`."""
         options = self.options
         meters = {'machine_us': lambda: process.processor_us(options.server_cpu)}
         if is_open(self.row):
@@ -94,7 +94,7 @@ class Load:
 
 
 def rounds_run(spaces, servers, load, options, left_out):
-    """All take turns. A server that fails is told and left out from there on."""
+    """All take turns. A server that fails is reported and left out from there on."""
     runs = {name: [] for name, _, _ in servers}
     for number in range(options.rounds):
         round_tell(options, number, len(servers) * run_s(load.row, options))
@@ -165,15 +165,15 @@ def how(data):
 
 
 INTRO = '''All servers have one worker on the same processor and the same load over a cable between
-two network namespaces; they take turns in each round. Names are asked by Zipf's law with exponent
-1, each has been learned before, and caches have room for all. Where all are known the generator is
-kxdpgun and offers more than anybody answers; new names and TCP are asked for in a closed loop, in
-which the generator, or NSD beside it, may be the limit. `echo-mmsg` and `echo-ring` send each
-datagram back and do nothing else: the floors. `echo-xdp` does so in the driver, over a cable of
-its own, where no server with a socket comes. *CPU us an answer* is the time of the server's own
-process, *CPU us of the machine* all that the server's processor did meanwhile, interrupts among it.
-The generator has a processor of its own, on which the kernel does a part of its work for what
-arrives.
+two network namespaces; they take turns in each round. Names follow Zipf's law with exponent 1, each
+was learned before, and caches have room for all. If all names are known, the generator is kxdpgun
+and offers more than any server answers; new names and TCP are measured in a closed loop, in which
+the generator, or NSD next to it, may be the limit. `echo-mmsg` and `echo-ring` send each datagram
+back and do nothing else: they show the floor. `echo-xdp` does so in the driver, over a separate
+cable, which no server with a socket can match. *CPU us an answer* is the time of the server's
+process, *CPU us of the machine* everything that the server's processor did meanwhile, interrupts
+included. The generator has a separate processor, on which the kernel does a part of the work for
+incoming packets.
 '''
 
 

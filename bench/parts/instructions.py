@@ -58,7 +58,7 @@ def count_all(arguments):
         if arguments.ouzel == OUZEL:
             report['where'] = where.measure(arguments.count, fresh_count)
         else:
-            print('where they go is told of build/ouzel alone')
+            print('a breakdown is available only for build/ouzel')
     except Trouble as fault:
         print(f'bench: the whole program could not be counted: {fault}')
     return report
@@ -70,12 +70,12 @@ def measure(arguments):
     results_write('instructions', {**stamp(arguments), 'tables': {'instructions': table}})
 
 
-WORDS = {'core': 'core and cache alone', 'clients': 'the same, from a thousand clients',
+WORDS = {'core': 'only core and cache', 'clients': 'the same, from a thousand clients',
          'limits': 'the same with 10,000 prefixes and quotas',
-         'answers': 'the same with a limit to equal answers',
-         'parse': 'its steps alone, each with a loop around it: reading the query',
+         'answers': 'the same with a limit on equal answers',
+         'parse': 'its steps separately, each in a loop: parsing the query',
          'key': 'its key and hash', 'lookup': 'finding the answer',
-         'patch': "making a copy of the answer, and that copy the client's",
+         'patch': 'copying the answer and patching the copy for the client',
          'program': 'the whole program, names of 30 octets',
          'forwarded': 'the same for a forwarded question, names of 20 octets'}
 
@@ -85,7 +85,7 @@ def section(tables):
     counts = tables['instructions']['counts']
     lines = ''.join(f'| {what} | {counts[who]:,.0f} |\n' for who, what in WORDS.items()
                     if who in counts)
-    return ('@instructions.\n\nBy callgrind, in user space; they repeat where times do not. The '
+    return ('@instructions.\n\nCounted by callgrind, in user space; they repeat exactly. The '
             f'whole program has {FLIGHT} known questions in flight, without EDNS, as dnsperf sends '
             f'them.\n\n| | instructions |\n|-|-|\n{lines}')
 

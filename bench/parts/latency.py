@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How long answers from memory take below saturation, in an open loop whose times count from when a
-query was to leave, in turns: each server at shares of what it can answer at most, and all at the
-same rates, as shares of a slower server's own most flatter it."""
+query was to leave, in turns: each server at shares of its maximum rate, and all at the same rates,
+as shares of a slower server's maximum flatter it."""
 
 import copy
 import statistics
@@ -44,7 +44,7 @@ def plan(most, at):
 
 
 def rounds_run(spaces, servers, steps, options, left_out):
-    """All take turns; a server that fails is told and left out from there on."""
+    """All take turns; a server that fails is reported and left out from there on."""
     runs = {}
     ports = {name: (server, port) for name, server, port in servers}
     for number in range(options.rounds):
@@ -74,7 +74,7 @@ def rows_make(runs, which):
 
 
 def table(data):
-    head = 'of its most' if data['steps'] == 'shares' else 'rate'
+    head = 'of its maximum' if data['steps'] == 'shares' else 'rate'
     form = '.0%' if data['steps'] == 'shares' else ',.0f'
     lines = [f'| {head} | server | queries a second | p50 us | p99 us | p99 us, worst quarter | '
              'p99.9 us | lost |', '|-|-|-|-|-|-|-|-|']
@@ -90,15 +90,15 @@ def time_text(microseconds):
     return f'{microseconds:,.0f}' if microseconds < NEVER_US else 'never'
 
 
-TITLES = {'shares': 'Each at shares of its own most', 'equal': 'All at the same rates'}
-INTRO = '''Queries leave at the moments of a steady rate whether or not answers have come
-(`bench/load/pace`), an answer's time counts from the moment its query was to leave, and a query
-without an answer counts as slower than all others. Servers, generator and cable are as above; the
-floors are the echoes. Figures are medians over the tenths of a second of all rounds: every now and
-then the machine itself stands still for some milliseconds, for servers and echoes alike, which
-would else decide all that a second's p99 says. *Worst quarter* is what p99 is or exceeds in a
-quarter of those tenths. A share of a slower server's own most is a lower rate than the same share
-of a faster one's, so the second table has all at the same rates.
+TITLES = {'shares': 'Each at shares of its maximum rate', 'equal': 'All at the same rates'}
+INTRO = '''Queries leave at a steady rate whether or not answers have come (`bench/load/pace`); the
+time of an answer counts from the moment at which its query was to leave, and a query without an
+answer counts as slower than all others. Servers, generator and cable are as above; the echo servers
+show the floor. Figures are medians over the tenths of a second of all rounds: now and then the
+machine itself stands still for some milliseconds, for servers and echo servers alike, which would
+otherwise determine the p99 of a whole second. *Worst quarter* is the p99 that a quarter of those
+tenths reaches or exceeds. A share of a slower server's maximum is a lower rate than the same share
+of a faster one's, so the second table has all servers at the same rates.
 '''
 
 
@@ -124,7 +124,7 @@ def plots(tables):
         xs = svg.Steps([row['step'] for row in rows], svg.LEFT + 20, svg.WIDTH - svg.RIGHT)
         ys = svg.Scale([max(row['p99'], 1) for row in rows], svg.HEIGHT - svg.BOTTOM, svg.TOP,
                        (1, 2, 5))
-        under = 'of its most' if which == 'shares' else 'queries a second'
+        under = 'of its maximum' if which == 'shares' else 'queries a second'
         yield f'latency-{which}', svg.chart(
             f'p99 in microseconds. {TITLES[which]}', under, curves, xs, ys, ' us',
             '.0%' if which == 'shares' else '')

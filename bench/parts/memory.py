@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Octets for a cached answer: how much each server grows while it learns so many names, one after
 the other on loopback. Afterwards its upstream is gone and some of the names are asked again: what
-it still answers it has kept, and only that counts."""
+it still answers it has cached, and only that counts."""
 
 import os
 import shutil
@@ -53,13 +53,13 @@ def weigh(kind, directory, options):
             nsd.kill()
             nsd.wait(5)
     if learned < options.names * 0.99 or kept == 0:
-        raise Trouble(f'{kind.name} has answered {learned} of {options.names} and kept {kept:.1%}')
+        raise Trouble(f'{kind.name} answered {learned} of {options.names} and cached {kept:.1%}')
     return {'name': kind.name, 'kept': kept, 'octets': grown / (options.names * kept)}
 
 
 def measure(options):
     rows, left_out = [], {}
-    print('| server | kept | octets an answer |\n|-|-|-|', flush=True)
+    print('| server | cached | octets per answer |\n|-|-|-|', flush=True)
     for kind in weighed(options):
         directory = tempfile.mkdtemp(prefix='ouzel-bench-')
         try:
@@ -87,9 +87,9 @@ def section(tables):
     lines = ''.join(f'| {row["name"]} {data["versions"][row["name"]]} | {row["kept"]:.1%} | '
                     f'{row["octets"]:,.0f} |\n' for row in data['rows'])
     lines += left_out_text(data)
-    return (f'@memory, {data["names"]:,} names.\n\nHow much each process grows while it learns '
-            'them, by what it has kept of them.\n\n'
-            f'| server | kept | octets an answer |\n|-|-|-|\n{lines}')
+    return (f'@memory, {data["names"]:,} names.\n\nThe growth of each process while it '
+            'learns them, divided by the number that it has cached.\n\n'
+            f'| server | cached | octets per answer |\n|-|-|-|\n{lines}')
 
 
 def estimate_s(options):

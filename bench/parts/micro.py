@@ -10,7 +10,7 @@ from bench.lab.cables import BUILD, Trouble, results_write, run, stamp
 TITLE = 'Steps of an answer from memory'
 PROGRAM = os.path.join(BUILD, 'bench', 'micro', 'micro')
 REPEAT_S = 0.5
-WORDS = {'parse': 'reading the query', 'key': 'the key of it', 'lookup': 'finding the answer',
+WORDS = {'parse': 'parsing the query', 'key': 'its key', 'lookup': 'finding the answer',
          'hit/batch:1': 'all of an answer, one at a time',
          'hit/batch:50': 'all of an answer, 50 at a time'}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a forwarded question costs: names that nobody has asked before, through ouzel and others in
+"""What a forwarded question costs: names never asked before, through ouzel and others in
 turn, to NSD, all on loopback under dnsperf."""
 
 import os
@@ -90,7 +90,7 @@ def table(data):
 def section(tables):
     data = tables['misses']
     return (f'@misses, {data["names"]:,} new names a round, {data["flight"]} in flight.\n\n'
-            'Names that nobody has asked before, to NSD, all on loopback under dnsperf. CPU is '
+            'Names never asked before, to NSD, all on loopback under dnsperf. CPU is '
             f'user and system time of the whole process. Medians.\n\n{table(data)}')
 
 

@@ -87,8 +87,8 @@ def section(tables):
     data = tables['scale']
     return (f'@scale, {data["names"]:,} names.\n\nAnswers from memory in a closed loop of dnsperf '
             f'on loopback, on a machine with {data["cpus"]} processors, which server and generator '
-            'share: what a worker more brings is less than it would be beside a generator on '
-            "another machine, and the time of the server's own process is what compares. "
+            'share: an additional worker brings less than it would with the generator on another '
+            "machine; compare the time of the server's process. "
             f'Medians.\n\n{table(data)}\n![Answers a second over workers](benchmarks/scale.svg)\n' +
             left_out_text(data))
 

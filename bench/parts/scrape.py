@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What it costs to be watched: cached answers over loopback while nobody looks, and while /metrics
-is scraped many times a second and somebody has the page open, in turns; and the CPU time of each
+"""The cost of monitoring: cached answers over loopback without monitoring, and while /metrics is
+scraped many times a second and the page is open, in turns; and the CPU time of each
 kind of request by itself, which a noisy machine does not blur."""
 
 import http.client
@@ -52,7 +52,7 @@ class Watcher(threading.Thread):
         self.end.set()
         self.join()
         if self.fault:
-            raise Trouble(f'nobody answers the scrapes: {self.fault}')
+            raise Trouble(f'the scrapes get no answer: {self.fault}')
 
 
 def watch_times(options):
@@ -83,7 +83,7 @@ def round_run(alone, options, watched):
 
 
 def request_cost(alone, path):
-    """CPU time of one request, in all threads and in the one that answers, while nobody else asks
+    """CPU time of one request, in all threads and in the one that answers, without other load
     for anything."""
     watcher = Watcher(alone.ouzel.stats, path, 0)
     watcher.ask()

@@ -3,10 +3,10 @@
 one after the other on loopback, before NSD, under a fixed number of questions of dnsperf in a
 closed loop.
 
-A count that slows the server down changes what is counted: more waits for it at a time, so that who
-takes many datagrams a call needs fewer. Therefore `perf stat` counts where the kernel lets it (a
-tracepoint adds to a number), and `strace -c`, which stops the server twice for each call, where it
-does not. Each table tells the way and the rate beside that of an unwatched run."""
+A count that slows the server down changes the result: more datagrams wait at a time, so a server
+that takes many per call needs fewer calls. Therefore `perf stat` counts if the kernel allows it (a
+tracepoint adds to a number), and otherwise `strace -c`, which stops the server twice for each call.
+Each table names the method and the rate relative to a run without counting."""
 
 import os
 import re
@@ -24,8 +24,8 @@ from bench.lab.peers import harness
 TITLE = 'System calls'
 NAMES = 1000  # that are known
 TOTAL = 'raw_syscalls:sys_enter'
-# What name servers call; the rest is told as `others`. Events that nobody hits are not free: they
-# are set up again whenever a thread gets its turn. So these are counted in a run of their own.
+# What name servers call; the rest is shown as `others`. Events that never occur are not free: they
+# are set up again whenever a thread gets its turn. So these are counted in a separate run.
 CALLS = ('io_uring_enter', 'recvmsg', 'recvmmsg', 'recvfrom', 'sendmsg', 'sendmmsg', 'sendto',
          'read', 'write', 'readv', 'writev', 'epoll_wait', 'epoll_pwait', 'epoll_ctl', 'poll',
          'ppoll', 'select', 'pselect6', 'futex', 'socket', 'connect', 'bind', 'close', 'setsockopt',
@@ -103,7 +103,7 @@ class Perf:
         """Calls in all and by their names, and what the first `work` returned."""
         total, done = self.count(pids, [TOTAL], work)
         named, again = self.count(pids, [f'syscalls:sys_enter_{call}' for call in CALLS], work)
-        # Two runs: the names are told as shares of the first.
+        # Two runs: the names are shown as shares of the first.
         scale = done['completed'] / again['completed']
         calls = {event.split('enter_')[1]: count * scale for event, count in named.items() if count}
         rest = total[TOTAL] - sum(calls.values())
@@ -225,7 +225,7 @@ def cells(row):
 
 def table(rows):
     heads = ['server', *(head for words in KINDS.values() for head in (
-        f'calls for {words}', 'most frequent', 'rate of unwatched'))]
+        f'calls for {words}', 'most frequent', 'of the rate without counting'))]
     lines = [f'| {" | ".join(heads)} |', '|-' * len(heads) + '|']
     for row in sorted(rows, key=lambda row: row['memory']['calls']):
         lines.append(f'| {row["name"]} {row["version"]} | ' +
@@ -252,9 +252,9 @@ def measure(options):
         raise Trouble('nothing was counted')
     print(f'\nby {way.name}, {options.count:,} questions, {options.flight} in flight\n\n'
           f'{table(rows)}')
-    told = {**stamp(options), 'way': way.name, 'count': options.count, 'flight': options.flight,
-            'rows': rows, 'left_out': left_out}
-    results_write('syscalls', {**told, 'tables': {'syscalls': told}})
+    measured = {**stamp(options), 'way': way.name, 'count': options.count,
+                'flight': options.flight, 'rows': rows, 'left_out': left_out}
+    results_write('syscalls', {**measured, 'tables': {'syscalls': measured}})
 
 
 def section(tables):

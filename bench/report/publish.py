@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The page of all benchmarks. What each table on it says is kept beside it, medians and spread
-alone, so that a part that is measured anew takes the place of its own tables and no others."""
+"""The page of all benchmarks. The data of each table (only medians and spread) are stored next to
+it, so that a part that is measured again replaces its own tables and no others."""
 
 import importlib
 import json
@@ -18,10 +18,10 @@ PARTS = ('hits', 'floor', 'goodput', 'latency', 'scale', 'misses', 'memory', 'mi
 
 HEAD = '''# Benchmarks
 
-Made by `scripts/bench --publish`; `scripts/bench help` tells how to measure a part alone, and how
-each server is set up stands in `bench/lab/peers.py`. Everything runs on one machine, which is
-shared: a figure says most beside the others of its table, which had the same load in the same run.
-Each table says when it was measured. What it was made of lies in `docs/benchmarks/data`.
+Made by `scripts/bench --publish`; `scripts/bench help` shows how to measure a single part, and
+`bench/lab/peers.py` how each server is configured. Everything runs on one shared machine, so
+compare a figure with the others of its table, which had the same load in the same run. Each table
+says when it was measured. Its data are in `docs/benchmarks/data`.
 '''
 
 
@@ -33,8 +33,7 @@ def read(path):
 
 
 def merge(old, new):
-    """Tables by name: those that were measured anew in the place of what was there, unless that is
-    newer."""
+    """Tables by name: newly measured ones replace the old ones, unless these are newer."""
     fresh = {name: table for name, table in new.items()
              if table['date'] >= old.get(name, {}).get('date', '')}
     return {**old, **fresh}

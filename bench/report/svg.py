@@ -82,7 +82,7 @@ def axes(xs, ys, form=''):
 
 
 def curve(places, colour, dashes, unit):
-    """A line through places of the drawing with a dot at each, which tells its value."""
+    """A line through places of the drawing with a dot at each, which shows its value."""
     joined = ' '.join(f'{x},{y}' for x, y, _ in places)
     yield (f'<polyline points="{joined}" fill="none" stroke="{colour}" stroke-width="2"'
            f' stroke-dasharray="{dashes}"/>')

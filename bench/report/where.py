@@ -27,7 +27,7 @@ DIRECTORIES = (('core/forward/', 'forward'), ('core/policy/', 'policy'))
 WORDS = {
     'io': 'ring and worker (io)', 'parse': 'reading the query', 'key': 'its key and hash',
     'lookup': 'finding the answer', 'answer': "making it the client's",
-    'policy': 'who may ask what',
+    'policy': 'access and limits',
     'serve': 'joining these, counting', 'forward': 'questions and upstreams',
     'store': 'taking and keeping answers', 'other': 'other'}
 
@@ -87,7 +87,7 @@ def inlined(program, addresses):
 
 
 class Places:
-    """Tells what instructions are for."""
+    """Finds out what instructions are for."""
 
     def __init__(self, profile, program):
         self.program, self.profile = program, profile

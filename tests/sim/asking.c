@@ -423,7 +423,7 @@ void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out
     asking_look(sim, worker);
 }
 
-void asking_disconnect(struct sim *sim, unsigned worker, uint16_t stream)
+void asking_disconnect(struct sim *sim, unsigned worker, uint16_t slot)
 {
     sim_trace(sim, "worker %u closes connection %u", worker, slot);
     if (!sim->nodes[worker].wires[slot].open)

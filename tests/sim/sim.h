@@ -535,10 +535,10 @@ void link_carry(struct sim *sim, struct link *link, const struct event *event, u
 uint64_t link_surely_us(struct sim *sim, struct link *link);
 
 // tcp.c
-void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned server);
-void tcp_send(struct sim *sim, unsigned worker, uint16_t stream, uint32_t question,
+void tcp_connect(struct sim *sim, unsigned worker, uint16_t slot, unsigned server);
+void tcp_send(struct sim *sim, unsigned worker, uint16_t slot, uint32_t question,
               const uint8_t *bytes, size_t len);
-void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t stream);
+void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t slot);
 void tcp_reply(struct sim *sim, const struct event *asked, struct packet *packet, uint32_t number,
                uint64_t after_us);
 void tcp_event(struct sim *sim, struct event *event);
@@ -675,7 +675,7 @@ void asking_open(struct sim *sim, unsigned worker, const struct outgoing *out);
 void asking_close(struct sim *sim, unsigned worker, uint16_t port);
 void asking_send(struct sim *sim, unsigned worker, const struct outgoing *out);
 void asking_connect(struct sim *sim, unsigned worker, const struct outgoing *out);
-void asking_disconnect(struct sim *sim, unsigned worker, uint16_t stream);
+void asking_disconnect(struct sim *sim, unsigned worker, uint16_t slot);
 // The send that a reply which came there answers + 1; 0: none.
 uint32_t asking_sent_find(const struct sim *sim, unsigned worker, uint16_t port, bool tcp,
                           uint16_t id);

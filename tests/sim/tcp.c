@@ -13,7 +13,7 @@ static bool deaf(const struct sim *sim, const struct server *server)
            (!server->steady && sim->now_us < sim->outage_until_us);
 }
 
-static struct event event_of(const struct sim *sim, unsigned worker, uint16_t stream,
+static struct event event_of(const struct sim *sim, unsigned worker, uint16_t slot,
                              enum event_kind kind)
 {
     const struct wire *wire = &sim->nodes[worker].wires[slot];
@@ -27,7 +27,7 @@ static struct event event_of(const struct sim *sim, unsigned worker, uint16_t st
 }
 
 // The server closes: the worker hears of it when all that was sent before has arrived.
-static void server_closes(struct sim *sim, unsigned worker, uint16_t stream)
+static void server_closes(struct sim *sim, unsigned worker, uint16_t slot)
 {
     struct wire *wire = &sim->nodes[worker].wires[slot];
     uint64_t at_us = sim->now_us + link_surely_us(sim, &sim->servers[wire->server].back);
@@ -42,7 +42,7 @@ void tcp_close(struct sim *sim, const struct event *asked)
         server_closes(sim, asked->worker, asked->port);
 }
 
-void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned number)
+void tcp_connect(struct sim *sim, unsigned worker, uint16_t slot, unsigned number)
 {
     struct wire *wire = &sim->nodes[worker].wires[slot];
     struct server *server = &sim->servers[number];
@@ -70,7 +70,7 @@ void tcp_connect(struct sim *sim, unsigned worker, uint16_t stream, unsigned num
     event_push(sim, &event, wire->there_us + server->tcp_after);
 }
 
-void tcp_send(struct sim *sim, unsigned worker, uint16_t stream, uint32_t question,
+void tcp_send(struct sim *sim, unsigned worker, uint16_t slot, uint32_t question,
               const uint8_t *bytes, size_t len)
 {
     struct wire *wire = &sim->nodes[worker].wires[slot];
@@ -82,7 +82,7 @@ void tcp_send(struct sim *sim, unsigned worker, uint16_t stream, uint32_t questi
     event_push(sim, &event, wire->there_us);
 }
 
-void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t stream)
+void tcp_disconnect(struct sim *sim, unsigned worker, uint16_t slot)
 {
     sim->nodes[worker].wires[slot].open = false;
 }
