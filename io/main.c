@@ -28,14 +28,14 @@ static const struct command commands[] = {
     },
     {
         .name = "check",
-        .summary = "say what is wrong with the settings, or print those in force",
+        .summary = "report errors in the settings, or print those in force",
         .usage = SETTINGS_USAGE,
         .takes_settings = true,
         .run = command_check,
     },
     {
         .name = "ctl",
-        .summary = "have a running ouzel do something, or ask what it does",
+        .summary = "give a running ouzel an order, or ask for its state",
         .usage = "[--control PATH] [--json] ORDER",
         .gives_orders = true,
         .run = command_ctl,

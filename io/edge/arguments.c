@@ -37,7 +37,7 @@ static const struct argument arguments[] = {
      "forward all names that no zone of the file covers to this server; repeatable"},
     {"workers", "N", false, "server", "workers", "how many workers to run, or auto"},
     {"stats", "ADDR", false, "stats", "listen", "serve the metrics on this address, or off"},
-    {"control", "PATH", false, "control", "socket", "take orders of `ouzel ctl` at this socket"},
+    {"control", "PATH", false, "control", "socket", "accept orders of `ouzel ctl` on this socket"},
 };
 
 #define ARGUMENTS    (sizeof arguments / sizeof arguments[0])

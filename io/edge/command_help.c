@@ -51,7 +51,8 @@ void help_overview(const struct program *program, FILE *to)
     fputs("ouzel, a caching DNS forwarder\n\nusage:\n", to);
     for (const struct command *command = program->commands; command->name; command++)
         fprintf(to, "  ouzel %-8s %s\n", command->name, command->summary);
-    fputs("\n`ouzel help COMMAND` tells more, `ouzel help settings` describes every setting.\n",
+    fputs("\n`ouzel help COMMAND` explains a command, `ouzel help settings` describes every "
+          "setting.\n",
           to);
 }
 
@@ -66,10 +67,10 @@ static void help_command(const struct program *program, const struct command *co
     fputs("\n", to);
     arguments_print(to);
     fputs(
-        "\nADDR is 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53. An option wins over the file.\n"
+        "\nADDR is 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53. An option overrides the file.\n"
         "Without a file and options the server listens on 127.0.0.1:5353 and asks the servers in\n"
         "/etc/resolv.conf. `ouzel help settings` describes what the file may hold.\n"
-        "\nExit status: 0 fine, 1 failed at run time, 2 wrong usage or settings.\n",
+        "\nExit status: 0 success, 1 failure at run time, 2 wrong usage or settings.\n",
         to);
 }
 

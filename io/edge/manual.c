@@ -86,7 +86,7 @@ void help_manual(const struct program *program, FILE *to)
         to);
     fputs(".SH COMMANDS\n", to);
     commands_print(program, to);
-    fputs(".SH OPTIONS\nOf serve and check; an option wins over the file:\n.PP\n.nf\n", to);
+    fputs(".SH OPTIONS\nOf serve and check; an option overrides the file:\n.PP\n.nf\n", to);
     arguments_print(to);
     fputs(".fi\n", to);
     paragraph("ADDR is 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53. Without a file and options the "
@@ -95,11 +95,11 @@ void help_manual(const struct program *program, FILE *to)
     fputs(".SH ORDERS\nOf \\fBouzel ctl\\fR:\n", to);
     orders_print(program, to);
     fputs(
-        ".SH SIGNALS\n.TP\n.B SIGHUP\nThe settings and the files that they name are read again. "
-        "If anything is wrong the log says what, and everything stays as it was.\n"
-        ".TP\n.B SIGTERM, SIGINT\nouzel ends, within two seconds. Where cache.snapshot is set the "
-        "cache is saved before, as far as that fits into them.\n"
-        ".SH \"EXIT STATUS\"\n.TP\n.B 0\nfine\n.TP\n.B 1\nfailed at run time\n.TP\n.B 2\nwrong "
+        ".SH SIGNALS\n.TP\n.B SIGHUP\nouzel reads the settings and the files that they name again. "
+        "If anything is wrong, the log says what, and everything stays as it was.\n"
+        ".TP\n.B SIGTERM, SIGINT\nouzel stops within two seconds. If cache.snapshot is set and the "
+        "time is enough, it saves the cache before.\n"
+        ".SH \"EXIT STATUS\"\n.TP\n.B 0\nsuccess\n.TP\n.B 1\nfailure at run time\n.TP\n.B 2\nwrong "
         "usage or settings\n"
         ".SH \"SEE ALSO\"\n.BR ouzel.yaml (5)\n",
         to);
@@ -113,9 +113,11 @@ void help_manual_settings(FILE *to)
     fputs(".SH DESCRIPTION\n", to);
     text_print(
         "A YAML file that --config names. Every section and every key may be left out. An unknown "
-        "key, a value out of bounds or a key given twice is an error with its line, and nothing "
-        "starts; ouzel check says so beforehand. A size takes K, M or G, powers of 1024; a "
-        "duration its unit: ms, s, m, h or d.",
+        "key, a value out of bounds or a key given twice is an error that names its line, and "
+        "ouzel "
+        "does not start; ouzel check reports it beforehand. A size takes K, M or G, powers of "
+        "1024; "
+        "a duration needs a unit: ms, s, m, h or d.",
         to);
     fputs("\n", to);
     for (size_t i = 0; i < SETTINGS_ROWS; i++) {
@@ -133,7 +135,7 @@ void help_manual_settings(FILE *to)
             fputs("\n.br\nDefault: ", to);
             text_print(value, to);
         } else {
-            fputs("\n.br\nIt must be given", to);
+            fputs("\n.br\nRequired", to);
         }
         fputs(option->reloadable ? ".\n" : ". Changes with a restart only.\n", to);
     }

@@ -71,7 +71,7 @@ static void reference_option(const struct settings_option *option, FILE *to)
     if (help_default(option, value)) {
         fprintf(to, "- Default: `%s`\n", value);
     } else {
-        fputs("- It must be given.\n", to);
+        fputs("- Required.\n", to);
     }
     if (!option->reloadable)
         fputs("- Changes with a restart only.\n", to);
@@ -82,24 +82,25 @@ void help_settings(FILE *to)
     const char *section = "";
     fputs(
         "# Settings\n\n"
-        "The settings are read from the YAML file that `--config` names. Every section and every\n"
-        "key may be left out; an empty file means the defaults. An unknown key, a value out of\n"
-        "bounds or a key given twice is an error with its line, and nothing starts. `ouzel check`\n"
-        "says what is wrong, or prints the settings in force and where each of them comes from.\n"
+        "ouzel reads its settings from the YAML file that `--config` names. Every section and\n"
+        "every key may be left out; an empty file means the defaults. An unknown key, a value out\n"
+        "of bounds or a key given twice is an error that names its line, and ouzel does not "
+        "start.\n"
+        "`ouzel check` reports errors, or prints the settings in force and the source of each.\n"
         "\n"
         "On SIGHUP or `ouzel ctl reload` a running ouzel reads them again, with the files that\n"
-        "they name. It goes on answering meanwhile, and says what has changed. If anything is\n"
-        "wrong it says so, and everything stays as it was.\n"
+        "they name. It continues to answer meanwhile, and reports what has changed. If anything\n"
+        "is wrong, it says so, and everything stays as it was.\n"
         "\n"
         "- An address is `192.0.2.1`, `192.0.2.1:53`, `192.0.2.1@53`, `2001:db8::1` or\n"
         "  `[2001:db8::1]:53`; a link-local one takes its interface: `fe80::1%eth0`.\n"
-        "  One with brackets or `::` stands between quotes: `\"[::1]:53\"`.\n"
+        "  Quote one with brackets or `::`: `\"[::1]:53\"`.\n"
         "- A size takes `K`, `M` or `G`, which are powers of 1024.\n"
-        "- A duration takes its unit: `ms`, `s`, `m`, `h` or `d`.\n"
-        "- A list is `[one, two]`, or an indented line `- one` for each item. A single value is\n"
-        "  taken as a list of one.\n"
+        "- A duration needs a unit: `ms`, `s`, `m`, `h` or `d`.\n"
+        "- A list is `[one, two]`, or an indented line `- one` for each item. A single value\n"
+        "  counts as a list of one.\n"
         "\n"
-        "This page is printed by `ouzel help settings`, a sample file by `ouzel help sample`.\n",
+        "`ouzel help settings` prints this page, `ouzel help sample` a sample file.\n",
         to);
     for (size_t i = 0; i < SETTINGS_ROWS; i++) {
         const struct settings_option *option = &settings_options[i];
@@ -109,8 +110,7 @@ void help_settings(FILE *to)
             if (option->in_zone)
                 fputs(
                     "\nThis section is a list of entries, one for each zone, with the keys below.\n"
-                    "Without the section all names are asked of the servers in\n"
-                    "`/etc/resolv.conf`.\n",
+                    "Without the section all names go to the servers in `/etc/resolv.conf`.\n",
                     to);
         }
         reference_option(option, to);
@@ -126,7 +126,7 @@ static void sample_option(const struct settings_option *option, bool first, FILE
     help_takes(option, text, sizeof text);
     print_wrapped("  # ", "  # ", text, to);
     if (!help_default(option, value)) {
-        fputs("  # It must be given; as an example:\n", to);
+        fputs("  # Required; for example:\n", to);
         snprintf(value, sizeof value, "[192.0.2.53, \"[2001:db8::53]:53\"]");
     }
     const char *entry = option->in_zone ? first ? "- " : "  " : "";
@@ -138,8 +138,8 @@ void help_sample(FILE *to)
 {
     const char *section = "";
     fputs("# The settings of ouzel, each with its default. A line with # right before a key is a\n"
-          "# setting: remove the # and change the value. `ouzel check --config FILE` says whether\n"
-          "# all is well. This file is printed by `ouzel help sample`.\n",
+          "# setting: remove the # and change the value. `ouzel check --config FILE` reports\n"
+          "# errors. `ouzel help sample` prints this file.\n",
           to);
     for (size_t i = 0; i < SETTINGS_ROWS; i++) {
         const struct settings_option *option = &settings_options[i];
@@ -150,7 +150,7 @@ void help_sample(FILE *to)
         else
             fputc('\n', to);
         if (first && option->in_zone)
-            fputs("  # An entry for each zone. Without any, all names are asked of the servers in\n"
+            fputs("  # An entry for each zone. Without any, all names go to the servers in\n"
                   "  # /etc/resolv.conf.\n",
                   to);
         sample_option(option, first, to);
