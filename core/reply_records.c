@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/reply_records.h"
 
-// Names are compared by their hashes: 64 bits with a secret, so nobody outside can make two of them
+// Names are compared by their hashes: 64 bits with a secret, so attackers cannot make two of them
 // meet. The names of the chain are the only ones that are kept whole.
 
 enum {

@@ -28,7 +28,7 @@ struct transport_traits {
 extern const struct transport_traits transport_traits[TRANSPORTS];
 
 // True if it has connections: messages may have 65,535 octets, their source address is proven, and
-// nobody off the path can forge one.
+// an off-path forger cannot inject one.
 static inline bool transport_has_connections(enum transport transport)
 {
     const unsigned with = 1u << TRANSPORT_TCP | 1u << TRANSPORT_DOT | 1u << TRANSPORT_DOH |

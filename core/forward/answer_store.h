@@ -19,7 +19,7 @@ struct answer_store {
     uint32_t size; // blocks
 };
 
-// Octets for a store beside a table of so many questions.
+// Octets of a store for a table of `questions` questions.
 [[nodiscard]] size_t answer_store_size(uint32_t questions);
 void answer_store_init(struct answer_store *store, void *memory, uint32_t questions);
 

@@ -34,8 +34,8 @@ void forward_reload(struct forward *f, uint64_t now_us, const struct zone_table 
 // Begins to ask a question that was just added, with its zone set.
 void forward_start(struct forward *f, uint64_t now_us, struct question *question);
 
-// Begins a question that was just added, with its zone set, without asking anybody: it is to wait
-// for a subquestion (subquestion.h).
+// Begins a question that was just added, with its zone set, without asking an upstream: it is to
+// wait for a subquestion (subquestion.h).
 void forward_begin(struct forward *f, uint64_t now_us, struct question *question);
 
 // Ends a question whose subquestion has ended: QUESTION_ANSWERED, with the answer that it has in

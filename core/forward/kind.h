@@ -12,7 +12,7 @@
 // or by an SOA probe.
 //
 // Some resources that questions share have a bound for each kind. A secret hash spreads the kinds
-// over a table of fixed size, so nobody can choose kinds that share an entry.
+// over a table of fixed size, so attackers cannot choose kinds that share an entry.
 
 #define KIND_PROBE  0u // of an SOA probe
 #define KIND_SHARES 256

@@ -213,7 +213,7 @@ void question_unlink(struct question_table *table, struct question *question);
 void question_link(struct question_table *table, struct question *question);
 
 // Which question is to be given up to make room? One without askers, such as those whose clients
-// were given a stale answer, which anybody can have in any number; and if there is none, the one
+// were given a stale answer, of which any client can have any number; and if there is none, the one
 // that has waited longest. No probe (forward.h) while there is another one. NULL: there is none.
 [[nodiscard]] struct question *question_to_abandon(const struct question_table *table);
 

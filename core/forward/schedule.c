@@ -58,7 +58,7 @@ static unsigned copies_send(struct forward *f, uint64_t now_us, struct question 
 }
 
 // True if each upstream of the zone was reported unreachable.
-static bool nobody_there(const struct forward *f, const struct zone *zone)
+static bool all_unreachable(const struct forward *f, const struct zone *zone)
 {
     for (size_t i = 0; i < zone->upstream_count; i++) {
         const struct upstream *u = &f->upstreams[zone->upstreams[i]];
@@ -191,9 +191,10 @@ static bool has_been_asked(const struct forward *f, uint64_t now_us,
 // Anyone can forge a report that an upstream is unreachable. Until when may a reply come all the
 // same, to a send of this question, or, where it could not be sent, of others? 0: no upstream was
 // reported.
-static uint64_t gone_until_us(const struct forward *f, const struct question *question, bool nobody)
+static uint64_t gone_until_us(const struct forward *f, const struct question *question,
+                              bool unreachable)
 {
-    uint64_t until_us = nobody ? question->started_us + GONE_US : 0;
+    uint64_t until_us = unreachable ? question->started_us + GONE_US : 0;
     for (const struct attempt *a = question->attempts; a; a = a->next) {
         const struct upstream *u = &f->upstreams[a->upstream];
         uint64_t tails_us = u->latency.total > 0 ? GONE_TAILS * (uint64_t)upstream_late_us(u) : 0;
@@ -232,8 +233,8 @@ static uint64_t overdue_us(uint64_t now_us, const struct question *question)
 // upstreams may come back; any other fails.
 static void send_nothing(struct forward *f, uint64_t now_us, struct question *question)
 {
-    bool nobody = nobody_there(f, question->zone), spent = !has_sends_left(question);
-    uint64_t gone_us = gone_until_us(f, question, nobody);
+    bool unreachable = all_unreachable(f, question->zone), spent = !has_sends_left(question);
+    uint64_t gone_us = gone_until_us(f, question, unreachable);
     const struct attempt *latest = question_latest(question);
     uint64_t latest_us = latest && latest->sent_us != 0 ? latest->sent_us : now_us;
     uint64_t hope_us = latest ? latest_us + HOPE_US : 0;
@@ -241,8 +242,8 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
     // silent because of this question, and no other question was sent to it.
     bool back = spent && question->recoveries != f->recoveries;
     bool over = !is_awaited(question) && !question->truncated &&
-                (nobody || spent || question->tcp_only) && now_us >= gone_us;
-    if (!nobody && !question_is_expected(question, now_us) && (spent || question->tcp_only)) {
+                (unreachable || spent || question->tcp_only) && now_us >= gone_us;
+    if (!unreachable && !question_is_expected(question, now_us) && (spent || question->tcp_only)) {
         if (lower_case_next(f, now_us, question))
             return;
         if (lower_case_waits(f, now_us, question)) {
@@ -251,10 +252,10 @@ static void send_nothing(struct forward *f, uint64_t now_us, struct question *qu
         }
     }
     if ((back && now_us >= hope_us) || over) {
-        question_fail(f, now_us, question, nobody ? QUESTION_UNREACHABLE : QUESTION_SILENT);
+        question_fail(f, now_us, question, unreachable ? QUESTION_UNREACHABLE : QUESTION_SILENT);
         return;
     }
-    if (nobody)
+    if (unreachable)
         hopeless_tell(f, question);
     probe_start(f, now_us, question->zone);
     uint64_t next_us = upstream_next_probe_us(question->zone, f->upstreams, question->kind, now_us);
@@ -606,7 +607,7 @@ bool schedule_expire(struct forward *f, uint64_t now_us, struct question *questi
         return false;
     enum question_state end = QUESTION_SILENT;
     deferred_note(question);
-    if (nobody_there(f, question->zone) && !is_awaited(question))
+    if (all_unreachable(f, question->zone) && !is_awaited(question))
         end = QUESTION_UNREACHABLE;
     else if (!has_been_asked(f, now_us, question))
         end = QUESTION_UNASKED;

@@ -19,7 +19,7 @@
 struct error_loop {
     uint64_t seed[2];
     struct {
-        uint64_t from_hash; // with a secret, so that nobody finds colliding clients
+        uint64_t from_hash; // keyed, against chosen collisions
         uint64_t last_us;   // when it last sent an unreadable datagram
         uint32_t errors;
     } places[ERROR_LOOP_PLACES];

@@ -8,7 +8,7 @@
 // What holds here:
 // - A line is one cache line; a network's entry stands in the line that its hash names, or nowhere.
 // - A tag is 32 bits of the hash: two networks in one line spend each other's tokens once in four
-//   thousand million. The seed keeps anybody from looking for such a pair.
+//   thousand million. The seed keeps attackers from finding such a pair.
 // - Of a bucket is kept what is missing in it. An entry that is made has full ones, so to forget
 // one
 //   that is full changes nothing; and one of zeros is as good as none.

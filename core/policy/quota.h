@@ -7,7 +7,7 @@
 // limiting); only the key and the rate differ.
 //
 // The caller says whether a client is proven. Proven clients have buckets of their own, so that
-// nobody can exhaust theirs by forging their address.
+// forged queries cannot exhaust them.
 //
 // A worker sees only a part of a client's queries. docs/decisions/0006-client-quotas.md says how it
 // applies the machine's rate nevertheless.

@@ -39,7 +39,7 @@ static bool answered_failed(struct serve *s, uint64_t now_us, struct lookup *loo
     return true;
 }
 
-// A question that nobody has asked yet; NULL: it is not to be asked, and the item is done.
+// A question that is not in flight yet; NULL: it is not to be asked, and the item is done.
 static struct question *question_begin(struct serve *s, uint64_t now_us, struct lookup *lookup,
                                        uint8_t **out, bool *fresh)
 {

@@ -3,9 +3,9 @@
 #include "core/client.h"
 #include "core/forward/question_table.h"
 
-// The clients that wait for the forwarder's questions, in a table of fixed size beside the table of
-// questions. What a client network may take of the questions, of the waiters and of the waiters of
-// one question has bounds as soon as half of them are gone.
+// The clients that wait for the forwarder's questions, in a table of fixed size next to the table
+// of questions. What a client network may take of the questions, of the waiters and of the waiters
+// of one question has bounds as soon as half of them are gone.
 
 #define WAITERS_PER_QUESTION_MAX 256
 
@@ -39,7 +39,7 @@ struct waiter_table {
     struct waiter *free;
 };
 
-// Octets for a table beside one of `size` questions.
+// Octets of a table that goes with one of `size` questions.
 [[nodiscard]] size_t waiter_table_size(uint32_t size);
 void waiter_table_init(struct waiter_table *table, void *memory, uint32_t size);
 

@@ -3,7 +3,7 @@
 #include "core/wire/bytes.h"
 
 // Messages on a TCP connection: each behind its length in two octets (RFC 1035 4.2.2). Pieces may
-// be cut anywhere (RFC 7766 8), so whoever receives gathers them and looks again.
+// be cut anywhere (RFC 7766 8), so the receiver gathers them and looks again.
 
 #define FRAME_HEAD_LEN 2
 #define FRAME_LEN_MAX  (FRAME_HEAD_LEN + 65535) // room for any one message and its length

@@ -32,8 +32,8 @@ struct key {
     uint8_t bytes[KEY_LEN_MAX + 1]; // undefined after `len` octets
 };
 
-// The key of a query that query_read found good. `seed` is secret, so nobody can choose names that
-// share a bucket.
+// The key of a query that query_read found good. `seed` is secret, so attackers cannot choose names
+// that share a bucket.
 void key_make(struct key *key, const struct query *query, uint64_t seed);
 
 // The key of a question of class IN with neither DO nor CD.

@@ -3,7 +3,7 @@
 #include "core/wire/name.h"
 
 // Hashes of a name and of all names above it, made in one pass from the root down: each label
-// extends the hash of the name after it. Keyed, so that nobody can choose names that collide.
+// extends the hash of the name after it. Keyed, so that attackers cannot choose names that collide.
 //
 // A step is xor, a 64 by 64 bit multiplication, and its halves folded together (as in wyhash), for
 // each eight octets of a label with its length in front.

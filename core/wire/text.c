@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 // A type is a name, a number and the form of its data: a letter for each field, with the fields'
-// names beside it. The same letters read text (field_read) and check octets (data_whole), so that
+// names next to it. The same letters read text (field_read) and check octets (data_whole), so that
 // what comes in as \# is no less right.
 //
 //   a A   an IPv4, IPv6 address          s   a character string

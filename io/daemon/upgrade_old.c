@@ -16,7 +16,7 @@
 
 enum {
     CHILD_FD = 3,  // what the new program finds
-    STARTED_S = 3, // nobody is heard meanwhile; it has milliseconds of work
+    STARTED_S = 3, // neither process receives meanwhile; it has milliseconds of work
     END_MS = 300,  // for one that has said why it cannot start, to put away what it made
 };
 

@@ -10,7 +10,7 @@
 
 static void completion(const struct program *program, FILE *to);
 
-// Words that `ouzel help` takes beside the commands. Each has one of the two functions.
+// Words that `ouzel help` takes besides the commands. Each has one of the two functions.
 static const struct topic {
     const char *name;
     void (*print)(FILE *to);

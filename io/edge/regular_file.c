@@ -19,7 +19,7 @@ static int mark_skip(int fd)
 int regular_file_open(const char *path)
 {
     struct stat status;
-    // Without O_NONBLOCK opening a pipe waits for somebody to write to it.
+    // Without O_NONBLOCK opening a pipe waits for a writer.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno == ENXIO ? REGULAR_FILE_NOT

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 // A report writes lines for a person or JSON: both writers get the same calls, and one of them is
-// off. A member of JSON that was renamed keeps its former name beside the new one until the next
+// off. A member of JSON that was renamed keeps its former name next to the new one until the next
 // major version.
 struct pens {
     FILE *lines; // NULL: nothing is written

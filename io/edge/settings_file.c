@@ -213,7 +213,8 @@ static void load_zone(struct loader *l, const char *section)
         settings_report_add(l->reader.report, line,
                             "forward.to is missing in this entry: name the servers that its zone "
                             "is asked of");
-    // What is half read would only make settings_check complain about what nobody wrote.
+    // After an error the entry is incomplete, and settings_check would complain about things not in
+    // the file.
     if (l->reader.report->count > errors)
         forward_zone_drop(&l->settings->forward);
 }

@@ -25,6 +25,6 @@ enum snapshot_place { SNAPSHOT_PLACE_DONE, SNAPSHOT_PLACE_BEGUN };
 [[nodiscard]] int snapshot_place_open(const char *path, const char **fault);
 
 // For `ouzel check` and the start: could a snapshot be written to `path` for all that stands there
-// now, and beside it where it is begun? False: `why` is a sentence. Which user will write is not
+// now, and next to it where it is begun? False: `why` is a sentence. Which user will write is not
 // known yet, so what this one may not read passes.
 [[nodiscard]] bool snapshot_place_check(const char *path, char why[static SNAPSHOT_WHY_SIZE]);

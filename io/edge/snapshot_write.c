@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// Nothing is ever changed in the good file. The new one is written beside it under a lock that is
+// Nothing is ever changed in the good file. The new one is written next to it under a lock that is
 // held until it has its name, so two writers cannot spoil each other's.
 
 enum {

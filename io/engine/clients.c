@@ -19,7 +19,7 @@
 
 enum {
     LEAVING_MAX = 256,    // slots beyond the connections
-    GATHERED_FREE = 4096, // octets of a query that is not whole, which anybody may send
+    GATHERED_FREE = 4096, // octets of an incomplete query that any client may send
     CLIENTS_NONE = -1,
 };
 

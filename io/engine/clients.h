@@ -22,7 +22,7 @@
 #define CLIENTS_HELD_MAX    (32u << 20)  // octets held for all
 #define CLIENTS_HELD_MOST   (8u << 20)   // of which one network may have so many,
 #define CLIENTS_HELD_LEAST  (512u << 10) // and so many whatever the others have
-#define CLIENTS_WAITING_US  10000000u    // nobody who waits for an answer is idle before this
+#define CLIENTS_WAITING_US  10000000u    // no client that waits for an answer is idle before this
 #define CLIENTS_TICK_US     1000000u     // between two looks for those that have been idle
 
 struct clients; // opaque
@@ -42,7 +42,7 @@ void clients_free(struct clients *clients);
 
 enum clients_verdict {
     CLIENTS_TAKEN,
-    CLIENTS_FULL,     // no room, and nobody was idle
+    CLIENTS_FULL,     // no room, and no connection was idle
     CLIENTS_TOO_MANY, // its network has as many as it may have
     CLIENTS_GONE,     // it is closed already
 };

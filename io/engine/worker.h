@@ -60,7 +60,7 @@ void worker_client_idle(struct worker *worker, uint64_t idle_us);
 
 // What its thread does (worker_thread.h): it begins, takes turns until one returns false, and ends
 // then, also where it could not begin. A turn waits for events, does what they say and what is due.
-// Whoever asks for the end may be another thread.
+// Another thread may ask for the end.
 [[nodiscard]] bool worker_begin(struct worker *worker);
 [[nodiscard]] bool worker_turn(struct worker *worker);
 void worker_end(struct worker *worker);

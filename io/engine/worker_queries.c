@@ -123,7 +123,7 @@ void worker_reply_late(struct worker *w, const struct outgoing *outgoing)
 }
 
 // Passes a query on to its home. One that is longer than it need be takes no more room there than
-// any other: the ring is everybody's.
+// any other: all share the queue.
 static void hand_over(struct worker *w, const struct serve_item *item)
 {
     enum queued_kind kind = item->hint ? QUEUED_HINT : QUEUED_QUERY;
@@ -149,7 +149,7 @@ static void at_once_note(const struct worker *w, uint64_t count)
                       w->config.now_us(w->config.clock) - w->now_us, count);
 }
 
-// A query over TCP, whose answer may be too long to be made beside others. Replying comes last: it
+// A query over TCP, whose answer may be too long for the buffer of a batch. Replying comes last: it
 // may end the connection.
 static void tcp_query_run(struct worker *w, struct serve_item *item)
 {

@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 // What worker.c (its life, its turns), worker_thread.c, worker_queries.c (clients and other
-// workers) and worker_upstream.c (upstreams) share. Nobody else looks inside.
+// workers) and worker_upstream.c (upstreams) share. No other file uses it.
 //
 // The life of the octets that are sent: serve writes them into `out`, requests refer to them there,
 // and with the next submission they are gone. So a reply is written once, where the kernel reads

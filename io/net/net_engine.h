@@ -7,7 +7,7 @@
 
 // What an engine is given and what it gives back: requests, events, buffers and the table of its
 // functions. An engine gets all requests of a round at once, in an array, and fills an array of
-// events, so it is called once for many datagrams. Whoever uses an engine includes net.h.
+// events, so it is called once for many datagrams. Users of an engine include net.h.
 
 enum { NET_GROUPS = 3, NET_QUEUE_MAX = 512 };
 

@@ -19,12 +19,12 @@ void wake_close(int fd)
 void wake_send(int fd)
 {
     ssize_t written = write(fd, &(uint64_t){1}, sizeof(uint64_t));
-    assert(written == sizeof(uint64_t)); // nobody sends so often that it is full
+    assert(written == sizeof(uint64_t)); // no one sends so often that it is full
 }
 
 void wake_receive(int fd)
 {
     uint64_t count;
     ssize_t taken = read(fd, &count, sizeof count);
-    (void)taken; // somebody else may have taken it
+    (void)taken; // another reader may have taken it
 }

@@ -11,7 +11,7 @@
 //
 // A slot is free when the last event of its use has come and the last message of it has been given
 // back, and not before: until then the kernel may still read its octets. Nothing arrives that was
-// not asked for (connections_receive), so whoever owns the connection can stop reading.
+// not asked for (connections_receive), so the owner of the connection can stop reading.
 //
 // Nothing here knows what the messages say or whose the connections are.
 
@@ -24,7 +24,7 @@ struct connections_config {
     enum op_kind connect, receive, send;
     size_t message_max; // octets of a message that may arrive; a longer one ends the connection
     size_t unsent_max;  // octets that may wait to be sent
-    void (*freed)(void *context, uint32_t slot); // a slot is free again; NULL: nobody wants to know
+    void (*freed)(void *context, uint32_t slot); // a slot is free again; NULL: not needed
     void *context;
 };
 

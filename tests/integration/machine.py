@@ -97,7 +97,7 @@ class Machine:
 
     def inside(self, function, *arguments, **options):
         """Calls a function of ours with the machine's network: sockets that it opens are there,
-        whoever uses them later."""
+        later users of them."""
         def there():
             with open(f'/proc/{self.child.pid}/ns/net', 'rb') as network:
                 if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) != 0:

@@ -117,7 +117,7 @@ class Rights(Case):
         self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
         self.assert_limited(ouzel, int(status_of('self')['CapPrm'], 16))
 
-    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can change the user')
     def test_given_up_by_an_ordinary_user(self):
         """A process without the capability gets none, and may not reduce the bounding set."""
         ouzel = self.ouzel(self.upstream(), workers=2, binary=self.reachable(harness.BINARY),
@@ -144,7 +144,7 @@ class Rights(Case):
         self.assertIn('level=warning msg="no sandbox"', ouzel.output())
         self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
 
-    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can change the user')
     def test_becomes_a_user(self):
         """With a port that root alone may bind, and every thread; and what it does from then on
         needs no more."""

@@ -269,7 +269,7 @@ class Snapshot(Case):
         self.assertIn(self.path, ouzel.output())
         self.assertIn('cannot be written', ouzel.output())
 
-    @unittest.skipUnless(os.geteuid() == 0, 'only root can become somebody else')
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can change the user')
     def test_of_another_user(self):
         """Under systemd root has no right to read what others keep to themselves."""
         os.chmod(self.directory, 0o755)

@@ -409,8 +409,8 @@ static void header_read(FILE *trouble, struct telling *t, struct reader *r,
 struct telling telling_read(const uint8_t *bytes, size_t len, const uint8_t *asked,
                             size_t asked_len, bool tcp, unsigned payload_max)
 {
-    struct script nobody = {.path = "telling_read"};
-    struct telling t = telling_begin(&nobody);
+    struct script no_script = {.path = "telling_read"};
+    struct telling t = telling_begin(&no_script);
     struct reader r = reader_over(bytes, len);
     struct query query;
     size_t size;

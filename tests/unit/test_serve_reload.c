@@ -66,9 +66,9 @@ static void test_questions_that_wait_go_on_and_new_ones_go_elsewhere(void **stat
     // It was the reply of an upstream of the old settings, only for the clients that had waited for
     // it.
     ask_waiting(t, 1, QUERY);
-    struct sent anew = query_sent(t);
-    assert_int_equal(where(t, &anew), 2);
-    reply_from(t, &anew, GOOD);
+    struct sent to_new = query_sent(t);
+    assert_int_equal(where(t, &to_new), 2);
+    reply_from(t, &to_new, GOOD);
     assert_int_equal(drain(t), 1);
     end(t);
 }
