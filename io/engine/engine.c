@@ -63,17 +63,14 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
 static int queues_make(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     size_t count = engine->worker_count;
-    size_t queue_size = WORKER_QUEUE_SIZE;
-    while (queue_size > WORKER_QUEUE_SIZE_MIN && queue_size * count > WORKER_QUEUE_SIZE)
-        queue_size /= 2;
+    uint32_t queue_size = engine_sizes_queue(engine->worker_count);
     engine->queue_bytes = malloc(count * count * queue_size);
     if (!engine->queue_bytes) {
         snprintf(why, ENGINE_WHY_SIZE, "no memory for %zu workers", count);
         return -ENOMEM;
     }
     for (size_t i = 0; i < count * count; i++)
-        worker_queue_init(&engine->queues[i], engine->queue_bytes + i * queue_size,
-                          (uint32_t)queue_size);
+        worker_queue_init(&engine->queues[i], engine->queue_bytes + i * queue_size, queue_size);
     for (size_t worker = 0; worker < count; worker++) {
         struct worker_queue **from = engine->directions + 2 * count * worker, **to = from + count;
         for (size_t other = 0; other < count; other++) {

@@ -6,3 +6,7 @@
 
 // Questions of one worker that may be in flight, a power of two.
 [[nodiscard]] uint32_t engine_sizes_questions(void);
+
+// Octets of the queue from each worker to each other one, a power of two: the longest answer always
+// fits.
+[[nodiscard]] uint32_t engine_sizes_queue(unsigned worker_count);

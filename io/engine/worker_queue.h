@@ -10,9 +10,6 @@
 // lie one behind the other, so a burst of thousands fits. An answer log (answer_log.h) is such a
 // queue as well, read by a thread that is no worker.
 
-#define WORKER_QUEUE_SIZE     (1u << 20) // octets of all queues to a worker together
-#define WORKER_QUEUE_SIZE_MIN (1u << 18) // of one at least: the longest answer always fits
-
 struct worker_queue {
     _Alignas(64) uint32_t put;   // octets written so far, the writer's
     _Alignas(64) uint32_t taken; // octets read and released, the reader's
