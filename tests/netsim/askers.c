@@ -47,7 +47,7 @@ static void query_send(struct asker *asker)
     uint8_t bytes[ASK_QUERY_MAX];
     struct query *query = &asker->queries[asker->count];
     uint16_t id = (uint16_t)(asker->first_id + asker->count++);
-    *query = (struct query){.ask = ask_choose(&clients_run, ASK_ANY)};
+    *query = (struct query){.ask = clients_ask(ASK_ANY)};
     size_t len = ask_write(&clients_run.truth, &clients_run.shapes.items[query->ask.shape],
                            &query->ask, id, &asker->cookie, bytes);
     query->copies = (uint8_t)network_to_engine(&asker->host.at, &asker->server, bytes, len, false);

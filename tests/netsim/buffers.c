@@ -9,6 +9,11 @@
 // so that a sanitizer sees who goes beyond one. What has been given back is spoiled, and a
 // sanitizer sees who reads or writes it then.
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 // as gcc says it
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define FORBID(bytes, len) ASAN_POISON_MEMORY_REGION(bytes, len)

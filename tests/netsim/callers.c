@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 enum {
-    ASKS_MAX = 48,
+    ASKS_MAX = 300,
     OUT_MAX = ASKS_MAX * (2 + ASK_QUERY_MAX),
     IN_MAX = 2 + EXPECT_REPLY_MAX,
     FIRST_PORT = 40000,
@@ -20,6 +20,7 @@ enum {
     REFUSED_PM = 50,
     IPV6_PM = 300,
     HUGE_PM = 100,
+    FLOOD_PM = 30,
     OPENS_MAX = 200,
 };
 
@@ -31,6 +32,7 @@ enum manner {
     MANNER_DEAF,    // does not read, and resets at some time
     MANNER_BROKEN,  // stops within a message, and resets or closes
     MANNER_MUTE,    // sends nothing
+    MANNER_NOISE,   // sends what is no query
     MANNER_COUNT,
 };
 
@@ -63,7 +65,7 @@ static bool is_patient(const struct caller *caller)
 
 static void ask_add(struct caller *caller, uint16_t shape)
 {
-    struct ask ask = ask_choose(&clients_run, shape);
+    struct ask ask = clients_ask(shape);
     bool silent = ask_silent(&clients_run, caller->refused, true, &ask);
     // The server may close when it cannot read what comes, and what is behind that gets no reply.
     if (silent && is_patient(caller))
@@ -83,13 +85,23 @@ static void ask_add(struct caller *caller, uint16_t shape)
 
 static void asks_write(struct caller *caller)
 {
-    static const uint8_t counts[] = {1, 1, 2, 5, 20, ASKS_MAX};
+    static const uint8_t counts[] = {1, 1, 2, 5, 20, 50};
     struct dice *dice = &clients_run.dice;
-    unsigned count = counts[dice_below(dice, sizeof counts)];
+    unsigned count =
+        dice_chance(dice, FLOOD_PM) ? ASKS_MAX : counts[dice_below(dice, sizeof counts)];
     bool huge = dice_chance(dice, caller->manner == MANNER_DEAF ? 600 : HUGE_PM);
     uint16_t shape = huge ? shape_huge(&clients_run) : ASK_ANY;
     for (unsigned i = 0; i < count; i++)
         ask_add(caller, shape);
+}
+
+// Messages that are empty, or too short to be a query.
+static void noise_write(struct caller *caller)
+{
+    unsigned len = dice_below(&clients_run.dice, 3) * 5;
+    store_be16(caller->out + caller->out_len, (uint16_t)len);
+    memset(caller->out + caller->out_len + 2, 0x55, len);
+    caller->out_len += 2 + len;
 }
 
 static void plan(struct caller *caller)
@@ -103,13 +115,16 @@ static void plan(struct caller *caller)
     caller->read_us = world.now_us;
     caller->end_us = world.now_us + PATIENCE_US;
     if (!is_patient(caller))
-        caller->end_us = world.now_us + dice_skewed(dice, 100000);
+        caller->end_us =
+            world.now_us + dice_skewed(dice, dice_chance(dice, 700) ? 100000 : 3000000);
     if (caller->manner == MANNER_LATE)
         caller->read_us += dice_skewed(dice, 500000);
     if (caller->manner == MANNER_DEAF)
         caller->read_us = UINT64_MAX;
     if (caller->manner != MANNER_MUTE)
         asks_write(caller);
+    if (caller->manner == MANNER_NOISE)
+        noise_write(caller);
     if (caller->manner == MANNER_BROKEN && caller->out_len > 0)
         caller->out_len -= 1 + dice_below(dice, (uint32_t)caller->out_len);
     caller->piece = dice_chance(dice, 700) ? OUT_MAX : 1 + dice_below(dice, 60);
@@ -251,7 +266,7 @@ void callers_begin(unsigned count)
             clients_address(i % 4, caller->refused, ipv6, (uint16_t)(FIRST_PORT + 100 * i));
         caller->server = clients_server(1 + dice_below(dice, 3), ipv6);
         caller->timer = (struct alarm){.run = caller_run, .context = caller};
-        caller->rounds = 2 * world.params.rounds;
+        caller->rounds = 1 + world.params.rounds;
         cookie_draw(&caller->cookie, dice);
         alarm_set(&caller->timer,
                   world.now_us + 1 + dice_below(dice, (uint32_t)world.params.span_us));

@@ -47,6 +47,17 @@ struct address clients_server(unsigned number, bool ipv6)
     return address;
 }
 
+struct ask clients_ask(uint16_t shape)
+{
+    struct ask ask = ask_choose(&clients_run, shape);
+    while (!world.params.huge &&
+           families[clients_run.shapes.items[ask.shape].family].kind == ANSWER_HUGE)
+        ask = ask_choose(&clients_run, ASK_ANY);
+    if (ask.number < TRUTH_POPULAR)
+        ask.number %= world.params.names;
+    return ask;
+}
+
 void clients_judge(bool refused, bool tcp, struct ask *ask, struct cookie *cookie, uint16_t id,
                    const uint8_t *reply, size_t len)
 {

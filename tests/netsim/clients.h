@@ -18,6 +18,9 @@ void clients_begin(uint64_t seed);
 struct address clients_address(unsigned number, bool refused, bool ipv6, uint16_t port);
 struct address clients_server(unsigned number, bool ipv6);
 
+// A query, of any shape or of that one.
+struct ask clients_ask(uint16_t shape);
+
 // Judges a reply; a wrong one fails the seed.
 void clients_judge(bool refused, bool tcp, struct ask *ask, struct cookie *cookie, uint16_t id,
                    const uint8_t *reply, size_t len);

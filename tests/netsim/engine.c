@@ -423,6 +423,8 @@ static int sim_place(struct net *net, unsigned place, int fd)
     struct file *file = file_of(fd);
     if (fd >= 0 && (!file || file->kind != FILE_UDP))
         return -EBADF;
+    if (world_mischief(world.params.place_fail_pm))
+        return -ENOMEM;
     s->places[place].fd = fd;
     if (!file || !world.params.holds)
         return 0;

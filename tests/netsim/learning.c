@@ -146,7 +146,7 @@ void learning_run(void)
     shapes_make(&clients_run.shapes);
     params_quiet(&world.params);
     clients_begin(0);
-    house_settings(&settings, false);
+    house_settings(&settings, false, 1);
     struct engine *engine = engine_open(&settings, house_local(), NULL, NULL, why);
     if (!engine || engine_start(engine, why) < 0)
         world_fail("no engine: %s", why);

@@ -34,6 +34,7 @@ static struct {
     unsigned generation;
     struct alarm log_timer;
     uint64_t logged;
+    unsigned cache_mib;
 } op;
 
 // --- the answer log ------------------------------------------------------------------------------
@@ -53,6 +54,7 @@ static void log_read(void *context)
 {
     (void)context;
     (void)engine_answer_log_read(op.engine, logged_take, NULL);
+    (void)engine_kernel_drops(op.engine);
     alarm_set(&op.log_timer, world.now_us + LOG_US);
 }
 
@@ -69,7 +71,7 @@ static void log_begin(void)
 static void engine_make(void)
 {
     char why[ENGINE_WHY_SIZE];
-    house_settings(&op.settings[0], false);
+    house_settings(&op.settings[0], false, 1);
     // Nothing may be left of one that cannot be made.
     world.calm = false;
     op.engine = engine_open(&op.settings[0], house_local(), NULL, NULL, why);
@@ -89,13 +91,27 @@ static void reload(void)
     char why[ENGINE_WHY_SIZE];
     assert(op.generation + 1 < GENERATIONS);
     struct settings *next = &op.settings[++op.generation];
-    house_settings(next, op.generation % 2 == 1);
+    house_settings(next, op.generation % 2 == 1, op.cache_mib);
     int error = engine_reload(op.engine, next, house_local(), why);
     world_tell("reloaded: %d%s%s", error, error ? ", " : "", error ? why : "");
-    if (error != 0 && world.params.shortage_pm == 0)
+    bool may = world.params.shortage_pm > 0 || (error > 0 && world.params.place_fail_pm > 0);
+    if (error != 0 && !may)
         world_fail("a reload failed: %s", why);
     if (error < 0)
         op.generation--;
+}
+
+static void successor_make(void)
+{
+    assert(op.generation + 1 < GENERATIONS);
+    if (world.params.other_cache)
+        op.cache_mib++;
+    struct settings *next = &op.settings[++op.generation];
+    house_settings(next, op.generation % 2 == 1, op.cache_mib);
+    if (!upgrade(&op.engine, next, logged_take)) {
+        op.generation--;
+        op.cache_mib = 1;
+    }
 }
 
 static bool clients_done(void)
@@ -120,7 +136,7 @@ static void orders_give(void)
         }
         upgrades--;
         alarm_stop(&op.log_timer);
-        op.engine = upgrade(op.engine, &op.settings[op.generation], logged_take);
+        successor_make();
         if (world.params.answer_log)
             log_begin();
     }
@@ -173,6 +189,7 @@ static void end_check(void)
 void operator_run(void)
 {
     memset(&op, 0, sizeof op);
+    op.cache_mib = 1;
     engine_make();
     resolvers_begin(world.params.resolvers);
     askers_begin(world.params.askers);

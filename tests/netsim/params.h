@@ -10,15 +10,19 @@ struct params {
     bool wildcard; // listens on 0.0.0.0
     bool gentle;   // nothing is lost, so each patient client has to get its answer
     // The engine.
-    bool holds;           // requests and places hold their sockets, as io_uring's do
-    bool ends_unbuffered; // a receive ends where there is no buffer, else it waits
-    unsigned buffers[3];  // of each group
-    unsigned events_max;  // of one wait
-    uint32_t questions;   // in flight, of one worker
-    uint32_t stop_pm;     // a wait returns though there is more
-    uint32_t late_pm;     // what was cancelled ends in a later wait
-    uint32_t disarm_pm;   // a receive ends by itself
-    uint32_t partial_pm;  // a send or a receive of a connection is cut short
+    bool holds;            // requests and places hold their sockets, as io_uring's do
+    bool ends_unbuffered;  // a receive ends where there is no buffer, else it waits
+    unsigned buffers[3];   // of each group
+    unsigned events_max;   // of one wait
+    uint32_t questions;    // in flight, of one worker
+    uint32_t queue_octets; // of the queue between two workers
+    uint32_t stall_pm;     // a worker gets no turn for a while
+    uint32_t stall_us;     // at most
+    uint32_t place_fail_pm;
+    uint32_t stop_pm;    // a wait returns though there is more
+    uint32_t late_pm;    // what was cancelled ends in a later wait
+    uint32_t disarm_pm;  // a receive ends by itself
+    uint32_t partial_pm; // a send or a receive of a connection is cut short
     uint32_t wake_fail_pm;
     // The kernel.
     unsigned queue_max;   // datagrams that a socket holds
@@ -31,12 +35,16 @@ struct params {
     // Clients.
     unsigned askers, callers;
     unsigned rounds; // of each
+    uint32_t names;  // that are popular
+    bool huge;       // they ask for answers of 20,000 octets
     // Upstreams.
     unsigned resolvers;
     uint32_t silent_pm, refuse_pm, connect_never_pm, end_early_pm;
+    uint32_t truncate_pm, slow_pm;
     // The operator.
     unsigned reloads, upgrades;
     bool upgrade_fails;
+    bool other_cache; // the successor has one of another size
     bool answer_log;
     uint64_t connections_max, per_client, idle_ms;
     uint64_t span_us; // in which clients begin

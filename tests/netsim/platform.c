@@ -41,6 +41,12 @@ uint32_t engine_sizes_questions(void)
     return world.params.questions;
 }
 
+uint32_t engine_sizes_queue(unsigned worker_count)
+{
+    (void)worker_count;
+    return world.params.queue_octets;
+}
+
 int steering_init(struct steering *steering, enum steering_kind kind, unsigned worker_count)
 {
     *steering = (struct steering){.kind = kind, .worker_count = worker_count};

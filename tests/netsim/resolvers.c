@@ -17,6 +17,9 @@ enum {
     OUT_MAX = 1 << 20,
     CONNECT_US = 5000,
     RESOLVER_PORT = 53,
+    OPT_EMPTY = 11,
+    OPT_COOKIE = 31,
+    SLOW_US = 2000000,
 };
 
 // One TCP connection.
@@ -25,7 +28,8 @@ struct session {
     struct alarm timer;
     struct link *link;
     bool opened, silent;
-    size_t cut; // octets after which it stops; SIZE_MAX: never
+    uint64_t read_us; // before this it reads nothing
+    size_t cut;       // octets after which it stops; SIZE_MAX: never
     bool cut_resets;
     size_t in_len, out_len, out_done;
     uint8_t in[IN_MAX];
@@ -47,6 +51,25 @@ static size_t reply_to(const uint8_t *query, size_t len, bool tcp)
     return reply_len;
 }
 
+// Leaves the question and the OPT record of a reply, and says that it is cut. Returns its length.
+static size_t reply_truncate(size_t len)
+{
+    static const uint8_t opt[] = {0, 0, 41};
+    size_t end = 12;
+    while (reply[end])
+        end += 1u + reply[end];
+    end += 5;
+    size_t opt_len = 0;
+    if (len >= end + OPT_COOKIE && memcmp(reply + len - OPT_COOKIE, opt, sizeof opt) == 0)
+        opt_len = OPT_COOKIE;
+    else if (len >= end + OPT_EMPTY && memcmp(reply + len - OPT_EMPTY, opt, sizeof opt) == 0)
+        opt_len = OPT_EMPTY;
+    memmove(reply + end, reply + len - opt_len, opt_len);
+    reply[2] |= 2;
+    memset(reply + 6, 0, 4);
+    return end + opt_len;
+}
+
 static void query_take(void *context, const struct address *from, const uint8_t *bytes, size_t len)
 {
     const struct host *host = context;
@@ -57,6 +80,8 @@ static void query_take(void *context, const struct address *from, const uint8_t 
         network_refuse(&host->at, from);
         return;
     }
+    if (world_mischief(world.params.truncate_pm))
+        reply_len = reply_truncate(reply_len);
     (void)network_to_engine(&host->at, from, reply, reply_len, true);
 }
 
@@ -153,7 +178,9 @@ static void session_run(void *context)
             alarm_hasten(&session->timer, world.now_us + 1);
         return;
     }
-    if (session_read(session))
+    if (session->read_us > world.now_us)
+        alarm_hasten(&session->timer, session->read_us);
+    else if (session_read(session))
         session_write(session);
 }
 
@@ -167,6 +194,8 @@ static void connection_take(void *context, struct link *link)
     session->link = link;
     session->timer = (struct alarm){.run = session_run, .context = session};
     session->silent = world_mischief(world.params.silent_pm);
+    if (world_mischief(world.params.slow_pm))
+        session->read_us = world.now_us + dice_skewed(&world.dice, SLOW_US);
     session->cut =
         world_mischief(world.params.end_early_pm) ? dice_below(&world.dice, 3000) : SIZE_MAX;
     session->cut_resets = dice_chance(&world.dice, 500);

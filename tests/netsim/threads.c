@@ -11,6 +11,7 @@ enum { THREADS_MAX = 16, WAITS_MAX = 2000000 };
 
 static struct {
     struct worker *workers[THREADS_MAX]; // NULL: none
+    uint64_t stalled_us[THREADS_MAX];    // until then no turn is given
     unsigned ready[THREADS_MAX];         // places of those that could take a turn
     unsigned ready_count;
     unsigned current; // a place, plus one
@@ -25,7 +26,8 @@ unsigned threads_ready(void)
 {
     threads.ready_count = 0;
     for (unsigned i = 0; i < THREADS_MAX; i++) {
-        if (threads.workers[i] && engine_is_awake(threads.workers[i]->net))
+        if (threads.workers[i] && threads.stalled_us[i] <= world.now_us &&
+            engine_is_awake(threads.workers[i]->net))
             threads.ready[threads.ready_count++] = i;
     }
     return threads.ready_count;
@@ -37,6 +39,8 @@ uint64_t threads_deadline(void)
     for (unsigned i = 0; i < THREADS_MAX; i++) {
         uint64_t deadline_us =
             threads.workers[i] ? engine_deadline(threads.workers[i]->net) : UINT64_MAX;
+        if (threads.workers[i] && threads.stalled_us[i] > world.now_us)
+            deadline_us = threads.stalled_us[i];
         first_us = deadline_us < first_us ? deadline_us : first_us;
     }
     return first_us;
@@ -58,6 +62,8 @@ void threads_turn(unsigned lot)
         thread_end(place);
     else
         engine_turn_ends(w->net);
+    if (world_mischief(world.params.stall_pm))
+        threads.stalled_us[place] = world.now_us + dice_below(&world.dice, world.params.stall_us);
     threads.current = before;
 }
 
@@ -83,6 +89,7 @@ int worker_start(struct worker *w)
         world_fail("too many workers");
     w->running = true;
     threads.workers[place] = w;
+    threads.stalled_us[place] = 0;
     if (!worker_begin(w))
         thread_end(place);
     return 0;

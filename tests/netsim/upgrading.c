@@ -43,7 +43,9 @@ static struct engine *successor_make(const struct engine *old, const struct sett
     struct engine *successor = engine_open(settings, house_local(), NULL, &inheritance, why);
     engine_inheritance_free(&inheritance);
     world.calm = false;
-    if (!successor)
+    // An address that was given up a moment ago is still the predecessor's.
+    world_tell("%s", successor ? "there is a successor" : why);
+    if (!successor && world.params.reloads == 0)
         world_fail("no successor: %s", why);
     return successor;
 }
@@ -74,14 +76,17 @@ static void old_finish(struct engine *old)
         world_run(world.now_us + FINISH_STEP_US);
 }
 
-struct engine *upgrade(struct engine *old, const struct settings *settings,
-                       bool (*consume)(void *, const struct logged_answer *, const struct client *,
-                                       const uint8_t *, size_t))
+bool upgrade(struct engine **engine, const struct settings *settings,
+             bool (*consume)(void *, const struct logged_answer *, const struct client *,
+                             const uint8_t *, size_t))
 {
     char why[ENGINE_WHY_SIZE];
+    struct engine *old = *engine;
     memset(counted, 0, sizeof counted);
     world_tell("an upgrade begins");
     struct engine *successor = successor_make(old, settings);
+    if (!successor)
+        return false;
     moment();
     if (!engine_rest(old))
         world_fail("the engine does not rest");
@@ -91,7 +96,7 @@ struct engine *upgrade(struct engine *old, const struct settings *settings,
         engine_close(successor);
         if (!engine_resume(old))
             world_fail("the engine does not resume");
-        return old;
+        return false;
     }
     struct engine_lesson *lessons;
     counted_pass(old, successor);
@@ -107,5 +112,6 @@ struct engine *upgrade(struct engine *old, const struct settings *settings,
         world_fail("a worker of the predecessor has failed");
     engine_close(old);
     world_tell("an upgrade has ended");
-    return successor;
+    *engine = successor;
+    return true;
 }

@@ -6,8 +6,8 @@
 // An upgrade as io/daemon does it, both processes in one: another engine takes over the sockets and
 // the region while clients ask.
 
-// Returns the engine that is there afterwards; the other is closed. What is left in the old one's
-// answer log is given to `consume`.
-struct engine *upgrade(struct engine *old, const struct settings *settings,
-                       bool (*consume)(void *, const struct logged_answer *, const struct client *,
-                                       const uint8_t *, size_t));
+// `*engine` is the one that is there afterwards; the other is closed. What is left in the old one's
+// answer log is given to `consume`. False: the successor failed, and all is as it was.
+bool upgrade(struct engine **engine, const struct settings *settings,
+             bool (*consume)(void *, const struct logged_answer *, const struct client *,
+                             const uint8_t *, size_t));

@@ -168,6 +168,8 @@ bool world_step(void)
         due = heap_count > 0 && heap[0]->at_us <= world.now_us;
     }
     step_count();
+    if (ready == 0 && !due)
+        return true; // a worker's pause was over, and it sleeps on
     uint32_t lot = dice_below(&world.dice, ready + due);
     if (lot < ready)
         threads_turn(lot);
