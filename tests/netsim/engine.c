@@ -285,9 +285,23 @@ static int sim_wait(struct net *net, uint64_t timeout_us, struct net_event *even
 
 // --- turns ---------------------------------------------------------------------------------------
 
+// What was cancelled and ends late.
+static void late_find(struct simnet *s)
+{
+    s->maybe = true;
+    s->late_us = UINT64_MAX;
+    for (unsigned i = 0; i < s->armed_count; i++) {
+        const struct armed *armed = &s->armed[i];
+        if (armed->cancelled && armed->late_us > world.now_us && armed->late_us < s->late_us)
+            s->late_us = armed->late_us;
+    }
+}
+
 bool engine_is_awake(struct net *net)
 {
     struct simnet *s = simnet_of(net);
+    if (s->late_us <= world.now_us)
+        late_find(s);
     if (s->busy || s->deadline_us <= world.now_us)
         return true;
     if (s->maybe)
@@ -297,7 +311,8 @@ bool engine_is_awake(struct net *net)
 
 uint64_t engine_deadline(const struct net *net)
 {
-    return ((const struct simnet *)(const void *)net)->deadline_us;
+    const struct simnet *s = (const struct simnet *)(const void *)net;
+    return s->deadline_us < s->late_us ? s->deadline_us : s->late_us;
 }
 
 void engine_turn_ends(struct net *net)
@@ -402,6 +417,7 @@ static int sim_open(struct net *net)
     for (unsigned i = 0; i < NET_GROUPS; i++)
         s->free[i] = calloc(net->groups[i].count + 1, sizeof *s->free[i]);
     s->busy = true;
+    s->late_us = UINT64_MAX;
     return 0;
 }
 

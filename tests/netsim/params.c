@@ -69,6 +69,7 @@ static void network_draw(struct params *p, struct dice *d)
     p->end_early_pm = chance_draw(d, 500);
     p->truncate_pm = chance_draw(d, 700);
     p->slow_pm = chance_draw(d, 500);
+    p->stall_connection_pm = chance_draw(d, 900);
 }
 
 // What a patient client cannot be sure of its answer with.
@@ -77,11 +78,11 @@ static void gentle_make(struct params *p)
     p->queue_max = 1 << 20;
     p->questions = 1024;
     p->pipe_size = p->pipe_size < 4096 ? 4096 : p->pipe_size;
-    p->queue_octets = 1 << 18;
+    p->queue_octets = 1 << 20;
     p->place_fail_pm = 0;
     p->stall_us = 1 + p->stall_us % 20000;
     p->shortage_pm = p->send_fail_pm = p->loss_pm = p->cut_pm = p->silent_pm = 0;
-    p->refuse_pm = p->connect_never_pm = p->end_early_pm = p->slow_pm = 0;
+    p->refuse_pm = p->connect_never_pm = p->end_early_pm = p->slow_pm = p->stall_connection_pm = 0;
     p->connections_max = p->per_client = 4096;
     p->delay_us = 1 + p->delay_us % 5000;
 }

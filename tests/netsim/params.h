@@ -40,7 +40,7 @@ struct params {
     // Upstreams.
     unsigned resolvers;
     uint32_t silent_pm, refuse_pm, connect_never_pm, end_early_pm;
-    uint32_t truncate_pm, slow_pm;
+    uint32_t truncate_pm, slow_pm, stall_connection_pm;
     // The operator.
     unsigned reloads, upgrades;
     bool upgrade_fails;

@@ -16,6 +16,7 @@
 enum {
     LOCAL_AT = 32, // in the head of a datagram's buffer, behind the sender's address
     SUM_MAX = 8192,
+    LATE_US_MAX = 50000,
 };
 
 static uint64_t sum_of(const uint8_t *bytes, size_t len)
@@ -90,7 +91,7 @@ bool armed_can(const struct simnet *s, const struct armed *armed)
 {
     const struct file *file = armed->file;
     if (armed->cancelled)
-        return true;
+        return armed->late_us <= world.now_us;
     switch ((enum net_kind)armed->request.kind) {
     case NET_RECEIVE:
         return file->error < 0 || (file->count > 0 && has_buffer(s, armed));
@@ -253,8 +254,11 @@ void request_cancel(struct simnet *s, const struct net_request *request)
         if (at_place ? armed->request.kind != NET_RECEIVE_FROM : armed->fd != request->socket)
             world_fail("a request is cancelled that was made for another descriptor");
         armed->cancelled = s->maybe = true;
-        if (world_mischief(world.params.late_pm))
+        if (world_mischief(world.params.late_pm)) {
+            armed->late_us = world.now_us + dice_skewed(&world.dice, LATE_US_MAX);
+            s->late_us = armed->late_us < s->late_us ? armed->late_us : s->late_us;
             return;
+        }
         struct net_event event;
         if (armed_go(s, i, &event))
             ready_put(s, &event);

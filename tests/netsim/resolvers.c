@@ -193,7 +193,7 @@ static void connection_take(void *context, struct link *link)
     assert(session->out);
     session->link = link;
     session->timer = (struct alarm){.run = session_run, .context = session};
-    session->silent = world_mischief(world.params.silent_pm);
+    session->silent = world_mischief(world.params.stall_connection_pm);
     if (world_mischief(world.params.slow_pm))
         session->read_us = world.now_us + dice_skewed(&world.dice, SLOW_US);
     session->cut =

@@ -13,8 +13,9 @@ struct armed {
     struct net_request request;
     struct file *file;
     int fd;         // -1: it names a place
-    bool cancelled; // ends at the next occasion
-    uint64_t sum;   // of the octets that it refers to
+    bool cancelled; // ends at the first occasion from that moment on
+    uint64_t late_us;
+    uint64_t sum; // of the octets that it refers to
 };
 
 // Where a registered socket stands.
@@ -35,9 +36,10 @@ struct simnet {
     unsigned free_count[NET_GROUPS];
     uint64_t wakes;
     uint64_t deadline_us;
-    bool maybe; // something has happened since it was last found idle
-    bool busy;  // its thread does not sleep
-    bool slept; // the last wait found nothing
+    uint64_t late_us; // when the first of what was cancelled may end
+    bool maybe;       // something has happened since it was last found idle
+    bool busy;        // its thread does not sleep
+    bool slept;       // the last wait found nothing
     bool ended;
 };
 
