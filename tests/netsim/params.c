@@ -103,6 +103,7 @@ void params_draw(struct params *p, uint64_t seed)
     p->reloads = dice_chance(&d, 300) ? dice_between(&d, 1, 3) : 0;
     p->upgrades = dice_chance(&d, 300) ? 1 : 0;
     p->upgrade_fails = dice_chance(&d, 200);
+    p->successor_dies = !p->gentle && dice_chance(&d, 200);
     p->other_cache = dice_chance(&d, 200);
     p->answer_log = dice_chance(&d, 300);
     p->connections_max = dice_chance(&d, 400) ? dice_between(&d, 1, 8) : 64;

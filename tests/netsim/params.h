@@ -44,7 +44,8 @@ struct params {
     // The operator.
     unsigned reloads, upgrades;
     bool upgrade_fails;
-    bool other_cache; // the successor has one of another size
+    bool successor_dies; // when it has begun to answer
+    bool other_cache;    // the successor has one of another size
     bool answer_log;
     uint64_t connections_max, per_client, idle_ms;
     uint64_t span_us; // in which clients begin

@@ -15,6 +15,7 @@ static struct {
     unsigned ready[THREADS_MAX];         // places of those that could take a turn
     unsigned ready_count;
     unsigned current; // a place, plus one
+    bool kill;
 } threads;
 
 void threads_begin(void)
@@ -67,6 +68,11 @@ void threads_turn(unsigned lot)
     threads.current = before;
 }
 
+void threads_kill(bool kill)
+{
+    threads.kill = kill;
+}
+
 unsigned threads_current(void)
 {
     return threads.current;
@@ -99,7 +105,10 @@ int worker_stop(struct worker *w)
 {
     if (!w->running)
         return 0;
-    worker_ask_to_end(w);
+    if (threads.kill)
+        threads.workers[place_of(w)] = NULL;
+    else
+        worker_ask_to_end(w);
     for (unsigned waits = 0; place_of(w) < THREADS_MAX; waits++) {
         if (waits == WAITS_MAX || !world_step())
             world_fail("a worker does not end");

@@ -15,5 +15,9 @@ void threads_turn(unsigned lot);
 // When the first of those that sleep wakes by itself; UINT64_MAX: never.
 [[nodiscard]] uint64_t threads_deadline(void);
 
+// From now on workers that are stopped take no further turn, as if their process were killed; or no
+// longer.
+void threads_kill(bool kill);
+
 // Whose turn it is, as a number; 0: it is that of the operator or of a host.
 [[nodiscard]] unsigned threads_current(void);

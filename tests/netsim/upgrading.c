@@ -5,6 +5,7 @@
 #include "io/engine/engine_succession.h"
 #include "io/net/descriptor.h"
 #include "tests/netsim/house.h"
+#include "tests/netsim/threads.h"
 #include "tests/netsim/world.h"
 
 #include <assert.h>
@@ -70,13 +71,21 @@ static void counted_pass(const struct engine *from, struct engine *to)
     *told = *now;
 }
 
+static void give_up(struct engine *old, struct engine *successor)
+{
+    world_tell("the successor fails");
+    engine_close(successor);
+    if (!engine_resume(old))
+        world_fail("the engine does not resume");
+}
+
 static void old_finish(struct engine *old)
 {
     for (unsigned i = 0; i < FINISH_STEPS && (i <= 2 || !engine_is_done(old)); i++)
         world_run(world.now_us + FINISH_STEP_US);
 }
 
-bool upgrade(struct engine **engine, const struct settings *settings,
+bool upgrade(struct engine **engine, bool *finished, const struct settings *settings,
              bool (*consume)(void *, const struct logged_answer *, const struct client *,
                              const uint8_t *, size_t))
 {
@@ -92,10 +101,7 @@ bool upgrade(struct engine **engine, const struct settings *settings,
         world_fail("the engine does not rest");
     moment();
     if (world.params.upgrade_fails) {
-        world_tell("the successor fails");
-        engine_close(successor);
-        if (!engine_resume(old))
-            world_fail("the engine does not resume");
+        give_up(old, successor);
         return false;
     }
     struct engine_lesson *lessons;
@@ -105,7 +111,15 @@ bool upgrade(struct engine **engine, const struct settings *settings,
         world_fail("the successor does not start: %s", why);
     engine_learn(successor, lessons, count);
     free(lessons);
+    if (world.params.successor_dies) {
+        moment();
+        threads_kill(true);
+        give_up(old, successor);
+        threads_kill(false);
+        return false;
+    }
     old_finish(old);
+    *finished = engine_is_done(old);
     (void)engine_answer_log_read(old, consume, NULL);
     counted_pass(old, successor);
     if (engine_stop(old) < 0)

@@ -8,6 +8,7 @@
 
 // `*engine` is the one that is there afterwards; the other is closed. What is left in the old one's
 // answer log is given to `consume`. False: the successor failed, and all is as it was.
-bool upgrade(struct engine **engine, const struct settings *settings,
+// `*finished`: what the predecessor had begun was done when it ended.
+bool upgrade(struct engine **engine, bool *finished, const struct settings *settings,
              bool (*consume)(void *, const struct logged_answer *, const struct client *,
                              const uint8_t *, size_t));
