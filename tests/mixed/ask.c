@@ -21,6 +21,7 @@ enum {
     AD = 0x0020,
     QR = 0x8000,
     OPTION_COOKIE = 10,
+    OPTION_PADDING = 12,
     OPTION_UNKNOWN = 65001,
     DO_BIT = 0x8000,
 };
@@ -43,6 +44,7 @@ static const struct shape dresses[] = {
      .size = 1232,
      .cookie = ASK_COOKIE_INVALID},
     {.what = "unknown option", .flags = RD, .edns = true, .size = 1232, .unknown_option = true},
+    {.what = "padding", .flags = RD, .edns = true, .size = 1232, .padding = 340},
     {.what = "trailing octets", .flags = RD, .spoil = SPOIL_TRAILING},
 };
 
@@ -162,6 +164,12 @@ static size_t opt_write(const struct shape *shape, const struct ask *ask,
         store_be16(opt + sizeof empty + len + 2, 4);
         store_be32(opt + sizeof empty + len + 4, ask->letters);
         len += 8;
+    }
+    if (shape->padding > 0) {
+        store_be16(opt + sizeof empty + len, OPTION_PADDING);
+        store_be16(opt + sizeof empty + len + 2, shape->padding);
+        memset(opt + sizeof empty + len + 4, 0, shape->padding);
+        len += 4u + shape->padding;
     }
     store_be16(opt + 9, (uint16_t)(shape->spoil == SPOIL_CUT_OPT ? len + 5 : len));
     return at + sizeof empty + len;

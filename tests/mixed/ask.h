@@ -47,6 +47,7 @@ struct shape {
     uint16_t size; // that the client takes over UDP, with EDNS
     bool dnssec_ok;
     bool unknown_option;
+    uint16_t padding; // octets of that option (RFC 7830); 0: without it
     enum cookie_form cookie;
     enum spoil spoil;
     bool odd; // answered at once or not at all, whatever is cached

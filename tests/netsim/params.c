@@ -70,6 +70,8 @@ static void network_draw(struct params *p, struct dice *d)
     p->truncate_pm = chance_draw(d, 700);
     p->slow_pm = chance_draw(d, 500);
     p->stall_connection_pm = chance_draw(d, 900);
+    p->close_pm = chance_draw(d, 1000);
+    p->closes = 1000;
 }
 
 // What a patient client cannot be sure of its answer with.
@@ -83,6 +85,8 @@ static void gentle_make(struct params *p)
     p->stall_us = 1 + p->stall_us % 20000;
     p->shortage_pm = p->send_fail_pm = p->loss_pm = p->cut_pm = p->silent_pm = 0;
     p->refuse_pm = p->connect_never_pm = p->end_early_pm = p->slow_pm = p->stall_connection_pm = 0;
+    // One that ends under a question is replaced once.
+    p->closes = 1;
     p->connections_max = p->per_client = 4096;
     p->delay_us = 1 + p->delay_us % 5000;
 }

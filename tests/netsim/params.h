@@ -40,7 +40,8 @@ struct params {
     // Upstreams.
     unsigned resolvers;
     uint32_t silent_pm, refuse_pm, connect_never_pm, end_early_pm;
-    uint32_t truncate_pm, slow_pm, stall_connection_pm;
+    uint32_t truncate_pm, slow_pm, stall_connection_pm, close_pm;
+    unsigned closes; // of connections in order, at most
     // The operator.
     unsigned reloads, upgrades;
     bool upgrade_fails;

@@ -40,6 +40,7 @@ static struct host hosts[RESOLVERS_MAX];
 static unsigned host_count;
 static struct session *sessions;
 static uint8_t reply[REPLY_MAX];
+static unsigned close_count; // in order
 
 static size_t reply_to(const uint8_t *query, size_t len, bool tcp)
 {
@@ -145,6 +146,16 @@ static bool session_read(struct session *session)
     }
 }
 
+// All is written. Most servers wait for more.
+static void session_rest(struct session *session)
+{
+    session->out_done = session->out_len = 0;
+    if (close_count >= world.params.closes || !world_mischief(world.params.close_pm))
+        return;
+    close_count++;
+    session_close(session, false);
+}
+
 static void session_write(struct session *session)
 {
     size_t end = session->out_len < session->cut ? session->out_len : session->cut;
@@ -161,8 +172,8 @@ static void session_write(struct session *session)
     }
     if (session->out_done == session->cut)
         session_close(session, session->cut_resets);
-    else if (session->out_done == session->out_len)
-        session->out_done = session->out_len = 0;
+    else if (session->out_done == session->out_len && session->out_len > 0)
+        session_rest(session);
 }
 
 static void session_run(void *context)
@@ -211,6 +222,7 @@ static void connection_take(void *context, struct link *link)
 void resolvers_begin(unsigned count)
 {
     sessions = NULL;
+    close_count = 0;
     host_count = count;
     for (unsigned i = 0; i < count; i++) {
         hosts[i] = (struct host){.at = {.ip = {10, 9, 0, (uint8_t)(i + 1)},
