@@ -85,7 +85,7 @@ void house_make(void)
 void house_settings(struct settings *settings, bool more, unsigned cache_mib)
 {
     const struct params *p = &world.params;
-    *settings = variants[p->wildcard][more][p->resolvers];
+    *settings = variants[p->wildcard][more][more ? 1 : p->resolvers];
     settings->cache_size = (uint64_t)cache_mib << 20;
     settings->server_workers = p->workers;
     settings->server_tcp_connections_max = p->connections_max;

@@ -113,7 +113,8 @@ void params_draw(struct params *p, uint64_t seed)
     p->connections_max = dice_chance(&d, 400) ? dice_between(&d, 1, 8) : 64;
     p->per_client = dice_chance(&d, 300) ? dice_between(&d, 1, 4) : 64;
     p->idle_ms = dice_chance(&d, 300) ? 1000 : 10000;
-    p->span_us = dice_chance(&d, 500) ? 100000 : 3000000;
+    uint32_t lot = dice_below(&d, 100);
+    p->span_us = lot < 45 ? 100000 : lot < 90 ? 3000000 : 40000000;
     if (p->gentle)
         gentle_make(p);
 }
