@@ -16,6 +16,9 @@
 _Static_assert(PACKET_FORM == 5 && LEARNED_FORM == 4 && LAYOUT_VERSION == 4,
                "or another PACKET_FORM");
 
+// A call with a limit of time is interrupted where the process is stopped and goes on, even if it
+// catches no signal: the other process has done nothing wrong then.
+
 int packet_send(int fd, enum packet_kind kind, const void *bytes, size_t len, const int *fds,
                 size_t fd_count)
 {
@@ -32,7 +35,11 @@ int packet_send(int fd, enum packet_kind kind, const void *bytes, size_t len, co
         *header = (struct cmsghdr){CMSG_LEN(fd_count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
         memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
     }
-    return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    ssize_t sent;
+    do {
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : 0;
 }
 
 int packet_receive(int fd, struct packet *packet)
@@ -42,7 +49,10 @@ int packet_receive(int fd, struct packet *packet)
     struct msghdr message = {
         .msg_iov = parts, .msg_iovlen = 2, .msg_control = option, .msg_controllen = sizeof option};
     packet->fd_count = 0;
-    ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    ssize_t got;
+    do {
+        got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno == EAGAIN ? -ETIMEDOUT : -errno;
     const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
