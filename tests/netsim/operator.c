@@ -23,7 +23,7 @@
 
 enum {
     SETTLE_US = 16000000, // until the last question has been given up
-    CLOSE_US = 200000,
+    CLOSE_US = 3000000,   // until the slowest upstream has seen it
     LOG_US = 20000,
     GENERATIONS = 8,
 };
