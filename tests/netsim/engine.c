@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/netsim/engine.h"
 
+#include "io/net/op.h"
 #include "io/net/sockaddr.h"
 #include "tests/netsim/link.h"
 #include "tests/netsim/network.h"
@@ -379,6 +380,16 @@ static void place_drop(struct place *place)
     *place = (struct place){.fd = -1};
 }
 
+// What was accepted and never told of ends with the process.
+static void ready_drop(struct simnet *s)
+{
+    for (unsigned i = 0; i < s->ready_count; i++) {
+        if (op_kind(s->ready[i].tag) == OP_ACCEPT && s->ready[i].result >= 0)
+            (void)file_close(s->ready[i].result);
+    }
+    s->ready_count = 0;
+}
+
 static void sim_end(struct net *net)
 {
     struct simnet *s = simnet_of(net);
@@ -387,7 +398,7 @@ static void sim_end(struct net *net)
         armed_drop(s, s->armed_count - 1);
     for (unsigned i = 0; i < PLACES_MAX; i++)
         place_drop(&s->places[i]);
-    s->ready_count = 0;
+    ready_drop(s);
     s->ended = true;
 }
 
@@ -398,6 +409,7 @@ static void sim_close(struct net *net)
         armed_drop(s, s->armed_count - 1);
     for (unsigned i = 0; i < PLACES_MAX; i++)
         place_drop(&s->places[i]);
+    ready_drop(s);
     for (unsigned i = 0; i < NET_GROUPS; i++)
         free(s->free[i]);
     nets[s->number] = NULL;
