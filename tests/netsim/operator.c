@@ -95,7 +95,8 @@ static void reload(void)
     house_settings(next, op.generation % 2 == 1, op.cache_mib);
     int error = engine_reload(op.engine, next, house_local(), why);
     world_tell("reloaded: %d%s%s", error, error ? ", " : "", error ? why : "");
-    bool may = world.params.shortage_pm > 0 || (error > 0 && world.params.place_fail_pm > 0);
+    // A place that could not be emptied keeps its socket, and so its port.
+    bool may = world.params.shortage_pm > 0 || world.params.place_fail_pm > 0;
     if (error != 0 && !may)
         world_fail("a reload failed: %s", why);
     if (error < 0)
