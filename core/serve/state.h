@@ -13,11 +13,12 @@
 struct lookup {
     struct serve_item *item;
     struct query query;
-    struct key key;
     struct cache_seek seek;
-    struct reply_options options;
     bool stale;     // there is a stale answer
     bool hits_only; // the client is above its quota
+    // Last, as most of their octets are not touched: so a batch stays in the first-level cache.
+    struct key key;
+    struct reply_options options;
 };
 
 struct serve {
