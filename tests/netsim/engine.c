@@ -357,6 +357,18 @@ bool engine_names(int fd)
     return false;
 }
 
+void engine_check_deaf(void)
+{
+    for (unsigned i = 0; i < NETS_MAX; i++) {
+        for (unsigned j = 0; nets[i] && j < nets[i]->armed_count; j++) {
+            const struct armed *armed = &nets[i]->armed[j];
+            if (!armed->cancelled &&
+                (armed->request.kind == NET_RECEIVE_FROM || armed->request.kind == NET_ACCEPT))
+                world_fail("a worker that rests still hears clients");
+        }
+    }
+}
+
 void engine_check_buffers(void)
 {
     for (unsigned i = 0; i < NETS_MAX; i++) {

@@ -22,5 +22,8 @@ void engine_stir(uint32_t nets);
 // Does a request that is queued or armed name this descriptor?
 [[nodiscard]] bool engine_names(int fd);
 
+// Fails the seed where a net still hears clients, all of which were told not to.
+void engine_check_deaf(void);
+
 // Fails the seed where a net that rests has not all of its buffers back.
 void engine_check_buffers(void);

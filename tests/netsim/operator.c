@@ -14,6 +14,7 @@
 #include "tests/netsim/link.h"
 #include "tests/netsim/network.h"
 #include "tests/netsim/resolvers.h"
+#include "tests/netsim/scanner.h"
 #include "tests/netsim/upgrading.h"
 #include "tests/netsim/world.h"
 
@@ -188,6 +189,13 @@ static void end_check(void)
         world_fail("%u descriptors and %u sockets are left", files_numbers(), files_count());
 }
 
+bool operator_excuses(void)
+{
+    static struct counters sum;
+    engine_counters(op.engine, &sum);
+    return sum.values[COUNTER_drops_handover_full] > 0;
+}
+
 void operator_run(void)
 {
     memset(&op, 0, sizeof op);
@@ -197,6 +205,7 @@ void operator_run(void)
     resolvers_begin(world.params.resolvers);
     askers_begin(world.params.askers);
     callers_begin(world.params.callers);
+    scanner_begin();
     if (world.params.answer_log)
         log_begin();
     world.calm = false;
@@ -219,5 +228,6 @@ void operator_run(void)
     end_check();
     askers_end();
     callers_end();
+    scanner_end();
     resolvers_end();
 }

@@ -80,7 +80,8 @@ static void gentle_make(struct params *p)
     p->queue_max = 1 << 20;
     p->questions = 1024;
     p->pipe_size = p->pipe_size < 4096 ? 4096 : p->pipe_size;
-    p->queue_octets = 1 << 20;
+    if (p->upgrades > 0)
+        p->queue_octets = 1 << 20;
     p->place_fail_pm = 0;
     p->stall_us = 1 + p->stall_us % 20000;
     p->shortage_pm = p->send_fail_pm = p->loss_pm = p->cut_pm = p->silent_pm = 0;

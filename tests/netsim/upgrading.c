@@ -4,6 +4,7 @@
 #include "io/engine/engine_figures.h"
 #include "io/engine/engine_succession.h"
 #include "io/net/descriptor.h"
+#include "tests/netsim/engine.h"
 #include "tests/netsim/house.h"
 #include "tests/netsim/threads.h"
 #include "tests/netsim/world.h"
@@ -99,6 +100,7 @@ bool upgrade(struct engine **engine, bool *finished, const struct settings *sett
     moment();
     if (!engine_rest(old))
         world_fail("the engine does not rest");
+    engine_check_deaf(); // the successor has not begun
     moment();
     if (world.params.upgrade_fails) {
         give_up(old, successor);
