@@ -85,7 +85,7 @@ static int tables_make(struct clients *c)
                                          .receive = OP_CLIENT_RECEIVE,
                                          .send = OP_CLIENT_SEND,
                                          .message_max = CLIENTS_QUERY_MAX,
-                                         .unsent_max = CLIENTS_HELD_MOST,
+                                         .unsent_max = config->held.most,
                                          .freed = slot_freed,
                                          .context = c,
                                      });
@@ -144,8 +144,8 @@ static void held_count(struct clients *c, uint32_t slot)
 static bool may_hold(const struct clients *c, uint32_t slot, size_t len)
 {
     uint64_t of_network = c->shares.shares[c->connections[slot].share].octets + len;
-    return of_network <= CLIENTS_HELD_LEAST ||
-           (of_network <= CLIENTS_HELD_MOST && c->held + len <= CLIENTS_HELD_MAX);
+    const struct clients_held *held = &c->config.held;
+    return of_network <= held->least || (of_network <= held->most && c->held + len <= held->all);
 }
 
 static void slot_close(struct clients *c, uint32_t slot)

@@ -16,22 +16,29 @@
 //
 // Where more connections have something to say than there are buffers, all have their turn.
 
-#define CLIENTS_QUERY_MAX   65535        // octets of a query: what fits into a message
-#define CLIENTS_WAITING_MAX 128          // queries of one connection that wait for an answer, and
-#define CLIENTS_UNSENT_STOP (64u << 10)  // octets that wait to be read, with which it has to wait
-#define CLIENTS_HELD_MAX    (32u << 20)  // octets held for all
-#define CLIENTS_HELD_MOST   (8u << 20)   // of which one network may have so many,
-#define CLIENTS_HELD_LEAST  (512u << 10) // and so many whatever the others have
-#define CLIENTS_WAITING_US  10000000u    // no client that waits for an answer is idle before this
-#define CLIENTS_TICK_US     1000000u     // between two looks for those that have been idle
+#define CLIENTS_QUERY_MAX   65535       // octets of a query: what fits into a message
+#define CLIENTS_WAITING_MAX 128         // queries of one connection that wait for an answer, and
+#define CLIENTS_UNSENT_STOP (64u << 10) // octets that wait to be read, with which it has to wait
+#define CLIENTS_WAITING_US  10000000u   // no client that waits for an answer is idle before this
+#define CLIENTS_TICK_US     1000000u    // between two looks for those that have been idle
 
 struct clients; // opaque
+
+// Octets that may be held.
+struct clients_held {
+    uint32_t all;
+    uint32_t most;  // of these for one network,
+    uint32_t least; // and for one whatever the others have
+};
+
+#define CLIENTS_HELD_USUAL ((struct clients_held){32u << 20, 8u << 20, 512u << 10})
 
 struct clients_config {
     struct net *net;
     unsigned count;          // of connections
     unsigned per_client_max; // of one network (core/share.h)
     unsigned group;
+    struct clients_held held;
     uint64_t idle_us;
     uint16_t worker;
 };

@@ -19,3 +19,8 @@ uint32_t engine_sizes_queue(unsigned worker_count)
         octets /= 2;
     return octets;
 }
+
+struct clients_held engine_sizes_held(void)
+{
+    return CLIENTS_HELD_USUAL;
+}

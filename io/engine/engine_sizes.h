@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <stdint.h>
+#include "io/engine/clients.h"
 
 // Sizes of tables that no setting gives. A simulation links its own, so that they get full.
 
@@ -10,3 +10,6 @@
 // Octets of the queue from each worker to each other one, a power of two: the longest answer always
 // fits.
 [[nodiscard]] uint32_t engine_sizes_queue(unsigned worker_count);
+
+// What may be held for the connections of one worker's clients.
+[[nodiscard]] struct clients_held engine_sizes_held(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/worker.h"
 
+#include "io/engine/engine_sizes.h"
 #include "io/engine/worker_queries.h"
 #include "io/engine/worker_upstream.h"
 #include "io/net/descriptor.h"
@@ -212,6 +213,7 @@ static int clients_prepare(struct worker *w)
                                          .count = (unsigned)(count > 0 ? count : 1),
                                          .per_client_max = (unsigned)each,
                                          .group = CLIENT_GROUP,
+                                         .held = engine_sizes_held(),
                                          .idle_us = settings->server_tcp_idle_timeout * 1000,
                                          .worker = (uint16_t)w->serve_config.worker,
                                      });

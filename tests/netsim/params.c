@@ -13,6 +13,7 @@ void params_quiet(struct params *p)
         .events_max = 64,
         .questions = 1024,
         .queue_octets = 1 << 18,
+        .held_octets = 8 << 20,
         .names = 150,
         .huge = true,
         .queue_max = 64,
@@ -42,6 +43,7 @@ static void engine_draw(struct params *p, struct dice *d)
     // Two of the longest answer have room.
     p->huge = dice_chance(d, 800);
     p->queue_octets = 1u << (p->huge ? dice_between(d, 16, 18) : dice_between(d, 13, 15));
+    p->held_octets = dice_chance(d, 500) ? 8 << 20 : 1u << dice_between(d, 15, 20);
     p->stall_pm = chance_draw(d, 30);
     p->stall_us = 1 + dice_below(d, 100000);
     p->place_fail_pm = chance_draw(d, 200);
@@ -83,6 +85,7 @@ static void gentle_make(struct params *p)
     if (p->upgrades > 0)
         p->queue_octets = 1 << 20;
     p->place_fail_pm = 0;
+    p->held_octets = 8 << 20;
     p->stall_us = 1 + p->stall_us % 20000;
     p->shortage_pm = p->send_fail_pm = p->loss_pm = p->cut_pm = p->silent_pm = 0;
     p->refuse_pm = p->connect_never_pm = p->end_early_pm = p->slow_pm = p->stall_connection_pm = 0;

@@ -16,6 +16,7 @@ struct params {
     unsigned events_max;   // of one wait
     uint32_t questions;    // in flight, of one worker
     uint32_t queue_octets; // of the queue between two workers
+    uint32_t held_octets;  // for clients of one network
     uint32_t stall_pm;     // a worker gets no turn for a while
     uint32_t stall_us;     // at most
     uint32_t place_fail_pm;

@@ -47,6 +47,12 @@ uint32_t engine_sizes_queue(unsigned worker_count)
     return world.params.queue_octets;
 }
 
+struct clients_held engine_sizes_held(void)
+{
+    uint32_t most = world.params.held_octets;
+    return (struct clients_held){2 * most, most, most / 8};
+}
+
 int steering_init(struct steering *steering, enum steering_kind kind, unsigned worker_count)
 {
     *steering = (struct steering){.kind = kind, .worker_count = worker_count};
