@@ -27,7 +27,7 @@ static const char usage[] =
     "A failure names its seed and what did not hold; the exit status is then 1. The digest at the\n"
     "end depends on all that was sent, so two equal runs print the same one.\n";
 
-enum { GROUP = 100, TWICE = 10, PATIENCE_S = 120, FAILED_MAX = 20 };
+enum { GROUP = 100, TWICE = 10, PATIENCE_S = 120, FAILED_MAX = 20, KEPT_MAX = 1000 };
 
 // What a process that runs seeds leaves to the one that started it.
 struct progress {
@@ -99,24 +99,34 @@ static uint64_t many_run(uint64_t from, uint64_t count)
     return failed;
 }
 
-// The seeds of a file, one a line; what follows one says why it is kept.
-static uint64_t file_run(const char *path)
+// Reads the seeds of a file, one a line; what follows one says why it is kept. Returns how many
+// there are; -1: it cannot be read.
+static int seeds_read(const char *path, uint64_t seeds[static KEPT_MAX])
 {
     char line[512];
-    uint64_t failed = 0;
+    int count = 0;
     FILE *file = fopen(path, "r");
-    if (!file) {
-        fprintf(stderr, "netsim: cannot read %s\n", path);
-        return 1;
-    }
-    while (fgets(line, sizeof line, file)) {
+    while (file && count < KEPT_MAX && fgets(line, sizeof line, file)) {
         char *end;
-        uint64_t seed = strtoull(line, &end, 10);
-        if (end != line)
-            failed += many_run(seed, 1);
+        seeds[count] = strtoull(line, &end, 10);
+        count += end != line;
     }
-    fclose(file);
-    return failed;
+    if (file)
+        fclose(file);
+    return file ? count : -1;
+}
+
+// The file is closed before the first of its seeds runs: a process that ends would move the place
+// in it that both share.
+static uint64_t file_run(const char *path)
+{
+    uint64_t seeds[KEPT_MAX], failed = 0;
+    int count = seeds_read(path, seeds);
+    if (count < 0)
+        fprintf(stderr, "netsim: cannot read %s\n", path);
+    for (int i = 0; i < count; i++)
+        failed += many_run(seeds[i], 1);
+    return failed + (count < 0);
 }
 
 // A seed runs in the same way alone and behind another one.
