@@ -52,6 +52,19 @@ class Unavailable(Exception):
     """There can be no such machine here; says why."""
 
 
+def inside_network(pid, function, *arguments, **options):
+    """Calls a function of ours with the network of this process: sockets that it opens are there,
+    later users of them."""
+    def there():
+        with open(f'/proc/{pid}/ns/net', 'rb') as network:
+            if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), 'setns')
+        return function(*arguments, **options)
+    # The thread ends with this call: no other ever has that network.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(there).result()
+
+
 class Machine:
     """`directory` is an empty one of the test's."""
 
@@ -96,16 +109,8 @@ class Machine:
         return done
 
     def inside(self, function, *arguments, **options):
-        """Calls a function of ours with the machine's network: sockets that it opens are there,
-        later users of them."""
-        def there():
-            with open(f'/proc/{self.child.pid}/ns/net', 'rb') as network:
-                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), 'setns')
-            return function(*arguments, **options)
-        # The thread ends with this call: no other ever has that network.
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(there).result()
+        """Calls a function of ours with the machine's network."""
+        return inside_network(self.child.pid, function, *arguments, **options)
 
     def changes(self):
         """The files that were made, changed or removed there, and directories that were made."""
