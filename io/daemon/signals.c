@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 int signals_open(void)
 {
@@ -13,6 +14,10 @@ int signals_open(void)
     sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a snapshot that may not grow is an error, not the end
+    // Process 1 of a container inherits orphans, such as those of an exec there. Ignored like this,
+    // they leave no zombies; process 1 has no children of its own (no upgrade), so it misses none.
+    if (getpid() == 1)
+        signal(SIGCHLD, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
         return -1;
     return signalfd(-1, &signals, SFD_CLOEXEC);

@@ -257,6 +257,21 @@ class Runc(Case):
         ouzel.child.send_signal(signal.SIGINT)
         self.assertEqual(ouzel.wait(5), 0, ouzel.output())
 
+    def test_no_zombies(self):
+        """What is left by those who come in (kubectl exec) becomes a child of process 1."""
+        ouzel = self.start()
+
+        def children():
+            return subprocess.run(['ps', '--no-headers', '-o', 'stat,comm', '--ppid',
+                                   str(ouzel.bundle.process_1())], capture_output=True, text=True,
+                                  check=False).stdout
+        done = ouzel.bundle.execute('sh', '-c', 'sleep 1 </dev/null >/dev/null 2>&1 &')
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn('sleep', eventually(children))
+        self.assertTrue(eventually(lambda: not children()), children())
+        self.ask('a.example')
+        self.stop(ouzel)
+
     def test_limits_of_the_control_group(self):
         """Half a CPU is one worker, and the cache of the image does not fit into 300 MB."""
         if len(os.sched_getaffinity(0)) == 1:
