@@ -317,7 +317,22 @@ class Dnsmasq(Peer):
         return command + [f'--server={address}#{port}' for address, port in upstreams]
 
 
+class Relay(Peer):
+    """No forwarder: the floor of one, which passes questions and replies on (relay_mmsg.c)."""
+    name = 'relay'
+    program = os.path.join(ROOT, 'build', 'bench', 'load', 'relay_mmsg')
+
+    @classmethod
+    def version(cls):
+        return ''
+
+    def command(self, upstreams):
+        (address, port), = upstreams
+        return [self.program, '-a', self.address, '-p', str(self.port), address, str(port)]
+
+
 ALL = (Ouzel, Before, Epoll, Unbound, Dnsdist, Dnsmasq)
+FORWARDERS = (Relay, *ALL)  # and their floor
 # In the order in which they are given the machine's memory, where it is not enough for all.
 CACHES = (Ouzel, Before, Epoll, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq,
           SmartDns)

@@ -7,24 +7,21 @@
 //
 // Each thread has a socket of its own (SO_REUSEPORT). With -c the threads are pinned, the first to
 // CPU, the next to the one after it. Runs until SIGTERM or SIGINT.
-#include <arpa/inet.h>
+#include "bench/load/datagrams.h"
+#include "bench/load/number.h"
+
 #include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH_MAX    1024
-#define THREADS_MAX  64
-#define DATAGRAM_MAX 512
+#define THREADS_MAX 64
 
 struct options {
     const char *address;
@@ -41,21 +38,6 @@ struct echo {
     int cpu;
 };
 
-struct datagrams {
-    struct mmsghdr messages[BATCH_MAX];
-    struct iovec parts[BATCH_MAX];
-    struct sockaddr_storage from[BATCH_MAX];
-    uint8_t bytes[BATCH_MAX][DATAGRAM_MAX];
-};
-
-static bool parse_number(const char *text, long min, long max, long *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtol(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' && *value >= min && *value <= max;
-}
-
 static bool read_options(struct options *options, int argc, char **argv)
 {
     int letter;
@@ -65,13 +47,13 @@ static bool read_options(struct options *options, int argc, char **argv)
         long value = 0;
         if (letter == 'a')
             options->address = optarg;
-        else if (letter == 'p' && parse_number(optarg, 1, 65535, &value))
+        else if (letter == 'p' && number_parse(optarg, 1, 65535, &value))
             options->port = (uint16_t)value;
-        else if (letter == 'b' && parse_number(optarg, 1, BATCH_MAX, &value))
+        else if (letter == 'b' && number_parse(optarg, 1, DATAGRAMS_MAX, &value))
             options->batch = (unsigned)value;
-        else if (letter == 't' && parse_number(optarg, 1, THREADS_MAX, &value))
+        else if (letter == 't' && number_parse(optarg, 1, THREADS_MAX, &value))
             options->threads = (unsigned)value;
-        else if (letter == 'c' && parse_number(optarg, 0, CPU_SETSIZE - 1, &value))
+        else if (letter == 'c' && number_parse(optarg, 0, CPU_SETSIZE - 1, &value))
             options->cpu = (int)value;
         else
             return false;
@@ -79,29 +61,11 @@ static bool read_options(struct options *options, int argc, char **argv)
     return optind == argc;
 }
 
-static socklen_t make_address(struct sockaddr_storage *address, const struct options *options)
-{
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)address;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)address;
-    memset(address, 0, sizeof *address);
-    if (inet_pton(AF_INET, options->address, &in->sin_addr) == 1) {
-        in->sin_family = AF_INET;
-        in->sin_port = htons(options->port);
-        return sizeof *in;
-    }
-    if (inet_pton(AF_INET6, options->address, &in6->sin6_addr) == 1) {
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(options->port);
-        return sizeof *in6;
-    }
-    return 0;
-}
-
 // Returns the descriptor or a negative errno.
 static int open_socket(const struct options *options)
 {
     struct sockaddr_storage address;
-    socklen_t len = make_address(&address, options);
+    socklen_t len = datagrams_address(&address, options->address, options->port);
     int one = 1;
     int octets = 4 << 20;
     if (len == 0)
@@ -117,29 +81,6 @@ static int open_socket(const struct options *options)
         return error;
     }
     return fd;
-}
-
-static void prepare(struct datagrams *datagrams, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        datagrams->parts[i] =
-            (struct iovec){.iov_base = datagrams->bytes[i], .iov_len = DATAGRAM_MAX};
-        datagrams->messages[i].msg_hdr = (struct msghdr){
-            .msg_name = &datagrams->from[i],
-            .msg_namelen = sizeof datagrams->from[i],
-            .msg_iov = &datagrams->parts[i],
-            .msg_iovlen = 1,
-        };
-    }
-}
-
-static void send_all(int fd, struct mmsghdr *messages, unsigned count)
-{
-    unsigned sent = 0;
-    while (sent < count) {
-        int done = sendmmsg(fd, messages + sent, count - sent, 0);
-        sent += done > 0 ? (unsigned)done : 1; // one that cannot be sent is left out
-    }
 }
 
 static void pin(int cpu)
@@ -159,19 +100,13 @@ static void *serve(void *argument)
         return NULL;
     if (echo->cpu >= 0)
         pin(echo->cpu);
-    for (;;) {
-        prepare(datagrams, echo->batch);
-        int count = recvmmsg(echo->fd, datagrams->messages, echo->batch, MSG_WAITFORONE, NULL);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            break;
+    int count;
+    while ((count = datagrams_receive(echo->fd, datagrams, echo->batch)) >= 0) {
         for (int i = 0; i < count; i++) {
-            datagrams->parts[i].iov_len = datagrams->messages[i].msg_len;
             if (datagrams->messages[i].msg_len > 2)
                 datagrams->bytes[i][2] |= 0x80; // QR
         }
-        send_all(echo->fd, datagrams->messages, (unsigned)count);
+        datagrams_send(echo->fd, datagrams, (unsigned)count);
     }
     free(datagrams);
     return NULL;
@@ -185,7 +120,7 @@ int main(int argc, char **argv)
     int which;
     if (!read_options(&options, argc, argv)) {
         fprintf(stderr, "usage: %s [-a ADDRESS] [-p PORT] [-b 1..%d] [-t 1..%d] [-c CPU]\n",
-                argv[0], BATCH_MAX, THREADS_MAX);
+                argv[0], DATAGRAMS_MAX, THREADS_MAX);
         return 2;
     }
     sigemptyset(&ends);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a forwarded question costs: names never asked before, through ouzel and others in
-turn, to NSD, all on loopback under dnsperf."""
+"""What a forwarded question costs: names never asked before, through ouzel, others and a relay that
+only passes them on, in turn, to NSD, all on loopback under dnsperf."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def measure(options):
     started, nsd = [], None
     try:
         nsd, address, port = nsd_start(directory)
-        for kind in peers.chosen(options.peers):
+        for kind in peers.chosen(options.peers, peers.FORWARDERS):
             started.append(kind(directory))
             started[-1].start([(address, port)])
         runs = rounds_run(directory, started, options)
@@ -81,7 +81,9 @@ def table(data):
              'second | lost |', '|-|-|-|-|-|-|']
     for row in data['rows']:
         share = f'{ours / row["cpu_us"]:.2f}' if ours else ''
-        lines.append(f'| {row["name"]} {data["versions"][row["name"]]} | {row["cpu_us"]:.2f} | '
+        version = data['versions'][row['name']]
+        name = f'{row["name"]} {version}' if version else row['name']
+        lines.append(f'| {name} | {row["cpu_us"]:.2f} | '
                      f'{row["lowest"]:.2f} to {row["highest"]:.2f} | {share} | '
                      f'{row["rate"]:,.0f} | {row["lost"]} |')
     return '\n'.join(lines) + '\n'
@@ -96,6 +98,6 @@ def section(tables):
 
 def estimate_s(options):
     """dnsmasq takes a sixth of a millisecond for a question, the others far less."""
-    kinds = peers.chosen(options.peers)
+    kinds = peers.chosen(options.peers, peers.FORWARDERS)
     each_us = 60 * len(kinds) + 120 * (peers.Dnsmasq in kinds)
     return 5 + options.rounds * options.names * each_us / 1e6
