@@ -16,6 +16,21 @@ from harness import ask, eventually
 
 NAMESPACES = ['unshare', '--mount', '--net', '--propagation', 'private']
 
+# Answers every question with one address, at [::1]:5354.
+UPSTREAM_IPV6 = """
+import socket, dns.message, dns.rrset
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.bind(('::1', 5354))
+print('ready', flush=True)
+while True:
+    data, client = sock.recvfrom(512)
+    reply = dns.message.make_response(dns.message.from_wire(data))
+    name = reply.question[0].name
+    if reply.question[0].rdtype == 1:
+        reply.answer.append(dns.rrset.from_text(name, 60, 'IN', 'A', '192.0.2.7'))
+    sock.sendto(reply.to_wire(), client)
+"""
+
 
 def can_unshare():
     return os.geteuid() == 0 and subprocess.run(
@@ -61,18 +76,18 @@ class Boot(Case):
     def finish(self, process):
         self.assertEqual(process.terminate(2), 0, process.output())
 
-    def ready(self):
+    def ready(self, address='127.0.0.1'):
         """The status of /readyz and what it says."""
         code = ('import urllib.request as u, urllib.error as e\n'
-                'try:\n r = u.urlopen("http://127.0.0.1:9053/readyz"); print(r.status, r.read())\n'
+                f'try:\n r = u.urlopen("http://{address}:9053/readyz"); print(r.status, r.read())\n'
                 'except e.HTTPError as f: print(f.code, f.read())\n'
                 'except OSError as f: print(0, f)\n')
         return self.run_inside(sys.executable, '-c', code)
 
-    def ask_inside(self, address, name):
+    def ask_inside(self, address, name, transport='udp'):
         code = ('import dns.query, dns.message\n'
                 f'q = dns.message.make_query("{name}", "A")\n'
-                f'print(dns.query.udp(q, "{address}", 3, port=5353))\n')
+                f'print(dns.query.{transport}(q, "{address}", 3, port=5353))\n')
         return self.run_inside(sys.executable, '-c', code)
 
     def test_address_that_comes_later(self):
@@ -92,6 +107,30 @@ class Boot(Case):
         self.assertIn('all addresses exist now', ouzel.output())
         for address in '192.0.2.77', '2001:db8::77':
             self.assertIn('localhost', self.ask_inside(address, 'localhost'))
+
+    def test_ipv6_alone(self):
+        """A machine without any IPv4 address, not even on loopback, is served like any other."""
+        self.run_inside('ip', '-4', 'addr', 'flush', 'dev', 'lo')
+        upstream = subprocess.Popen(self.inside(sys.executable, '-c', UPSTREAM_IPV6),
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(upstream.wait)
+        self.addCleanup(upstream.kill)
+        self.addCleanup(upstream.stdout.close)
+        self.assertEqual(upstream.stdout.readline(), 'ready\n')
+        for engine in 'auto', 'epoll':
+            with self.subTest(engine=engine):
+                path = os.path.join(self.directory, f'{engine}.yaml')
+                with open(path, 'w', encoding='ascii') as file:
+                    file.write(f'server:\n  engine: {engine}\n')
+                os.chmod(path, 0o644)
+                ouzel = self.start('--config', path, '--listen', '[::1]:5353', '--upstream',
+                                   '[::1]:5354', '--stats', '[::1]:9053')
+                self.assertTrue(eventually(lambda: self.ready('[::1]').startswith('200'), 10),
+                                ouzel.output())
+                for transport in 'udp', 'tcp':
+                    self.assertIn('192.0.2.7', self.ask_inside(
+                        '::1', f'{engine}-{transport}.example', transport))
+                self.assertEqual(ouzel.terminate(2), 0, ouzel.output())
 
     def test_upstream_that_comes_later(self):
         """And others in its place; while the file names none those before stay."""
