@@ -10,7 +10,11 @@
 // A slot has at most one receive and one accept. One that was cancelled is over with its last
 // event, which may come when the slot is heard at again: only then the next one begins.
 
-enum { ACCEPT_PAUSE_US = 100000 };
+enum {
+    ACCEPT_PAUSE_US = 100000,
+    // What arrives meanwhile waits in the socket, so this costs no datagram.
+    RECEIVE_PAUSE_US = 1000,
+};
 
 void listeners_init(struct listeners *l, struct net *net, unsigned group)
 {
@@ -156,7 +160,7 @@ void listeners_ignore(struct listeners *l, unsigned slot)
     if (!listener->hears)
         return;
     listener->hears = false;
-    listener->accept_us = 0;
+    listener->accept_us = listener->receive_us = 0;
     if (listener->receiving)
         net_cancel_from(l->net, slot, op_pack(OP_QUERY, slot, 0), op_pack(OP_CANCEL, slot, 0));
     if (listener->accepting)
@@ -179,12 +183,21 @@ void listeners_give_up(struct listeners *l, unsigned slot, uint64_t gone_us)
     due_at(l, gone_us);
 }
 
-void listeners_receive_ended(struct listeners *l, unsigned slot)
+void listeners_receive_ended(struct listeners *l, unsigned slot, int result, uint64_t now_us)
 {
-    assert(slot < LISTENERS_MAX && l->slots[slot].receiving);
-    l->slots[slot].receiving = false;
-    if (l->slots[slot].hears)
+    struct listener *listener = &l->slots[slot];
+    assert(slot < LISTENERS_MAX && listener->receiving);
+    listener->receiving = false;
+    if (!listener->hears)
+        return;
+    // Most often the buffers ran out, and there are some again. After anything else not at once, or
+    // a worker whose socket keeps failing does nothing else.
+    if (result < 0 && result != -ENOBUFS && result != -ECANCELED) {
+        listener->receive_us = now_us + RECEIVE_PAUSE_US;
+        due_at(l, listener->receive_us);
+    } else {
         receive(l, slot);
+    }
 }
 
 void listeners_accept_ended(struct listeners *l, unsigned slot, int result, uint64_t now_us)
@@ -210,6 +223,10 @@ static void slot_expire(struct listeners *l, unsigned slot, uint64_t now_us)
         listener->accept_us = 0;
         accept_on(l, slot);
     }
+    if (listener->receive_us != 0 && now_us >= listener->receive_us) {
+        listener->receive_us = 0;
+        receive(l, slot);
+    }
     // What was cancelled is over long before, or the slot waits for it.
     bool over = !listener->receiving && !listener->accepting;
     if (listener->gone_us != 0 && now_us >= listener->gone_us && !over)
@@ -224,6 +241,8 @@ static void slot_expire(struct listeners *l, unsigned slot, uint64_t now_us)
     }
     if (listener->accept_us != 0)
         due_at(l, listener->accept_us);
+    if (listener->receive_us != 0)
+        due_at(l, listener->receive_us);
     if (listener->gone_us != 0)
         due_at(l, listener->gone_us);
 }

@@ -30,8 +30,9 @@ struct listener {
     bool hears;
     bool receiving; // a request is queued or with the kernel: its last event has not come
     bool accepting;
-    uint64_t accept_us; // when accepting is to be tried again; 0: it goes on
-    uint64_t gone_us;   // when the socket is closed; 0: it is in use
+    uint64_t accept_us;  // when accepting is to be tried again; 0: it goes on
+    uint64_t receive_us; // the same of receiving
+    uint64_t gone_us;    // when the socket is closed; 0: it is in use
 };
 
 struct listeners {
@@ -69,10 +70,12 @@ void listeners_ignore(struct listeners *listeners, unsigned slot);
 // their replies, the slot is free again.
 void listeners_give_up(struct listeners *listeners, unsigned slot, uint64_t gone_us);
 
-// The last event of a receive of the slot's socket has come: goes on hearing, if it is to.
-void listeners_receive_ended(struct listeners *listeners, unsigned slot);
+// The last event of a receive of the slot's socket has come: goes on hearing, if it is to. Where it
+// has failed for another reason than a lack of buffers it rests for a moment.
+void listeners_receive_ended(struct listeners *listeners, unsigned slot, int result,
+                             uint64_t now_us);
 
-// The same of accepting, which has failed if `result` is negative: then it rests for a moment.
+// The same of accepting, which rests after any failure.
 void listeners_accept_ended(struct listeners *listeners, unsigned slot, int result,
                             uint64_t now_us);
 

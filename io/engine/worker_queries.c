@@ -252,7 +252,7 @@ void worker_query_arrived(struct worker *w, const struct net_event *event)
         worker_batch_run(w);
     if (!event->more) { // most often the buffers ran out
         counter_add(w->serve_config.counters, COUNTER_receive_rearmed, 1);
-        listeners_receive_ended(&w->listeners, listener);
+        listeners_receive_ended(&w->listeners, listener, event->result, w->now_us);
     }
 }
 
