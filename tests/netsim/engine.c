@@ -417,6 +417,11 @@ static void sim_end(struct net *net)
 static void sim_close(struct net *net)
 {
     struct simnet *s = simnet_of(net);
+    // Of a process that was killed: what it wanted to close is closed with all else.
+    for (unsigned i = 0; i < net->queued; i++) {
+        if (net->queue[i].kind == NET_CLOSE)
+            (void)file_close(net->queue[i].socket);
+    }
     while (s->armed_count > 0)
         armed_drop(s, s->armed_count - 1);
     for (unsigned i = 0; i < PLACES_MAX; i++)
