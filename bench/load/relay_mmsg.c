@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,57 +87,49 @@ static int open_socket(const char *text, uint16_t port,
     return fd;
 }
 
-// Moves the datagrams to be sent to the front; those before `kept` are there already.
-static void keep(struct datagrams *datagrams, unsigned kept, unsigned i)
+// Gives a question an ID of its own, and remembers whose it is.
+static bool question_readdress(struct relay *relay, struct msghdr *message, uint8_t *bytes)
 {
-    struct mmsghdr message = datagrams->messages[kept];
-    datagrams->messages[kept] = datagrams->messages[i];
-    datagrams->messages[i] = message;
+    struct asked *asked = &relay->asked[relay->next];
+    memcpy(&asked->from, message->msg_name, message->msg_namelen);
+    asked->from_len = message->msg_namelen;
+    memcpy(asked->id, bytes, sizeof asked->id);
+    bytes[0] = (uint8_t)(relay->next >> 8);
+    bytes[1] = (uint8_t)relay->next++;
+    message->msg_name = NULL; // the socket is connected
+    message->msg_namelen = 0;
+    return true;
 }
 
-static void questions_pass(struct relay *relay)
+// Gives a reply back its client and ID. False: no question has this ID.
+static bool reply_readdress(struct relay *relay, struct msghdr *message, uint8_t *bytes)
 {
-    struct datagrams *datagrams = &relay->datagrams;
-    int count = datagrams_receive(relay->clients, datagrams, relay->batch);
-    unsigned kept = 0;
-    for (unsigned i = 0; (int)i < count; i++) {
-        struct msghdr *message = &datagrams->messages[i].msg_hdr;
-        uint8_t *bytes = message->msg_iov->iov_base;
-        if (message->msg_iov->iov_len < HEADER)
-            continue;
-        struct asked *asked = &relay->asked[relay->next];
-        memcpy(&asked->from, message->msg_name, message->msg_namelen);
-        asked->from_len = message->msg_namelen;
-        memcpy(asked->id, bytes, sizeof asked->id);
-        bytes[0] = (uint8_t)(relay->next >> 8);
-        bytes[1] = (uint8_t)relay->next++;
-        message->msg_name = NULL; // the socket is connected
-        message->msg_namelen = 0;
-        keep(datagrams, kept++, i);
-    }
-    datagrams_send(relay->upstream, datagrams, kept);
+    struct asked *asked = &relay->asked[bytes[0] << 8 | bytes[1]];
+    if (asked->from_len == 0)
+        return false;
+    memcpy(message->msg_name, &asked->from, asked->from_len);
+    message->msg_namelen = asked->from_len;
+    asked->from_len = 0;
+    memcpy(bytes, asked->id, sizeof asked->id);
+    return true;
 }
 
-static void replies_pass(struct relay *relay)
+// Passes a batch on, with those that are to be sent moved to the front.
+static void pass(struct relay *relay, int from, int to,
+                 bool (*readdress)(struct relay *, struct msghdr *, uint8_t *))
 {
-    struct datagrams *datagrams = &relay->datagrams;
-    int count = datagrams_receive(relay->upstream, datagrams, relay->batch);
+    struct mmsghdr *messages = relay->datagrams.messages;
+    int count = datagrams_receive(from, &relay->datagrams, relay->batch);
     unsigned kept = 0;
-    for (unsigned i = 0; (int)i < count; i++) {
-        struct msghdr *message = &datagrams->messages[i].msg_hdr;
-        uint8_t *bytes = message->msg_iov->iov_base;
-        if (message->msg_iov->iov_len < HEADER)
+    for (int i = 0; i < count; i++) {
+        struct mmsghdr message = messages[i];
+        const struct iovec *part = message.msg_hdr.msg_iov;
+        if (part->iov_len < HEADER || !readdress(relay, &message.msg_hdr, part->iov_base))
             continue;
-        struct asked *asked = &relay->asked[bytes[0] << 8 | bytes[1]];
-        if (asked->from_len == 0)
-            continue;
-        memcpy(message->msg_name, &asked->from, asked->from_len);
-        message->msg_namelen = asked->from_len;
-        asked->from_len = 0;
-        memcpy(bytes, asked->id, sizeof asked->id);
-        keep(datagrams, kept++, i);
+        messages[i] = messages[kept];
+        messages[kept++] = message;
     }
-    datagrams_send(relay->clients, datagrams, kept);
+    datagrams_send(to, &relay->datagrams, kept);
 }
 
 static int relay_run(struct relay *relay)
@@ -146,30 +137,31 @@ static int relay_run(struct relay *relay)
     struct pollfd fds[] = {{.fd = relay->clients, .events = POLLIN},
                            {.fd = relay->upstream, .events = POLLIN}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        int ready = poll(fds, 2, -1);
+        if (ready < 0 && errno != EINTR)
             return -errno;
-        if (fds[1].revents)
-            replies_pass(relay);
-        if (fds[0].revents)
-            questions_pass(relay);
+        if (ready > 0 && fds[1].revents)
+            pass(relay, relay->upstream, relay->clients, reply_readdress);
+        if (ready > 0 && fds[0].revents)
+            pass(relay, relay->clients, relay->upstream, question_readdress);
     }
 }
 
 int main(int argc, char **argv)
 {
     struct options options;
-    struct relay *relay = calloc(1, sizeof *relay);
-    if (!relay || !read_options(&options, argc, argv)) {
+    static struct relay relay;
+    if (!read_options(&options, argc, argv)) {
         fprintf(stderr, "usage: %s [-a ADDRESS] [-p PORT] [-b 1..%d] UPSTREAM UPSTREAM-PORT\n",
                 argv[0], DATAGRAMS_MAX);
         return 2;
     }
-    relay->batch = options.batch;
-    relay->clients = open_socket(options.address, options.port, bind);
-    relay->upstream = open_socket(options.upstream, options.upstream_port, connect);
-    int error = relay->clients < 0 ? relay->clients : relay->upstream;
+    relay.batch = options.batch;
+    relay.clients = open_socket(options.address, options.port, bind);
+    relay.upstream = open_socket(options.upstream, options.upstream_port, connect);
+    int error = relay.clients < 0 ? relay.clients : relay.upstream;
     if (error >= 0)
-        error = relay_run(relay);
+        error = relay_run(&relay);
     fprintf(stderr, "relay_mmsg: %s\n", strerror(-error));
     return 1;
 }
