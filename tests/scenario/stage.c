@@ -407,12 +407,16 @@ void stage_plot(struct stage *stage, const struct plot *plot)
 {
     struct plot *copy = script_memory(stage->script, sizeof *copy);
     struct plot **link = &stage->plots;
+    // Thousands may be ahead, and most come soon behind the one before.
+    if (stage->plotted && stage->plotted->at_us <= plot->at_us)
+        link = &stage->plotted->next;
     *copy = *plot;
     copy->bytes = copy_of(stage, plot->bytes, plot->len);
     while (*link && (*link)->at_us <= plot->at_us)
         link = &(*link)->next;
     copy->next = *link;
     *link = copy;
+    stage->plotted = copy;
 }
 
 static void plot_do(struct stage *stage, const struct plot *plot)
@@ -471,6 +475,8 @@ bool stage_step(struct stage *stage, uint64_t until_us)
     stage->now_us = next_us > stage->now_us ? next_us : stage->now_us;
     if (plot_us < deadline_us) {
         stage->plots = plot->next;
+        if (stage->plotted == plot)
+            stage->plotted = NULL;
         plot_do(stage, plot);
         free(plot->bytes);
         free(plot);

@@ -156,7 +156,8 @@ struct stage {
     uint16_t next_id;
     unsigned ports_taken; // so many of the next ones cannot be opened
     unsigned handovers_fail;
-    struct plot *plots; // by time
+    struct plot *plots;   // by time
+    struct plot *plotted; // the last one put there, if it still is
     struct event *events;
     size_t event_count;
     size_t event_room;
