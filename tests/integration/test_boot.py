@@ -41,6 +41,8 @@ def can_unshare():
 class Boot(Case):
     """In a network and with an /etc of its own."""
 
+    WEIGHT = 2
+
     def setUp(self):
         super().setUp()
         os.chmod(self.directory, 0o755)

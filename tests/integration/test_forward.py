@@ -482,6 +482,8 @@ class Failures(Case):
 
 
 class Stale(Case):
+    WEIGHT = 3
+
     def begin(self, **cache):
         self.down = False
         upstream = self.upstream(lambda asked: self.down or asked.send(asked.reply(ttl=1)))

@@ -93,7 +93,7 @@ class Service(harness.Process):
 
 
 class Package(SharedCase):
-    WEIGHT = 20  # the package is built first
+    WEIGHT = 8  # the package is built first
 
     @classmethod
     def start_shared(cls):

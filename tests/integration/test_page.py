@@ -53,6 +53,8 @@ class Tables(html.parser.HTMLParser):
 
 @unittest.skipUnless(shutil.which('chromium'), 'chromium is not installed')
 class Page(Case):
+    WEIGHT = 4
+
     def setUp(self):
         super().setUp()
         self.fake = self.upstream(lambda asked: asked.send(asked.reply(

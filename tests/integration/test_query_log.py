@@ -16,6 +16,8 @@ from harness import ask, eventually
 
 
 class QueryLog(Case):
+    WEIGHT = 2
+
     def setUp(self):
         super().setUp()
         self.socket = os.path.join(self.directory, 'dnstap')

@@ -17,7 +17,7 @@ from harness import ask, eventually, rdata_texts
 
 
 class Reload(Case):
-    ENGINES = {'test_listeners_change'}
+    WEIGHT = 3
 
     def start(self, settings, workers=2):
         return self.ouzel(workers=workers, settings=settings)
@@ -136,6 +136,61 @@ class Reload(Case):
         replies = harness.ask_many(ouzel.server, [harness.plain_query('a.example')] * 200)
         self.assertNotIn(None, replies)
 
+    def test_a_hundred_times_under_load(self):
+        """Not one query is lost, and cached answers stay."""
+        first, second = self.upstream(), self.upstream()
+        both = [str(first), str(second)]
+        ouzel, descriptors = self.hundred_times(
+            [{'forward': [{'zone': '.', 'to': to}], 'cache': {'stale-ttl': ttl},
+              'limits': {'client-qps': qps}}
+             for to, ttl, qps in ((both, '20s', 0), (both[::-1], '30s', 1000000))])
+        self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
+        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
+
+    def test_a_hundred_times_to_others_under_load(self):
+        """Not one query is lost, though everything is asked again."""
+        first, second = self.upstream(), self.upstream()
+        self.hundred_times([{'forward': [{'zone': '.', 'to': [str(one)]}]}
+                            for one in (first, second)])
+
+    def hundred_times(self, turns):
+        for settings in turns:
+            settings['access'] = {'allow': ['127.0.0.0/8']}
+        ouzel = self.start(turns[0])
+        with self.load(ouzel.server) as load:
+            self.assert_loaded(ouzel)
+            descriptors = ouzel.descriptors()
+            for number in range(100):
+                self.reload(ouzel, turns[(number + 1) % 2])
+            load.send_signal(signal.SIGINT)
+            self.assert_nothing_lost(load.communicate(timeout=30)[0])
+        self.assert_balance(ouzel)
+        return ouzel, descriptors
+
+    def test_a_thousand_settings_take_no_more_memory_than_a_few(self):
+        """Those that others have taken the place of are given up, also where reloads never rest."""
+        fake = self.upstream()
+        control = os.path.join(self.directory, 'control')
+        ouzel = self.start({'forward': [{'zone': '.', 'to': [str(fake)]}],
+                            'control': {'socket': control}}, workers=1)
+
+        def reloads(seconds):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                subprocess.run([harness.BINARY, 'ctl', '--control', control, 'reload'], check=True,
+                               stdout=subprocess.DEVNULL, timeout=20)
+                harness.lapse(0.05)
+            return ouzel.metrics()['process_resident_memory_bytes', ()]
+        early = reloads(11)
+        late = reloads(4)
+        self.assertLess(late, early * 1.1)
+        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')
+
+
+class Listeners(Case):
+    WEIGHT = 5
+    ENGINES = {'test_listeners_change'}
+
     def places(self, count):
         """Free addresses and ports, and settings that listen on the first `n` or any of them."""
         fake = self.upstream(lambda asked: asked.send(
@@ -215,53 +270,3 @@ class Reload(Case):
             self.assert_nothing_lost(load.communicate(timeout=30)[0])
         self.assert_heard(third, 'a')
         self.assert_balance(ouzel)
-
-    def test_a_hundred_times_under_load(self):
-        """Not one query is lost, and cached answers stay."""
-        first, second = self.upstream(), self.upstream()
-        both = [str(first), str(second)]
-        ouzel, descriptors = self.hundred_times(
-            [{'forward': [{'zone': '.', 'to': to}], 'cache': {'stale-ttl': ttl},
-              'limits': {'client-qps': qps}}
-             for to, ttl, qps in ((both, '20s', 0), (both[::-1], '30s', 1000000))])
-        self.assertLessEqual(len(first.asked) + len(second.asked), 700)  # resends at most
-        self.assertTrue(eventually(lambda: ouzel.descriptors() <= descriptors))
-
-    def test_a_hundred_times_to_others_under_load(self):
-        """Not one query is lost, though everything is asked again."""
-        first, second = self.upstream(), self.upstream()
-        self.hundred_times([{'forward': [{'zone': '.', 'to': [str(one)]}]}
-                            for one in (first, second)])
-
-    def hundred_times(self, turns):
-        for settings in turns:
-            settings['access'] = {'allow': ['127.0.0.0/8']}
-        ouzel = self.start(turns[0])
-        with self.load(ouzel.server) as load:
-            self.assert_loaded(ouzel)
-            descriptors = ouzel.descriptors()
-            for number in range(100):
-                self.reload(ouzel, turns[(number + 1) % 2])
-            load.send_signal(signal.SIGINT)
-            self.assert_nothing_lost(load.communicate(timeout=30)[0])
-        self.assert_balance(ouzel)
-        return ouzel, descriptors
-
-    def test_a_thousand_settings_take_no_more_memory_than_a_few(self):
-        """Those that others have taken the place of are given up, also where reloads never rest."""
-        fake = self.upstream()
-        control = os.path.join(self.directory, 'control')
-        ouzel = self.start({'forward': [{'zone': '.', 'to': [str(fake)]}],
-                            'control': {'socket': control}}, workers=1)
-
-        def reloads(seconds):
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                subprocess.run([harness.BINARY, 'ctl', '--control', control, 'reload'], check=True,
-                               stdout=subprocess.DEVNULL, timeout=20)
-                harness.lapse(0.05)
-            return ouzel.metrics()['process_resident_memory_bytes', ()]
-        early = reloads(11)
-        late = reloads(4)
-        self.assertLess(late, early * 1.1)
-        self.assert_status(ask(ouzel.server, 'a.example'), 'NOERROR')

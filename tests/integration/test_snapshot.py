@@ -22,6 +22,8 @@ def refuse(asked):
 
 
 class Snapshot(Case):
+    WEIGHT = 2
+
     def setUp(self):
         super().setUp()
         self.path = os.path.join(self.directory, 'cache.snapshot')

@@ -55,6 +55,7 @@ class Adopted:
 
 
 class Upgrade(Case):
+    WEIGHT = 2
     ENGINES = {'test_under_load', 'test_questions_that_wait_are_answered', 'test_other_addresses',
                'test_one_upgrade_after_the_other', 'test_connections_of_clients'}
 

@@ -15,6 +15,8 @@ from harness import ask, rdata_texts
 
 
 class Loss(Case):
+    WEIGHT = 2
+
     def test_lost_packet_is_sent_again(self):
         seen = set()
 
@@ -288,6 +290,8 @@ ENOUGH = 28  # of 30 questions: a busy machine loses a packet
 
 class OneZone(Case):
     """What an upstream does with the names of one zone is no other zone's affair."""
+
+    WEIGHT = 10
 
     def flood(self, ouzel, zone, rate):
         flood = Flood(ouzel.server, zone, rate)
