@@ -80,5 +80,6 @@ const char *net_why(const struct net_engine *engine, int error)
 
 void net_flush(struct net *net)
 {
-    (void)!net_submit(net);
+    int error = net_submit(net);
+    net->error = net->error < 0 ? net->error : error;
 }
