@@ -414,9 +414,14 @@ static int ring_wait(struct net *net, uint64_t timeout_us, struct net_event *eve
         .tv_nsec = (long long)(timeout_us % 1000000) * 1000,
     };
     struct io_uring_cqe *cqe;
+    // Where there are events already, liburing hands over what is queued and asks for no more. But
+    // with DEFER_TASKRUN the kernel does what has become ready since only when it is asked, and
+    // with enough that is done at once there are always events.
+    bool busy = io_uring_cq_ready(&ring->uring) > 0;
     queue_write(ring);
-    int error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
-                                                 timeout_us == UINT64_MAX ? NULL : &timeout, NULL);
+    int error = busy ? io_uring_submit_and_get_events(&ring->uring)
+                     : io_uring_submit_and_wait_timeout(
+                           &ring->uring, &cqe, 1, timeout_us == UINT64_MAX ? NULL : &timeout, NULL);
     if (error < 0 && error != -ETIME && error != -EINTR && error != -EAGAIN && error != -EBUSY)
         return error;
     // What did not fit is handed over now, so that its octets are free when this returns.

@@ -602,6 +602,52 @@ static void test_connects_end_with_one_event(void **state)
 
 // --- all sockets -------------------------------------------------------------------------------
 
+// Connections that always have something to say, so that there is an event before each wait:
+// datagrams and what is watched are seen all the same.
+static void test_what_is_ready_at_once_does_not_starve_the_rest(void **state)
+{
+    enum { PAIRS = 4, DATAGRAM = PAIRS, WATCHED, ROUNDS = 200 };
+    struct net *net = net_make(state);
+    struct net_event event;
+    struct sockaddr_in6 to;
+    int pairs[PAIRS][2], fd = hearer("127.0.0.1", &to), client = client_to(&to);
+    int watched = wake_open();
+    bool seen[WATCHED + 1] = {false};
+    assert_int_equal(net_place(net, 0, fd), 0);
+    net_receive_from(net, 0, DATAGRAMS, false, DATAGRAM);
+    net_watch(net, watched, WATCHED);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        stream_pair(pairs[i]);
+        number_send(pairs[i][1], 0);
+        net_connection_receive(net, pairs[i][0], OCTETS, i);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        assert_int_equal(net_wait(net, WAIT_US, &event, 1), 1);
+        seen[event.tag] = true;
+        if (event.lent)
+            net_buffer_return(net, event.tag == DATAGRAM ? DATAGRAMS : OCTETS, event.buffer);
+        if (event.tag < PAIRS) {
+            number_send(pairs[event.tag][1], 0);
+            net_connection_receive(net, pairs[event.tag][0], OCTETS, event.tag);
+        }
+        if (round == 20) {
+            assert_false(seen[DATAGRAM] || seen[WATCHED]);
+            number_send(client, 0);
+            wake_send(watched);
+        }
+    }
+    for (unsigned i = 0; i <= WATCHED; i++)
+        assert_true(seen[i]);
+    for (unsigned i = 0; i < PAIRS; i++) {
+        close(pairs[i][0]);
+        close(pairs[i][1]);
+    }
+    close(watched);
+    close(client);
+    close(fd);
+    net_finish(net);
+}
+
 // A number that is used again at once is another socket, even where the first one lives on in
 // another process, which a second descriptor stands for.
 static void test_a_number_that_is_used_again_is_another_socket(void **state)
@@ -706,6 +752,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_the_end_comes_behind_the_octets),
         WITH_BOTH_ENGINES(test_connections_are_accepted_until_descriptors_run_out),
         WITH_BOTH_ENGINES(test_connects_end_with_one_event),
+        WITH_BOTH_ENGINES(test_what_is_ready_at_once_does_not_starve_the_rest),
         WITH_BOTH_ENGINES(test_a_number_that_is_used_again_is_another_socket),
         WITH_BOTH_ENGINES(test_a_closed_descriptor_sends_no_more),
         WITH_BOTH_ENGINES(test_a_net_wakes_another),
