@@ -518,6 +518,28 @@ static unsigned octets_take(struct mmsg *m, int fd, struct net_event *event)
     return 1;
 }
 
+// What a connection has died of before it was accepted (accept(2)) is no fault of the listener's,
+// and the next call finds another connection. With any other error it may find the same one again.
+static bool is_of_one_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EINTR:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EPROTO:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static unsigned connections_take(struct mmsg *m, int fd, struct net_event *events, unsigned max)
 {
     struct socket_state *socket = &m->sockets[fd];
@@ -533,11 +555,7 @@ static unsigned connections_take(struct mmsg *m, int fd, struct net_event *event
             socket->readable = false;
             return count;
         }
-        // What a connection has died of before it was accepted is no fault of the listener's.
-        bool listener = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS ||
-                        errno == EBADF || errno == EINVAL || errno == ENOTSOCK ||
-                        errno == EOPNOTSUPP || errno == EPERM;
-        if (listener)
+        if (!is_of_one_connection(errno))
             return count + in_end(m, fd, &events[count], -errno);
     }
     return count;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // What net.h promises, of each engine and on real sockets.
@@ -580,6 +581,37 @@ static void test_connections_are_accepted_until_descriptors_run_out(void **state
     net_finish(net);
 }
 
+// What accept4() fails with; 0: it is the kernel's. Of epoll alone, as io_uring does not call it.
+static int accept_error;
+
+int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+    if (accept_error == 0)
+        return (int)syscall(SYS_accept4, fd, from, len, flags);
+    errno = accept_error;
+    return -1;
+}
+
+// Such as by a security module, or by a filter that says that there is no such call. Or the net
+// would be busy with it for ever.
+static void test_an_accept_that_is_refused_ends(void **state)
+{
+    static const int errors[] = {EACCES, ENOSYS, EPERM};
+    struct net *net = net_make(state);
+    struct sockaddr_in6 to;
+    int listener = acceptor(&to), client = tcp_client(&to);
+    for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+        accept_error = errors[i];
+        net_accept(net, listener, TAG);
+        event_expect(net, TAG, -errors[i]);
+        nothing_expect(net);
+    }
+    accept_error = 0;
+    close(client);
+    close(listener);
+    net_finish(net);
+}
+
 static void test_connects_end_with_one_event(void **state)
 {
     struct net *net = net_make(state);
@@ -751,6 +783,8 @@ int main(void)
         WITH_BOTH_ENGINES(test_octets_wait_for_room),
         WITH_BOTH_ENGINES(test_the_end_comes_behind_the_octets),
         WITH_BOTH_ENGINES(test_connections_are_accepted_until_descriptors_run_out),
+        {"epoll: test_an_accept_that_is_refused_ends", test_an_accept_that_is_refused_ends, NULL,
+         NULL, (void *)(uintptr_t)&net_epoll},
         WITH_BOTH_ENGINES(test_connects_end_with_one_event),
         WITH_BOTH_ENGINES(test_what_is_ready_at_once_does_not_starve_the_rest),
         WITH_BOTH_ENGINES(test_a_number_that_is_used_again_is_another_socket),
