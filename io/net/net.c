@@ -80,6 +80,5 @@ const char *net_why(const struct net_engine *engine, int error)
 
 void net_flush(struct net *net)
 {
-    int error = net_submit(net);
-    net->error = net->error < 0 ? net->error : error;
+    (void)!net_submit(net);
 }

@@ -37,9 +37,10 @@ void net_close(struct net *net);
 // Hands all that is queued to the engine. 0 or a negative errno, after which nothing works.
 [[nodiscard]] static inline int net_submit(struct net *net)
 {
-    int error = net->error < 0 ? net->error : net->engine->submit(net);
+    if (net->error == 0)
+        net->error = net->engine->submit(net);
     net->queued = net->closes = 0;
-    return error;
+    return net->error;
 }
 
 // The same, and waits for an event, at most timeout_us (UINT64_MAX: for ever). Returns the number
@@ -48,6 +49,7 @@ void net_close(struct net *net);
                                          struct net_event *events, unsigned event_max)
 {
     int count = net->error < 0 ? net->error : net->engine->wait(net, timeout_us, events, event_max);
+    net->error = count < 0 ? count : net->error;
     net->queued = net->closes = 0;
     return count;
 }
@@ -58,7 +60,7 @@ static inline void net_end(struct net *net)
     net->engine->end(net);
 }
 
-// Submits what is queued and remembers an error for the next net_wait.
+// Submits what is queued; an error is that of the next net_wait as well.
 void net_flush(struct net *net);
 
 // A request to fill, for this file.

@@ -21,11 +21,12 @@ int net_try(const struct net_engine *engine)
     int error = net_open(&net, &config);
     if (error < 0)
         return error;
+    struct net_event event;
     error = net_start(net);
     if (error == 0)
-        error = net_submit(net);
+        error = net_wait(net, 0, &event, 1); // a submission of nothing would make no call
     net_close(net);
-    return error;
+    return error < 0 ? error : 0;
 }
 
 const struct net_engine *net_choose(enum net_choice choice, const char **refused)
@@ -36,7 +37,7 @@ const struct net_engine *net_choose(enum net_choice choice, const char **refused
     if (choice == NET_IO_URING)
         return &net_uring;
     int error = net_try(&net_uring);
-    if (error != -EPERM && error != -ENOSYS && error != -EINVAL)
+    if (error != -EPERM && error != -EACCES && error != -ENOSYS && error != -EINVAL)
         return &net_uring;
     *refused = net_why(&net_uring, error);
     return &net_epoll;

@@ -90,7 +90,7 @@ struct net {
     const struct net_engine *engine;
     unsigned places;
     uint64_t wake_tag;
-    int error; // of a submission that could not tell
+    int error; // of the first submission that failed: nothing works after it
     unsigned queued;
     unsigned closes; // among those that are queued
     struct net_group groups[NET_GROUPS];

@@ -13,6 +13,7 @@ from case import Case
 from harness import ask
 
 IO_URING = (harness.IO_URING_SETUP, harness.IO_URING_SETUP + 1, harness.IO_URING_SETUP + 2)
+ENTER = harness.IO_URING_SETUP + 1
 REGISTER = harness.IO_URING_SETUP + 2
 
 
@@ -38,7 +39,8 @@ class Engine(Case):
 
     def test_auto_where_io_uring_is_forbidden(self):
         for value, calls in ((errno.EPERM, IO_URING), (errno.ENOSYS, IO_URING),
-                             (errno.EINVAL, IO_URING), (errno.EPERM, (REGISTER,))):
+                             (errno.EINVAL, IO_URING), (errno.EACCES, IO_URING),
+                             (errno.EPERM, (REGISTER,)), (errno.EPERM, (ENTER,))):
             with self.subTest(errno=errno.errorcode[value], calls=calls):
                 ouzel = self.ouzel(self.upstream(), workers=2, settings=self.settings('auto'),
                                    **forbid(value, *calls))
@@ -64,6 +66,10 @@ class Engine(Case):
             with self.subTest(errno=errno.errorcode[value]):
                 self.assert_refuses(['cannot use io_uring', 'io_uring_setup'],
                                     settings=self.settings('io_uring'), **forbid(value))
+
+    def test_calls_that_fail_later_end_the_process_with_a_reason(self):
+        self.assert_refuses(['a worker failed', 'Operation not permitted'],
+                            settings=self.settings('io_uring'), **forbid(errno.EPERM, ENTER))
 
     def test_what_may_go_away_changes_no_choice(self):
         for value in (errno.ENOMEM, errno.EMFILE):
