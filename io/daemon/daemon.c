@@ -391,6 +391,7 @@ static const struct task_kind kinds[TASK_COUNT] = {
 
 int daemon_run(int argc, char **argv)
 {
+    signals_begin();
     struct daemon *d = calloc(1, sizeof *d);
     if (!d)
         return STATUS_FAILED;

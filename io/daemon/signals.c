@@ -5,6 +5,20 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+// Only a handler ends process 1, with the status by which others say that a signal ended them.
+static void end_at_once(int signal)
+{
+    _exit(128 + signal);
+}
+
+void signals_begin(void)
+{
+    if (getpid() != 1)
+        return;
+    signal(SIGTERM, end_at_once);
+    signal(SIGINT, end_at_once);
+}
+
 int signals_open(void)
 {
     sigset_t signals;

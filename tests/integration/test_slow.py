@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import unittest
 
 import harness
 from case import Case
@@ -323,6 +324,32 @@ class Slow(Case):
             start = time.monotonic()
             self.assert_stops(ouzel)
             self.assertLess(time.monotonic() - start, 1.75 * harness.PATIENCE)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'a namespace of processes needs root')
+    def test_end_of_process_1_before_it_has_started(self):
+        """Block lists may take long to read, or for ever. The kernel gives process 1 of a container
+        no signal that it does not handle."""
+        wrapper = os.path.join(self.directory, 'container')
+        with open(wrapper, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexec unshare --pid --fork --kill-child '
+                       f'{harness.BINARY} "$@"\n')
+        os.chmod(wrapper, 0o755)
+        self.hang()
+        for number in signal.SIGTERM, signal.SIGINT:
+            with self.subTest(signal=number):
+                ouzel = self.start({'local': {'block': [self.dead]}}, binary=wrapper, wait=False)
+                inside = []
+
+                def is_reading():
+                    path = f'/proc/{ouzel.pid}/task/{ouzel.pid}/children'
+                    with open(path, encoding='ascii') as file:
+                        inside[:] = file.read().split()
+                    with open(f'/proc/{inside[0]}/cmdline' if inside else path, 'rb') as file:
+                        return b'serve' in file.read() and len(
+                            os.listdir(f'/proc/{inside[0]}/task')) > 1
+                self.assertTrue(eventually(is_reading))
+                os.kill(int(inside[0]), number)
+                self.assertEqual(ouzel.wait(STOP_SECONDS), 128 + number)
 
     def test_upgrade_without_a_reader_of_the_log(self):
         """Nor does the new process wait for a reader of its start messages that has stopped."""
