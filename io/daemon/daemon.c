@@ -203,6 +203,11 @@ static void ready_log(const struct log *log, const struct settings *settings,
     if (cgroup_is_tight(&limits, settings->cache_size))
         log_writef(log, LOG_WARNING, "the cache may outgrow the memory of the control group",
                    "limit", "%" PRIu64, limits.memory);
+    if (engine_connections_max(engine) < settings->server_tcp_connections_max)
+        log_writef(log, LOG_WARNING,
+                   "too few file descriptors for server.tcp-connections-max: raise the limit "
+                   "(ulimit -n, LimitNOFILE)",
+                   "connections", "%u", engine_connections_max(engine));
     char workers[16];
     snprintf(workers, sizeof workers, "%u", engine_worker_count(engine));
     log_write(log, LOG_INFO, "ready",

@@ -25,18 +25,36 @@ enum {
     CONNECTIONS_PER_WORKER = WORKER_UPSTREAM_CONNECTIONS,
     PORTS_MIN = 32, // of a worker, fewer are not worth starting with
     DESCRIPTORS_PER_WORKER =
-        6 + NET_CLOSES_MAX,  // its net, its eventfds, what they need for a moment
+        7 + NET_CLOSES_MAX,  // its net, its eventfds, a client, what they need for a moment
     DESCRIPTORS_SPARE = 160, // standard streams, the cache, the stats server's clients
 };
 
-// Every socket to an upstream is a descriptor, and the soft limit is often 1024. Where the hard one
-// does not allow for all, the workers get fewer source ports: their ports are reused more, that is
-// all. Sets engine->source_ports_max.
+// Divides the descriptors that are left between source ports and clients' connections: each gets
+// what it is to have, or half, and what the other does not need. So however many connections
+// clients open, there are ports to ask upstreams from.
+static void descriptors_divide(struct engine *engine, rlim_t left)
+{
+    rlim_t connections = engine->settings->server_tcp_connections_max;
+    rlim_t ports = (rlim_t)engine->worker_count * (WORKER_UPSTREAM_PORTS - PORTS_MIN);
+    if (connections + ports > left) {
+        rlim_t half = left / 2, others = ports < half ? left - ports : half;
+        connections = connections < others ? connections : others;
+    }
+    ports = PORTS_MIN + (left - connections) / engine->worker_count;
+    engine->connections_max = (unsigned)connections;
+    engine->source_ports_max =
+        (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
+}
+
+// Every socket is a descriptor, and the soft limit is often 1024. Where the hard one does not allow
+// for all, there are fewer source ports, which are reused more, and fewer connections of clients.
+// Sets engine->source_ports_max and connections_max.
 static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_SIZE])
 {
     rlim_t own = LISTENER_SOCKETS * engine->settings->server_listen.count +
                  WORKER_UPSTREAM_CONNECTIONS + DESCRIPTORS_PER_WORKER;
-    rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) + DESCRIPTORS_SPARE;
+    rlim_t wanted = engine->worker_count * (WORKER_UPSTREAM_PORTS + own) +
+                    engine->settings->server_tcp_connections_max + DESCRIPTORS_SPARE;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return -errno;
@@ -53,9 +71,7 @@ static int descriptors_allow(struct engine *engine, char why[static ENGINE_WHY_S
                  (unsigned long long)limit.rlim_cur);
         return -EMFILE;
     }
-    rlim_t ports = (limit.rlim_cur - DESCRIPTORS_SPARE) / engine->worker_count - own;
-    engine->source_ports_max =
-        (uint16_t)(ports < WORKER_UPSTREAM_PORTS ? ports : WORKER_UPSTREAM_PORTS);
+    descriptors_divide(engine, limit.rlim_cur - least);
     return 0;
 }
 
@@ -139,6 +155,7 @@ static int worker_make(struct engine *engine, unsigned index, char why[static EN
         .net_engine = engine->net_engine,
         .failure_fd = engine->failure_fd,
         .worker_count = engine->worker_count,
+        .connections_max = engine->connections_max,
         .steering = &engine->steering,
         .from = from,
         .to = from + count,
@@ -286,6 +303,11 @@ const struct net_engine *engine_net(const struct engine *engine)
 const char *engine_net_refused(const struct engine *engine)
 {
     return engine->net_refused;
+}
+
+unsigned engine_connections_max(const struct engine *engine)
+{
+    return engine->connections_max;
 }
 
 unsigned engine_worker_count(const struct engine *engine)

@@ -33,6 +33,10 @@ void engine_close(struct engine *engine);
 const struct net_engine *engine_net(const struct engine *engine);
 const char *engine_net_refused(const struct engine *engine);
 
+// How many connections clients may have open: server.tcp-connections-max, or fewer where there are
+// too few descriptors.
+[[nodiscard]] unsigned engine_connections_max(const struct engine *engine);
+
 unsigned engine_worker_count(const struct engine *engine);
 
 // A descriptor that becomes readable when a worker has failed.

@@ -46,6 +46,7 @@ struct engine {
     struct engine_clock clock;
     unsigned worker_count;
     uint16_t source_ports_max; // source ports of a worker
+    unsigned connections_max;  // connections of clients, of all workers
     struct worker **workers;
     struct listening listening;
     struct steering steering;

@@ -206,7 +206,7 @@ static uint64_t part_of(uint64_t each, unsigned workers)
 static int clients_prepare(struct worker *w)
 {
     const struct settings *settings = w->serve_config.settings;
-    uint64_t count = settings->server_tcp_connections_max / w->config.worker_count;
+    uint64_t count = w->config.connections_max / w->config.worker_count;
     uint64_t each = part_of(settings->server_tcp_connections_per_client, w->config.worker_count);
     return clients_make(&w->clients, &(struct clients_config){
                                          .net = w->net,

@@ -22,6 +22,7 @@ struct worker_config {
     const struct net_engine *net_engine;
     int failure_fd; // told (io/net/wake.h) when the thread ends by a failure
     unsigned worker_count;
+    unsigned connections_max; // of clients, of all workers
     const struct steering *steering;
     struct worker_queue *const *from; // from[i]: what worker i hands to this one; NULL for itself
     struct worker_queue *const *to;   // to[i]: what this one hands to worker i

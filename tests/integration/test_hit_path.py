@@ -2,9 +2,11 @@
 """What an answer from memory must not do: take memory, take a lock, write a line, or make a system
 call of its own. And what load must not leave behind: descriptors."""
 
+import functools
 import os
 import re
 import resource
+import socket
 import struct
 import subprocess
 
@@ -100,6 +102,25 @@ class Descriptors(Case):
                         f'{ouzel.descriptors()} descriptors, {before} before the load, and '
                         f'{ouzel.total("ouzel_source_ports_open")} ports open')
         self.assert_balance(ouzel)
+
+    def test_clients_leave_enough_for_upstreams(self):
+        """However many connections they open, from however many networks."""
+        allowed = 1024
+        ouzel = self.ouzel(self.upstream(), workers=2, preexec_fn=lambda: (
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))))
+        self.assertIn('too few file descriptors for server.tcp-connections-max', ouzel.output())
+        clients = []
+        self.addCleanup(lambda: [client.close() for client in clients])
+        for i in range(allowed):
+            clients.append(socket.socket())
+            clients[-1].bind((f'127.1.2.{1 + i % 40}', 0))
+            clients[-1].connect(ouzel.server)
+        accepted = functools.partial(ouzel.total, 'ouzel_tcp_connections_total')
+        self.assertTrue(harness.eventually(lambda: accepted() == allowed))
+        self.assertGreater(ouzel.total('ouzel_tcp_connections_open'), 200)
+        queries = [harness.plain_query(f'n{i}.left.example') for i in range(600)]
+        self.assertNotIn(None, harness.ask_many(ouzel.server, queries, timeout=6))
+        self.assertEqual(ouzel.total('ouzel_source_ports_unavailable_total'), 0)
 
     def test_few_allowed(self):
         """With far fewer descriptors than source ports wanted, all questions are still answered;
