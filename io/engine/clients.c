@@ -47,13 +47,13 @@ struct clients {
     unsigned open_count;
     unsigned free_count;
     unsigned ready_count;
-    unsigned arrived_count;
+    unsigned arrived_first, arrived_count;
     uint64_t held; // octets, of all
     uint64_t now_us;
     uint64_t due_us;
     uint32_t *free;
     uint32_t *ready;
-    uint32_t *arrived;
+    uint32_t *arrived; // in a circle
     struct connection connections[];
 };
 
@@ -236,6 +236,16 @@ enum clients_verdict clients_accepted(struct clients *c, int fd, uint16_t listen
     return CLIENTS_TAKEN;
 }
 
+// It is asked for more at the end of a round.
+static void receive_later(struct clients *c, uint32_t slot)
+{
+    if (c->connections[slot].arrived)
+        return;
+    assert(c->arrived_count < c->slot_count);
+    c->connections[slot].arrived = true;
+    c->arrived[(c->arrived_first + c->arrived_count++) % c->slot_count] = slot;
+}
+
 void clients_event(struct clients *c, const struct net_event *event, uint64_t now_us)
 {
     uint32_t slot = op_slot(event->tag);
@@ -251,8 +261,9 @@ void clients_event(struct clients *c, const struct net_event *event, uint64_t no
     if (op_kind(event->tag) == OP_CLIENT_SEND)
         connection->used_us = now_us;
     connection->ended |= state == CONNECTION_ENDS;
+    // Not at once: where many find none, each would only be told so again.
     if (state == CONNECTION_NO_BUFFER)
-        connections_receive(c->tcp, slot);
+        receive_later(c, slot);
     // What it sends of a query must end before there is too much of it.
     size_t gathered = connection->held - connection->unsent;
     if (state == CONNECTION_BROKEN || (gathered > GATHERED_FREE && !may_hold(c, slot, 0)))
@@ -271,26 +282,17 @@ bool clients_ready(struct clients *c, uint32_t *slot)
     return false;
 }
 
-// It is asked for more at the end of the round.
-static void receive_later(struct clients *c, uint32_t slot)
-{
-    if (c->connections[slot].arrived)
-        return;
-    assert(c->arrived_count < c->slot_count);
-    c->connections[slot].arrived = true;
-    c->arrived[c->arrived_count++] = slot;
-}
-
 void clients_receive(struct clients *c)
 {
-    for (unsigned i = 0; i < c->arrived_count; i++) {
-        uint32_t slot = c->arrived[i];
+    for (unsigned i = 0; i < CLIENTS_RECEIVES_MAX && c->arrived_count > 0; i++) {
+        uint32_t slot = c->arrived[c->arrived_first];
         assert(c->connections[slot].arrived);
+        c->arrived_first = (c->arrived_first + 1) % c->slot_count;
+        c->arrived_count--;
         c->connections[slot].arrived = false;
         if (c->connections[slot].open && !c->connections[slot].stopped)
             connections_receive(c->tcp, slot);
     }
-    c->arrived_count = 0;
 }
 
 // A connection is over when the client has said and heard all.
@@ -390,7 +392,7 @@ uint64_t clients_expire(struct clients *c, uint64_t now_us)
 {
     uint64_t idle_us = __atomic_load_n(&c->config.idle_us, __ATOMIC_RELAXED);
     uint64_t waiting_us = idle_us > CLIENTS_WAITING_US ? idle_us : CLIENTS_WAITING_US;
-    uint64_t ready_us = c->ready_count > 0 ? 0 : UINT64_MAX;
+    uint64_t ready_us = c->ready_count > 0 || c->arrived_count > 0 ? 0 : UINT64_MAX;
     if (now_us < c->due_us)
         return ready_us < c->due_us ? ready_us : c->due_us;
     for (uint32_t i = 0; i < c->slot_count && c->open_count > 0; i++) {

@@ -16,11 +16,12 @@
 //
 // Where more connections have something to say than there are buffers, all have their turn.
 
-#define CLIENTS_QUERY_MAX   65535       // octets of a query: what fits into a message
-#define CLIENTS_WAITING_MAX 128         // queries of one connection that wait for an answer, and
-#define CLIENTS_UNSENT_STOP (64u << 10) // octets that wait to be read, with which it has to wait
-#define CLIENTS_WAITING_US  10000000u   // no client that waits for an answer is idle before this
-#define CLIENTS_TICK_US     1000000u    // between two looks for those that have been idle
+#define CLIENTS_QUERY_MAX    65535       // octets of a query: what fits into a message
+#define CLIENTS_WAITING_MAX  128         // queries of one connection that wait for an answer, and
+#define CLIENTS_UNSENT_STOP  (64u << 10) // octets that wait to be read, with which it has to wait
+#define CLIENTS_WAITING_US   10000000u   // no client that waits for an answer is idle before this
+#define CLIENTS_RECEIVES_MAX 64          // connections that are asked for more in a round
+#define CLIENTS_TICK_US      1000000u    // between two looks for those that have been idle
 
 struct clients; // opaque
 
@@ -72,8 +73,9 @@ void clients_event(struct clients *clients, const struct net_event *event, uint6
 [[nodiscard]] bool clients_query(struct clients *clients, uint32_t slot, struct client *client,
                                  const uint8_t **bytes, size_t *len);
 
-// Asks for more of all connections from which something has arrived since the last call. To be
-// called once a round: those for which there was no buffer have asked before, and are in front.
+// Asks for more of connections from which something has arrived, or for which there was no buffer,
+// one after the other; of so many that others than these clients have their turn. To be called once
+// a round.
 void clients_receive(struct clients *clients);
 
 // Sends a reply; nothing happens where the connection is gone.
@@ -90,7 +92,7 @@ void clients_not_dns(struct clients *clients, const struct client *client);
 void clients_idle(struct clients *clients, uint64_t idle_us);
 
 // Closes those that have been idle for too long. Returns when it wants to be called next: 0 where a
-// connection is ready, UINT64_MAX where there is none.
+// connection is ready or is to be asked for more, UINT64_MAX where there is none.
 [[nodiscard]] uint64_t clients_expire(struct clients *clients, uint64_t now_us);
 
 [[nodiscard]] unsigned clients_open(const struct clients *clients);

@@ -540,6 +540,44 @@ static void test_connections_take_turns_where_buffers_are_few(void **state)
     crowd_end(&c);
 }
 
+// However many have sent something, or found no buffer: a round has room for what is no connection.
+static void test_a_round_asks_few_for_more(void **state)
+{
+    enum { CLIENTS = 2 * CLIENTS_RECEIVES_MAX + 20 };
+    struct crowd c;
+    enum clients_verdict verdict;
+    struct net_event events[CLIENTS];
+    int fds[CLIENTS], count;
+    crowd_begin(&c, state, CLIENTS, 1);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = client_connect(&c, i, &verdict);
+        assert_int_equal(verdict, CLIENTS_TAKEN);
+        queries_send(fds[i], 1);
+    }
+    while ((count = net_wait(c.net, 20000, events, CLIENTS)) > 0) {
+        for (int i = 0; i < count; i++) {
+            struct client client;
+            const uint8_t *bytes;
+            size_t len;
+            clients_event(c.clients, &events[i], NOW_US);
+            while (clients_query(c.clients, op_slot(events[i].tag), &client, &bytes, &len))
+                clients_no_reply(c.clients, &client);
+        }
+        assert_int_equal(c.net->queued, 0);
+    }
+    for (unsigned left = CLIENTS, asked; left > 0; left -= asked) {
+        assert_int_equal(clients_expire(c.clients, NOW_US), 0);
+        clients_receive(c.clients);
+        asked = c.net->queued;
+        assert_in_range(asked, 1, CLIENTS_RECEIVES_MAX);
+        assert_int_equal(net_submit(c.net), 0);
+    }
+    assert_true(clients_expire(c.clients, NOW_US) > 0);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    crowd_end(&c);
+}
+
 // A query that never ends delays no other client and takes no memory beyond a
 // bound.
 static void test_queries_that_never_end_have_a_bound(void **state)
@@ -617,6 +655,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_a_client_that_does_not_read_is_not_read_from),
         WITH_BOTH_ENGINES(test_unread_answers_have_a_bound_for_each_network),
         WITH_BOTH_ENGINES(test_connections_take_turns_where_buffers_are_few),
+        WITH_BOTH_ENGINES(test_a_round_asks_few_for_more),
         WITH_BOTH_ENGINES(test_queries_that_never_end_have_a_bound),
         WITH_BOTH_ENGINES(test_connections_are_counted_for_each_network),
     };
