@@ -33,6 +33,8 @@ static void cpus_bound(struct cgroup_limits *limits, uint64_t quota_us, uint64_t
         return;
     uint64_t cpus = quota_us / period_us + (quota_us % period_us > 0);
     cpus = cpus > 0 ? cpus : 1;
+    if (cpus > UINT_MAX)
+        return;
     if (limits->cpus == 0 || cpus < limits->cpus)
         limits->cpus = (unsigned)cpus;
 }

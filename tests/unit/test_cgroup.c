@@ -37,6 +37,7 @@ static const struct row rows[] = {
      {2, 536870912}},
     {"a fraction is one more", "0::/a\n", {{"a/cpu.max", "150000 100000\n"}}, {2, UINT64_MAX}},
     {"less than one", "0::/a\n", {{"a/cpu.max", "5000 100000\n"}}, {1, UINT64_MAX}},
+    {"more than can be counted", "0::/a\n", {{"a/cpu.max", "4294967297 1\n"}}, {0, UINT64_MAX}},
     {"the group above bounds more",
      "0::/a/b\n",
      {{"a/b/cpu.max", "800000 100000\n"},
