@@ -46,8 +46,10 @@ static bool may_add(const struct overflow *o, const struct client *client, size_
 {
     uint32_t share = share_find(&o->shares, &client->from);
     uint64_t of_network = share == SHARE_NONE ? 0 : o->shares.shares[share].octets;
-    return o->count < OVERFLOW_COUNT_MAX && o->octets + len <= OVERFLOW_OCTETS_MAX &&
-           of_network + len <= OVERFLOW_OCTETS_MOST;
+    uint32_t held = share == SHARE_NONE ? 0 : o->shares.shares[share].held;
+    return o->count < OVERFLOW_COUNT_MAX &&
+           !share_is_exceeded(o->count, held, OVERFLOW_COUNT_MAX) &&
+           o->octets + len <= OVERFLOW_OCTETS_MAX && of_network + len <= OVERFLOW_OCTETS_MOST;
 }
 
 bool overflow_add(struct overflow *o, enum queued_kind kind, const struct client *client,

@@ -6,7 +6,7 @@
 // What found no room in the queue to another worker and must not be lost: answers to clients whose
 // connections that worker has, and the news that there will be no answer. They wait here in their
 // order until there is room; the worker tries again each round. Each client network has a share of
-// the octets. Queries do not wait here: the client asks again.
+// the octets, and of the things (core/share.h). Queries do not wait here: the client asks again.
 //
 // One for each worker, used by its thread alone.
 

@@ -74,11 +74,28 @@ static void test_a_network_has_a_share_of_the_octets(void **state)
     overflow_close(&o);
 }
 
+// What has hardly any octets counts as well, as the news that there is no answer.
+static void test_a_network_has_a_share_of_the_things(void **state)
+{
+    (void)state;
+    struct overflow o;
+    assert_int_equal(overflow_open(&o), 0);
+    struct client hog = client_of(1, 0, 0), other = client_of(2, 0, 0);
+    unsigned count = 0;
+    while (overflow_add(&o, QUEUED_NO_REPLY, &hog, (const uint8_t *)"", 1))
+        count++;
+    assert_in_range(count, OVERFLOW_COUNT_MAX / SHARE_PART, OVERFLOW_COUNT_MAX / 2);
+    for (unsigned i = 0; i < OVERFLOW_COUNT_MAX / SHARE_PART; i++)
+        assert_true(overflow_add(&o, QUEUED_NO_REPLY, &other, (const uint8_t *)"", 1));
+    overflow_close(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_things_wait_in_their_order_for_each_worker),
         cmocka_unit_test(test_a_network_has_a_share_of_the_octets),
+        cmocka_unit_test(test_a_network_has_a_share_of_the_things),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
