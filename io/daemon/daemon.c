@@ -18,6 +18,7 @@
 #include "io/engine/cgroup.h"
 #include "io/engine/engine_do.h"
 #include "io/engine/engine_figures.h"
+#include "io/net/net.h"
 #include "io/net/uring.h"
 
 #include <errno.h>
@@ -329,7 +330,8 @@ static int engine_run(struct daemon *d)
     int error = engine_stop(d->engine);
     query_log_close(d->query_log);
     if (error < 0)
-        log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s", strerror(-error));
+        log_writef(&d->log, LOG_ERROR, "a worker failed", "reason", "%s",
+                   net_why(engine_net(d->engine), error));
     snapshot_last(d, served && error == 0);
     if (successor_of(d))
         upgrade_last(d->successor, d->engine);

@@ -38,8 +38,14 @@ static bool event_do(struct worker *w, const struct net_event *event)
         w->wakes[op_slot(event->tag)] = true; // tried again below
         return true;
     case OP_STOP:
+        // Where it cannot be watched for, the worker could not be ended, nor be given a task.
+        w->result = event->result < 0 ? event->result : w->result;
         return false;
     case OP_TASK:
+        if (event->result < 0) {
+            w->result = event->result;
+            return false;
+        }
         worker_task_woken(&w->task);
         task_watch(w);
         return true;

@@ -5,7 +5,7 @@
 // opening does. While that of OUZEL_NO_THREADS is there no thread is started. With OUZEL_SLOW_STOP
 // an HTTP server takes half a second before it stops, with OUZEL_SLOW_UNLINK a file a tenth before
 // it is gone. While OUZEL_SLOW is there, to start a program takes ten seconds where
-// OUZEL_SLOW_SPAWN is set.
+// OUZEL_SLOW_SPAWN is set. With OUZEL_NO_WATCH no descriptor can be watched for one event.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,17 @@ int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *
     if (getenv("OUZEL_SLOW_SPAWN"))
         wait_s(10);
     return real(pid, path, actions, attributes, arguments, environment);
+}
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    int (*real)(int, int, int, struct epoll_event *) =
+        (int (*)(int, int, int, struct epoll_event *))dlsym(RTLD_NEXT, "epoll_ctl");
+    if (getenv("OUZEL_NO_WATCH") && operation == EPOLL_CTL_ADD && event->events & EPOLLONESHOT) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(epoll, operation, fd, event);
 }
 
 int unlink(const char *path)

@@ -325,6 +325,13 @@ class Slow(Case):
             self.assert_stops(ouzel)
             self.assertLess(time.monotonic() - start, 1.75 * harness.PATIENCE)
 
+    def test_worker_that_cannot_be_told_anything(self):
+        """It neither ends on its own, as if it had been told to, nor works on without being able to
+        end: the process ends and says why."""
+        ouzel = self.start({'server': {'engine': 'epoll'}}, env={'OUZEL_NO_WATCH': '1'}, wait=False)
+        self.assertEqual(ouzel.wait(5), 1)
+        self.assertRegex(ouzel.output(), 'a worker failed.*fs.epoll.max_user_watches')
+
     @unittest.skipUnless(os.geteuid() == 0, 'a namespace of processes needs root')
     def test_end_of_process_1_before_it_has_started(self):
         """Block lists may take long to read, or for ever. The kernel gives process 1 of a container
