@@ -194,6 +194,25 @@ static int idlest(const struct clients *c)
     return best;
 }
 
+// Of the network with the most connections, the one that nothing has come from for the longest;
+// CLIENTS_NONE: no network would still have as many without one as the newcomer's with one more.
+static int of_greediest(const struct clients *c, const struct address *newcomer)
+{
+    uint32_t most = share_held(&c->shares, newcomer) + 1;
+    int best = CLIENTS_NONE;
+    for (uint32_t i = 0; i < c->slot_count; i++) {
+        const struct connection *connection = &c->connections[i];
+        uint32_t held = connection->open ? c->shares.shares[connection->share].held : 0;
+        bool older =
+            best >= 0 && held == most && connection->used_us < c->connections[best].used_us;
+        if (held > most || older) {
+            best = (int)i;
+            most = held;
+        }
+    }
+    return best;
+}
+
 static enum clients_verdict admit(struct clients *c, int fd, struct address *from)
 {
     if (!tcp_peer(fd, from))
@@ -202,6 +221,8 @@ static enum clients_verdict admit(struct clients *c, int fd, struct address *fro
         return CLIENTS_TOO_MANY;
     if (c->open_count == c->config.count) {
         int victim = idlest(c);
+        if (victim < 0)
+            victim = of_greediest(c, from);
         if (victim < 0)
             return CLIENTS_FULL;
         slot_close(c, (uint32_t)victim);

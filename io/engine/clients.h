@@ -50,7 +50,7 @@ void clients_free(struct clients *clients);
 
 enum clients_verdict {
     CLIENTS_TAKEN,
-    CLIENTS_FULL,     // no room, and no connection was idle
+    CLIENTS_FULL,     // no room, no connection was idle, and no network has more
     CLIENTS_TOO_MANY, // its network has as many as it may have
     CLIENTS_GONE,     // it is closed already
 };

@@ -641,6 +641,39 @@ static void test_connections_are_counted_for_each_network(void **state)
     crowd_end(&c);
 }
 
+// Sends a query on a connection and takes it: no connection is idle from then on.
+static void query_leave(struct crowd *c, int fd)
+{
+    struct client client;
+    queries_send(fd, 1);
+    for (uint32_t slot = 0; slot < 8; slot++)
+        (void)queries_take(c, slot, &client, 1);
+}
+
+// Where none of a full table is idle, the networks with the most make room for those with less.
+static void test_a_full_table_takes_from_those_with_the_most(void **state)
+{
+    enum { COUNT = 4 };
+    static const unsigned networks[] = {1, 1, 2, 2, 3, 4};
+    struct crowd c;
+    enum clients_verdict verdict;
+    int fds[COUNT_OF(networks)];
+    crowd_begin(&c, state, COUNT, COUNT);
+    for (unsigned i = 0; i < COUNT_OF(networks); i++) {
+        fds[i] = client_connect(&c, networks[i], &verdict);
+        assert_int_equal(verdict, CLIENTS_TAKEN);
+        query_leave(&c, fds[i]);
+    }
+    assert_int_equal(clients_open(c.clients), COUNT);
+    close(client_connect(&c, 3, &verdict)); // all have one
+    assert_int_equal(verdict, CLIENTS_FULL);
+    close(client_connect(&c, 5, &verdict));
+    assert_int_equal(verdict, CLIENTS_FULL);
+    for (unsigned i = 0; i < COUNT_OF(networks); i++)
+        close(fds[i]);
+    crowd_end(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +691,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_a_round_asks_few_for_more),
         WITH_BOTH_ENGINES(test_queries_that_never_end_have_a_bound),
         WITH_BOTH_ENGINES(test_connections_are_counted_for_each_network),
+        WITH_BOTH_ENGINES(test_a_full_table_takes_from_those_with_the_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
