@@ -169,7 +169,6 @@ class Container(harness.Ouzel):
         harness.Process.__init__(self, bundle.run_command(),
                                  os.path.join(bundle.directory, 'log'))
         self.wait_ready()
-        harness.eventually(lambda: 'msg=ready' in self.output())  # /healthz answers before that
 
     def http(self, path, timeout=3.0):
         return self.network.inside(super().http, path, timeout)

@@ -388,6 +388,10 @@ class Process:
         with open(self.log_path, encoding='utf-8', errors='replace') as log:
             return log.read()
 
+    def said(self, words):
+        """Has it printed this? What it logs may come a little later than what it does."""
+        return eventually(lambda: words in self.output())
+
     def running(self):
         return self.child.poll() is None
 
@@ -440,6 +444,9 @@ def yaml_settings(settings):
     return '\n'.join(lines) + '\n'
 
 
+READY_LINE = re.compile(r'msg"?[=:]"?ready\b')
+
+
 class Ouzel(Process):
     """ouzel, started and ready: `server` is (address, port) of its first listener. `listen` has
     addresses, for which a port is chosen, or such pairs; where the settings have server.listen, the
@@ -474,8 +481,11 @@ class Ouzel(Process):
             self.wait_ready()
 
     def wait_ready(self):
+        """Until it serves, and has logged all about its start: /healthz answers before that, and
+        the log has a thread of its own."""
         def ready():
-            return not self.running() or self.http('/healthz', timeout=1)[0] == 200
+            return not self.running() or (self.http('/healthz', timeout=1)[0] == 200 and
+                                          READY_LINE.search(self.output()))
         if not eventually(ready, 10) or not self.running():
             self.kill()
             raise RuntimeError(f'ouzel did not get ready; it says:\n{self.output()}')

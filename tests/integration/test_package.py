@@ -189,7 +189,7 @@ class Package(SharedCase):
         self.fake.stop()
         service = self.serve()
         self.assertTrue(service.ready, service.output())
-        self.assertIn('msg="snapshot read"', service.output())
+        self.assertTrue(service.said('msg="snapshot read"'), service.output())
         self.assertEqual(rdata_texts(self.ask(('127.0.0.1', 53), 'a.example')), ['192.0.2.1'])
         self.stop(service)
 

@@ -337,7 +337,7 @@ class Upgrade(Case):
             self.assertTrue(eventually(lambda: 'msg=reloaded' in ouzel.output()), ouzel.output())
             os.unlink(go)
             if good:
-                self.assertIn('the reload is passed on', ouzel.output())
+                self.assertTrue(ouzel.said('the reload is passed on'), ouzel.output())
                 old = ouzel.child
                 ouzel.child = Adopted(int(re.search(r'process (\d+) has', said[0]).group(1)))
                 ouzel.pid = ouzel.child.pid
