@@ -147,6 +147,13 @@ struct cache_inserted {
 // the shard's writer calls it. Returns false where there is none.
 bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits, unsigned asked);
 
+// Changes `len` octets of the value under `key`, from the octet `at` on, where it stands: times and
+// hits stay. Readers may find some of them changed and others not, so it is for octets of which any
+// mixture is harmless. Only the shard's writer calls it. Returns false where there is no such value
+// or it has fewer octets.
+bool cache_overwrite(struct cache *cache, const struct cache_key *key, uint32_t at,
+                     const void *bytes, uint32_t len);
+
 // Drops the value under `key`, if there is one. Only the shard's writer calls it.
 bool cache_remove(struct cache *cache, const struct cache_key *key);
 

@@ -687,6 +687,26 @@ bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits,
     return true;
 }
 
+bool cache_overwrite(struct cache *cache, const struct cache_key *key, uint32_t at,
+                     const void *bytes, uint32_t len)
+{
+    struct writing w;
+    writing_begin(&w, cache, cache_shard_of(cache, key->hash), 0, NULL);
+    struct place place = place_of_key(&w, key);
+    if (!place.bucket)
+        return false;
+    uint64_t *entry = entry_at(w.shard, slot_offset(place.bucket->slots[place.index]));
+    if (at > layout_value_len(load(&entry[0])) || len > layout_value_len(load(&entry[0])) - at)
+        return false;
+    for (uint32_t i = 0; i < len; i++) {
+        uint64_t *word = &entry[2 + (at + i) / LAYOUT_WORD];
+        unsigned shift = (at + i) % LAYOUT_WORD * 8;
+        uint64_t octet = ((const uint8_t *)bytes)[i];
+        store(word, (load(word) & ~(0xffull << shift)) | octet << shift);
+    }
+    return true;
+}
+
 bool cache_remove(struct cache *cache, const struct cache_key *key)
 {
     struct writing w;

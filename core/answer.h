@@ -143,6 +143,12 @@ static inline uint32_t answer_generation(const uint8_t *value, size_t value_len)
     return generation;
 }
 
+// Where in the value that is.
+static inline uint32_t answer_generation_at(uint32_t value_len)
+{
+    return value_len - (uint32_t)sizeof(struct answer_trailer);
+}
+
 // Marks an answer that was fetched to refresh a popular one, before that expired.
 void answer_mark_refreshed(struct answer *answer);
 [[nodiscard]] bool answer_is_refreshed(const uint8_t *value, size_t value_len);

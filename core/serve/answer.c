@@ -42,6 +42,25 @@ bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *
     return serve_recall(s, &denial, out, size, hit);
 }
 
+void serve_restamp(struct serve *s, struct serve_item *item, const struct key *key,
+                   const uint8_t *value, size_t size, const struct cache_hit *hit)
+{
+    struct cache_key cache_key = key_for_cache(key);
+    uint32_t generation = s->policy.generation;
+    uint32_t shard = cache_shard_of(s->config.cache, key->hash);
+    uint32_t owner = shard % s->config.worker_count;
+    if (hit->value_len > size || answer_generation(value, hit->value_len) == generation)
+        return;
+    if (owner != s->config.worker) {
+        item->owner = (uint16_t)owner;
+        item->hint = true;
+    } else if (!s->keeps_none) {
+        // A mixture of both numbers is a third one at worst, under which its zone decides again.
+        cache_overwrite(s->config.cache, &cache_key, answer_generation_at(hit->value_len),
+                        &generation, sizeof generation);
+    }
+}
+
 // Of an answer to the question and a denial of its name only what came last stays, so that it does
 // not matter which is looked up first. Answers to other types go on until they are over. What may
 // not be kept, although it is an answer, still ends what is known so far.

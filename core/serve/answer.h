@@ -20,5 +20,12 @@
 [[nodiscard]] bool serve_recall_denial(const struct serve *s, const struct key *key, uint8_t *out,
                                        size_t size, struct cache_hit *hit);
 
+// Marks a cached answer, which was made under other rules and holds under those in force, as made
+// under these, so that whoever has no rules to compare with may give it again (the XDP program).
+// Where another worker writes its shard, a popularity hint of this item asks that to do it.
+// `value` has `size` octets of it; one that is longer stays as it is.
+void serve_restamp(struct serve *s, struct serve_item *item, const struct key *key,
+                   const uint8_t *value, size_t size, const struct cache_hit *hit);
+
 // Caches the forwarder's answer to a question that has ended with one.
 void serve_keep(struct serve *s, uint64_t now_us, const struct question *question);

@@ -21,6 +21,15 @@
     return true;
 }
 
+[[gnu::noinline]] bool serve_holds_still(struct serve *s, struct lookup *lookup,
+                                         const uint8_t *value, const struct cache_hit *hit)
+{
+    if (!policy_holds(&s->policy, &lookup->key, value, hit->value_len))
+        return false;
+    serve_restamp(s, lookup->item, &lookup->key, value, hit->value_len, hit);
+    return true;
+}
+
 [[gnu::noinline]] void serve_find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,
                                          const struct cache_hit *exact, uint8_t **out)
 {
@@ -28,6 +37,11 @@
     size_t room = serve_room_for(s, &lookup->item->client);
     struct cache_hit denial;
     bool denied = serve_recall_denial(s, &lookup->key, *out, room, &denial);
+    if (denied) {
+        struct key key;
+        key_make_denial(&key, &lookup->key);
+        serve_restamp(s, lookup->item, &key, *out, room, &denial);
+    }
     lookup->stale =
         (exact && serve_is_stale(s, now_s, exact)) || (denied && serve_is_stale(s, now_s, &denial));
     if (denied && now_s < denial.expiry_s)

@@ -16,6 +16,11 @@
 void serve_find_denial(struct serve *s, uint64_t now_us, struct lookup *lookup,
                        const struct cache_hit *exact, uint8_t **out);
 
+// The same as policy_holds, for an answer of another generation; one that holds is marked as of the
+// present one (serve_restamp).
+[[nodiscard]] bool serve_holds_still(struct serve *s, struct lookup *lookup, const uint8_t *value,
+                                     const struct cache_hit *hit);
+
 // A hit is a lookup and a patch: the cache's copy of the answer becomes the client's in place.
 static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lookup,
                               const struct cache_hit *hit, uint8_t **out, size_t room)
@@ -46,7 +51,8 @@ static inline void serve_give(struct serve *s, uint32_t now_s, struct lookup *lo
         return;
     struct cache_key key = key_for_cache(&lookup->key);
     bool exact = (cache_seek_end(s->config.cache, &lookup->seek, &key, *out, room, &hit) &&
-                  policy_holds(&s->policy, &lookup->key, *out, hit.value_len)) ||
+                  (answer_generation(*out, hit.value_len) == s->policy.generation ||
+                   serve_holds_still(s, lookup, *out, &hit))) ||
                  serve_recall(s, &lookup->key, *out, room, &hit);
     if (!exact || now_s >= hit.expiry_s) {
         serve_find_denial(s, now_us, lookup, exact ? &hit : NULL, out);

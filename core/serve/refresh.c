@@ -29,16 +29,22 @@ static void popular_note(struct serve *s, const struct lookup *lookup, const uin
 }
 
 // A popularity hint of another worker, for an answer whose home is here. It may be evicted by now,
-// or replaced by a newer one.
+// or replaced by a newer one. Or that worker found it good, but made under other rules.
 [[gnu::noinline]] void serve_hint_receive(struct serve *s, uint64_t now_us, struct lookup *lookup,
                                           uint8_t *out)
 {
     struct cache_hit hit;
+    struct key denial;
     size_t room = serve_room_for(s, &lookup->item->client);
     lookup->item->verdict = SERVE_HINTED;
-    if (serve_peek(s, &lookup->key, out, room, &hit) && now_us / 1000000 < hit.expiry_s &&
-        hit.asked >= REFRESH_HITS)
-        popular_note(s, lookup, out, &hit);
+    key_make_denial(&denial, &lookup->key);
+    if (serve_peek(s, &lookup->key, out, room, &hit)) {
+        serve_restamp(s, lookup->item, &lookup->key, out, room, &hit);
+        if (now_us / 1000000 < hit.expiry_s && hit.asked >= REFRESH_HITS)
+            popular_note(s, lookup, out, &hit);
+    } else if (serve_peek(s, &denial, out, room, &hit)) {
+        serve_restamp(s, lookup->item, &denial, out, room, &hit);
+    }
 }
 
 // The first hit of a refreshed answer shows that the refresh was used, and the third of any answer

@@ -396,6 +396,35 @@ static void test_hits_that_are_counted_already_write_nothing(void **state)
     region_free(&r);
 }
 
+// What changes is the octets that are named, wherever they lie in a word.
+static void test_octets_are_overwritten_where_they_stand(void **state)
+{
+    (void)state;
+    struct region r = formatted((size_t)1 << 20, 1);
+    uint64_t number = 7;
+    struct cache_key key = key_of(&number);
+    uint8_t before[30], after[30];
+    struct cache_hit hit, later;
+    insert_good(&r.cache, number, sizeof before);
+    for (uint32_t at = 0; at + 4 <= sizeof before; at++) {
+        assert_int_equal(cache_peek(&r.cache, &key, before, sizeof before, &hit), CACHE_HIT);
+        assert_true(cache_overwrite(&r.cache, &key, at, "\xa1\xb2\xc3\xd4", 4));
+        memcpy(before + at, "\xa1\xb2\xc3\xd4", 4);
+        assert_int_equal(cache_peek(&r.cache, &key, after, sizeof after, &later), CACHE_HIT);
+        assert_memory_equal(before, after, sizeof before);
+        assert_int_equal(later.value_len, hit.value_len);
+        assert_int_equal(later.expiry_s, hit.expiry_s);
+        assert_int_equal(later.offset, hit.offset);
+    }
+    assert_false(cache_overwrite(&r.cache, &key, sizeof before - 3, "\1\1\1\1", 4));
+    assert_false(cache_overwrite(&r.cache, &key, UINT32_MAX, "\1\1\1\1", 4));
+    number = 8;
+    struct cache_key absent = key_of(&number);
+    assert_false(cache_overwrite(&r.cache, &absent, 0, "\1", 1));
+    verify(&r.cache);
+    region_free(&r);
+}
+
 static void test_stale_window_keeps_expired_entries(void **state)
 {
     (void)state;
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_asked_counts_the_hits_before_in_this_life),
         cmocka_unit_test(test_asked_outlives_the_moves_that_cost_hits),
         cmocka_unit_test(test_hits_that_are_counted_already_write_nothing),
+        cmocka_unit_test(test_octets_are_overwritten_where_they_stand),
         cmocka_unit_test(test_stale_window_keeps_expired_entries),
     };
     return cmocka_run_group_tests_name("eviction", tests, NULL, NULL);

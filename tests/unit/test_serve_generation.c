@@ -440,6 +440,83 @@ static void test_an_alias_stays_within_its_zone_over_a_reload(void **state)
     end(t);
 }
 
+// The generation in the trailer of what is cached under a key.
+static uint32_t stamp_of(const struct table *t, const struct key *key)
+{
+    uint8_t value[512];
+    struct cache_key cache_key = key_for_cache(key);
+    struct cache_hit hit;
+    assert_int_equal(cache_peek(&t->cache, &cache_key, value, sizeof value, &hit), CACHE_HIT);
+    return answer_generation(value, hit.value_len);
+}
+
+static struct key key_asked(const struct table *t)
+{
+    struct query query;
+    struct key key;
+    assert_int_equal(query_read(&query, t->asked.bytes, t->asked.len), QUERY_GOOD);
+    key_make(&key, &query, t->cache.seed);
+    return key;
+}
+
+// What holds under the new rules is of their generation once it has been given.
+static void test_what_holds_is_marked_as_of_the_new_rules(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    learn(t, "1234 0100 " ONE OTHER, "8180 " COUNTS1 OTHER A("0000012c"));
+    struct key answer = key_asked(t);
+    learn(t, QUERY, NONE);
+    struct key asked = key_asked(t), denial;
+    key_make_denial(&denial, &asked);
+    uint32_t before = stamp_of(t, &answer);
+    assert_int_equal(stamp_of(t, &denial), before);
+    struct next *next = next_make(t);
+    zone_add(next, "elsewhere.test");
+    reload(t, next);
+    ask_answered(t, 1, "1234 0100 " ONE OTHER, "1234 8180 " COUNTS1 OTHER A("0000012c"));
+    ask_answered(t, 1, QUERY, NO_NAME);
+    assert_int_not_equal(stamp_of(t, &answer), before);
+    assert_int_equal(stamp_of(t, &denial), stamp_of(t, &answer));
+    ask_answered(t, 1, QUERY, NO_NAME);
+    end(t);
+}
+
+// Where another worker writes the shard, it is told by a hint.
+static void test_the_home_is_asked_to_mark_what_holds(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){.workers = 2});
+    struct packet query = packet_of(QUERY);
+    struct query read;
+    struct key key;
+    assert_int_equal(query_read(&read, query.bytes, query.len), QUERY_GOOD);
+    key_make(&key, &read, t->cache.seed);
+    unsigned home = cache_shard_of(&t->cache, key.hash) % 2;
+    t->serve = t->workers[home];
+    learn(t, QUERY, GOOD);
+    uint32_t before = stamp_of(t, &key);
+    struct next *next = next_make(t);
+    zone_add(next, "elsewhere.test");
+    for (unsigned i = 0; i < 2; i++) {
+        t->serve = t->workers[i];
+        reload(t, next);
+    }
+    t->serve = t->workers[!home];
+    struct serve_item item = ask(t, 1, QUERY);
+    assert_int_equal(item.verdict, SERVE_ANSWERED);
+    assert_true(item.hint);
+    assert_int_equal(item.owner, home);
+    assert_int_equal(stamp_of(t, &key), before);
+    t->serve = t->workers[home];
+    struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
+    assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
+    assert_int_not_equal(stamp_of(t, &key), before);
+    t->serve = t->workers[!home];
+    assert_false(ask(t, 1, QUERY).hint);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -459,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_old_answers_are_not_refreshed),
         cmocka_unit_test(test_the_target_of_an_alias_moves_to_another_zone),
         cmocka_unit_test(test_an_alias_stays_within_its_zone_over_a_reload),
+        cmocka_unit_test(test_what_holds_is_marked_as_of_the_new_rules),
+        cmocka_unit_test(test_the_home_is_asked_to_mark_what_holds),
     };
     return cmocka_run_group_tests_name("serve_generation", tests, NULL, NULL);
 }
