@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "io/xdp/plane_cache.h"
+#include "io/xdp/plane_frame.h"
+#include "io/xdp/plane_question.h"
+#include "io/xdp/plane_reply.h"
+
+// Answers hits in the driver, from the cache's own octets, as the sockets would answer them: the
+// octets of both are equal. It decides nothing. What is not plainly a hit goes up to the sockets as
+// it came (XDP_PASS), and so does everything that it is not sure of.
+//
+// It writes nothing into the cache. An entry whose marks are not full goes up, so the sockets count
+// the first hits of each, and those after which the cache has taken a mark away; they learn what is
+// popular, and refresh it. So an answer costs no line of the cache that another processor has.
+//
+// The header and the question of the query stay where they are, with the client's ID and spelling;
+// only what is behind the question is copied, straight from the cache to the frame. The entry may
+// change meanwhile (docs/cache-layout.md, "How to read"). Until it is known that it has not, no
+// octet in front of the question's end is touched, and those behind can be written back.
+//
+// Functions that are not static are checked by the verifier once, not at each call. Each has one
+// loop at most: several in a row would multiply its paths. They share a struct work, one for each
+// CPU: nothing else runs there meanwhile, as XDP programs do not interrupt each other.
+
+const char licence[] SECTION("license") = "MIT";
+
+// Is there a plain query in this frame, for which there is an answer? Touches nothing.
+INLINE int frame_read(struct xdp_md *context)
+{
+    const struct layout_header *header;
+    int reason = link_read(context);
+    const struct work *w = work_of();
+    if (!w)
+        return PLANE_FRAME;
+    if (!reason)
+        reason = w->is_ipv6 ? ipv6_read(context) : ipv4_read(context);
+    if (!reason)
+        reason = udp_read(context);
+    if (!reason)
+        reason = query_copy(context);
+    if (!reason)
+        reason = query_add();
+    if (!reason)
+        reason = query_read();
+    header = (const struct layout_header *)shard_at(0);
+    if (!reason)
+        reason = header ? name_hash(header->seed) : PLANE_FRAME;
+    if (!reason)
+        reason = answer_find();
+    return reason ? reason : answer_read();
+}
+
+// Writes the answer behind the question. What fails here is to be undone.
+INLINE int answer_write(struct xdp_md *context, const struct work *w, uint32_t turn)
+{
+    const struct plane_config *c = config_of();
+    if (dawdle)
+        records_dawdle();
+    int reason = c ? frame_resize(context) : PLANE_FRAME;
+    if (!reason)
+        reason = records_copy(context);
+    if (!reason)
+        reason = ttls_lessen(context);
+    if (!reason && c && c->rotate && w->trailer.rotate_count > 1)
+        reason = addresses_rotate(context, turn);
+    if (!reason && !entry_holds())
+        reason = PLANE_TORN;
+    return reason;
+}
+
+INLINE int frame_finish(struct xdp_md *context, const struct work *w)
+{
+    int reason = message_finish(context);
+    if (!reason)
+        reason = w->is_ipv6 ? ipv6_finish(context) : ipv4_finish(context);
+    return reason ? reason : udp_finish(context);
+}
+
+SECTION("xdp") int plane(struct xdp_md *context)
+{
+    struct plane_counters *counts = counters_of();
+    const struct plane_config *c = config_of();
+    const struct work *w = work_of();
+    if (!counts || !c || !w)
+        return XDP_PASS;
+    int reason = frame_read(context);
+    uint64_t turn = counts->turn;
+    if (!reason && c->sample_mask && (turn & c->sample_mask) == 0) {
+        counts->turn = turn + 1;
+        reason = PLANE_SAMPLE;
+    }
+    if (!reason) {
+        reason = answer_write(context, w, (uint32_t)turn);
+        if (reason)
+            frame_undo(context);
+    }
+    if (!reason) {
+        counts->turn = turn + 1;
+        reason = frame_finish(context, w);
+    }
+    uint32_t index = (uint32_t)reason;
+    OPAQUE(index);
+    if (index < PLANE_REASONS)
+        counts->frames[index]++;
+    return reason ? XDP_PASS : XDP_TX;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "tests/xdp/frame.h"
+#include "tests/xdp/world.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+// The program answers while the cache is written. One thread stores ever new values under a few
+// names, of other lengths and other octets each time; all octets of a value are the same, and its
+// sum is in its trailer. Between them it stores long ones under other names, which write over what
+// is gone as fast as can be. So an answer that is a mixture shows, and so does a frame that went up
+// with octets of one in it.
+//
+//   test_churn SEED MILLISECONDS   TAP; skipped where BPF is not allowed
+//
+// With a third argument there is no room behind the frames.
+
+enum {
+    SHARD_SIZE = 256 << 10, // small, so that what is gone is soon written over
+    DAWDLE = 200,           // some microseconds
+    FILLERS = 12,       // between two names: entries are moved a few times before they are replaced
+    FILLER_LEN = 40000, // some go to the main log at once,
+    FILLER_SHORT = 5000, // some to the small one
+    NAMES = 8,
+    TEXT_MAX = 250,
+    TEXTS_MAX = 4,
+    LIFETIME_S = 100000,
+    ANSWERS_MIN = 1000
+};
+
+struct churn {
+    struct world *world;
+    bool over;
+    uint64_t written;
+};
+
+struct tally {
+    uint64_t answered, torn, passed;
+    const char *wrong;
+};
+
+static size_t question_write(struct world *w, unsigned number, uint8_t *at)
+{
+    size_t len = world_name(w, 2000 + 50 * number, at); // short ones
+    store_be16(at + len, TYPE_TXT);
+    store_be16(at + len + 2, CLASS_IN);
+    return len + 4;
+}
+
+// A reply whose texts have one octet everywhere.
+static size_t reply_write(struct world *w, unsigned number, uint64_t version, uint8_t *reply)
+{
+    unsigned texts = 1 + (unsigned)(version % TEXTS_MAX), len = 1 + (unsigned)(version % TEXT_MAX);
+    memset(reply, 0, MESSAGE_HEADER_LEN);
+    reply[2] = HEADER_QR | HEADER_RD;
+    reply[3] = HEADER_RA;
+    store_be16(reply + 4, 1);
+    store_be16(reply + 6, (uint16_t)texts);
+    size_t at = MESSAGE_HEADER_LEN + question_write(w, number, reply + MESSAGE_HEADER_LEN);
+    for (unsigned i = 0; i < texts; i++) {
+        static const uint8_t front[] = {0xc0, 12, 0, TYPE_TXT, 0, CLASS_IN, 0, 9, 0, 0};
+        memcpy(reply + at, front, sizeof front);
+        store_be16(reply + at + 10, (uint16_t)(len + 1));
+        reply[at + 12] = (uint8_t)len;
+        memset(reply + at + 13, (int)(uint8_t)version, len);
+        at += 13 + len;
+    }
+    return at;
+}
+
+static void store(struct churn *churn, unsigned number, uint64_t version)
+{
+    struct world *w = churn->world;
+    uint8_t reply[2000], value[ANSWER_SIZE_MAX];
+    size_t len = reply_write(w, number, version, reply);
+    struct name name = {0};
+    struct key key;
+    name.len = (uint8_t)world_name(w, 2000 + 50 * number, name.bytes);
+    key_of_name(&key, &name, TYPE_TXT, w->cache.seed);
+    struct answer_limits limits = {.ttl_max_s = LIFETIME_S, .udp_payload_max = 1232};
+    struct answer answer = {.value = value};
+    if (answer_parse(&answer, reply, len, &key, &limits) != REPLY_GOOD)
+        abort();
+    answer_seal(&answer, &(struct answer_origin){.generation = w->config.generation});
+    uint32_t now_s = (uint32_t)(world_now_us(w) / 1000000);
+    struct cache_key cache_key = key_for_cache(&key);
+    struct cache_inserted inserted;
+    struct cache_value stored = {value, answer.len, now_s, now_s + LIFETIME_S};
+    if (cache_insert(&w->cache, &cache_key, &stored, now_s, &inserted) != 0)
+        abort();
+    (void)cache_mark(&w->cache, &cache_key, CACHE_HITS_MAX, CACHE_HITS_MAX);
+}
+
+static void filler_store(struct world *w, uint64_t number)
+{
+    static uint8_t bytes[FILLER_LEN];
+    uint64_t hash = number * 0x9e3779b97f4a7c15u;
+    struct cache_key key = {hash, (const uint8_t *)&number, sizeof number};
+    uint32_t now_s = (uint32_t)(world_now_us(w) / 1000000);
+    uint32_t len = number % 3 ? FILLER_SHORT : FILLER_LEN;
+    struct cache_value stored = {bytes, len, now_s, now_s + LIFETIME_S};
+    struct cache_inserted inserted;
+    (void)cache_insert(&w->cache, &key, &stored, now_s, &inserted);
+}
+
+// The two have to run at once, each on a processor of its own where there are two.
+static void processor_choose(int which)
+{
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &all) && which-- == 0)
+            CPU_SET(i, &one);
+    }
+    (void)sched_setaffinity(0, sizeof one, &one);
+}
+
+static void *writer(void *context)
+{
+    struct churn *churn = context;
+    processor_choose(1);
+    while (!__atomic_load_n(&churn->over, __ATOMIC_RELAXED)) {
+        store(churn, (unsigned)(churn->written % NAMES), churn->written);
+        churn->written++;
+        for (unsigned i = 0; i < FILLERS; i++)
+            filler_store(churn->world, churn->written * FILLERS + i);
+    }
+    return NULL;
+}
+
+// Is the answer one value, whole?
+static bool is_whole(const uint8_t *message, size_t len, size_t question_len)
+{
+    size_t at = MESSAGE_HEADER_LEN + question_len;
+    unsigned texts = load_be16(message + 6);
+    if (at + 14 > len)
+        return false;
+    uint8_t text_len = message[at + 12], octet = message[at + 13];
+    for (unsigned i = 0; i < texts; i++, at += 13u + text_len) {
+        if (at + 13 + text_len > len || message[at + 12] != text_len ||
+            load_be16(message + at + 10) != text_len + 1u)
+            return false;
+        for (unsigned j = 0; j < text_len; j++) {
+            if (message[at + 13 + j] != octet)
+                return false;
+        }
+    }
+    return at == len;
+}
+
+static const char *ask(struct world *w, struct tally *tally)
+{
+    struct frame_form form = {.ipv6 = world_below(w, 2), .host = 1, .port = 5000};
+    struct frame query, reply;
+    uint8_t message[600] = {1, 2, HEADER_RD, 0, 0, 1};
+    size_t question_len = question_write(w, world_below(w, NAMES), message + MESSAGE_HEADER_LEN);
+    size_t len = MESSAGE_HEADER_LEN + question_len;
+    bool edns = world_below(w, 2);
+    if (edns) {
+        opt_write(message + len, 4096, 0, false);
+        message[11] = 1;
+        len += OPT_LEN;
+    }
+    form.padding = world_below(w, 4) ? 0 : 7;
+    frame_write(&query, &form, message, len);
+    reply = query;
+    int said = world_run(w, reply.bytes, &reply.len);
+    tally->passed += said != 3;
+    if (said != 3)
+        return reply.len == query.len && memcmp(reply.bytes, query.bytes, query.len) == 0
+                   ? NULL
+                   : "a frame that went up is not what it was";
+    tally->answered++;
+    const char *wrong = frame_check(&query, &form, &reply);
+    size_t reply_len = reply.len - reply.message_at - (edns ? OPT_LEN : 0);
+    if (!wrong && !is_whole(reply.bytes + reply.message_at, reply_len, question_len))
+        wrong = "an answer is a mixture of two";
+    return wrong;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int run(struct churn *churn, uint64_t ms)
+{
+    struct tally tally = {0};
+    struct plane_counters counters;
+    pthread_t thread;
+    for (unsigned i = 0; i < NAMES; i++)
+        store(churn, i, i);
+    if (pthread_create(&thread, NULL, writer, churn) != 0)
+        return 1;
+    processor_choose(0);
+    for (uint64_t end = now_ms() + ms; !tally.wrong && now_ms() < end;)
+        tally.wrong = ask(churn->world, &tally);
+    __atomic_store_n(&churn->over, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    if (plane_add_up(churn->world->plane, &counters) == 0)
+        tally.torn = counters.frames[PLANE_TORN];
+    if (tally.wrong)
+        printf("# %s\n", tally.wrong);
+    printf("# %llu values written, %llu frames answered, %llu not, %llu of them torn\n",
+           (unsigned long long)churn->written, (unsigned long long)tally.answered,
+           (unsigned long long)tally.passed, (unsigned long long)tally.torn);
+    printf("%s 1 - what is answered while the cache is written is whole\n",
+           tally.wrong ? "not ok" : "ok");
+    printf("%s 2 - and there are answers\n1..2\n", tally.answered < ANSWERS_MIN ? "not ok" : "ok");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char why[PLANE_WHY_SIZE] = "";
+    struct churn churn = {0};
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s SEED MILLISECONDS\n", argv[0]);
+        return 2;
+    }
+    churn.world = world_make(
+        strtoull(argv[1], NULL, 10),
+        (struct plane_options){.shard_size = SHARD_SIZE, .dawdle = DAWDLE, .no_tail = argc == 4},
+        why);
+    if (!churn.world) {
+        printf("1..0 # SKIP %s\n", why);
+        return 0;
+    }
+    int status = run(&churn, strtoull(argv[2], NULL, 10));
+    world_free(churn.world);
+    return status;
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "tests/xdp/world.h"
+
+#include "core/policy/generation.h"
+#include "core/serve/state.h"
+#include "core/settings/parse.h"
+#include "tests/xdp/upstream.h"
+
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum {
+    SHARDS = 4,
+    LOOPBACK = 1, // the interface at which the kernel runs tests
+    MTU = 1500,
+    SENT_MAX = 64,
+};
+
+static void *take(size_t size)
+{
+    size = (size + 63) & ~(size_t)63;
+    void *memory = aligned_alloc(64, size);
+    assert(memory);
+    memset(memory, 0, size);
+    return memory;
+}
+
+uint64_t world_random(struct world *w)
+{
+    uint64_t z = w->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+unsigned world_below(struct world *w, unsigned bound)
+{
+    return (unsigned)((world_random(w) >> 32) * bound >> 32);
+}
+
+static uint64_t boot_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t world_now_us(const struct world *w)
+{
+    return (boot_ns() + w->offset_ns) / 1000;
+}
+
+static void config_write(struct world *w)
+{
+    w->config.clock_offset_ns = w->offset_ns;
+    w->config.generation = w->serve->policy.generation;
+    int error = plane_configure(w->plane, &w->config);
+    assert(error == 0);
+}
+
+struct sent {
+    uint16_t slot, len;
+    uint8_t bytes[UPSTREAM_QUERY_MAX];
+};
+
+// Drains the worker. Returns how many queries to its upstream are waiting in `sent` now.
+static unsigned drain_once(struct world *w, struct sent sent[static SENT_MAX], unsigned count)
+{
+    struct outgoing outgoing = {.bytes = w->room};
+    while (serve_drain(w->serve, world_now_us(w), &outgoing)) {
+        if (outgoing.kind == OUTGOING_CONNECT)
+            serve_closed(w->serve, world_now_us(w), outgoing.slot);
+        if (outgoing.kind != OUTGOING_QUERY || count == SENT_MAX)
+            continue;
+        sent[count].slot = outgoing.slot;
+        sent[count].len = outgoing.len;
+        memcpy(sent[count++].bytes, outgoing.bytes, outgoing.len);
+    }
+    return count;
+}
+
+// Answers what the worker asks of its upstream until it asks no more.
+static void drain(struct world *w)
+{
+    struct sent sent[SENT_MAX];
+    uint8_t reply[UPSTREAM_REPLY_MAX];
+    unsigned count = drain_once(w, sent, 0);
+    while (count > 0) {
+        const struct sent *last = &sent[--count];
+        size_t len = upstream_reply(w, last->bytes, last->len, reply);
+        serve_reply(w->serve, world_now_us(w), last->slot, reply, len);
+        count = drain_once(w, sent, count);
+    }
+}
+
+void world_wait(struct world *w, uint64_t us)
+{
+    w->offset_ns += us * 1000;
+    config_write(w);
+    serve_expire(w->serve, world_now_us(w));
+    drain(w);
+}
+
+static struct prefix prefix(const char *text)
+{
+    struct prefix prefix;
+    bool parsed = prefix_parse(&prefix, text, strlen(text));
+    assert(parsed);
+    return prefix;
+}
+
+static void settings_make(struct world *w)
+{
+    settings_init(&w->settings);
+    w->settings.upstream_random_case = w->settings.upstream_cookies = false;
+    w->allow[0] = prefix("192.0.2.0/24");
+    w->allow[1] = prefix("2001:db8::/32");
+    w->refuse[0] = prefix("192.0.2.128/26");
+    w->settings.access_allow = (struct prefix_list){w->allow, 2};
+    w->settings.access_refuse = (struct prefix_list){w->refuse, 1};
+    w->upstream =
+        (struct endpoint){.address = {.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4}};
+    forward_zone_init(&w->zone);
+    w->zone.zone = (struct name){.len = 1};
+    w->zone.to = (struct endpoint_list){&w->upstream, 1};
+    w->settings.forward = (struct forward_zone_list){&w->zone, 1};
+}
+
+// Some of the names are local or blocked, and the cache must not answer for them. With `more`
+// another one is blocked as well, so the rules are others.
+static const struct local *local_make(struct world *w, bool more, void **memory)
+{
+    static const char *const blocked[] = {"blocked.example", "more.blocked.example"};
+    struct local_draft draft;
+    struct block_names names;
+    uint64_t entries[2];
+    size_t count = 1 + more;
+    local_draft(&draft, 42);
+    draft.size = (size_t)1 << 16;
+    draft.bytes = take(draft.size);
+    bool good = local_add_special(&draft, &w->settings);
+    for (size_t i = 0; i < count; i++) {
+        local_add_line(&draft, blocked[i], strlen(blocked[i]), false);
+        good &= block_line_read(blocked[i], strlen(blocked[i]), false, draft.seed, &names) ==
+                BLOCK_LINE_TAKEN;
+        entries[i] = names.entries[0];
+    }
+    assert(good);
+    struct local_making making = {.draft = &draft, .entries = entries, .entry_count = count};
+    *memory = take(local_size(&making));
+    const struct local *local = local_build(&making, *memory);
+    free(draft.bytes);
+    assert(local);
+    return local;
+}
+
+void world_rules(struct world *w)
+{
+    w->rules ^= 1;
+    serve_local(w->serve, w->local[w->rules]);
+    config_write(w);
+}
+
+static void serve_make(struct world *w, void *region)
+{
+    int error = cache_format(&w->cache, region, w->region_size, SHARDS, w->random);
+    assert(error == 0);
+    settings_make(w);
+    w->memory[0] = take(zone_table_size(&w->settings));
+    w->memory[1] = take(access_size(&w->settings));
+    const char *wrong = zone_table_build(&w->zone_table, w->memory[0], &w->settings);
+    assert(!wrong);
+    access_build(&w->access, w->memory[1], &w->settings);
+    w->cookies = (struct cookie_source){.keys = {"known to anybody"}, .count = 1};
+    w->local[0] = local_make(w, false, &w->memory[4]);
+    w->local[1] = local_make(w, true, &w->memory[5]);
+    struct serve_config config = {
+        .settings = &w->settings,
+        .zone_table = &w->zone_table,
+        .access = &w->access,
+        .local = w->local[0],
+        .cookies = &w->cookies,
+        .cache = &w->cache,
+        .counters = &w->counters,
+        .worker_count = 1,
+        .pending_max = 64,
+        .source_ports_max = 64,
+        .upstream_connections_max = 4,
+    };
+    w->memory[2] = take(serve_size(&config));
+    w->serve = serve_init(w->memory[2], &config, world_now_us(w));
+    w->out_size = SERVE_MESSAGE_ROOM;
+    w->out = w->memory[3] = take(w->out_size);
+    w->room = w->memory[6] = take(w->out_size);
+}
+
+static void plane_fill(struct world *w)
+{
+    struct plane_device device = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = MTU};
+    struct address four = {.ip = {198, 51, 100, 1}, .port = WORLD_PORT, .family = ADDRESS_IPV4};
+    struct address six = {
+        .ip = {0x20, 1, 0xd, 0xb8, [15] = 1}, .port = WORLD_PORT, .family = ADDRESS_IPV6};
+    uint32_t interface = LOOPBACK;
+    int error = bpf_map_update_elem(plane_fd(w->plane, PLANE_FD_DEVICES), &interface, &device, 0);
+    error |= plane_listen(w->plane, &four) | plane_listen(w->plane, &six);
+    for (size_t i = 0; i < w->settings.access_allow.count; i++)
+        error |= plane_allow(w->plane, &w->allow[i], true);
+    error |= plane_allow(w->plane, &w->refuse[0], false);
+    assert(error == 0);
+    w->config = (struct plane_config){
+        .udp_payload_max = (uint16_t)w->settings.server_udp_payload_max,
+        .on = 1,
+        .rotate = w->serve->limits.rotate,
+    };
+    config_write(w);
+}
+
+struct world *world_make(uint64_t seed, struct plane_options options,
+                         char why[static PLANE_WHY_SIZE])
+{
+    struct world *w = take(sizeof *w);
+    options.shard_count = SHARDS;
+    w->random = seed;
+    w->region_size = SHARDS * options.shard_size;
+    w->offset_ns = 1700000000ull * 1000000000;
+    int error = plane_open(&w->plane, &options, why);
+    void *region = error < 0 ? NULL : plane_region_map(w->plane);
+    if (!region) {
+        free(w);
+        return NULL;
+    }
+    serve_make(w, region);
+    plane_fill(w);
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    munmap(w->cache.region, w->region_size);
+    plane_close(w->plane);
+    for (size_t i = 0; i < sizeof w->memory / sizeof *w->memory; i++)
+        free(w->memory[i]);
+    free(w);
+}
+
+size_t world_name(const struct world *w, unsigned number, uint8_t out[static NAME_MAX_LEN])
+{
+    struct name name;
+    char text[300];
+    static const char *const forms[] = {"n%u.example", "n%u.blocked.example", "n%u.nx.example",
+                                        "w%u.a-rather-long-label-of-a-name.in.some.zone.example",
+                                        "%u.localhost"};
+    unsigned form = number % 16 < 12 ? number % 4 : number % 16 == 12 ? 4 : 0;
+    int len = snprintf(text, sizeof text, forms[form], number); // NOLINT: a table of formats
+    (void)w;
+    if (number % 50 == 49) { // as long as a name can be, and what is near it
+        len = 0;
+        for (unsigned i = 0; i < 3; i++)
+            len += snprintf(text + len, sizeof text - (size_t)len, "%060u.", number);
+        len += snprintf(text + len, sizeof text - (size_t)len, "%0*u", (int)(40 + number / 20),
+                        number);
+    }
+    bool parsed = number == 0 ? name_parse(&name, ".", 1) : name_parse(&name, text, (size_t)len);
+    assert(parsed);
+    memcpy(out, name.bytes, name.len);
+    return name.len;
+}
+
+int world_run(struct world *w, uint8_t *frame, size_t *len)
+{
+    uint8_t out[WORLD_FRAME_MAX];
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)*len,
+                .data_out = out, .data_size_out = sizeof out, .repeat = 1);
+    if (bpf_prog_test_run_opts(plane_fd(w->plane, PLANE_FD_PROGRAM), &options) != 0)
+        return -1;
+    *len = options.data_size_out;
+    memcpy(frame, out, *len);
+    return (int)options.retval;
+}
+
+struct serve_item world_ask(struct world *w, const struct client *client, const uint8_t *query,
+                            size_t len)
+{
+    struct serve_item item = {.client = *client, .in = query, .in_len = (uint16_t)len};
+    (void)serve_queries(w->serve, world_now_us(w), &item, 1, w->out, w->out_size);
+    drain(w);
+    return item;
+}
+
+uint32_t world_turn(const struct world *w)
+{
+    return w->serve->turn;
+}
+
+void world_turn_set(struct world *w, uint32_t turn)
+{
+    uint32_t first = 0;
+    int cpus = libbpf_num_possible_cpus();
+    struct plane_counters *each = calloc((size_t)cpus, sizeof *each);
+    assert(each);
+    int error = bpf_map_lookup_elem(plane_fd(w->plane, PLANE_FD_COUNTERS), &first, each);
+    for (int i = 0; i < cpus; i++)
+        each[i].turn = turn;
+    error |= bpf_map_update_elem(plane_fd(w->plane, PLANE_FD_COUNTERS), &first, each, BPF_ANY);
+    assert(error == 0);
+    free(each);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "core/policy/cookie.h"
+#include "core/serve/control.h"
+#include "io/xdp/plane.h"
+
+// Both planes over one cache: a worker of core, and the program in the kernel, which runs a frame
+// at a time (BPF_PROG_TEST_RUN). The world gives both the same rules, clock and turn, and plays the
+// worker's upstream, whose answers it draws at random.
+
+#define WORLD_PORT      53
+#define WORLD_NAMES     400
+#define WORLD_FRAME_MAX 3000
+
+struct world {
+    struct plane *plane;
+    struct serve *serve;
+    struct cache cache;
+    size_t region_size;
+    struct counters counters;
+    uint64_t offset_ns; // of the clock, from CLOCK_BOOTTIME
+    uint64_t random;
+    uint8_t *out;  // of the reply that world_ask had at once
+    uint8_t *room; // of what is drained
+    size_t out_size;
+    struct plane_config config;
+    // What the worker points to:
+    struct settings settings;
+    struct prefix allow[3], refuse[1];
+    struct forward_zone zone;
+    struct endpoint upstream;
+    struct zone_table zone_table;
+    struct access_list access;
+    struct cookie_source cookies;
+    const struct local *local[2]; // one blocks more than the other
+    unsigned rules;               // which is in force
+    void *memory[7];
+};
+
+// The options' number of shards is the world's own choice. NULL: BPF is not allowed here, or
+// something else is amiss; `why` says what.
+struct world *world_make(uint64_t seed, struct plane_options options,
+                         char why[static PLANE_WHY_SIZE]);
+void world_free(struct world *world);
+
+uint64_t world_random(struct world *world);
+unsigned world_below(struct world *world, unsigned bound);
+
+uint64_t world_now_us(const struct world *world);
+
+// Lets so much time pass, for both.
+void world_wait(struct world *world, uint64_t us);
+
+// Puts other rules in force, and those of before with the next call.
+void world_rules(struct world *world);
+
+// The name with this number, in lower case, as on the wire. Returns its length.
+size_t world_name(const struct world *world, unsigned number, uint8_t name[static NAME_MAX_LEN]);
+
+// Runs the program on a frame of `len` octets, which it may change and make longer, up to
+// WORLD_FRAME_MAX. Returns what it said (XDP_PASS, XDP_TX), or -1.
+int world_run(struct world *world, uint8_t *frame, size_t *len);
+
+// Has the worker answer a query, and its upstream where it asks that. The item says how it ended.
+struct serve_item world_ask(struct world *world, const struct client *client, const uint8_t *query,
+                            size_t len);
+
+// The number that the worker's next hit is.
+uint32_t world_turn(const struct world *world);
+
+// Sets the program's turn on all CPUs.
+void world_turn_set(struct world *world, uint32_t turn);
