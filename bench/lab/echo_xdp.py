@@ -17,12 +17,12 @@ ADDRESS, GENERATOR = '10.53.1.1', '10.53.1.2'
 PROGRAM = os.path.join(BUILD, 'bench', 'load', 'echo_xdp')
 
 
-def cable_lay(spaces, name):
+def cable_lay(spaces, name, addresses=(ADDRESS, GENERATOR)):
     """Another cable between the namespaces, as the first one is."""
     queues = ('numrxqueues', '1', 'numtxqueues', '1')
     run('ip', '-n', spaces.server, 'link', 'add', name, *queues, 'type', 'veth', 'peer', 'name',
         name, *queues, 'netns', spaces.generator)
-    for space, address in ((spaces.server, ADDRESS), (spaces.generator, GENERATOR)):
+    for space, address in zip((spaces.server, spaces.generator), addresses):
         run('ip', '-n', space, 'addr', 'add', f'{address}/24', 'dev', name)
     for space in (spaces.server, spaces.generator):
         run('ip', '-n', space, 'link', 'set', name, 'up')
@@ -41,6 +41,21 @@ def threads_of(interface):
     return found
 
 
+def thread_make(name, spaces, interface, cpu):
+    """Has a thread of the kernel's own, on this processor, do the work of the interface; None:
+    there can be none."""
+    switch = f'/sys/class/net/{interface}/threaded'
+    try:
+        run(*spaces.command(spaces.server, 'sh', '-c', f'echo 1 >{switch}'))
+        [thread] = threads_of(interface)
+        run('taskset', '-p', '-c', str(cpu), str(thread))
+        return thread
+    except (Trouble, ValueError) as fault:
+        print(f'{name}: its work is done on the processor of the generator and counts as no time '
+              f'of its own: {fault}', file=sys.stderr)
+        return None
+
+
 class EchoXdp(Server):
     """The program at its cable. What it does the kernel does: by a thread of the kernel's own on
     the server's processor, so that it has a processor like the others and its time can be told;
@@ -57,7 +72,7 @@ class EchoXdp(Server):
         super().__init__(cleaner, directory,
                          spaces.command(spaces.server, PROGRAM, self.interface, str(PORT)))
         self.wait(spaces)
-        self.thread = self.thread_make(spaces, cpu)
+        self.thread = thread_make(NAME, spaces, self.interface, cpu)
 
     def wait(self, spaces):
         for _ in range(100):
@@ -68,18 +83,6 @@ class EchoXdp(Server):
                 return
             time.sleep(0.05)
         raise Trouble('the driver does not take the program')
-
-    def thread_make(self, spaces, cpu):
-        switch = f'/sys/class/net/{self.interface}/threaded'
-        try:
-            run(*spaces.command(spaces.server, 'sh', '-c', f'echo 1 >{switch}'))
-            [thread] = threads_of(self.interface)
-            run('taskset', '-p', '-c', str(cpu), str(thread))
-            return thread
-        except (Trouble, ValueError) as fault:
-            print(f'{NAME}: its work is done on the processor of the generator and counts as no '
-                  f'time of its own: {fault}', file=sys.stderr)
-            return None
 
     def cpu_us(self):
         return process.cpu_us(self.thread) if self.thread else 0.0

@@ -204,6 +204,26 @@ class Epoll(Ouzel):
     more = 'server:\n  engine: epoll\n'
 
 
+class Xdp(Ouzel):
+    """ouzel with its XDP plane, at a cable of its own. The kernel's thread that answers there
+    counts as the server's."""
+    name = 'ouzel-xdp'
+    interface = thread = None
+
+    @classmethod
+    def installed(cls):
+        with open(cls.program, 'rb') as file:
+            return os.geteuid() == 0 and b'built without XDP' not in file.read()
+
+    def command(self, upstreams):
+        self.more = (f'server:\n  xdp: [{self.interface}/driver]\n'
+                     'access:\n  allow: [10.53.0.0/16, 127.0.0.0/8]\n')
+        return super().command(upstreams)
+
+    def cpu_us(self):
+        return super().cpu_us() + (process.cpu_us(self.thread) if self.thread else 0.0)
+
+
 class Unbound(Peer):
     name = program = 'unbound'
     octets, scales = 983, True
@@ -334,7 +354,7 @@ class Relay(Peer):
 ALL = (Ouzel, Before, Epoll, Unbound, Dnsdist, Dnsmasq)
 FORWARDERS = (Relay, *ALL)  # and their floor
 # In the order in which they are given the machine's memory, where it is not enough for all.
-CACHES = (Ouzel, Before, Epoll, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq,
+CACHES = (Ouzel, Before, Epoll, Xdp, Unbound, DnsdistVector, Bind, Dnsdist, Recursor, Knot, Dnsmasq,
           SmartDns)
 
 

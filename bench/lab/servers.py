@@ -2,14 +2,16 @@
 """The servers of a measurement over a cable, each on the same processor and with all names learned:
 the floors and the forwarders."""
 
+import contextlib
 import os
 import sys
 import time
 
-from bench.lab import closed, peers, process
+from bench.lab import closed, echo_xdp, peers, process
 from bench.lab.cables import BUILD, SERVER, UPSTREAM, ZONE, Server, Trouble, duration, write_files
 
 FIRST_PORT = 5400
+PLANE_ADDRESS, PLANE_GENERATOR = '10.53.2.1', '10.53.2.2'
 SAMPLE = 50000  # names with which a cache of very many is looked at
 SPARE = 3 << 30  # octets of memory that servers may not take: the load and the machine need some
 
@@ -46,13 +48,40 @@ def echoes_start(cleaner, spaces, directory, options, batch=64):
         yield name, Server(cleaner, directory, command), port
 
 
+def plane_prepare(spaces, peer):
+    """A cable for a plane: its other end, too, receives as drivers do (bench/load/echo_xdp.c)."""
+    peer.interface, peer.address = f'p{os.getpid()}', PLANE_ADDRESS
+    echo_xdp.cable_lay(spaces, peer.interface, (PLANE_ADDRESS, PLANE_GENERATOR))
+
+
+@contextlib.contextmanager
+def receiving(cleaner, spaces, directory, peer):
+    """While no XDP program asks a plane, one that lets all pass stands at the asking end."""
+    if not isinstance(peer, peers.Xdp):
+        yield
+        return
+    command = spaces.command(spaces.generator, echo_xdp.PROGRAM, peer.interface, '1')
+    passes = Server(cleaner, directory, command)
+    time.sleep(0.5)
+    try:
+        yield
+    finally:
+        passes.stop()
+
+
 def peers_start(cleaner, spaces, directory, options, kinds, names):
     """Each with room for so many names: (name, server, port)."""
     for number, kind in enumerate(kinds):
         port = FIRST_PORT + number
         peer = kind(directory, (SERVER, port), pinned(spaces, options), names)
         cleaner.add(peer.stop)
+        if isinstance(peer, peers.Xdp):
+            plane_prepare(spaces, peer)
         peer.launch([UPSTREAM])
+        if isinstance(peer, peers.Xdp):
+            time.sleep(1)  # until its program is there
+            peer.thread = echo_xdp.thread_make(peer.name, spaces, peer.interface,
+                                               options.server_cpu)
         yield kind.name, peer, port
 
 
@@ -63,7 +92,7 @@ def sample_write(path, count):
     return path, len(range(0, count, count // SAMPLE))
 
 
-def learn_all(spaces, directory, servers, questions, names):
+def learn_all(cleaner, spaces, directory, servers, questions, names):
     """Has each learn all names; returns those that have, and what keeps the others from it."""
     kept, left_out = [], {}
     sample = None
@@ -74,8 +103,9 @@ def learn_all(spaces, directory, servers, questions, names):
         if sample:
             print(f'  {name} learns {names:,} names', flush=True)
         try:
-            closed.warm(server, (SERVER, port), questions, names, spaces.command(spaces.generator),
-                        sample)
+            with receiving(cleaner, spaces, directory, server):
+                closed.warm(server, (server.address, port), questions, names,
+                            spaces.command(spaces.generator), sample)
             kept.append((name, server, port))
         except (Trouble, RuntimeError) as fault:
             # Such as a cache that is too small for so many names.
@@ -97,7 +127,7 @@ def start_all(cleaner, spaces, directory, options, names, names_held=0, echoes=T
     kinds, left_out = fitting(peers.chosen(options.peers, peers.CACHES), held)
     servers = [*peers_start(cleaner, spaces, directory, options, kinds, held)]
     time.sleep(2)
-    servers, others = learn_all(spaces, directory, servers, questions, names)
+    servers, others = learn_all(cleaner, spaces, directory, servers, questions, names)
     left_out.update(others)
     for line in (f'{name} is left out: {why}' for name, why in left_out.items()):
         print(line, file=sys.stderr)
