@@ -106,6 +106,7 @@ size_t settings_expected(const struct settings_option *option, char text[static 
         [KIND_PATH] = "a file's path of up to 255 octets, or off",
         [KIND_PATH_LIST] = "a file's path of up to 255 octets",
         [KIND_NAME_LIST] = "a domain name such as corp.example",
+        [KIND_INTERFACE_LIST] = "a network interface such as eth0, eth0/driver or eth0/generic",
         [KIND_PREFIX] = "a prefix such as 2001:db8::/32",
         [KIND_TEXT] = "up to 63 printable ASCII characters, or off",
         [KIND_RECORD_LIST] = "a record such as printer.lan. 3600 IN A 192.0.2.9",
@@ -172,6 +173,7 @@ size_t settings_format(const struct settings_option *option, const void *base, s
     case KIND_PATH_LIST:
     case KIND_RECORD_LIST:
     case KIND_NAME_LIST:
+    case KIND_INTERFACE_LIST:
         return put_text(text, ((const struct text_list *)field)->items[index].text);
     default:
         format_number(option->kind, *(const uint64_t *)field, text);

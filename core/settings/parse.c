@@ -250,6 +250,25 @@ static enum verdict check_name(const char *text, size_t len)
     return good && !memchr(text, '\0', len) ? VERDICT_FINE : VERDICT_INVALID;
 }
 
+// Names are as the kernel has them (dev_valid_name): up to 15 octets, without spaces, slashes and
+// colons. A mode may follow.
+static enum verdict check_interface(const char *text, size_t len)
+{
+    const char *slash = memchr(text, '/', len);
+    size_t mode_at = slash ? (size_t)(slash - text) : len, mode_len = len - mode_at;
+    if (slash && !text_is(slash, mode_len, "/driver") && !text_is(slash, mode_len, "/generic"))
+        return VERDICT_INVALID;
+    len = mode_at;
+    bool dots = text_is(text, len, ".") || text_is(text, len, "..");
+    if (len == 0 || len > 15 || dots)
+        return VERDICT_INVALID;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] <= ' ' || text[i] > 0x7e || text[i] == ':')
+            return VERDICT_INVALID;
+    }
+    return VERDICT_FINE;
+}
+
 // The text itself is the value; it must be one that settings_format can give back.
 static enum verdict parse_record(const char *text, size_t len, char why[static SETTINGS_WHY_SIZE])
 {
@@ -305,6 +324,10 @@ static enum verdict parse_kind(const struct settings_option *option, const char 
         value->text.bytes = text;
         value->text.len = len;
         return check_name(text, len);
+    case KIND_INTERFACE_LIST:
+        value->text.bytes = text;
+        value->text.len = len;
+        return check_interface(text, len);
     case KIND_PREFIX:
         return parse_prefix(text, len, &value->prefix, why);
     case KIND_TEXT:

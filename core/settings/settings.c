@@ -46,7 +46,7 @@ bool settings_is_list(const struct settings_option *option)
 bool settings_is_texts(const struct settings_option *option)
 {
     return option->kind == KIND_PATH_LIST || option->kind == KIND_RECORD_LIST ||
-           option->kind == KIND_NAME_LIST;
+           option->kind == KIND_NAME_LIST || option->kind == KIND_INTERFACE_LIST;
 }
 
 void settings_store(const struct settings_option *option, void *base,

@@ -75,27 +75,29 @@ enum settings_kind {
     KIND_PATH_LIST,
     KIND_RECORD_LIST, // the records as text (core/wire/text.h)
     KIND_NAME_LIST,   // the names as text
+    KIND_INTERFACE_LIST,
     KIND_PREFIX,
     KIND_TEXT, // empty: off
 };
 
-#define KIND_TYPE_BOOLEAN       bool
-#define KIND_TYPE_COUNT         uint64_t
-#define KIND_TYPE_COUNT_OR_AUTO uint64_t
-#define KIND_TYPE_SIZE          uint64_t
-#define KIND_TYPE_DURATION      uint64_t
-#define KIND_TYPE_WORD          uint32_t
-#define KIND_TYPE_NAME          struct name
-#define KIND_TYPE_ADDRESS       struct address
-#define KIND_TYPE_ADDRESS_LIST  struct address_list
-#define KIND_TYPE_UPSTREAM_LIST struct endpoint_list
-#define KIND_TYPE_PREFIX_LIST   struct prefix_list
-#define KIND_TYPE_PATH          struct path
-#define KIND_TYPE_PATH_LIST     struct text_list
-#define KIND_TYPE_RECORD_LIST   struct text_list
-#define KIND_TYPE_NAME_LIST     struct text_list
-#define KIND_TYPE_PREFIX        struct prefix
-#define KIND_TYPE_TEXT          struct short_text
+#define KIND_TYPE_BOOLEAN        bool
+#define KIND_TYPE_COUNT          uint64_t
+#define KIND_TYPE_COUNT_OR_AUTO  uint64_t
+#define KIND_TYPE_SIZE           uint64_t
+#define KIND_TYPE_DURATION       uint64_t
+#define KIND_TYPE_WORD           uint32_t
+#define KIND_TYPE_NAME           struct name
+#define KIND_TYPE_ADDRESS        struct address
+#define KIND_TYPE_ADDRESS_LIST   struct address_list
+#define KIND_TYPE_UPSTREAM_LIST  struct endpoint_list
+#define KIND_TYPE_PREFIX_LIST    struct prefix_list
+#define KIND_TYPE_PATH           struct path
+#define KIND_TYPE_PATH_LIST      struct text_list
+#define KIND_TYPE_RECORD_LIST    struct text_list
+#define KIND_TYPE_NAME_LIST      struct text_list
+#define KIND_TYPE_INTERFACE_LIST struct text_list
+#define KIND_TYPE_PREFIX         struct prefix
+#define KIND_TYPE_TEXT           struct short_text
 
 // Slots of the origins: OPTION_cache_size, ... and ZONE_to, ...
 enum settings_slot {

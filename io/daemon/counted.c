@@ -53,7 +53,7 @@ int counted_send(int fd, struct counters *told, const struct engine *engine)
     int error = lines && now ? 0 : -ENOMEM;
     if (error == 0) {
         lines->fd = fd;
-        engine_counters(engine, now);
+        engine_counters_own(engine, now);
         engine_timings(engine, now->timings);
         for (unsigned c = 0; c < COUNTER_COUNT; c++) {
             const struct counter_description *description = &counter_descriptions[c];

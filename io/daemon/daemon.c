@@ -6,6 +6,7 @@
 #include "io/daemon/daemon_state.h"
 #include "io/daemon/notify.h"
 #include "io/daemon/orders.h"
+#include "io/daemon/plane_log.h"
 #include "io/daemon/predecessor.h"
 #include "io/daemon/privileges.h"
 #include "io/daemon/reload.h"
@@ -18,6 +19,7 @@
 #include "io/engine/cgroup.h"
 #include "io/engine/engine_do.h"
 #include "io/engine/engine_figures.h"
+#include "io/engine/engine_plane.h"
 #include "io/net/net.h"
 #include "io/net/uring.h"
 
@@ -41,7 +43,8 @@ enum { END_MAX_MS = 1400, LOG_FLUSH_MS = 200 };
 struct calendar {
     uint64_t snapshot_ms, snapshot_every_ms; // 0: never
     uint64_t alive_ms, alive_every_ms;
-    uint64_t absent_ms;              // while something is not there yet
+    uint64_t absent_ms; // while something is not there yet
+    uint64_t plane_ms;
     uint64_t drain_ms, drain_end_ms; // while it drains
     uint64_t asked, quiet_since_ms;  // queries so far, and since when there were no more
     bool drained;
@@ -69,7 +72,8 @@ static uint64_t asked_count(const struct daemon *d)
 {
     struct counters sum;
     engine_counters(d->engine, &sum);
-    return sum.values[COUNTER_queries] + sum.values[COUNTER_queries_tcp];
+    return sum.values[COUNTER_queries] + sum.values[COUNTER_queries_tcp] +
+           sum.values[COUNTER_queries_xdp];
 }
 
 static void drain_begin(struct daemon *d, struct calendar *calendar)
@@ -112,8 +116,15 @@ static int calendar_do(struct daemon *d, struct calendar *calendar)
         absence_look(d);
         calendar->absent_ms = now_ms() + ABSENT_EVERY_MS;
     }
+    bool plane = engine_has_plane(d->engine);
+    if (plane && now_ms() >= calendar->plane_ms) {
+        engine_plane_look(d->engine);
+        calendar->plane_ms = now_ms() + ENGINE_PLANE_LOOK_MS;
+    }
     if (calendar->snapshot_every_ms > 0)
         next_ms = calendar->snapshot_ms;
+    if (plane && calendar->plane_ms < next_ms)
+        next_ms = calendar->plane_ms;
     if (calendar->drain_ms > 0 && calendar->drain_ms < next_ms)
         next_ms = calendar->drain_ms;
     if (calendar->alive_every_ms > 0 && calendar->alive_ms < next_ms)
@@ -184,8 +195,7 @@ static int wait_for_end(struct daemon *d, struct calendar *calendar)
     }
 }
 
-static void ready_log(const struct log *log, const struct settings *settings,
-                      const struct engine *engine)
+static void ready_log(const struct log *log, const struct settings *settings, struct engine *engine)
 {
     for (size_t i = 0; i < settings->server_listen.count; i++) {
         char text[ADDRESS_TEXT_MAX];
@@ -209,6 +219,7 @@ static void ready_log(const struct log *log, const struct settings *settings,
                    "too few file descriptors for server.tcp-connections-max: raise the limit "
                    "(ulimit -n, LimitNOFILE)",
                    "connections", "%u", engine_connections_max(engine));
+    plane_log(log, engine);
     char workers[16];
     snprintf(workers, sizeof workers, "%u", engine_worker_count(engine));
     log_write(log, LOG_INFO, "ready",
@@ -238,7 +249,8 @@ static void calls_limit(struct daemon *d)
     char why[SANDBOX_WHY_SIZE];
     d->sandboxed = d->inheritance && d->inheritance->sandboxed;
     if (!d->sandboxed && settings_of(d)->server_sandbox) {
-        d->sandboxed = sandbox_enter(engine_net(d->engine) == &net_uring, why) == 0;
+        d->sandboxed = sandbox_enter(engine_net(d->engine) == &net_uring,
+                                     engine_has_plane(d->engine), why) == 0;
         if (!d->sandboxed) {
             log_writef(&d->log, LOG_WARNING, "no sandbox", "reason", "%s", why);
             return;

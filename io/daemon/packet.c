@@ -13,7 +13,7 @@
 
 // What else goes over has a version of its own. A program of another one has to be refused at the
 // head, before the process that is to be succeeded gives anything up.
-_Static_assert(PACKET_FORM == 5 && LEARNED_FORM == 4 && LAYOUT_VERSION == 4,
+_Static_assert(PACKET_FORM == 6 && LEARNED_FORM == 4 && LAYOUT_VERSION == 4,
                "or another PACKET_FORM");
 
 // A call with a limit of time is interrupted where the process is stopped and goes on, even if it

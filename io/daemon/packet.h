@@ -12,7 +12,7 @@
 // the form of the rest, and counters are sent by name.
 
 enum {
-    PACKET_FORM = 5,      // raised with each change of what is sent, or of the region
+    PACKET_FORM = 6,      // raised with each change of what is sent, or of the region
     PACKET_FDS_MAX = 250, // in a packet; the kernel takes 253
     PACKET_ROOM = 4096,   // octets in one
 };
@@ -30,6 +30,7 @@ enum packet_kind {
     PACKET_STARTED,
     PACKET_LAST,
     PACKET_LESSONS,
+    PACKET_PLANE,
 };
 
 struct packet {

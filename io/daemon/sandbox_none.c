@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-int sandbox_enter(bool io_uring, char why[static SANDBOX_WHY_SIZE])
+int sandbox_enter(bool io_uring, bool plane, char why[static SANDBOX_WHY_SIZE])
 {
     snprintf(why, SANDBOX_WHY_SIZE,
              "this program was built without libseccomp, or with a "

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -237,12 +240,42 @@ static int rules_add(scmp_filter_ctx filter, bool io_uring)
     return error;
 }
 
-int sandbox_enter(bool io_uring, char why[static SANDBOX_WHY_SIZE])
+// Calls that one argument decides on, of the XDP plane alone. No program is loaded any more, nor
+// any map made: both need capabilities that are given up.
+static const struct {
+    int call;
+    unsigned argument;
+    uint64_t value;
+} of_plane[] = {
+    {SCMP_SYS(bpf), 0, BPF_MAP_LOOKUP_ELEM},    {SCMP_SYS(bpf), 0, BPF_MAP_UPDATE_ELEM},
+    {SCMP_SYS(bpf), 0, BPF_MAP_DELETE_ELEM},    {SCMP_SYS(bpf), 0, BPF_MAP_GET_NEXT_KEY},
+    {SCMP_SYS(bpf), 0, BPF_OBJ_GET_INFO_BY_FD}, {SCMP_SYS(bpf), 0, BPF_LINK_CREATE},
+    {SCMP_SYS(ioctl), 1, SIOCGIFHWADDR},        {SCMP_SYS(ioctl), 1, SIOCGIFMTU},
+    {SCMP_SYS(ioctl), 1, SIOCETHTOOL}, // to read; to change anything needs a capability
+};
+
+static int plane_rules_add(scmp_filter_ctx filter)
+{
+    int error = 0;
+    for (size_t i = 0; i < sizeof of_plane / sizeof *of_plane && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, of_plane[i].call, 1,
+                                 SCMP_CMP64(of_plane[i].argument, SCMP_CMP_EQ, of_plane[i].value));
+    // This host's addresses, by netlink (getifaddrs).
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                 SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK),
+                                 SCMP_A2_64(SCMP_CMP_EQ, NETLINK_ROUTE));
+    return error;
+}
+
+int sandbox_enter(bool io_uring, bool plane, char why[static SANDBOX_WHY_SIZE])
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int error = filter ? 0 : -ENOMEM;
     if (error == 0)
         error = rules_add(filter, io_uring);
+    if (error == 0 && plane)
+        error = plane_rules_add(filter);
     // With the system's own words where it fails.
     if (error == 0)
         error = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);

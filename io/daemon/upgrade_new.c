@@ -58,6 +58,20 @@ static int sockets_apply(struct daemon_inheritance *in, const struct packet *pac
     return 0;
 }
 
+static int plane_apply(struct daemon_inheritance *in, const struct packet *packet)
+{
+    struct plane_passed passed;
+    if (packet->len != sizeof passed || in->engine.plane.form != 0)
+        return -EBADMSG;
+    memcpy(&passed, packet->bytes, sizeof passed);
+    if (passed.form == 0 || passed.link_count > PLANE_LINKS_MAX ||
+        packet->fd_count != PLANE_FDS + passed.link_count)
+        return -EBADMSG;
+    memcpy(passed.fds, packet->fds, packet->fd_count * sizeof *passed.fds);
+    in->engine.plane = passed;
+    return 0;
+}
+
 static int packet_apply(struct daemon_inheritance *in, struct packet *packet)
 {
     int error = -EBADMSG;
@@ -65,6 +79,8 @@ static int packet_apply(struct daemon_inheritance *in, struct packet *packet)
         error = head_apply(in, packet);
     else if (packet->kind == PACKET_SOCKETS && in->engine.worker_count > 0)
         error = sockets_apply(in, packet);
+    else if (packet->kind == PACKET_PLANE && in->engine.worker_count > 0)
+        error = plane_apply(in, packet);
     else if (packet->kind == PACKET_STATS && packet->len == sizeof in->stats &&
              packet->fd_count == 1 && in->stats_fd < 0) {
         memcpy(&in->stats, packet->bytes, sizeof in->stats);

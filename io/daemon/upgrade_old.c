@@ -131,7 +131,12 @@ int upgrade_give(struct upgrade *u, const struct daemon_inheritance *inheritance
         .sandboxed = inheritance->sandboxed,
         .control_mark = inheritance->control_mark,
     };
-    int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &inherited->region_fd, 1);
+    int error = packet_send(u->fd, PACKET_HEAD, &head, sizeof head, &inherited->region_fd,
+                            inherited->region_fd >= 0);
+    const struct plane_passed *plane = &inherited->plane;
+    if (error == 0 && plane->form != 0)
+        error = packet_send(u->fd, PACKET_PLANE, plane, sizeof *plane, plane->fds,
+                            PLANE_FDS + plane->link_count);
     for (size_t i = 0; i < inherited->count && error == 0; i++)
         error =
             sockets_send(u->fd, &inherited->sockets[i], LISTENER_SOCKETS * inherited->worker_count);

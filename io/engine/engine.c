@@ -4,6 +4,7 @@
 #include "io/engine/aligned.h"
 #include "io/engine/cgroup.h"
 #include "io/engine/cookie_source.h"
+#include "io/engine/engine_plane.h"
 #include "io/engine/engine_region.h"
 #include "io/engine/engine_rules.h"
 #include "io/engine/engine_sizes.h"
@@ -216,6 +217,7 @@ struct engine *engine_open(const struct settings *settings, const struct local *
     if (!engine)
         return NULL;
     pthread_mutex_init(&engine->doing, NULL);
+    pthread_mutex_init(&engine->plane_lock, NULL);
     engine->settings = settings;
     engine->local = local;
     engine->net_engine = net_choose((enum net_choice)settings->server_engine, &engine->net_refused);
@@ -259,6 +261,7 @@ int engine_start(struct engine *engine, char why[static ENGINE_WHY_SIZE])
             return error;
         }
     }
+    engine_plane_apply(engine);
     return 0;
 }
 
@@ -281,6 +284,8 @@ void engine_close(struct engine *engine)
     }
     listening_free(&engine->listening);
     region_close(engine);
+    engine_plane_close(engine);
+    pthread_mutex_destroy(&engine->plane_lock);
     if (engine->failure_fd >= 0)
         wake_close(engine->failure_fd);
     free(engine->nets);

@@ -2,10 +2,17 @@
 #include "io/engine/engine_figures.h"
 
 #include "io/engine/answer_log.h"
+#include "io/engine/engine_plane.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 
 void engine_counters(const struct engine *engine, struct counters *sum)
+{
+    engine_counters_own(engine, sum);
+    engine_plane_count(engine, sum);
+}
+
+void engine_counters_own(const struct engine *engine, struct counters *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (unsigned c = 0; c < COUNTER_COUNT; c++)

@@ -4,8 +4,11 @@
 
 // The counters and the memory of the engine. For any thread.
 
-// The sum of the workers' counters and of those carried over from a predecessor. For any thread.
+// The sum of the workers' counters, of those carried over from a predecessor, and of the XDP
+// plane's. For any thread. engine_counters_own is without the plane's, which go over to a successor
+// with the plane.
 void engine_counters(const struct engine *engine, struct counters *sum);
+void engine_counters_own(const struct engine *engine, struct counters *sum);
 void engine_timings(const struct engine *engine, struct histogram sums[static TIMING_COUNT]);
 
 // Memory in octets: the cache's region; of all workers the tables of fixed size (questions, source

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 void engine_inheritance_init(struct engine_inheritance *in, unsigned worker_count)
@@ -27,6 +26,7 @@ void engine_inheritance_free(struct engine_inheritance *in)
     free(in->sockets);
     if (in->region_fd >= 0)
         close(in->region_fd);
+    plane_passed_free(&in->plane);
     engine_inheritance_init(in, in->worker_count);
 }
 
@@ -76,13 +76,11 @@ static void all_copy(struct cache *to, const struct cache *from, uint32_t now_s)
     free(copy);
 }
 
-bool engine_inheritance_copy_cache(struct cache *to, int fd, uint32_t now_s)
+bool engine_inheritance_copy_cache(struct cache *to, int fd, size_t size, uint32_t now_s)
 {
-    struct stat stat;
     struct cache from;
-    if (fd < 0 || fstat(fd, &stat) != 0 || stat.st_size <= 0)
+    if (fd < 0 || size == 0)
         return false;
-    size_t size = (size_t)stat.st_size;
     void *region = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     if (region == MAP_FAILED)
         return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_region.h"
 
+#include "io/engine/engine_plane.h"
 #include "io/engine/engine_state.h"
 #include "io/net/entropy.h"
 
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { SHARD_STEP = 4096 }; // octets that a shard is a multiple of
 
 void region_stale_set(struct engine *engine, const struct settings *settings)
 {
@@ -81,33 +84,90 @@ static bool region_inherit(struct engine *engine, struct engine_inheritance *inh
     return false;
 }
 
+// The plane's memory: zeroes, or the predecessor's cache where that is what the settings ask for.
+static bool region_of_plane(struct engine *engine, uint32_t shard_count, bool inherited)
+{
+    void *region = plane_region_map(engine->plane);
+    if (!region)
+        return false;
+    engine->region = region;
+    engine->region_size = plane_region_size(engine->plane);
+    if (!inherited)
+        return true;
+    uint64_t shard_size = engine->settings->cache_size / shard_count / SHARD_STEP * SHARD_STEP;
+    engine->has_cache = engine->region_size == shard_size * shard_count &&
+                        cache_open(&engine->cache, region, engine->region_size) == 0 &&
+                        engine->cache.shard_count == shard_count;
+    if (engine->has_cache)
+        return true;
+    munmap(region, engine->region_size);
+    engine->region = NULL;
+    return false;
+}
+
+// A memfd: another process can take it over by its descriptor. The pages come as they are used.
+static int region_allocate(struct engine *engine, char why[static ENGINE_WHY_SIZE])
+{
+    size_t size = engine->settings->cache_size;
+    int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);
+    int error = fd < 0 || ftruncate(fd, (off_t)size) != 0 ? -errno : region_map(engine, fd, size);
+    if (error == 0)
+        return 0;
+    if (fd >= 0)
+        close(fd);
+    snprintf(why, ENGINE_WHY_SIZE, "cannot take %zu octets for the cache: %s", size,
+             strerror(-error));
+    return error;
+}
+
+// An empty cache in the region that is there.
+static int region_format(struct engine *engine, uint32_t shard_count)
+{
+    uint64_t seed;
+    if (entropy_draw(&seed, sizeof seed) < 0)
+        return -EIO;
+    int error =
+        cache_format(&engine->cache, engine->region, engine->region_size, shard_count, seed);
+    region_stale_set(engine, engine->settings);
+    return error;
+}
+
+// What the predecessor has in a region that cannot be used, and which goes with it.
+static void region_copy(struct engine *engine, const struct engine_inheritance *inheritance)
+{
+    struct stat stat;
+    int fd = engine->plane ? plane_fd(engine->plane, PLANE_FD_REGION) : inheritance->region_fd;
+    size_t size = 0;
+    if (engine->plane)
+        size = plane_region_size(engine->plane);
+    else if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size > 0)
+        size = (size_t)stat.st_size;
+    engine->has_cache =
+        engine_inheritance_copy_cache(&engine->cache, fd, size, engine_now_s(engine));
+    if (engine->plane)
+        engine_plane_give_up(engine);
+}
+
 int region_open(struct engine *engine, struct engine_inheritance *inheritance,
                 char why[static ENGINE_WHY_SIZE])
 {
-    uint64_t seed;
-    size_t size = engine->settings->cache_size;
     uint32_t shard_count = shards_decide(engine, why);
     if (shard_count == 0)
         return -EINVAL;
-    if (region_inherit(engine, inheritance, shard_count))
+    engine_plane_open(engine, inheritance, shard_count);
+    int error = 0;
+    if (!engine->plane || !region_of_plane(engine, shard_count, inheritance != NULL)) {
+        if (region_inherit(engine, inheritance, shard_count))
+            return 0;
+        error = region_allocate(engine, why);
+    } else if (engine->has_cache) {
+        region_stale_set(engine, engine->settings);
         return 0;
-    if (entropy_draw(&seed, sizeof seed) < 0)
-        return -EIO;
-    // A memfd: another process can take it over by its descriptor. The pages come as they are used.
-    int fd = memfd_create("ouzel-cache", MFD_CLOEXEC);
-    int error = fd < 0 || ftruncate(fd, (off_t)size) != 0 ? -errno : region_map(engine, fd, size);
-    if (error < 0) {
-        if (fd >= 0)
-            close(fd);
-        snprintf(why, ENGINE_WHY_SIZE, "cannot take %zu octets for the cache: %s", size,
-                 strerror(-error));
-        return error;
     }
-    error = cache_format(&engine->cache, engine->region, size, shard_count, seed);
-    region_stale_set(engine, engine->settings);
+    if (error == 0)
+        error = region_format(engine, shard_count);
     if (error == 0 && inheritance)
-        engine->has_cache = engine_inheritance_copy_cache(&engine->cache, inheritance->region_fd,
-                                                          engine_now_s(engine));
+        region_copy(engine, inheritance);
     return error;
 }
 

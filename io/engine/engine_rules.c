@@ -3,6 +3,7 @@
 
 #include "core/serve/control.h"
 #include "io/engine/engine_do.h"
+#include "io/engine/engine_plane.h"
 #include "io/engine/engine_region.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
@@ -138,6 +139,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
                 .cookies = settings->server_cookies ? &engine->cookies : NULL,
             },
     };
+    engine_plane_stop(engine);
     region_stale_set(engine, settings);
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], settings->server_tcp_idle_timeout * 1000);
@@ -147,5 +149,7 @@ int engine_reload(struct engine *engine, const struct settings *settings, const 
     rules_free(rules_of(superseded_cut(&engine->rules->superseded, now_us)));
     supersede(&rules->superseded, &engine->rules->superseded, now_us);
     engine->rules = rules;
-    return change_do(&change, why);
+    error = change_do(&change, why);
+    engine_plane_apply(engine);
+    return error;
 }

@@ -6,6 +6,7 @@
 #include "io/engine/listening.h"
 #include "io/engine/superseded.h"
 #include "io/net/clock.h"
+#include "io/xdp/plane.h"
 
 #include <pthread.h>
 
@@ -62,4 +63,11 @@ struct engine {
     struct counters carried;             // of predecessors; atomic
     uint64_t rules_octets, local_octets; // of those in force; atomic
     pthread_mutex_t doing;               // of those who have the workers do something
+    // The XDP plane (engine_plane.h); NULL: there is none.
+    struct plane *plane;
+    pthread_mutex_t plane_lock;
+    bool plane_rests;         // another process changes what it knows
+    uint64_t plane_addresses; // a sum of this host's that it listens on for wildcards
+    char plane_why[PLANE_WHY_SIZE];
+    char plane_interfaces_why[PLANE_LINKS_MAX][PLANE_WHY_SIZE];
 };

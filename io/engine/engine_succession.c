@@ -4,6 +4,7 @@
 #include "core/serve/control.h"
 #include "io/engine/engine_do.h"
 #include "io/engine/engine_figures.h"
+#include "io/engine/engine_plane.h"
 #include "io/engine/engine_state.h"
 #include "io/engine/worker.h"
 
@@ -18,6 +19,8 @@ int engine_pass_on(const struct engine *engine, struct engine_inheritance *inher
     inheritance->clock_offset_us = engine->clock.offset_us;
     inheritance->cookies = engine->cookies;
     inheritance->region_fd = engine->region_fd;
+    if (engine->plane)
+        plane_pass(engine->plane, &inheritance->plane);
     inheritance->sockets = calloc(LISTENERS_MAX, sizeof *inheritance->sockets);
     for (unsigned i = 0; inheritance->sockets && i < LISTENERS_MAX; i++) {
         if (engine->listening.slots[i].state == LISTENING_USED)
@@ -54,6 +57,7 @@ static bool rest_apply(struct serve *serve, uint64_t now_us, uint32_t worker, vo
 bool engine_rest(struct engine *engine)
 {
     struct resting resting = {engine, true};
+    engine_plane_rest(engine, true);
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], REST_IDLE_US);
     // The first task tells the kernel to receive no more. When the second runs, it does not.
@@ -65,7 +69,9 @@ bool engine_resume(struct engine *engine)
     struct resting resting = {engine, false};
     for (unsigned i = 0; i < engine->worker_count; i++)
         worker_client_idle(engine->workers[i], engine->settings->server_tcp_idle_timeout * 1000);
-    return engine_do(engine, rest_apply, &resting);
+    bool done = engine_do(engine, rest_apply, &resting);
+    engine_plane_rest(engine, false);
+    return done;
 }
 
 bool engine_is_done(const struct engine *engine)

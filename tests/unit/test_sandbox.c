@@ -89,7 +89,7 @@ static void enter(bool io_uring)
     char why[SANDBOX_WHY_SIZE] = "";
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         _exit(__LINE__ & 127);
-    int error = sandbox_enter(io_uring, why);
+    int error = sandbox_enter(io_uring, false, why);
     if (error < 0)
         _exit(*why ? NO_FILTER : __LINE__ & 127);
 }
@@ -178,7 +178,7 @@ static void program_start(void)
 {
     char why[SANDBOX_WHY_SIZE];
     int status;
-    MUST(sandbox_enter(true, why) == 0);
+    MUST(sandbox_enter(true, false, why) == 0);
     pid_t child = fork();
     MUST(child >= 0);
     if (child == 0) {

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include "io/edge/log.h"
+#include "io/engine/engine.h"
+
+// Logs where the XDP plane answers, and where not and why. Nothing where the settings want none.
+void plane_log(const struct log *log, struct engine *engine);

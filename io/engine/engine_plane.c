@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+#include "io/engine/engine_plane.h"
+
+#include "core/policy/generation.h"
+#include "io/engine/engine_state.h"
+#include "io/net/sockaddr.h"
+#include "io/xdp/plane_link.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+
+// The plane is off while anything of it is changed. So a frame that it answers is answered by the
+// rules of one moment, and while the workers go over to other rules one after the other it answers
+// none.
+
+enum { MAP_PAGE = 4096 };
+
+static const char *const names_of_reasons[] = {"limits.client-qps or limits.same-answers is set",
+                                               "answers are logged or sent over dnstap"};
+
+void engine_plane_open(struct engine *engine, struct engine_inheritance *inheritance,
+                       uint32_t shard_count)
+{
+    const struct settings *settings = engine->settings;
+    if (inheritance && inheritance->plane.form != 0) {
+        engine->plane = plane_adopt(&inheritance->plane);
+        if (!engine->plane)
+            snprintf(engine->plane_why, sizeof engine->plane_why,
+                     "the predecessor's XDP program is of another version: restart to load this "
+                     "one's");
+        return;
+    }
+    if (settings->server_xdp.count == 0)
+        return;
+    if (inheritance) {
+        snprintf(engine->plane_why, sizeof engine->plane_why,
+                 "the predecessor had no XDP program: restart to load one");
+        return;
+    }
+    struct plane_options options = {
+        .shard_count = shard_count,
+        .shard_size = settings->cache_size / shard_count / MAP_PAGE * MAP_PAGE,
+    };
+    (void)plane_open(&engine->plane, &options, engine->plane_why);
+}
+
+void engine_plane_close(struct engine *engine)
+{
+    if (engine->plane)
+        plane_close(engine->plane);
+    engine->plane = NULL;
+}
+
+void engine_plane_give_up(struct engine *engine)
+{
+    struct plane_config off = {0};
+    (void)plane_configure(engine->plane, &off);
+    engine_plane_close(engine);
+    snprintf(engine->plane_why, sizeof engine->plane_why,
+             "the XDP program reads a cache of another size: restart to load it anew");
+}
+
+bool engine_has_plane(const struct engine *engine)
+{
+    return engine->plane != NULL;
+}
+
+// --- what it is told ---------------------------------------------------------------------------
+
+// NULL: it can answer as the workers do.
+static const char *stands_aside(const struct settings *settings)
+{
+    if (settings->limits_client_qps > 0 || settings->limits_same_answers > 0)
+        return names_of_reasons[0];
+    if (settings->queries_log || *settings->queries_dnstap.text)
+        return names_of_reasons[1];
+    return NULL;
+}
+
+static bool is_loopback(const struct address *address)
+{
+    static const uint8_t one[16] = {[15] = 1};
+    return address->family == ADDRESS_IPV4 ? address->ip[0] == 127
+                                           : memcmp(address->ip, one, sizeof one) == 0;
+}
+
+// Adds this host's addresses of the family, in place of a wildcard; where `plane` is NULL only
+// tells them apart from others, by their sum.
+static int wildcard_listen(struct plane *plane, const struct address *wildcard, uint64_t *sum)
+{
+    struct ifaddrs *all;
+    int error = getifaddrs(&all) == 0 ? 0 : -errno;
+    if (error < 0)
+        return error;
+    for (const struct ifaddrs *each = all; each && error == 0; each = each->ifa_next) {
+        struct address address;
+        if (!each->ifa_addr || !sockaddr_read(&address, each->ifa_addr) ||
+            address.family != wildcard->family || is_loopback(&address))
+            continue;
+        address.port = wildcard->port;
+        address.scope = 0;
+        for (size_t i = 0; i < sizeof address; i++)
+            *sum = (*sum ^ ((const uint8_t *)&address)[i]) * 0x100000001b3u;
+        if (plane)
+            error = plane_listen(plane, &address);
+    }
+    freeifaddrs(all);
+    return error;
+}
+
+// The same for all that the settings listen on. Returns 0 or a negative errno.
+static int addresses_fill(const struct settings *settings, struct plane *plane, uint64_t *sum)
+{
+    const struct address_list *list = &settings->server_listen;
+    int error = plane ? plane_listen_clear(plane) : 0;
+    *sum = 0;
+    for (size_t i = 0; i < list->count && error == 0; i++) {
+        const struct address *address = &list->items[i];
+        if (address_is_wildcard(address))
+            error = wildcard_listen(plane, address, sum);
+        else if (plane)
+            error = plane_listen(plane, address);
+    }
+    return error;
+}
+
+static int prefixes_fill(struct plane *plane, const struct prefix_list *list, bool allowed)
+{
+    int error = 0;
+    for (size_t i = 0; i < list->count && error == 0; i++)
+        error = plane_allow(plane, &list->items[i], allowed);
+    return error;
+}
+
+static int clients_fill(const struct settings *settings, struct plane *plane)
+{
+    int error = plane_allow_clear(plane);
+    if (error == 0)
+        error = prefixes_fill(plane, &settings->access_allow, true);
+    if (error == 0)
+        error = prefixes_fill(plane, &settings->access_refuse, false);
+    return error < 0 ? error : prefixes_fill(plane, &settings->access_drop, false);
+}
+
+// Is every client of the family allowed, so that there is nothing to look up?
+static bool allows_all(const struct settings *settings, enum address_family family)
+{
+    const struct prefix_list *lists[] = {&settings->access_refuse, &settings->access_drop};
+    bool all = false;
+    for (size_t i = 0; i < settings->access_allow.count; i++) {
+        const struct prefix *prefix = &settings->access_allow.items[i];
+        all |= prefix->family == family && prefix->length == 0;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < lists[i]->count; j++)
+            all &= lists[i]->items[j].family != family;
+    }
+    return all;
+}
+
+static struct plane_config config_of(const struct engine *engine)
+{
+    const struct settings *settings = engine->settings;
+    return (struct plane_config){
+        .clock_offset_ns = engine->clock.offset_us * 1000,
+        .generation = generation_of(&engine->rules->zone_table, engine->local),
+        .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
+        .rotate = settings->cache_rotate,
+        .allow_all4 = allows_all(settings, ADDRESS_IPV4),
+        .allow_all6 = allows_all(settings, ADDRESS_IPV6),
+    };
+}
+
+// --- its interfaces ----------------------------------------------------------------------------
+
+static void interfaces_attach(struct engine *engine)
+{
+    const struct text_list *list = &engine->settings->server_xdp;
+    const char *names[PLANE_LINKS_MAX] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < list->count && count < PLANE_LINKS_MAX; i++)
+        names[count++] = list->items[i].text;
+    plane_detach_others(engine->plane, names, count);
+    for (size_t i = 0; i < count; i++) {
+        char *why = engine->plane_interfaces_why[i];
+        if (plane_attach(engine->plane, names[i], why) == 0)
+            *why = '\0';
+    }
+}
+
+void engine_plane_report(struct engine *engine,
+                         void (*report)(void *context, const char *interface, const char *state,
+                                        bool good),
+                         void *context)
+{
+    const struct text_list *list = &engine->settings->server_xdp;
+    const char *aside = stands_aside(engine->settings);
+    pthread_mutex_lock(&engine->plane_lock);
+    if (list->count > 0 && !engine->plane)
+        report(context, NULL, *engine->plane_why ? engine->plane_why : "it begins with a restart",
+               false);
+    else if (list->count > 0 && (aside || *engine->plane_why))
+        report(context, NULL, aside ? aside : engine->plane_why, false);
+    for (size_t i = 0; engine->plane && i < list->count && i < PLANE_LINKS_MAX; i++) {
+        const char *why = engine->plane_interfaces_why[i], *name = list->items[i].text;
+        bool in_driver = plane_is_in_driver(engine->plane, name);
+        report(context, name,
+               *why        ? why
+               : in_driver ? "in the driver"
+                           : "behind the driver",
+               !*why);
+    }
+    pthread_mutex_unlock(&engine->plane_lock);
+}
+
+// --- when --------------------------------------------------------------------------------------
+
+static int plane_fill(struct engine *engine)
+{
+    int error = addresses_fill(engine->settings, engine->plane, &engine->plane_addresses);
+    return error < 0 ? error : clients_fill(engine->settings, engine->plane);
+}
+
+void engine_plane_stop(struct engine *engine)
+{
+    if (!engine->plane)
+        return;
+    struct plane_config config = config_of(engine);
+    pthread_mutex_lock(&engine->plane_lock);
+    int error = plane_configure(engine->plane, &config);
+    if (error < 0)
+        snprintf(engine->plane_why, sizeof engine->plane_why, "cannot turn it off: %s",
+                 strerror(-error));
+    pthread_mutex_unlock(&engine->plane_lock);
+}
+
+void engine_plane_apply(struct engine *engine)
+{
+    if (!engine->plane)
+        return;
+    struct plane_config config = config_of(engine);
+    pthread_mutex_lock(&engine->plane_lock);
+    *engine->plane_why = '\0';
+    int error = plane_configure(engine->plane, &config);
+    if (error == 0)
+        error = plane_fill(engine);
+    interfaces_attach(engine);
+    config.on = error == 0 && !stands_aside(engine->settings);
+    if (error == 0)
+        error = plane_configure(engine->plane, &config);
+    if (error < 0)
+        snprintf(engine->plane_why, sizeof engine->plane_why,
+                 "the XDP program cannot be told of the settings, and answers nothing: %s",
+                 strerror(-error));
+    pthread_mutex_unlock(&engine->plane_lock);
+}
+
+void engine_plane_look(struct engine *engine)
+{
+    uint64_t sum;
+    pthread_mutex_lock(&engine->plane_lock);
+    if (!engine->plane_rests) {
+        interfaces_attach(engine);
+        // While they are filled in again, frames to them go up.
+        if (addresses_fill(engine->settings, NULL, &sum) == 0 && sum != engine->plane_addresses)
+            (void)addresses_fill(engine->settings, engine->plane, &engine->plane_addresses);
+    }
+    pthread_mutex_unlock(&engine->plane_lock);
+}
+
+void engine_plane_rest(struct engine *engine, bool rests)
+{
+    if (!engine->plane)
+        return;
+    pthread_mutex_lock(&engine->plane_lock);
+    engine->plane_rests = rests;
+    pthread_mutex_unlock(&engine->plane_lock);
+    if (!rests)
+        engine_plane_apply(engine);
+}
+
+void engine_plane_count(const struct engine *engine, struct counters *sum)
+{
+    static const enum counter rows[PLANE_REASONS] = {
+        [PLANE_ANSWERED] = COUNTER_queries_xdp,  [PLANE_OTHER] = COUNTER_xdp_other,
+        [PLANE_OFF] = COUNTER_xdp_off,           [PLANE_CLIENT] = COUNTER_xdp_client,
+        [PLANE_CHECKSUM] = COUNTER_xdp_checksum, [PLANE_UNUSUAL] = COUNTER_xdp_unusual,
+        [PLANE_MISS] = COUNTER_xdp_miss,         [PLANE_RULES] = COUNTER_xdp_rules,
+        [PLANE_EXPIRED] = COUNTER_xdp_expired,   [PLANE_FIRST] = COUNTER_xdp_first,
+        [PLANE_SIZE] = COUNTER_xdp_size,         [PLANE_SAMPLE] = COUNTER_xdp_sample,
+        [PLANE_TORN] = COUNTER_xdp_torn,         [PLANE_FRAME] = COUNTER_xdp_frame,
+    };
+    struct plane_counters counted;
+    if (!engine->plane || plane_add_up(engine->plane, &counted) < 0)
+        return;
+    for (unsigned reason = 0; reason < PLANE_REASONS; reason++)
+        sum->values[rows[reason]] += counted.frames[reason];
+    sum->values[COUNTER_answers_cache] += counted.frames[PLANE_ANSWERED];
+}

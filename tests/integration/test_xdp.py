@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""Answers in the driver: a client behind a cable, in a network namespace of its own, and ouzel in
+another. tests/xdp compares both planes frame by frame; here they work together."""
+
+import array
+import ctypes
+import fcntl
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import unittest
+
+import harness
+from case import Case
+
+SERVER, CLIENT, REFUSED = '10.77.0.1', '10.77.0.2', '10.77.0.66'
+SERVER6, CLIENT6 = 'fd77::1', 'fd77::2'
+PASS = os.path.join(os.path.dirname(os.path.realpath(harness.BINARY)), 'tests', 'xdp', 'pass.bpf.o')
+CLONE_NEWNET = 0x40000000
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
+LIBC = ctypes.CDLL(None, use_errno=True)
+HITS = 3  # of an answer that go to the sockets
+
+
+def call(name, *arguments):
+    if getattr(LIBC, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def can():
+    """Is this machine one where the program can be loaded?"""
+    with open(harness.BINARY, 'rb') as file:
+        built = b'built without XDP' not in file.read()
+    return built and os.geteuid() == 0 and os.path.exists('/sys/fs/bpf') and \
+        subprocess.run(['unshare', '--net', 'true'], check=False).returncode == 0
+
+
+def checksums_finish(interface):
+    """Has the kernel finish UDP's checksums, as no hardware does behind a cable of this kind."""
+    words = array.array('B', struct.pack('II', ETHTOOL_STXCSUM, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCETHTOOL,
+                    struct.pack('16sP16x', interface.encode(), words.buffer_info()[0]))
+
+
+def ip(*words):
+    subprocess.run(['ip', *words], check=True, capture_output=True, timeout=20)
+
+
+class Namespace:
+    """A network namespace that a thread can be in for a while."""
+
+    def __init__(self):
+        self.fd = os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC)
+
+    @classmethod
+    def new(cls):
+        """Makes one and enters it."""
+        call('unshare', CLONE_NEWNET)
+        ip('link', 'set', 'lo', 'up')
+        return cls()
+
+    def enter(self):
+        call('setns', self.fd, CLONE_NEWNET)
+
+    def close(self):
+        os.close(self.fd)
+
+
+@unittest.skipUnless(can(), 'the XDP program is not built, or BPF and namespaces need root')
+class Xdp(Case):
+    def setUp(self):
+        super().setUp()
+        self.home = Namespace()
+        self.addCleanup(self.home.close)
+        self.addCleanup(self.home.enter)
+        self.behind = Namespace.new()
+        self.addCleanup(self.behind.close)
+        self.ours = Namespace.new()
+        self.addCleanup(self.ours.close)
+        self.cable()
+
+    def cable(self):
+        ip('link', 'add', 'cable', 'type', 'veth', 'peer', 'name', 'far', 'netns',
+           f'/proc/{os.getpid()}/fd/{self.behind.fd}')
+        ip('addr', 'add', f'{SERVER}/24', 'dev', 'cable')
+        ip('addr', 'add', f'{SERVER6}/64', 'dev', 'cable', 'nodad')
+        ip('link', 'set', 'cable', 'up')
+        self.behind.enter()
+        try:
+            for address in (f'{CLIENT}/24', f'{REFUSED}/24', f'{CLIENT6}/64'):
+                ip('addr', 'add', address, 'dev', 'far', *(('nodad',) * (':' in address)))
+            ip('link', 'set', 'far', 'up')
+            checksums_finish('far')
+        finally:
+            self.ours.enter()
+
+    def settings(self, **more):
+        settings = {'server': {'xdp': ['cable'], 'listen': [f'{SERVER}:53', f'[{SERVER6}]:53',
+                                                            '127.0.0.1:53']},
+                    'cache': {'size': '8M'},
+                    'access': {'allow': ['10.77.0.0/24', 'fd77::/64', '127.0.0.0/8'],
+                               'refuse': [f'{REFUSED}/32']}}
+        for section, values in more.items():
+            settings.setdefault(section, {}).update(values)
+        return settings
+
+    def start(self, **more):
+        self.asked = self.upstream()
+        ouzel = self.ouzel(self.asked, settings=self.settings(**more), listen=[(SERVER, 53)])
+        said = ouzel.output()
+        if 'needs CAP_BPF' in said or 'does not take it' in said:
+            self.skipTest('BPF is not allowed here')
+        return ouzel
+
+    def far_socket(self, server=SERVER, source=None):
+        """A client's socket behind the cable."""
+        self.behind.enter()
+        try:
+            return harness.client_socket((server, 53), source)
+        finally:
+            self.ours.enter()
+
+    def ask_far(self, data, server=SERVER, source=None, sends=3):
+        with self.far_socket(server, source) as sock:
+            sock.settimeout(harness.PATIENCE)
+            for _ in range(sends):
+                sock.send(data)
+                try:
+                    return sock.recv(65535)
+                except socket.timeout:
+                    pass
+        return None
+
+    def make_popular(self, data, server=SERVER):
+        for _ in range(HITS + 1):
+            self.assertIsNotNone(self.ask_far(data, server))
+
+    def in_driver(self, ouzel):
+        return ouzel.total('ouzel_queries_total', transport='xdp')
+
+    def passed(self, ouzel, reason):
+        return ouzel.total('ouzel_xdp_passed_total', reason=reason)
+
+    def assert_in_driver(self, ouzel, data, server=SERVER, times=3):
+        """It answers in the driver, and as the sockets do."""
+        before = self.in_driver(ouzel)
+        for _ in range(times):
+            answer = self.ask_far(data, server)
+            self.assertEqual(answer, harness.ask_raw(('127.0.0.1', 53), data))
+        self.assertGreaterEqual(self.in_driver(ouzel) - before, times)
+
+    def test_answers(self):
+        """Over both families, with and without EDNS, names that exist and others; what is left to
+        the sockets is answered, too."""
+        ouzel = self.start()
+        self.assertRegex(ouzel.output(), r'xdp interface=cable state="(in|behind) the driver"')
+        plain = harness.plain_query('WWW.Example', ident=7)
+        edns = harness.query('www.example', use_edns=0, payload=1232).to_wire()
+        dnssec = harness.query('www.example', want_dnssec=True).to_wire()
+        for data in (plain, edns, dnssec):
+            self.make_popular(data)
+            self.assert_in_driver(ouzel, data)
+            self.assert_in_driver(ouzel, data, SERVER6)
+        before = self.in_driver(ouzel)
+        cookie = harness.query('www.example', use_edns=0, options=[
+            harness.dns.edns.GenericOption(10, b'12345678')]).to_wire()
+        self.assertIsNotNone(self.ask_far(cookie))
+        self.assertIsNotNone(self.ask_far(harness.plain_query('localhost')))
+        refused = self.ask_far(plain, source=REFUSED)
+        self.assertEqual(refused[3] & 15, 5)
+        self.assertEqual(self.in_driver(ouzel), before)
+        self.assertGreater(self.passed(ouzel, 'unusual'), 0)
+        self.assertGreater(self.passed(ouzel, 'client'), 0)
+        self.assert_balance(ouzel)
+
+    def test_reload(self):
+        """Limits and logs make it stand aside; a name that is blocked is blocked at once;
+        interfaces come and go."""
+        ouzel = self.start()
+        data = harness.plain_query('www.example')
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        for section, values in (('limits', {'client-qps': 1000}), ('queries', {'log': 'true'})):
+            said = self.reload(ouzel, self.settings(**{section: values}))
+            self.assertIn('the XDP program answers nothing', said)
+            before = self.in_driver(ouzel)
+            self.assertIsNotNone(self.ask_far(data))
+            self.assertEqual(self.in_driver(ouzel), before)
+            self.assertGreater(self.passed(ouzel, 'off'), 0)
+        self.reload(ouzel, self.settings())
+        self.make_popular(data)  # goes up once, as the rules could be others
+        self.assert_in_driver(ouzel, data)
+        lists = os.path.join(self.directory, 'list')
+        with open(lists, 'w', encoding='ascii') as file:
+            file.write('www.example\n')
+        self.reload(ouzel, self.settings(local={'block': [lists]}))
+        for _ in range(HITS + 2):
+            self.assertEqual(self.ask_far(data)[3] & 15, 3)
+        self.reload(ouzel, self.settings(server={'xdp': ['lo']}))
+        self.assertNotIn('xdp', subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True))
+        said = self.reload(ouzel, self.settings(server={'xdp': ['cable', 'nope']}))
+        self.assertIn('there is no such interface', said)
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+
+    def test_flush(self):
+        """What is flushed is not answered any more once the order has been carried out."""
+        ouzel = self.start(control={'socket': self.control_path()})
+        data = harness.plain_query('www.example')
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        subprocess.run([harness.BINARY, 'ctl', '--control', self.control_path(), 'flush',
+                        'www.example'], check=True, capture_output=True)
+        asked = len(self.asked.names())
+        self.assertIsNotNone(self.ask_far(data))
+        self.assertGreater(len(self.asked.names()), asked)
+
+    def control_path(self):
+        return os.path.join(self.directory, 'control')
+
+    def test_upgrade(self):
+        """The program stays where it is, nothing is lost, and the counters go on."""
+        ouzel = self.start(control={'socket': self.control_path()})
+        data = harness.plain_query('www.example')
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        before = self.in_driver(ouzel)
+        lost, over = [], threading.Event()
+
+        def ask_on():
+            self.behind.enter()
+            with harness.client_socket((SERVER, 53)) as sock:
+                sock.settimeout(harness.PATIENCE)
+                while not over.is_set():
+                    sock.send(data)
+                    try:
+                        sock.recv(65535)
+                    except socket.timeout:
+                        lost.append(1)
+        thread = threading.Thread(target=ask_on)
+        thread.start()
+        try:
+            done = subprocess.run(
+                [harness.BINARY, 'ctl', '--control', self.control_path(), 'upgrade'],
+                check=False, capture_output=True, text=True)
+        finally:
+            over.set()
+            thread.join()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        successor = int(re.search(r'process (\d+)', done.stdout)[1])
+        self.addCleanup(self.end, successor)
+        self.assertEqual(lost, [])
+        self.assertTrue(harness.eventually(lambda: not ouzel.running(), 10))
+        self.assertGreater(self.in_driver(ouzel), before)
+        self.assert_in_driver(ouzel, data)
+
+    @staticmethod
+    def end(pid):
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    def test_kill(self):
+        """A program whose process is killed is gone."""
+        ouzel = self.start()
+        shown = subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True)
+        self.assertIn('xdp', shown)
+        ouzel.kill()
+        self.assertTrue(harness.eventually(lambda: 'xdp' not in subprocess.check_output(
+            ['ip', 'link', 'show', 'cable'], text=True)))
+
+    def test_in_driver(self):
+        """Where the other end of the cable has a program, the driver itself takes ours."""
+        self.assertTrue(os.path.exists(PASS), PASS)
+        self.behind.enter()
+        try:
+            ip('link', 'set', 'dev', 'far', 'xdp', 'obj', PASS, 'sec', 'xdp')
+        finally:
+            self.ours.enter()
+        ouzel = self.start(server={'xdp': ['cable/driver']})
+        self.assertIn('xdp interface=cable/driver state="in the driver"', ouzel.output())
+        data = harness.query('www.example', use_edns=0, payload=1232).to_wire()
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        self.assert_in_driver(ouzel, data, SERVER6)
+
+    def test_no_rights(self):
+        """Without them it serves, and says what is missing."""
+        upstream = self.upstream()
+        settings = self.settings(server={'xdp': ['cable'], 'listen': [f'{SERVER}:5353']})
+        ouzel = self.ouzel(upstream, settings=settings, listen=[(SERVER, 5353)],
+                           preexec_fn=harness.become_nobody,
+                           binary=self.reachable(harness.BINARY))
+        self.assertIn('needs CAP_BPF', ouzel.output())
+        self.assertIsNotNone(harness.ask_raw((SERVER, 5353), harness.plain_query('www.example')))
