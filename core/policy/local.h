@@ -119,6 +119,10 @@ size_t local_answer(const struct local *local, const struct query *query, const 
 // True if this name, in lower case, is answered from local records or as a special name.
 [[nodiscard]] bool local_owns(const struct local *local, const struct name *name);
 
+// True if this key's name is a local, special or blocked one, so that queries for it are answered
+// here, or all but those of a type.
+[[nodiscard]] bool local_decides(const struct local *local, const struct key *key);
+
 // True if an alias leads from this key's name to a blocked one. `value` is the complete value
 // cached under the key. Never for a name that is an exception itself.
 [[nodiscard]] bool local_blocks_chain(const struct local *local, const struct key *key,

@@ -280,6 +280,12 @@ bool local_owns(const struct local *local, const struct name *name)
     return found.name || (found.special && found.special != LOCAL_SPECIAL_PASS);
 }
 
+bool local_decides(const struct local *local, const struct key *key)
+{
+    struct found found = key_look(local, key);
+    return found.name || (found.special && found.special != LOCAL_SPECIAL_PASS) || found.blocked;
+}
+
 // --- special and blocked names -----------------------------------------------------------------
 
 static void loopback_write(struct reply *reply, uint16_t zone)

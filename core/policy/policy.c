@@ -146,6 +146,13 @@ static bool blocks_cached(struct policy *policy, uint64_t now_us, const struct k
     }
 }
 
+bool policy_overrules(const struct policy *policy, const struct key *key, const uint8_t *value,
+                      size_t value_len)
+{
+    const struct local *local = policy->config.local;
+    return local && (local_decides(local, key) || local_blocks_chain(local, key, value, value_len));
+}
+
 // --- after ---------------------------------------------------------------------------------------
 
 // The query of a client that has room for any answer.
@@ -315,6 +322,8 @@ bool policy_seal(const struct policy *policy, const struct question *question,
     bool joined = question->subquestions & SUBQUESTION_ALIAS;
     if (key_flags(&question->key) & KEY_RETIRED)
         return false;
+    if (answer->denies && local && local_decides(local, &question->key))
+        answer->denies = false;
     uint16_t tag = 0;
     if (answer->upstream != ANSWER_NO_UPSTREAM)
         tag = upstream_tag(&zone_table->upstreams[answer->upstream].address);

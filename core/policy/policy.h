@@ -198,6 +198,12 @@ static inline bool policy_holds(const struct policy *policy, const struct key *k
            generation_holds(policy->config.zone_table, policy->config.local, key, value, value_len);
 }
 
+// True if the name, or an alias in what is cached for it, is one that local names or block lists
+// answer otherwise. Then only who goes by the rules may give what is cached, as to a type or a
+// client that they do not decide about. `value` is complete.
+[[nodiscard]] bool policy_overrules(const struct policy *policy, const struct key *key,
+                                    const uint8_t *value, size_t value_len);
+
 enum policy_outcome {
     POLICY_KEEP,       // the answer, or the failure, as it is
     POLICY_REPLACED,   // the answer was replaced by that of a blocked name
@@ -235,7 +241,8 @@ enum policy_clients {
                                          const struct question *question);
 
 // Writes into an answer under which rules it was made, before it is cached. False: they are no
-// longer in force, and it must not be cached.
+// longer in force, and it must not be cached. What denies a name that is answered here for other
+// types denies its own type alone.
 [[nodiscard]] bool policy_seal(const struct policy *policy, const struct question *question,
                                struct answer *answer);
 

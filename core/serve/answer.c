@@ -49,7 +49,8 @@ void serve_restamp(struct serve *s, struct serve_item *item, const struct key *k
     uint32_t generation = s->policy.generation;
     uint32_t shard = cache_shard_of(s->config.cache, key->hash);
     uint32_t owner = shard % s->config.worker_count;
-    if (hit->value_len > size || answer_generation(value, hit->value_len) == generation)
+    if (hit->value_len > size || answer_generation(value, hit->value_len) == generation ||
+        policy_overrules(&s->policy, key, value, hit->value_len))
         return;
     if (owner != s->config.worker) {
         item->owner = (uint16_t)owner;

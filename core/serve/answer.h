@@ -23,7 +23,8 @@
 // Marks a cached answer, which was made under other rules and holds under those in force, as made
 // under these, so that whoever has no rules to compare with may give it again (the XDP program).
 // Where another worker writes its shard, a popularity hint of this item asks that to do it.
-// `value` has `size` octets of it; one that is longer stays as it is.
+// `value` has `size` octets of it; one that is longer stays as it is. So does one whose name is
+// answered here by now: such a hint may be late, or the query one of the few that are looked up.
 void serve_restamp(struct serve *s, struct serve_item *item, const struct key *key,
                    const uint8_t *value, size_t size, const struct cache_hit *hit);
 

@@ -517,6 +517,76 @@ static void test_the_home_is_asked_to_mark_what_holds(void **state)
     end(t);
 }
 
+// A hint of a worker that goes by the rules of before marks nothing that those in force answer
+// otherwise: neither what a list blocks by now, itself or by its alias, nor a local name.
+static void test_a_late_hint_marks_no_local_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reply;
+        struct world world;
+        bool marked;
+    } rows[] = {
+        {GOOD, {.block = "elsewhere.test"}, true},
+        {GOOD, {.block = "example"}, false},
+        {GOOD, {.block = "example", .allow = "www.example"}, true},
+        {GOOD, {.records = "www.example. TXT \"mine\""}, false},
+        {GOOD, {.zones = "example", .special = true}, true},
+        {NONE, {.block = "example"}, false},
+        {ALIAS, {.block = "blocked.example"}, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct table *t = begin((struct setup){.workers = 2});
+        struct made made = world_make(&rows[i].world);
+        struct packet query = packet_of(QUERY);
+        struct query read;
+        struct key key, denial;
+        assert_int_equal(query_read(&read, query.bytes, query.len), QUERY_GOOD);
+        key_make(&key, &read, t->cache.seed);
+        key_make_denial(&denial, &key);
+        bool denies = strcmp(rows[i].reply, NONE) == 0;
+        t->serve = t->workers[cache_shard_of(&t->cache, key.hash) % 2];
+        learn(t, QUERY, rows[i].reply);
+        uint32_t before = stamp_of(t, denies ? &denial : &key);
+        struct next *next = next_make(t);
+        next->local = made.local;
+        reload(t, next);
+        struct serve_item hint = {.client = client(1), .handed_over = true, .hint = true};
+        assert_int_equal(ask_as(t, hint, QUERY).verdict, SERVE_HINTED);
+        assert_int_equal(stamp_of(t, denies ? &denial : &key) != before, rows[i].marked);
+        free(made.memory);
+        end(t);
+    }
+}
+
+// home.arpa is answered here, but for DS with DO. If an upstream says of that that there is no such
+// name, it says nothing of other types: whoever reads the cache alone would take it for that.
+static void test_the_parent_of_a_special_name_denies_its_type_alone(void **state)
+{
+    (void)state;
+    static const char home[] = "'home' 'arpa' 00 002b 0001 ", opt[] = OPT_DO;
+    char query[120], reply[300];
+    snprintf(query, sizeof query, "1234 0100 0001 0000 0000 0001 %s%s", home, opt);
+    snprintf(reply, sizeof reply, "8183 0001 0000 0001 0001 %sc011%s%s", home, &SOA[4], opt);
+    struct table *t = begin((struct setup){0});
+    struct made made = world_make(&(struct world){.special = true});
+    struct next *next = next_make(t);
+    next->local = made.local;
+    reload(t, next);
+    learn(t, query, reply);
+    struct key asked = key_asked(t), denial;
+    struct cache_hit hit;
+    uint8_t value[512];
+    key_make_denial(&denial, &asked);
+    struct cache_key cache_key = key_for_cache(&denial);
+    assert_int_equal(cache_peek(&t->cache, &cache_key, value, sizeof value, &hit), CACHE_MISS);
+    cache_key = key_for_cache(&asked);
+    assert_int_equal(cache_peek(&t->cache, &cache_key, value, sizeof value, &hit), CACHE_HIT);
+    assert_int_equal(ask(t, 1, query).source, COUNTER_answers_cache);
+    free(made.memory);
+    end(t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -538,6 +608,8 @@ int main(void)
         cmocka_unit_test(test_an_alias_stays_within_its_zone_over_a_reload),
         cmocka_unit_test(test_what_holds_is_marked_as_of_the_new_rules),
         cmocka_unit_test(test_the_home_is_asked_to_mark_what_holds),
+        cmocka_unit_test(test_a_late_hint_marks_no_local_name),
+        cmocka_unit_test(test_the_parent_of_a_special_name_denies_its_type_alone),
     };
     return cmocka_run_group_tests_name("serve_generation", tests, NULL, NULL);
 }
