@@ -4,6 +4,7 @@
 #include "core/answer.h"
 #include "core/wire/key.h"
 #include "io/net/descriptor.h"
+#include "io/xdp/plane_passed.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -152,16 +152,6 @@ struct plane *plane_adopt(struct plane_passed *passed)
     return plane;
 }
 
-void plane_passed_free(struct plane_passed *passed)
-{
-    unsigned count = passed->form == 0 ? 0 : PLANE_FDS + passed->link_count;
-    for (unsigned i = 0; i < count && i < PLANE_FDS + PLANE_LINKS_MAX; i++) {
-        if (passed->fds[i] >= 0)
-            close(passed->fds[i]);
-    }
-    *passed = (struct plane_passed){0};
-}
-
 void plane_close(struct plane *plane)
 {
     for (unsigned i = 0; i < plane->link_count; i++)

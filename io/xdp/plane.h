@@ -66,9 +66,6 @@ void plane_pass(const struct plane *plane, struct plane_passed *passed);
 // another form, or there is no memory.
 [[nodiscard]] struct plane *plane_adopt(struct plane_passed *passed);
 
-// Closes what was not taken.
-void plane_passed_free(struct plane_passed *passed);
-
 // Closes all descriptors; the mapping of the region stays.
 void plane_close(struct plane *plane);
 

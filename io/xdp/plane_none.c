@@ -23,11 +23,6 @@ struct plane *plane_adopt(struct plane_passed *passed)
     return NULL;
 }
 
-void plane_passed_free(struct plane_passed *passed)
-{
-    *passed = (struct plane_passed){0};
-}
-
 void plane_pass(const struct plane *plane, struct plane_passed *passed)
 {
     (void)plane;
@@ -113,6 +108,11 @@ void plane_detach_others(struct plane *plane, const char *const *interfaces, siz
     (void)plane;
     (void)interfaces;
     (void)count;
+}
+
+void plane_leave(struct plane *plane)
+{
+    (void)plane;
 }
 
 size_t plane_link_count(const struct plane *plane)
