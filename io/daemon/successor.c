@@ -6,6 +6,7 @@
 #include "io/daemon/predecessor.h"
 #include "io/daemon/upgrade_old.h"
 #include "io/engine/aligned.h"
+#include "io/engine/engine_plane.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -72,8 +73,10 @@ static int give_way(struct daemon *d, struct upgrade *upgrade)
     error = engine_rest(d->engine) ? upgrade_go(upgrade, d->engine) : -EIO;
     if (error == 0)
         error = upgrade_wait_started(upgrade);
-    if (error == 0)
+    if (error == 0) {
+        engine_plane_leave(d->engine);
         return 0;
+    }
     // It must be gone before another process writes the cache again.
     upgrade_end(upgrade);
     (void)engine_resume(d->engine);

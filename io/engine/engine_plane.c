@@ -54,8 +54,6 @@ void engine_plane_close(struct engine *engine)
 
 void engine_plane_give_up(struct engine *engine)
 {
-    struct plane_config off = {0};
-    (void)plane_configure(engine->plane, &off);
     engine_plane_close(engine);
     snprintf(engine->plane_why, sizeof engine->plane_why,
              "the XDP program reads a cache of another size: restart to load it anew");
@@ -278,6 +276,15 @@ void engine_plane_rest(struct engine *engine, bool rests)
     pthread_mutex_unlock(&engine->plane_lock);
     if (!rests)
         engine_plane_apply(engine);
+}
+
+void engine_plane_leave(struct engine *engine)
+{
+    if (!engine->plane)
+        return;
+    pthread_mutex_lock(&engine->plane_lock);
+    plane_leave(engine->plane);
+    pthread_mutex_unlock(&engine->plane_lock);
 }
 
 void engine_plane_count(const struct engine *engine, struct counters *sum)

@@ -13,7 +13,7 @@ void engine_plane_open(struct engine *engine, struct engine_inheritance *inherit
                        uint32_t shard_count);
 void engine_plane_close(struct engine *engine);
 
-// Turns off and closes one whose memory cannot be the cache's.
+// Closes one whose memory cannot be the cache's. The predecessor's goes on until that leaves it.
 void engine_plane_give_up(struct engine *engine);
 
 // Tells the plane of the settings in force, and turns it on; to be called when all workers go by
@@ -29,6 +29,9 @@ void engine_plane_look(struct engine *engine);
 
 // Another process is to change what the plane knows, or (with false) this one is again.
 void engine_plane_rest(struct engine *engine, bool rests);
+
+// Another process has taken over, with the plane or without it: only what that has goes on.
+void engine_plane_leave(struct engine *engine);
 
 // Reports the state of each interface of the settings, and why the plane stands aside, with NULL
 // for the interface. Nothing where the settings want none.

@@ -153,7 +153,10 @@ int plane_attach(struct plane *plane, const char *text, char why[static PLANE_WH
     int error = bpf_map_update_elem(plane->fds[PLANE_FD_DEVICES], &key, &device, BPF_ANY);
     if (error == 0 && !link)
         error = link_add(plane, key, interface.mode);
-    return error < 0 ? why_fill(why, text, error) : 0;
+    if (error == 0)
+        return 0;
+    (void)bpf_map_delete_elem(plane->fds[PLANE_FD_DEVICES], &key);
+    return why_fill(why, text, error);
 }
 
 static uint32_t index_of(const char *text)
@@ -173,6 +176,12 @@ void plane_detach_others(struct plane *plane, const char *const *interfaces, siz
         else
             link_remove(plane, &plane->links[i]);
     }
+}
+
+void plane_leave(struct plane *plane)
+{
+    while (plane->link_count > 0)
+        close(plane->links[--plane->link_count].fd);
 }
 
 size_t plane_link_count(const struct plane *plane)

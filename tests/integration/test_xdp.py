@@ -203,7 +203,7 @@ class Xdp(Case):
         for _ in range(HITS + 2):
             self.assertEqual(self.ask_far(data)[3] & 15, 3)
         self.reload(ouzel, self.settings(server={'xdp': ['lo']}))
-        self.assertNotIn('xdp', subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True))
+        self.assertNotIn('xdp', self.shown())
         said = self.reload(ouzel, self.settings(server={'xdp': ['cable', 'nope']}))
         self.assertIn('there is no such interface', said)
         self.make_popular(data)
@@ -246,19 +246,60 @@ class Xdp(Case):
         thread = threading.Thread(target=ask_on)
         thread.start()
         try:
-            done = subprocess.run(
-                [harness.BINARY, 'ctl', '--control', self.control_path(), 'upgrade'],
-                check=False, capture_output=True, text=True)
+            self.upgrade()
         finally:
             over.set()
             thread.join()
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        successor = int(re.search(r'process (\d+)', done.stdout)[1])
-        self.addCleanup(self.end, successor)
         self.assertEqual(lost, [])
         self.assertTrue(harness.eventually(lambda: not ouzel.running(), 10))
         self.assertGreater(self.in_driver(ouzel), before)
         self.assert_in_driver(ouzel, data)
+
+    def upgrade(self, status=0):
+        """Returns what is said of it, and the successor's number."""
+        done = subprocess.run([harness.BINARY, 'ctl', '--control', self.control_path(), 'upgrade'],
+                              check=False, capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        successor = re.search(r'process (\d+)', done.stdout)
+        if successor:
+            self.addCleanup(self.end, int(successor[1]))
+        return done.stdout + done.stderr
+
+    def test_upgrade_that_fails(self):
+        """The program goes on, also where the successor would have had no use for it."""
+        control = {'socket': self.control_path()}
+        ouzel = self.start(control=control)
+        data = harness.plain_query('www.example')
+        self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(('127.0.0.1', 0))
+            where = harness.join(*taken.getsockname())
+            self.write(ouzel, self.settings(control=control, cache={'size': '16M'}, server={
+                'listen': [f'{SERVER}:53', '127.0.0.1:53', where]}))
+            self.assertIn('another program has this address', self.upgrade(1))
+        self.assert_in_driver(ouzel, data)
+
+    def test_upgrade_to_another_cache(self):
+        """A successor that cannot use the program's memory goes on without it, and the program
+        ends at once: what it would say is of the rules of before."""
+        control = {'socket': self.control_path()}
+        ouzel = self.start(control=control)
+        data = harness.plain_query('www.example')
+        self.make_popular(data)
+        lists = os.path.join(self.directory, 'list')
+        with open(lists, 'w', encoding='ascii') as file:
+            file.write('www.example\n')
+        self.write(ouzel, self.settings(control=control, cache={'size': '16M'},
+                                        local={'block': [lists]}))
+        with socket.create_connection((SERVER, 53)):  # for which the predecessor stays
+            self.upgrade()
+            self.assertEqual(self.ask_far(data)[3] & 15, 3)
+            self.assertNotIn('xdp', self.shown())
+
+    @staticmethod
+    def shown():
+        return subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True)
 
     @staticmethod
     def end(pid):
@@ -270,11 +311,9 @@ class Xdp(Case):
     def test_kill(self):
         """A program whose process is killed is gone."""
         ouzel = self.start()
-        shown = subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True)
-        self.assertIn('xdp', shown)
+        self.assertIn('xdp', self.shown())
         ouzel.kill()
-        self.assertTrue(harness.eventually(lambda: 'xdp' not in subprocess.check_output(
-            ['ip', 'link', 'show', 'cable'], text=True)))
+        self.assertTrue(harness.eventually(lambda: 'xdp' not in self.shown()))
 
     def test_in_driver(self):
         """Where the other end of the cable has a program, the driver itself takes ours."""
