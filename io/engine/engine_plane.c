@@ -3,6 +3,7 @@
 
 #include "core/policy/generation.h"
 #include "io/engine/engine_state.h"
+#include "io/net/boot_offset.h"
 #include "io/net/sockaddr.h"
 #include "io/xdp/plane_link.h"
 
@@ -23,6 +24,7 @@ void engine_plane_open(struct engine *engine, struct engine_inheritance *inherit
                        uint32_t shard_count)
 {
     const struct settings *settings = engine->settings;
+    engine->plane_boot_ns = boot_offset_ns();
     if (inheritance && inheritance->plane.form != 0) {
         engine->plane = plane_adopt(&inheritance->plane);
         if (!engine->plane)
@@ -161,7 +163,7 @@ static struct plane_config config_of(const struct engine *engine)
 {
     const struct settings *settings = engine->settings;
     return (struct plane_config){
-        .clock_offset_ns = engine->clock.offset_us * 1000,
+        .clock_offset_ns = engine->clock.offset_us * 1000 + (uint64_t)engine->plane_boot_ns,
         .generation = generation_of(&engine->rules->zone_table, engine->local),
         .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
         .rotate = settings->cache_rotate,

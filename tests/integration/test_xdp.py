@@ -301,6 +301,24 @@ class Xdp(Case):
     def shown():
         return subprocess.check_output(['ip', 'link', 'show', 'cable'], text=True)
 
+    def test_time_namespace(self):
+        """The kernel's program has the machine's clock, and the process that of its namespace."""
+        if not os.path.exists('/proc/self/ns/time'):
+            self.skipTest('there are no time namespaces')
+        asked = self.upstream()
+        for offset in ('-100', '100000'):
+            wrapper = os.path.join(self.directory, 'wrapper')
+            with open(wrapper, 'w', encoding='ascii') as file:
+                file.write(f'#!/bin/sh\nexec unshare --time --boottime={offset} '
+                           f'{harness.BINARY} "$@"\n')
+            os.chmod(wrapper, 0o755)
+            ouzel = self.ouzel(asked, settings=self.settings(), listen=[(SERVER, 53)],
+                               binary=wrapper)
+            data = harness.plain_query('www.example')
+            self.make_popular(data)
+            self.assert_in_driver(ouzel, data)
+            ouzel.terminate()
+
     @staticmethod
     def end(pid):
         try:
