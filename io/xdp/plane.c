@@ -45,7 +45,7 @@ static int why_fill(char why[static PLANE_WHY_SIZE], int error)
         text = "it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and BPF must not be forbidden (by "
                "a container's seccomp profile or by kernel lockdown)";
     else if (error == -EINVAL || error == -ENOSYS)
-        text = "the kernel does not take it: it must be Linux 5.18 or newer";
+        text = "the kernel does not take it: it must be Linux 5.19 or newer";
     else if (error == -ENOMEM || error == -E2BIG)
         text = "there is no memory for the cache as a BPF map";
     snprintf(why, PLANE_WHY_SIZE, "cannot load the XDP program: %s", text);
