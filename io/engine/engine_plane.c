@@ -5,6 +5,7 @@
 #include "io/engine/engine_state.h"
 #include "io/net/boot_offset.h"
 #include "io/net/sockaddr.h"
+#include "io/xdp/plane_clients.h"
 #include "io/xdp/plane_link.h"
 
 #include <errno.h>
@@ -125,40 +126,6 @@ static int addresses_fill(const struct settings *settings, struct plane *plane, 
     return error;
 }
 
-static int prefixes_fill(struct plane *plane, const struct prefix_list *list, bool allowed)
-{
-    int error = 0;
-    for (size_t i = 0; i < list->count && error == 0; i++)
-        error = plane_allow(plane, &list->items[i], allowed);
-    return error;
-}
-
-static int clients_fill(const struct settings *settings, struct plane *plane)
-{
-    int error = plane_allow_clear(plane);
-    if (error == 0)
-        error = prefixes_fill(plane, &settings->access_allow, true);
-    if (error == 0)
-        error = prefixes_fill(plane, &settings->access_refuse, false);
-    return error < 0 ? error : prefixes_fill(plane, &settings->access_drop, false);
-}
-
-// Is every client of the family allowed, so that there is nothing to look up?
-static bool allows_all(const struct settings *settings, enum address_family family)
-{
-    const struct prefix_list *lists[] = {&settings->access_refuse, &settings->access_drop};
-    bool all = false;
-    for (size_t i = 0; i < settings->access_allow.count; i++) {
-        const struct prefix *prefix = &settings->access_allow.items[i];
-        all |= prefix->family == family && prefix->length == 0;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t j = 0; j < lists[i]->count; j++)
-            all &= lists[i]->items[j].family != family;
-    }
-    return all;
-}
-
 static struct plane_config config_of(const struct engine *engine)
 {
     const struct settings *settings = engine->settings;
@@ -167,8 +134,6 @@ static struct plane_config config_of(const struct engine *engine)
         .generation = generation_of(&engine->rules->zone_table, engine->local),
         .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
         .rotate = settings->cache_rotate,
-        .allow_all4 = allows_all(settings, ADDRESS_IPV4),
-        .allow_all6 = allows_all(settings, ADDRESS_IPV6),
     };
 }
 
@@ -216,10 +181,10 @@ void engine_plane_report(struct engine *engine,
 
 // --- when --------------------------------------------------------------------------------------
 
-static int plane_fill(struct engine *engine)
+static int plane_fill(struct engine *engine, struct plane_config *config)
 {
     int error = addresses_fill(engine->settings, engine->plane, &engine->plane_addresses);
-    return error < 0 ? error : clients_fill(engine->settings, engine->plane);
+    return error < 0 ? error : plane_clients_fill(engine->plane, engine->settings, config);
 }
 
 void engine_plane_stop(struct engine *engine)
@@ -244,7 +209,7 @@ void engine_plane_apply(struct engine *engine)
     *engine->plane_why = '\0';
     int error = plane_configure(engine->plane, &config);
     if (error == 0)
-        error = plane_fill(engine);
+        error = plane_fill(engine, &config);
     interfaces_attach(engine);
     config.on = error == 0 && !stands_aside(engine->settings);
     if (error == 0)

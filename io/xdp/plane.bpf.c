@@ -23,22 +23,31 @@
 
 const char licence[] SECTION("license") = "MIT";
 
+// Reads the clock once a tick, some milliseconds, and forgets then what was found in the one
+// before: each call of the kernel costs as much as all that is done between two of them.
+INLINE void clock_read(struct work *w, const struct plane_config *c)
+{
+    uint64_t tick = jiffies();
+    if (w->tick == tick && w->clock_offset_ns == c->clock_offset_ns)
+        return;
+    w->tick = tick;
+    w->clock_offset_ns = c->clock_offset_ns;
+    w->now_s = (uint32_t)((ktime_boot_ns() + c->clock_offset_ns) / 1000000000);
+    w->interface = 0;
+    w->to_found[4] = 0;
+}
+
 // Is there a plain query in this frame, for which there is an answer? Touches nothing.
-INLINE int frame_read(struct xdp_md *context)
+INLINE int frame_read(struct xdp_md *context, struct work *w)
 {
     const struct layout_header *header;
     int reason = link_read(context);
-    const struct work *w = work_of();
-    if (!w)
-        return PLANE_FRAME;
     if (!reason)
         reason = w->is_ipv6 ? ipv6_read(context) : ipv4_read(context);
     if (!reason)
         reason = udp_read(context);
     if (!reason)
-        reason = query_copy(context);
-    if (!reason)
-        reason = query_add();
+        reason = message_copy(context, w);
     if (!reason)
         reason = query_read();
     header = (const struct layout_header *)shard_at(0);
@@ -75,20 +84,29 @@ INLINE int frame_finish(struct xdp_md *context, const struct work *w)
     return reason ? reason : udp_finish(context);
 }
 
+// An ID for a packet: other than those of the packets before, and not to be guessed (RFC 6864 4.3),
+// by the secret that is in the hash of the name.
+INLINE uint16_t id_of(const struct work *w, uint64_t turn)
+{
+    return (uint16_t)((w->name_hash ^ turn) * 0x9e3779b97f4a7c15ull >> 48);
+}
+
 SECTION("xdp") int plane(struct xdp_md *context)
 {
     struct plane_counters *counts = counters_of();
     const struct plane_config *c = config_of();
-    const struct work *w = work_of();
+    struct work *w = work_of();
     if (!counts || !c || !w)
         return XDP_PASS;
-    int reason = frame_read(context);
+    clock_read(w, c);
+    int reason = frame_read(context, w);
     uint64_t turn = counts->turn;
     if (!reason && c->sample_mask && (turn & c->sample_mask) == 0) {
         counts->turn = turn + 1;
         reason = PLANE_SAMPLE;
     }
     if (!reason) {
+        w->datagram_id = id_of(w, turn);
         reason = answer_write(context, w, (uint32_t)turn);
         if (reason)
             frame_undo(context);

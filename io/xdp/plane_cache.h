@@ -95,7 +95,7 @@ INLINE uint64_t bucket_at(uint32_t index)
 }
 
 // Looks for the entry of this key's head and the name in both of its buckets.
-NOINLINE int entry_find(uint64_t head)
+INLINE int entry_find(uint64_t head)
 {
     struct work *w = work_of();
     if (!w)
@@ -120,7 +120,7 @@ NOINLINE int entry_find(uint64_t head)
 }
 
 // An answer to the question, or a denial of its name.
-NOINLINE int answer_find(void)
+INLINE int answer_find(void)
 {
     struct work *w = work_of();
     if (!w)
@@ -145,7 +145,7 @@ INLINE void trailer_read(struct trailer *trailer, const uint8_t *shard, uint64_t
 }
 
 // May this entry be given? What is read here may be torn, which is seen later.
-NOINLINE int answer_read(void)
+INLINE int answer_read(void)
 {
     struct work *w = work_of();
     const struct plane_config *c = config_of();
@@ -160,7 +160,7 @@ NOINLINE int answer_read(void)
     trailer_read(t, shard, value_at + value_len - TRAILER_LEN);
     if (t->generation != c->generation || t->flags & TRAILER_WITHHELD)
         return PLANE_RULES;
-    uint32_t now_s = (uint32_t)((ktime_boot_ns() + c->clock_offset_ns) / 1000000000);
+    uint32_t now_s = w->now_s;
     if (now_s >= (uint32_t)(times >> 32))
         return PLANE_EXPIRED;
     if ((word & LAYOUT_MARKS_FULL) != LAYOUT_MARKS_FULL)
@@ -168,12 +168,12 @@ NOINLINE int answer_read(void)
     uint32_t birth_s = (uint32_t)times, len = t->message_len;
     w->age_s = now_s > birth_s ? now_s - birth_s : 0;
     w->value_at = value_at;
-    w->header = word_at(shard, value_at);
-    w->header_additional = half_at(shard, value_at + 8);
+    w->answer_front = word_at(shard, value_at);
+    w->answer_back = half_at(shard, value_at + 8);
     uint32_t whole = len + (w->edns ? OPT_LEN : 0);
     w->reply_len = whole;
     uint32_t packet = whole + UDP_LEN + (w->is_ipv6 ? IPV6_LEN : IPV4_LEN);
-    if (whole > w->reply_max || packet > w->mtu || len > PLANE_ANSWER_MAX ||
+    if (whole > w->reply_max || packet > w->device.mtu || len > PLANE_ANSWER_MAX ||
         len <= w->question_end || t->ttl_count > PLANE_TTLS_MAX ||
         (c->rotate && t->rotate_count > PLANE_ROTATE_MAX))
         return PLANE_SIZE;

@@ -10,17 +10,46 @@ INLINE int is_vlan(uint16_t type)
     return type == swap16(ETHERTYPE_VLAN) || type == swap16(ETHERTYPE_QINQ);
 }
 
+// What was found in these maps holds for a tick (clock_read in plane.bpf.c), so that it is not
+// looked for with each frame.
+NOINLINE int device_find(uint32_t interface)
+{
+    struct work *w = work_of();
+    const struct plane_device *device = map_lookup(&devices, &interface);
+    if (!w || !device)
+        return 0;
+    w->device = *device;
+    w->interface = interface;
+    return 1;
+}
+
+NOINLINE int address_find(void)
+{
+    struct work *w = work_of();
+    if (!w || !map_lookup(&addresses, w->to))
+        return 0;
+    for (int i = 0; i < ADDRESS_WORDS; i++)
+        w->to_found[i] = w->to[i];
+    return 1;
+}
+
+INLINE int address_same(const uint32_t *a, const uint32_t *b)
+{
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
+}
+
 // Reads the Ethernet header and finds the IP packet.
-NOINLINE int link_read(struct xdp_md *context)
+INLINE int link_read(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
     const struct ethernet *ethernet = frame;
     uint32_t interface = context->ingress_ifindex, at = ETHERNET_LEN;
-    const struct plane_device *device = map_lookup(&devices, &interface);
-    if (!w || !device || (void *)(ethernet + 1) > end)
+    if (!w || (void *)(ethernet + 1) > end)
         return PLANE_OTHER;
-    const uint16_t *mac = (const uint16_t *)device->mac;
+    if (w->interface != interface && !device_find(interface))
+        return PLANE_OTHER;
+    const uint16_t *mac = (const uint16_t *)w->device.mac;
     if (ethernet->to[0] != mac[0] || ethernet->to[1] != mac[1] || ethernet->to[2] != mac[2])
         return PLANE_OTHER;
     // The answer goes where the frame says that it came from: never to a group of hosts.
@@ -36,7 +65,6 @@ NOINLINE int link_read(struct xdp_md *context)
     }
     w->is_ipv6 = type == swap16(ETHERTYPE_IPV6);
     w->ip_at = at;
-    w->mtu = device->mtu;
     w->frame_len = (uint32_t)(end - frame);
     return type == swap16(ETHERTYPE_IPV4) || w->is_ipv6 ? 0 : PLANE_OTHER;
 }
@@ -54,7 +82,7 @@ INLINE int is_client6(uint32_t from)
     return first != 0 && first < 0xfe; // neither mapped, loopback, link-local nor multicast
 }
 
-NOINLINE int ipv4_read(struct xdp_md *context)
+INLINE int ipv4_read(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
@@ -69,8 +97,9 @@ NOINLINE int ipv4_read(struct xdp_md *context)
         return PLANE_OTHER;
     const uint32_t *words = (const uint32_t *)ip;
     uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
-    w->address = (struct plane_address){.family = 4};
-    *(uint32_t *)w->address.ip = ip->to;
+    w->to[0] = ip->to;
+    w->to[1] = w->to[2] = w->to[3] = 0;
+    w->from4 = ip->from;
     w->addresses_sum = (uint64_t)ip->from + ip->to + swap16(PROTOCOL_UDP);
     w->ip_len = swap16(ip->len);
     w->udp_at = at + IPV4_LEN;
@@ -80,7 +109,7 @@ NOINLINE int ipv4_read(struct xdp_md *context)
     return 0;
 }
 
-NOINLINE int ipv6_read(struct xdp_md *context)
+INLINE int ipv6_read(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
@@ -94,13 +123,12 @@ NOINLINE int ipv6_read(struct xdp_md *context)
         ip->protocol != PROTOCOL_UDP)
         return PLANE_OTHER;
     uint64_t sum = swap16(PROTOCOL_UDP);
-    uint32_t *to = (uint32_t *)w->address.ip, differs = 0;
+    uint32_t differs = 0;
     for (int i = 0; i < 4; i++) {
         differs |= ip->from[i] ^ ip->to[i];
         sum += (uint64_t)ip->from[i] + ip->to[i];
-        to[i] = ip->to[i];
+        w->to[i] = ip->to[i];
     }
-    w->address.family = 6;
     w->addresses_sum = sum;
     w->ip_len = IPV6_LEN + swap16(ip->len);
     w->udp_at = at + IPV6_LEN;
@@ -109,7 +137,7 @@ NOINLINE int ipv6_read(struct xdp_md *context)
 }
 
 // Reads the UDP header, and finds out whether it leads to one of our sockets.
-NOINLINE int udp_read(struct xdp_md *context)
+INLINE int udp_read(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
@@ -121,8 +149,8 @@ NOINLINE int udp_read(struct xdp_md *context)
     const struct udp *udp = frame + at;
     if ((void *)(udp + 1) > end)
         return PLANE_OTHER;
-    w->address.port = udp->to;
-    if (!map_lookup(&addresses, &w->address))
+    w->to[4] = udp->to | (w->is_ipv6 ? 6u : 4u) << 16;
+    if (!address_same(w->to, w->to_found) && !address_find())
         return PLANE_OTHER;
     if (w->doubt)
         return (int)w->doubt;
@@ -145,74 +173,125 @@ NOINLINE int udp_read(struct xdp_md *context)
     return 0;
 }
 
-INLINE int allowed(struct xdp_md *context, const struct work *w, const struct plane_config *c)
+INLINE int allowed4_few(const struct plane_config *c, uint32_t from)
 {
-    void *frame = frame_begin(context), *end = frame_end(context);
-    uint32_t at = w->ip_at;
-    const uint8_t *verdict;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return 0;
-    if (w->is_ipv6) {
-        const struct ipv6 *ip = frame + at;
-        struct plane_prefix6 key = {.length = 128};
-        if ((void *)(ip + 1) > end)
-            return 0;
-        if (c->allow_all6)
-            return 1;
-        for (int i = 0; i < 4; i++)
-            ((uint32_t *)key.ip)[i] = ip->from[i];
-        verdict = map_lookup(&allowed6, &key);
-    } else {
-        const struct ipv4 *ip = frame + at;
-        struct plane_prefix4 key = {.length = 32};
-        if ((void *)(ip + 1) > end)
-            return 0;
-        if (c->allow_all4)
-            return 1;
-        *(uint32_t *)key.ip = ip->from;
-        verdict = map_lookup(&allowed4, &key);
+    for (int i = 0; i < PLANE_FEW && i < c->few4_count; i++) {
+        if ((from & c->few4[i].mask) == c->few4[i].ip)
+            return (int)c->few4[i].allowed;
     }
-    return verdict && *verdict;
-}
-
-// Copies the query, and the frame's padding behind it.
-NOINLINE int query_copy(struct xdp_md *context)
-{
-    struct work *w = work_of();
-    const struct plane_config *c = config_of();
-    if (!w || !c)
-        return PLANE_FRAME;
-    if (!c->on)
-        return PLANE_OFF;
-    if (!allowed(context, w, c))
-        return PLANE_CLIENT;
-    uint32_t len = w->query_len;
-    OPAQUE(len);
-    if (len < DNS_HEADER_LEN || len > QUERY_MAX)
-        return PLANE_FRAME;
-    if (xdp_load_bytes(context, w->dns_at, w->query, len) != 0)
-        return PLANE_FRAME;
-    *(volatile uint64_t *)(w->query + len) = 0;
-    uint32_t padding = w->frame_len - w->ip_at - w->ip_len;
-    OPAQUE(padding);
-    if (padding > 0 && padding <= PLANE_PADDING_MAX &&
-        xdp_load_bytes(context, w->dns_at + len, w->padding, padding) != 0)
-        return PLANE_FRAME;
     return 0;
 }
 
-// Adds the message up and checks UDP's checksum.
-NOINLINE int query_add(void)
+INLINE int allowed6_few(const struct plane_config *c, const uint32_t *from)
+{
+    uint64_t high = from[0] | (uint64_t)from[1] << 32, low = from[2] | (uint64_t)from[3] << 32;
+    for (int i = 0; i < PLANE_FEW && i < c->few6_count; i++) {
+        const struct plane_few6 *each = &c->few6[i];
+        if ((high & each->mask[0]) == each->ip[0] && (low & each->mask[1]) == each->ip[1])
+            return (int)each->allowed;
+    }
+    return 0;
+}
+
+NOINLINE int client4_allowed(uint32_t from)
+{
+    const struct plane_config *c = config_of();
+    struct plane_prefix4 key = {.length = 32};
+    if (!c)
+        return 0;
+    if (c->few4_count <= PLANE_FEW)
+        return allowed4_few(c, from);
+    *(uint32_t *)key.ip = from;
+    const uint8_t *verdict = map_lookup(&allowed4, &key);
+    return verdict && *verdict;
+}
+
+NOINLINE int client6_allowed(struct xdp_md *context)
+{
+    const struct work *w = work_of();
+    const struct plane_config *c = config_of();
+    void *frame = frame_begin(context), *end = frame_end(context);
+    struct plane_prefix6 key = {.length = 128};
+    if (!w || !c || w->ip_at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
+        return 0;
+    uint32_t at = w->ip_at;
+    OPAQUE(at);
+    const struct ipv6 *ip = frame + (at & 31);
+    if ((void *)(ip + 1) > end)
+        return 0;
+    if (c->few6_count <= PLANE_FEW)
+        return allowed6_few(c, ip->from);
+    for (int i = 0; i < 4; i++)
+        ((uint32_t *)key.ip)[i] = ip->from[i];
+    const uint8_t *verdict = map_lookup(&allowed6, &key);
+    return verdict && *verdict;
+}
+
+// Copies the query, zero behind its end, and adds it up on the way: the header, and from the name
+// on whole words, which are read as such again. (What is read otherwise than it was written has to
+// wait until it has left the processor's store buffer.)
+NOINLINE int query_copy(struct xdp_md *context)
+{
+    struct work *w = work_of();
+    uint8_t *frame = frame_begin(context), *end = frame_end(context);
+    if (!w)
+        return PLANE_FRAME;
+    uint32_t len = w->query_len - DNS_HEADER_LEN, at = w->dns_at;
+    OPAQUE(at);
+    const uint8_t *from = frame + (at & 127);
+    if (from + DNS_HEADER_LEN > end)
+        return PLANE_FRAME;
+    w->header_front = *(const uint64_t *)from;
+    w->header_back = *(const uint32_t *)(from + 8);
+    from += DNS_HEADER_LEN;
+    uint64_t sum = sum_word(w->header_back, w->header_front);
+    uint32_t done = 0;
+    for (; done + 8 <= len && done + 8 <= QUESTION_MAX; done += 8) {
+        if (from + done + 8 > end)
+            return PLANE_FRAME;
+        uint64_t word = *(const uint64_t *)(from + done);
+        w->question[done / 8] = word;
+        sum = sum_word(sum, word);
+    }
+    // The rest, read together with octets in front of it, as there may be none behind it.
+    uint32_t rest = done;
+    OPAQUE(rest);
+    OPAQUE(len);
+    from += (len & (ROOM - 1));
+    from -= 8;
+    if (from + 8 > end)
+        return PLANE_FRAME;
+    uint64_t word = len % 8 ? *(const uint64_t *)from >> 8 * (8 - len % 8) : 0;
+    w->question[rest / 8 & (ROOM / 8 - 1)] = word;
+    w->query_sum = sum_fold(sum_word(sum, word));
+    return w->rest_sum != 0 && sum_fold(w->rest_sum + w->query_sum) != 0xffff ? PLANE_CHECKSUM : 0;
+}
+
+// Copies the frame's padding behind the packet; most have none.
+NOINLINE int padding_copy(struct xdp_md *context)
 {
     struct work *w = work_of();
     if (!w)
         return PLANE_FRAME;
-    uint64_t sum = 0;
-    uint32_t len = w->query_len;
-    for (uint32_t at = 0; at < QUERY_MAX && at < len; at += 8)
-        sum = sum_word(sum, *(const volatile uint64_t *)(w->query + at));
-    w->query_sum = sum_fold(sum);
-    if (w->rest_sum != 0 && sum_fold(w->rest_sum + w->query_sum) != 0xffff)
-        return PLANE_CHECKSUM;
+    uint32_t len = w->frame_len - w->ip_at - w->ip_len;
+    OPAQUE(len);
+    if (len > 0 && len <= PLANE_PADDING_MAX &&
+        xdp_load_bytes(context, w->dns_at + w->query_len, w->padding, len) != 0)
+        return PLANE_FRAME;
     return 0;
+}
+
+// Copies what will be written over, where the client may ask.
+INLINE int message_copy(struct xdp_md *context, struct work *w)
+{
+    const struct plane_config *c = config_of();
+    if (!c)
+        return PLANE_FRAME;
+    if (!c->on)
+        return PLANE_OFF;
+    if (!(w->is_ipv6 ? client6_allowed(context) : client4_allowed(w->from4)))
+        return PLANE_CLIENT;
+    if (w->frame_len != w->ip_at + w->ip_len && padding_copy(context) != 0)
+        return PLANE_FRAME;
+    return query_copy(context);
 }

@@ -21,6 +21,20 @@
 #define PLANE_ROTATE_MAX  16   // addresses that take turns
 #define PLANE_PADDING_MAX 64   // octets of a frame behind its packet
 
+// A few prefixes, the longest first. The program looks through them instead of calling the kernel
+// for its tries.
+#define PLANE_FEW 8
+
+struct plane_few4 {
+    uint32_t ip, mask;
+    uint32_t allowed;
+};
+
+struct plane_few6 {
+    uint64_t ip[2], mask[2];
+    uint64_t allowed;
+};
+
 struct plane_config {
     uint64_t clock_offset_ns; // from CLOCK_BOOTTIME to the clock of the cache's times
     uint32_t generation;      // of the rules in force; answers of others go up
@@ -28,9 +42,11 @@ struct plane_config {
     uint16_t udp_payload_max; // what clients are told and at most sent
     uint8_t on;               // 0: everything goes up
     uint8_t rotate;           // addresses take turns
-    uint8_t allow_all4;       // every client of the family may ask
-    uint8_t allow_all6;
+    uint8_t few4_count;       // PLANE_FEW + 1: the tries have them
+    uint8_t few6_count;
     uint8_t unused[2];
+    struct plane_few4 few4[PLANE_FEW];
+    struct plane_few6 few6[PLANE_FEW];
 };
 
 struct plane_device {

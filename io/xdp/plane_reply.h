@@ -44,7 +44,7 @@ NOINLINE int front_move_back(struct xdp_md *context)
 }
 
 // Gives the frame the reply's length. The places of all that is in it stay.
-NOINLINE int frame_resize(struct xdp_md *context)
+INLINE int frame_resize(struct xdp_md *context)
 {
     struct work *w = work_of();
     if (!w)
@@ -56,16 +56,45 @@ NOINLINE int frame_resize(struct xdp_md *context)
     return front_move(context);
 }
 
-// Copies what is behind the question.
-NOINLINE int records_copy(struct xdp_md *context)
+enum { COPY_MAX = 96 }; // octets that are copied here; for more a call of the kernel is cheaper
+
+// Copies a few octets, eight at least, in words, of which the last two may overlap.
+NOINLINE int few_copy(struct xdp_md *context, uint64_t at, uint32_t len)
 {
-    struct work *w = work_of();
+    const struct work *w = work_of();
+    uint8_t *frame = frame_begin(context), *end = frame_end(context);
     if (!w)
         return PLANE_FRAME;
     const uint8_t *shard = shard_at(w->shard);
-    uint32_t len = w->trailer.message_len, from = w->question_end;
+    uint32_t place = w->dns_at + w->question_end, last = len - 8;
+    OPAQUE(place);
+    OPAQUE(last);
+    uint8_t *to = frame + (place & (ROOM - 1));
+    if (!shard || len < 8)
+        return PLANE_FRAME;
+    for (uint32_t i = 0; i + 8 <= COPY_MAX && i + 8 <= len; i += 8) {
+        if (to + i + 8 > end)
+            return PLANE_FRAME;
+        *(uint64_t *)(to + i) = word_at(shard, at + i);
+    }
+    to += last & 127;
+    if (to + 8 > end)
+        return PLANE_FRAME;
+    *(uint64_t *)to = word_at(shard, at + last);
+    return 0;
+}
+
+// Copies what is behind the question.
+INLINE int records_copy(struct xdp_md *context)
+{
+    const struct work *w = work_of();
+    if (!w)
+        return PLANE_FRAME;
+    uint32_t len = w->trailer.message_len, from = w->question_end, copied = len - from;
     uint64_t at = w->value_at + from;
-    uint32_t copied = len - from;
+    if (copied >= 8 && copied <= COPY_MAX)
+        return few_copy(context, at, copied);
+    const uint8_t *shard = shard_at(w->shard);
     OPAQUE(at);
     OPAQUE(copied);
     copied &= ANSWER_MASK;
@@ -81,10 +110,20 @@ NOINLINE int records_copy(struct xdp_md *context)
 INLINE uint8_t *reply_at(struct xdp_md *context, const struct work *w, uint32_t place, uint32_t len)
 {
     uint8_t *frame = frame_begin(context), *end = frame_end(context);
+    if (place > PLANE_ANSWER_MAX)
+        return 0;
     uint32_t at = w->dns_at + place;
     OPAQUE(at);
     at &= ANSWER_MASK;
     return frame + at + len <= end ? frame + at : 0;
+}
+
+// The same for a place that the entry names, which may be torn: nothing in front of the records is
+// touched.
+INLINE uint8_t *record_at(struct xdp_md *context, const struct work *w, uint32_t place,
+                          uint32_t len)
+{
+    return place >= w->question_end ? reply_at(context, w, place, len) : 0;
 }
 
 // What is left of a TTL, without a branch: each would double the paths of the loop around it.
@@ -113,10 +152,10 @@ NOINLINE int ttls_lessen(struct xdp_md *context)
         int place = quarter_at(shard, places + 2 * i);
         if (place < 0)
             return PLANE_TORN;
-        uint8_t *to = reply_at(context, w, (uint32_t)place, 4);
-        if (!to || (uint32_t)place < w->question_end)
+        uint8_t *to = record_at(context, w, (uint32_t)place, 4);
+        if (!to)
             return PLANE_TORN;
-        uint32_t was = *(const volatile uint32_t *)to;
+        uint32_t was = half_at(shard, w->value_at + (uint32_t)place);
         uint32_t is = __builtin_bswap32(less_or_zero(__builtin_bswap32(was), age_s));
         *(volatile uint32_t *)to = is;
         // Times 256 is what an odd place makes of a sum (RFC 1071 2B).
@@ -141,8 +180,8 @@ NOINLINE int addresses_rotate(struct xdp_md *context, uint32_t turn)
     uint32_t source = turn % count;
     for (uint32_t i = 0; i < PLANE_ROTATE_MAX && i < count; i++) {
         uint64_t from = w->value_at + first + source * stride;
-        uint8_t *to = reply_at(context, w, first + i * stride, 16);
-        uint8_t *to4 = reply_at(context, w, first + i * stride, 4);
+        uint8_t *to = record_at(context, w, first + i * stride, 16);
+        uint8_t *to4 = record_at(context, w, first + i * stride, 4);
         if (is_ipv6 && to) {
             ((volatile uint64_t *)to)[0] = word_at(shard, from);
             ((volatile uint64_t *)to)[1] = word_at(shard, from + 8);
@@ -157,7 +196,7 @@ NOINLINE int addresses_rotate(struct xdp_md *context, uint32_t turn)
 }
 
 // Has the entry been as it is all the time?
-NOINLINE int entry_holds(void)
+INLINE int entry_holds(void)
 {
     const struct work *w = work_of();
     if (!w)
@@ -181,14 +220,14 @@ NOINLINE int frame_undo(struct xdp_md *context)
         if (xdp_adjust_tail(context, (int)w->frame_len - len) != 0)
             return 0;
     }
-    uint32_t from = w->question_end, rest = w->query_len - w->question_end;
+    uint32_t from = w->question_end - DNS_HEADER_LEN, rest = w->query_len - w->question_end;
     uint32_t padding = w->frame_len - w->ip_at - w->ip_len;
     OPAQUE(from);
     OPAQUE(rest);
     OPAQUE(padding);
     from &= ROOM - 1;
     if (rest > 0 && rest <= OPT_LEN && from < ROOM - OPT_LEN)
-        xdp_store_bytes(context, w->dns_at + w->question_end, w->query + from, rest);
+        xdp_store_bytes(context, w->dns_at + w->question_end, (uint8_t *)w->question + from, rest);
     if (padding > 0 && padding <= PLANE_PADDING_MAX)
         xdp_store_bytes(context, w->dns_at + w->query_len, w->padding, padding);
     return 0;
@@ -202,7 +241,7 @@ struct opt {
 } __attribute__((packed));
 
 // Writes the header and our OPT record, and adds the message up.
-NOINLINE int message_finish(struct xdp_md *context)
+INLINE int message_finish(struct xdp_md *context)
 {
     struct work *w = work_of();
     const struct plane_config *c = config_of();
@@ -212,8 +251,8 @@ NOINLINE int message_finish(struct xdp_md *context)
     if (!to)
         return PLANE_FRAME;
     // The ID stays; the flags and counts are the answer's.
-    uint64_t was = *(const uint64_t *)w->query, is = w->header;
-    uint32_t was_last = *(const uint32_t *)(w->query + 8), is_last = w->header_additional;
+    uint64_t was = w->header_front, is = w->answer_front;
+    uint32_t was_last = w->header_back, is_last = w->answer_back;
     is = (is & ~0xffffull) | (was & 0xffff);
     is |= (uint64_t)FLAG_RD << 16 | (uint64_t)(w->checking_disabled ? FLAG_CD : 0) << 24;
     if (w->edns) {
@@ -235,13 +274,11 @@ NOINLINE int message_finish(struct xdp_md *context)
         return PLANE_FRAME;
     uint16_t size = swap16(c->udp_payload_max), dnssec = w->wants_dnssec ? swap16(0x8000) : 0;
     *opt = (struct opt){.type = swap16(TYPE_OPT), .size = size, .ttl = (uint32_t)dnssec << 16};
-    // As the query's OPT record, of which it has other places in the message.
-    uint32_t at = w->question_end;
-    uint16_t old_opt = 0;
-    for (uint32_t i = 0; i < OPT_LEN; i++)
-        old_opt = sum_fold((uint64_t)old_opt + (octet_at(w, at + i) << (i & 1 ? 8 : 0)));
-    // Type, size and flags begin at odd octets of it.
-    uint16_t new_opt = swap16(sum_fold((uint64_t)swap16(TYPE_OPT) + size + dnssec));
+    // Each begins with an octet that is 0, so what follows is at odd places where it is at an even
+    // one: its sum is taken as it is there, and the other way round where it is not.
+    uint16_t old_opt = sum_fold(w->opt_sum);
+    uint16_t new_opt =
+        sum_fold((uint64_t)TYPE_OPT + c->udp_payload_max + (w->wants_dnssec ? 0x8000 : 0));
     sum += sum_less(w->question_end & 1 ? swap16(old_opt) : old_opt);
     sum += w->trailer.message_len & 1 ? swap16(new_opt) : new_opt;
     w->reply_sum = sum;
@@ -258,7 +295,7 @@ INLINE void link_turn(struct ethernet *ethernet)
     }
 }
 
-NOINLINE int ipv4_finish(struct xdp_md *context)
+INLINE int ipv4_finish(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
@@ -270,22 +307,19 @@ NOINLINE int ipv4_finish(struct xdp_md *context)
     struct ipv4 *ip = frame + at;
     if ((void *)(ip + 1) > end)
         return PLANE_FRAME;
-    uint32_t from = ip->from;
-    ip->from = ip->to;
-    ip->to = from;
-    ip->service = 0;
-    ip->len = swap16((uint16_t)(IPV4_LEN + UDP_LEN + w->reply_len));
-    ip->id = (uint16_t)prandom_u32();
-    ip->fragment = 0;
-    ip->hops = HOP_LIMIT;
-    ip->checksum = 0;
-    const uint32_t *words = (const uint32_t *)ip;
-    uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
-    ip->checksum = (uint16_t)~sum_fold(sum);
+    // Whole words, and the sum of what they are made of: nothing is read that was just written.
+    uint16_t len = swap16((uint16_t)(IPV4_LEN + UDP_LEN + w->reply_len));
+    uint32_t from = ip->from, *words = (uint32_t *)ip;
+    uint64_t sum = w->addresses_sum + 0x45 + len + w->datagram_id + HOP_LIMIT;
+    words[0] = 0x45 | (uint32_t)len << 16;
+    words[1] = w->datagram_id; // and no fragment
+    words[2] = HOP_LIMIT | PROTOCOL_UDP << 8 | (uint32_t)(uint16_t)~sum_fold(sum) << 16;
+    words[3] = ip->to;
+    words[4] = from;
     return 0;
 }
 
-NOINLINE int ipv6_finish(struct xdp_md *context)
+INLINE int ipv6_finish(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
@@ -308,7 +342,7 @@ NOINLINE int ipv6_finish(struct xdp_md *context)
     return 0;
 }
 
-NOINLINE int udp_finish(struct xdp_md *context)
+INLINE int udp_finish(struct xdp_md *context)
 {
     struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);

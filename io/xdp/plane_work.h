@@ -37,7 +37,9 @@ enum {
     TYPE_ANY = 255,
     CLASS_IN = 1,
     QUERY_MAX = DNS_HEADER_LEN + NAME_MAX + QUESTION_REST + OPT_LEN,
-    ROOM = 512,         // of a query, and what is read of it in whole words
+    QUESTION_MAX = QUERY_MAX - DNS_HEADER_LEN, // and an OPT record
+    ROOM = 512,                                // for it, and what is read in whole words
+    ADDRESS_WORDS = sizeof(struct plane_address) / 4,
     ANSWER_MASK = 2047, // a power of two less one, above PLANE_ANSWER_MAX
     FLAG_RD = 0x01,
     FLAG_CD = 0x10,
@@ -91,6 +93,13 @@ struct trailer {
 
 // What is known of the frame that is being looked at.
 struct work {
+    // Found in this tick; a family of 0 and an interface of 0 stand for none.
+    uint64_t tick, clock_offset_ns;
+    uint32_t now_s;
+    uint32_t interface;
+    struct plane_device device;
+    uint32_t to_found[ADDRESS_WORDS];
+    // Of the frame.
     uint32_t ip_at, udp_at, dns_at; // in the frame
     uint32_t ip_len;                // of the whole IP packet
     uint32_t frame_len;
@@ -101,10 +110,13 @@ struct work {
     uint32_t reply_len; // with our OPT record
     int moved;          // by so many octets the frame began later
     uint32_t is_ipv6;
-    uint32_t mtu;
-    uint32_t doubt; // why it goes up, if it is for one of our sockets
+    uint32_t from4;       // the client's address, where it is of IPv4
+    uint16_t datagram_id; // of a reply over IPv4
+    uint32_t doubt;       // why it goes up, if it is for one of our sockets
     uint8_t edns, wants_dnssec, checking_disabled, unused;
     uint64_t addresses_sum; // of both IP addresses and the protocol
+    uint32_t opt_sum;       // of the query's OPT record, from its second octet on, most significant
+                            // octet first
     uint64_t rest_sum;      // of all that UDP's checksum covers but the message; 0: no checksum
     uint64_t query_sum;     // of the DNS message
     uint64_t records_sum;   // of what is behind the question of the reply
@@ -115,13 +127,16 @@ struct work {
     // The entry, whose bucket had this sequence word before it was read.
     uint32_t shard;
     uint64_t bucket, sequence, entry;
-    uint64_t value_at; // in the shard
-    uint64_t header;   // the first octets of its message
-    uint32_t header_additional;
+    uint64_t value_at;     // in the shard
+    uint64_t answer_front; // of its message's header
+    uint32_t answer_back;
     uint32_t age_s;
     struct trailer trailer;
-    struct plane_address address;
-    uint8_t query[ROOM]; // zero from query_len to the next whole word
+    uint32_t to[ADDRESS_WORDS]; // a struct plane_address, in words
+    // The query: its header, and from the question on words, zero behind the end.
+    uint64_t header_front;
+    uint32_t header_back;
+    uint64_t question[ROOM / 8];
     uint8_t padding[PLANE_PADDING_MAX];
     uint8_t front[FRONT_MAX]; // of the frame, up to the question's end, where that has moved
     uint64_t name[ROOM / 8];  // in lower case

@@ -4,6 +4,7 @@
 #include "core/policy/generation.h"
 #include "core/serve/state.h"
 #include "core/settings/parse.h"
+#include "io/xdp/plane_clients.h"
 #include "tests/xdp/upstream.h"
 
 #include <assert.h>
@@ -208,15 +209,14 @@ static void plane_fill(struct world *w)
     uint32_t interface = LOOPBACK;
     int error = bpf_map_update_elem(plane_fd(w->plane, PLANE_FD_DEVICES), &interface, &device, 0);
     error |= plane_listen(w->plane, &four) | plane_listen(w->plane, &six);
-    for (size_t i = 0; i < w->settings.access_allow.count; i++)
-        error |= plane_allow(w->plane, &w->allow[i], true);
-    error |= plane_allow(w->plane, &w->refuse[0], false);
     assert(error == 0);
     w->config = (struct plane_config){
         .udp_payload_max = (uint16_t)w->settings.server_udp_payload_max,
         .on = 1,
         .rotate = w->serve->limits.rotate,
     };
+    error = plane_clients_fill(w->plane, &w->settings, &w->config);
+    assert(error == 0);
     config_write(w);
 }
 
