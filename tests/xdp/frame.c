@@ -52,6 +52,92 @@ static void ipv6_write(uint8_t *ip, const struct frame_form *form, size_t len)
     memcpy(ip + 24, server6, 16);
 }
 
+static void from_set(uint8_t *ip, const struct frame_form *form)
+{
+    static const uint8_t froms4[][4] = {
+        [ODD_FROM_ITSELF] = {198, 51, 100, 1},  [ODD_FROM_LOOPBACK] = {127, 0, 0, 1},
+        [ODD_FROM_GROUP] = {224, 0, 0, 1},      [ODD_FROM_NOBODY] = {0},
+        [ODD_FROM_LINK] = {255, 255, 255, 255}, [ODD_FROM_MAPPED] = {240, 0, 0, 1},
+    };
+    static const uint8_t froms6[][16] = {
+        [ODD_FROM_ITSELF] = {0x20, 1, 0xd, 0xb8, [15] = 1},
+        [ODD_FROM_LOOPBACK] = {[15] = 1},
+        [ODD_FROM_GROUP] = {0xff, 2, [15] = 1},
+        [ODD_FROM_NOBODY] = {0},
+        [ODD_FROM_LINK] = {0xfe, 0x80, [15] = 1},
+        [ODD_FROM_MAPPED] = {[10] = 0xff, 0xff, 192, 0, 2, 1},
+    };
+    if (form->odd < ODD_FROM_ITSELF || form->odd > ODD_FROM_MAPPED)
+        return;
+    memcpy(ip + (form->ipv6 ? 8 : 12), form->ipv6 ? froms6[form->odd] : froms4[form->odd],
+           form->ipv6 ? 16 : 4);
+}
+
+static void ipv4_odd(uint8_t *ip, enum frame_odd odd)
+{
+    static const uint8_t flags[ODD_COUNT] = {
+        [ODD_DONT_FRAGMENT] = 0x40, [ODD_RESERVED_BIT] = 0x80, [ODD_MORE_FRAGMENTS] = 0x20};
+    ip[6] = flags[odd];
+    ip[7] = odd == ODD_FRAGMENT;
+    ip[1] = odd == ODD_SERVICE ? 0xb9 : 0;
+    ip[0] = odd == ODD_OPTIONS ? 0x46 : odd == ODD_VERSION ? 0x55 : 0x45;
+    ip[9] = odd == ODD_PROTOCOL ? 136 : UDP;
+    if (odd == ODD_IP_LONG || odd == ODD_IP_ZERO)
+        store_be16(ip + 2, odd == ODD_IP_ZERO ? 0 : (uint16_t)(load_be16(ip + 2) + 100));
+    if (odd == ODD_TO_OTHER_ADDRESS)
+        ip[19]++;
+}
+
+static void ipv6_odd(uint8_t *ip, enum frame_odd odd)
+{
+    if (odd == ODD_SERVICE)
+        store_be32(ip, 0x6b987654);
+    else if (odd == ODD_VERSION)
+        ip[0] = 0x40;
+    ip[6] = odd == ODD_OPTIONS                                 ? 60
+            : odd == ODD_MORE_FRAGMENTS || odd == ODD_FRAGMENT ? 44
+            : odd == ODD_PROTOCOL                              ? 136
+                                                               : UDP;
+    if (odd == ODD_IP_LONG || odd == ODD_IP_ZERO)
+        store_be16(ip + 4, odd == ODD_IP_ZERO ? 0 : (uint16_t)(load_be16(ip + 4) + 100));
+    if (odd == ODD_TO_OTHER_ADDRESS)
+        ip[39]++;
+}
+
+// Makes the headers as `form->odd` says; sums come later.
+static void frame_spoil(struct frame *frame, const struct frame_form *form, uint8_t *udp)
+{
+    uint8_t *ip = frame->bytes + frame->ip_at;
+    (form->ipv6 ? ipv6_odd : ipv4_odd)(ip, form->odd);
+    from_set(ip, form);
+    if (form->odd == ODD_UDP_SHORT)
+        store_be16(udp + 4, (uint16_t)(load_be16(udp + 4) - 1));
+    else if (form->odd == ODD_UDP_LONG)
+        store_be16(udp + 4, (uint16_t)(load_be16(udp + 4) + 1));
+    else if (form->odd == ODD_TO_OTHER_PORT)
+        store_be16(udp + 2, WORLD_PORT + 1);
+    else if (form->odd == ODD_TO_OTHER_HOST)
+        frame->bytes[5]++;
+    else if (form->odd == ODD_FROM_GROUP_OF_HOSTS)
+        frame->bytes[6] |= 1;
+}
+
+static void sums_write(uint8_t *ip, const struct frame_form *form, uint8_t *udp)
+{
+    size_t addresses = form->ipv6 ? 8 : 12;
+    if (!form->ipv6) {
+        store_be16(ip + 10, 0);
+        store_be16(ip + 10, (uint16_t)~inet_sum(ip, IPV4_LEN));
+        if (form->odd == ODD_IP_SUM)
+            ip[10]++;
+    }
+    uint16_t sum = (uint16_t)~udp_sum(ip, form->ipv6);
+    if (form->odd == ODD_UDP_PARTIAL) // as Linux leaves it to hardware
+        sum = folded(inet_sum(ip + addresses, form->ipv6 ? 32 : 8) + UDP + load_be16(udp + 4));
+    if (!form->no_checksum && !(form->ipv6 && form->odd == ODD_IP_SUM))
+        store_be16(udp + 6, sum ? sum : 0xffff);
+}
+
 void frame_write(struct frame *frame, const struct frame_form *form, const uint8_t *message,
                  size_t len)
 {
@@ -72,22 +158,22 @@ void frame_write(struct frame *frame, const struct frame_form *form, const uint8
     store_be16(udp + 4, (uint16_t)(UDP_LEN + len));
     store_be16(udp + 6, 0);
     memcpy(udp + UDP_LEN, message, len);
-    uint16_t sum = (uint16_t)~udp_sum(ip, form->ipv6);
-    if (!form->no_checksum)
-        store_be16(udp + 6, sum ? sum : 0xffff);
+    frame_spoil(frame, form, udp);
+    sums_write(ip, form, udp);
     frame->message_at = (size_t)(udp + UDP_LEN - frame->bytes);
     frame->len = frame->message_at + len + form->padding;
     memset(frame->bytes + frame->message_at + len, 0xa5, form->padding);
 }
 
-struct client frame_client(const struct frame_form *form)
+struct client frame_client(const struct frame *frame, const struct frame_form *form)
 {
+    const uint8_t *ip = frame->bytes + frame->ip_at;
     struct client client = {
-        .from = {.port = form->port, .family = form->ipv6 ? ADDRESS_IPV6 : ADDRESS_IPV4},
+        .from = {.port = load_be16(frame->bytes + frame->message_at - UDP_LEN),
+                 .family = form->ipv6 ? ADDRESS_IPV6 : ADDRESS_IPV4},
         .transport = TRANSPORT_UDP,
     };
-    memcpy(client.from.ip, form->ipv6 ? client6 : client4, form->ipv6 ? 16 : 4);
-    client.from.ip[form->ipv6 ? 15 : 3] = form->host;
+    memcpy(client.from.ip, ip + (form->ipv6 ? 8 : 12), form->ipv6 ? 16 : 4);
     return client;
 }
 

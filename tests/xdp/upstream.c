@@ -50,7 +50,7 @@ static void put_name(struct out *out, const char *text)
 
 static uint32_t ttl_draw(struct world *w)
 {
-    static const uint32_t ttls[] = {1, 2, 30, 300, 86400, 604800};
+    static const uint32_t ttls[] = {0, 1, 2, 30, 300, 86400, 604800, 0x80000001};
     return ttls[world_below(w, sizeof ttls / sizeof *ttls)];
 }
 
@@ -59,12 +59,27 @@ static unsigned addresses_put(struct world *w, struct out *out, unsigned type)
     static const unsigned counts[] = {1, 1, 1, 2, 3, 4, 8, 13, 16, 17, 30};
     unsigned count = counts[world_below(w, sizeof counts / sizeof *counts)];
     uint32_t ttl = ttl_draw(w);
+    uint8_t first = world_below(w, 20) ? 203 : 10; // which is empty from outside (rebind)
     for (unsigned i = 0; i < count; i++) {
         size_t at = record_begin(out, type, ttl);
-        out->bytes[out->at++] = type == TYPE_A ? 203 : 0x20;
+        out->bytes[out->at++] = type == TYPE_A ? first : 0x20;
         out->bytes[out->at++] = (uint8_t)i;
         put_random(w, out, type == TYPE_A ? 2 : 14);
         record_end(out, at);
+    }
+    return count;
+}
+
+// More records than the program takes at once, or nearly.
+static unsigned many_put(struct world *w, struct out *out)
+{
+    unsigned count = 80 + world_below(w, 20);
+    uint32_t ttl = ttl_draw(w);
+    for (unsigned i = 0; i < count && out->at < UPSTREAM_UDP_SIZE - 200; i++) {
+        size_t at = record_begin(out, TYPE_TXT, ttl);
+        out->bytes[out->at++] = 0;
+        record_end(out, at);
+        count = out->at < UPSTREAM_UDP_SIZE - 200 ? count : i + 1;
     }
     return count;
 }
@@ -118,6 +133,9 @@ static unsigned soa_put(struct world *w, struct out *out)
 
 static bool denied(const uint8_t *query)
 {
+    // Its DS alone is asked of an upstream, and what that denies is no denial of the name.
+    if (memcmp(query + MESSAGE_HEADER_LEN, "\4home\4arpa", 11) == 0)
+        return true;
     // The names of the form n%u.nx.example; one in three has no record of the type.
     return query[MESSAGE_HEADER_LEN] < 12 &&
            memcmp(query + MESSAGE_HEADER_LEN + 1 + query[MESSAGE_HEADER_LEN], "\2nx", 3) == 0;
@@ -133,7 +151,8 @@ size_t upstream_reply(struct world *w, const uint8_t *query, size_t len,
     memcpy(reply, query, out.at);
     memset(reply + 6, 0, 6);
     reply[2] |= HEADER_QR;
-    reply[3] = HEADER_RA;
+    reply[2] |= world_below(w, 2) ? HEADER_AA : 0;
+    reply[3] = HEADER_RA | (world_below(w, 2) ? HEADER_AD : 0);
     unsigned answers = 0, authority = 0;
     if (denied(query) || world_below(w, 10) == 0) {
         reply[3] |= denied(query) ? RCODE_NXDOMAIN : 0;
@@ -141,8 +160,11 @@ size_t upstream_reply(struct world *w, const uint8_t *query, size_t len,
     } else if (world_below(w, 10) == 0) {
         answers += alias_put(w, &out);
         authority += soa_put(w, &out);
+        reply[3] |= world_below(w, 2) ? RCODE_NXDOMAIN : 0; // of what the alias leads to
     } else if (read.type == TYPE_A || read.type == TYPE_AAAA) {
         answers += addresses_put(w, &out, read.type);
+    } else if (world_below(w, 8) == 0) {
+        answers += many_put(w, &out);
     } else {
         answers += texts_put(w, &out, read.type);
     }

@@ -118,6 +118,8 @@ static struct prefix prefix(const char *text)
 static void settings_make(struct world *w)
 {
     settings_init(&w->settings);
+    w->settings.filter_rebind = true;
+    w->settings.dns64_enable = world_below(w, 2);
     w->settings.upstream_random_case = w->settings.upstream_cookies = false;
     w->allow[0] = prefix("192.0.2.0/24");
     w->allow[1] = prefix("2001:db8::/32");
@@ -252,10 +254,14 @@ size_t world_name(const struct world *w, unsigned number, uint8_t out[static NAM
 {
     struct name name;
     char text[300];
-    static const char *const forms[] = {"n%u.example", "n%u.blocked.example", "n%u.nx.example",
-                                        "w%u.a-rather-long-label-of-a-name.in.some.zone.example",
-                                        "%u.localhost"};
-    unsigned form = number % 16 < 12 ? number % 4 : number % 16 == 12 ? 4 : 0;
+    static const char *const forms[] = {
+        "n%u.example",    "n%u.blocked.example",
+        "n%u.nx.example", "w%u.a-rather-long-label-of-a-name.in.some.zone.example",
+        "%u.localhost",   "home.arpa"};
+    // Octets that differ from others as letters do from those in upper case, and others.
+    static const uint8_t octets[] = {'@',  '`',  '[',  '{', 0,    0x20,
+                                     0xc1, 0xe1, 0xff, '.', '\\', 0x7f};
+    unsigned form = number % 16 < 12 ? number % 4 : number % 16 < 14 ? number % 16 - 8 : 0;
     int len = snprintf(text, sizeof text, forms[form], number); // NOLINT: a table of formats
     (void)w;
     if (number % 50 == 49) { // as long as a name can be, and what is near it
@@ -267,6 +273,8 @@ size_t world_name(const struct world *w, unsigned number, uint8_t out[static NAM
     }
     bool parsed = number == 0 ? name_parse(&name, ".", 1) : name_parse(&name, text, (size_t)len);
     assert(parsed);
+    if (number % 16 == 15)
+        name.bytes[1] = octets[number / 16 % sizeof octets];
     memcpy(out, name.bytes, name.len);
     return name.len;
 }
