@@ -98,8 +98,11 @@ INLINE int records_copy(struct xdp_md *context)
     OPAQUE(at);
     OPAQUE(copied);
     copied &= ANSWER_MASK;
-    if (!shard || copied == 0 || at > shard_size - ANSWER_MASK - 1)
+    if (!shard || copied == 0)
         return PLANE_FRAME;
+    // So near the shard's end the verifier cannot see that it ends within.
+    if (at > shard_size - ANSWER_MASK - 1)
+        return PLANE_SIZE;
     // In bounds: the frame ends OPT_LEN behind this, or right there.
     if (xdp_store_bytes(context, w->dns_at + from, shard + at, copied) != 0)
         return PLANE_TORN;
