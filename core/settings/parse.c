@@ -363,10 +363,31 @@ static bool texts_hold(const struct text_list *list, const union settings_value 
     return false;
 }
 
+static size_t interface_name_len(const char *text, size_t len)
+{
+    const char *slash = memchr(text, '/', len);
+    return slash ? (size_t)(slash - text) : len;
+}
+
+// The same interface, in whatever mode: it has one program.
+static bool interfaces_hold(const struct text_list *list, const union settings_value *value)
+{
+    size_t len = interface_name_len(value->text.bytes, value->text.len);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *text = list->items[i].text;
+        if (interface_name_len(text, text_len(text)) == len &&
+            memcmp(text, value->text.bytes, len) == 0)
+            return true;
+    }
+    return false;
+}
+
 // True if the list of this row holds the item. A record that stands twice is one.
 static bool list_holds(const struct settings_option *option, const void *base,
                        const union settings_value *value)
 {
+    if (option->kind == KIND_INTERFACE_LIST)
+        return interfaces_hold(settings_field(option, base), value);
     if (settings_is_texts(option))
         return option->kind != KIND_RECORD_LIST && texts_hold(settings_field(option, base), value);
     if (option->kind == KIND_PREFIX_LIST) {

@@ -205,6 +205,8 @@ static const struct {
     {"records are a mapping", "local:\n  records:\n    x: A\n", 3, "local.records is a mapping"},
     {"file twice", "local:\n  block: [/a, /b, /a]\n", 2,
      "\"/a\" is in the list twice: give it once"},
+    {"interface twice", "server:\n  xdp: [eth0, eth1/driver, eth0/generic]\n", 2,
+     "\"eth0/generic\" is in the list twice: give it once"},
     {"no path", "local:\n  hosts: [\"\"]\n", 2, "\"\" is not valid: give a file's path"},
     {"no answer", "local:\n  block-answer: nxdomian\n", 2, "did you mean nxdomain?"},
     // What the server says of itself.
