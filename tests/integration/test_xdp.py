@@ -151,8 +151,10 @@ class Xdp(Case):
         """It answers in the driver, and as the sockets do."""
         before = self.in_driver(ouzel)
         for _ in range(times):
+            sooner = harness.ask_raw(('127.0.0.1', 53), data)
             answer = self.ask_far(data, server)
-            self.assertEqual(answer, harness.ask_raw(('127.0.0.1', 53), data))
+            if answer != sooner:  # a second has begun meanwhile, and TTLs are lower by one
+                self.assertEqual(answer, harness.ask_raw(('127.0.0.1', 53), data))
         self.assertGreaterEqual(self.in_driver(ouzel) - before, times)
 
     def test_answers(self):
