@@ -17,11 +17,12 @@
 enum {
     MESSAGE_MAX = 600,
     SPOILED_TENTHS = 2,
-    ANSWERED_PERCENT = 15, // of all frames, at least
+    ANSWERED_PERCENT = 10, // of all frames, at least
     SHORT_PERCENT = 8,     // where long answers find no room
     WAIT_EVERY = 500,      // frames
     TICK_US = 20000,       // of the kernel's, at most
     RULES_EVERY = 20000,
+    CLIENTS_EVERY = 3000,
 };
 
 struct asked {
@@ -127,9 +128,8 @@ static void form_draw(struct world *w, struct asked *asked)
         .odd = world_below(w, 8) ? ODD_NOTHING : (enum frame_odd)world_below(w, ODD_COUNT),
     };
     asked->form.no_checksum = !asked->form.ipv6 && world_below(w, 10) == 0;
-    bool refused = !asked->form.ipv6 && asked->form.host >= 128 && asked->form.host < 192;
     asked->plain &= asked->form.vlan_tags <= 2 && asked->form.padding <= PLANE_PADDING_MAX &&
-                    asked->form.port != 0 && !refused && asked->form.odd < ODD_PLAIN;
+                    asked->form.port != 0 && asked->form.odd < ODD_PLAIN;
 }
 
 // Changes some octets, or the length.
@@ -223,6 +223,8 @@ static bool frame_try(struct run *run)
     query_draw(w, &asked);
     form_draw(w, &asked);
     frame_write(&query, &asked.form, asked.message, asked.len);
+    struct client client = frame_client(&query, &asked.form);
+    asked.plain &= world_allows(w, &client.from);
     bool spoiled = asked.form.odd == ODD_NOTHING && world_below(w, 10) < SPOILED_TENTHS;
     if (spoiled)
         spoil(w, &query);
@@ -300,6 +302,8 @@ int main(int argc, char **argv)
             world_wait(run.world, world_below(run.world, 3000000));
         if (i % RULES_EVERY == RULES_EVERY - 1)
             world_rules(run.world);
+        if (i % CLIENTS_EVERY == CLIENTS_EVERY - 1)
+            world_clients(run.world);
     }
     (void)counts_report(&run);
     world_free(run.world);

@@ -115,17 +115,61 @@ static struct prefix prefix(const char *text)
     return prefix;
 }
 
+static struct prefix_list *list_of(struct world *w, unsigned list)
+{
+    struct prefix_list *lists[] = {&w->settings.access_allow, &w->settings.access_refuse,
+                                   &w->settings.access_drop};
+    return lists[list];
+}
+
+// Adds a prefix to a list, unless one of them has it.
+static void prefix_add(struct world *w, unsigned list, struct prefix prefix)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        for (size_t j = 0; j < list_of(w, i)->count; j++) {
+            if (memcmp(&w->lists[i][j], &prefix, sizeof prefix) == 0)
+                return;
+        }
+    }
+    w->lists[list][list_of(w, list)->count++] = prefix;
+}
+
+// A prefix with some of the clients of frame.c in it, or just beside them.
+static struct prefix prefix_draw(struct world *w)
+{
+    bool ipv6 = world_below(w, 2);
+    struct prefix prefix = {.ip = {192, 0, 2}, .family = ADDRESS_IPV4};
+    if (ipv6)
+        prefix = (struct prefix){.ip = {0x20, 1, 0xd, 0xb8, [7] = 7}, .family = ADDRESS_IPV6};
+    unsigned most = ipv6 ? 128 : 32, len = most - world_below(w, world_below(w, 3) ? 8 : most);
+    prefix.length = (uint8_t)len;
+    prefix.ip[ipv6 ? 15 : 3] = (uint8_t)world_below(w, 256);
+    if (world_below(w, 8) == 0)
+        prefix.ip[world_below(w, ipv6 ? 16 : 4)] ^= (uint8_t)(1u << world_below(w, 8));
+    for (unsigned bit = len; bit < most; bit++)
+        prefix.ip[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    return prefix;
+}
+
+static void lists_draw(struct world *w, unsigned count)
+{
+    for (unsigned i = 0; i < 3; i++)
+        list_of(w, i)->count = 0;
+    prefix_add(w, 0, prefix(world_below(w, 3) ? "192.0.2.0/24" : "0.0.0.0/0"));
+    prefix_add(w, 0, prefix(world_below(w, 3) ? "2001:db8::/32" : "::/0"));
+    prefix_add(w, 1, prefix("192.0.2.128/26"));
+    for (unsigned i = 0; i < count; i++)
+        prefix_add(w, world_below(w, 2) ? 0 : 1 + world_below(w, 2), prefix_draw(w));
+}
+
 static void settings_make(struct world *w)
 {
     settings_init(&w->settings);
     w->settings.filter_rebind = true;
     w->settings.dns64_enable = world_below(w, 2);
     w->settings.upstream_random_case = w->settings.upstream_cookies = false;
-    w->allow[0] = prefix("192.0.2.0/24");
-    w->allow[1] = prefix("2001:db8::/32");
-    w->refuse[0] = prefix("192.0.2.128/26");
-    w->settings.access_allow = (struct prefix_list){w->allow, 2};
-    w->settings.access_refuse = (struct prefix_list){w->refuse, 1};
+    for (unsigned i = 0; i < 3; i++)
+        *list_of(w, i) = (struct prefix_list){w->lists[i], WORLD_PREFIXES};
     w->upstream =
         (struct endpoint){.address = {.ip = {127, 0, 0, 1}, .port = 53, .family = ADDRESS_IPV4}};
     forward_zone_init(&w->zone);
@@ -178,6 +222,7 @@ static void serve_make(struct world *w, void *region)
     w->memory[1] = take(access_size(&w->settings));
     const char *wrong = zone_table_build(&w->zone_table, w->memory[0], &w->settings);
     assert(!wrong);
+    lists_draw(w, 0);
     access_build(&w->access, w->memory[1], &w->settings);
     w->cookies = (struct cookie_source){.keys = {"known to anybody"}, .count = 1};
     w->local[0] = local_make(w, false, &w->memory[4]);
@@ -220,6 +265,21 @@ static void plane_fill(struct world *w)
     error = plane_clients_fill(w->plane, &w->settings, &w->config);
     assert(error == 0);
     config_write(w);
+}
+
+void world_clients(struct world *w)
+{
+    static const unsigned counts[] = {0, 1, 3, 8, 16, 17, 40};
+    lists_draw(w, counts[world_below(w, sizeof counts / sizeof *counts)]);
+    access_build(&w->access, w->memory[1], &w->settings);
+    int error = plane_clients_fill(w->plane, &w->settings, &w->config);
+    assert(error == 0);
+    config_write(w);
+}
+
+bool world_allows(const struct world *w, const struct address *client)
+{
+    return access_check(&w->access, client) == ACCESS_ALLOW;
 }
 
 struct world *world_make(uint64_t seed, struct plane_options options,

@@ -11,6 +11,7 @@
 #define WORLD_PORT      53
 #define WORLD_NAMES     400
 #define WORLD_FRAME_MAX 3000
+#define WORLD_PREFIXES  64
 
 struct world {
     struct plane *plane;
@@ -26,7 +27,7 @@ struct world {
     struct plane_config config;
     // What the worker points to:
     struct settings settings;
-    struct prefix allow[3], refuse[1];
+    struct prefix lists[3][WORLD_PREFIXES]; // that are allowed, refused and dropped
     struct forward_zone zone;
     struct endpoint upstream;
     struct zone_table zone_table;
@@ -59,6 +60,12 @@ size_t world_name(const struct world *world, unsigned number, uint8_t name[stati
 
 // Runs the program on a frame of `len` octets, which it may change and make longer, up to
 // WORLD_FRAME_MAX. Returns what it said (XDP_PASS, XDP_TX), or -1.
+// Draws other access lists, with few prefixes or many.
+void world_clients(struct world *world);
+
+// True if this client may ask.
+bool world_allows(const struct world *world, const struct address *client);
+
 int world_run(struct world *world, uint8_t *frame, size_t *len);
 
 // Has the worker answer a query, and its upstream where it asks that. The item says how it ended.
