@@ -9,28 +9,27 @@
 
 enum { PAUSE_US = 1000 };
 
-static void question_count(struct serve *s, uint64_t now_us, enum serve_top_kind kind,
-                           const struct key *key, uint64_t weight)
+void serve_top_question(struct top *top, uint64_t now_us, const struct key *key, uint64_t weight)
 {
     uint8_t bytes[KEY_LEN_MAX];
     memcpy(bytes, key->bytes, key->len);
     bytes[KEY_HEAD_LEN - 1] = 0; // with DO or without, it is the same question
     uint64_t hash = key->hash >> 32 << 32 | key_type(key); // the upper half is the name's
-    top_count(&s->tops[kind], now_us, hash, bytes, key->len, weight);
+    top_count(top, now_us, hash, bytes, key->len, weight);
 }
 
 // A client is its network: an IPv4 address, an IPv6 /56.
-static void client_count(struct serve *s, uint64_t now_us, const struct address *from,
-                         uint64_t weight)
+void serve_top_client(struct top *top, uint64_t now_us, const struct address *from, uint64_t seed,
+                      uint64_t weight)
 {
     struct address network = {.family = from->family};
     memcpy(network.ip, from->ip, from->family == ADDRESS_IPV4 ? 4 : 7);
     uint64_t bits;
     memcpy(&bits, network.ip, sizeof bits);
-    bits ^= s->config.cache->seed;
+    bits ^= seed;
     unsigned __int128 product = (unsigned __int128)bits * 0x9e3779b97f4a7c15u;
     uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64) ^ from->family;
-    top_count(&s->tops[TOP_CLIENTS], now_us, hash, &network, sizeof network, weight);
+    top_count(top, now_us, hash, &network, sizeof network, weight);
 }
 
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count)
@@ -43,15 +42,16 @@ void serve_top_note(struct serve *s, uint64_t now_us, size_t count)
     s->top_turn =
         s->top_turn * 747796405u + 2891336453u; // Knuth's way of drawing, good enough here
     const struct lookup *lookup = &s->lookups[(uint64_t)s->top_turn * count >> 32];
-    question_count(s, now_us, TOP_QUESTIONS, &lookup->key, s->top_weight);
-    client_count(s, now_us, &lookup->item->client.from, s->top_weight);
+    serve_top_question(&s->tops[TOP_QUESTIONS], now_us, &lookup->key, s->top_weight);
+    serve_top_client(&s->tops[TOP_CLIENTS], now_us, &lookup->item->client.from,
+                     s->config.cache->seed, s->top_weight);
     s->top_weight = 0;
     s->top_next_us = now_us + PAUSE_US;
 }
 
 void serve_top_failed(struct serve *s, uint64_t now_us, const struct key *key)
 {
-    question_count(s, now_us, TOP_FAILURES, key, 1);
+    serve_top_question(&s->tops[TOP_FAILURES], now_us, key, 1);
 }
 
 const struct top *serve_top(struct serve *s, uint64_t now_us, enum serve_top_kind kind)

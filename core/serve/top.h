@@ -11,6 +11,12 @@ enum serve_top_kind { TOP_QUESTIONS, TOP_CLIENTS, TOP_FAILURES, TOP_KINDS };
 [[nodiscard]] const struct top *serve_top(struct serve *serve, uint64_t now_us,
                                           enum serve_top_kind kind);
 
+// Adds `weight` to a question's count in a table of questions, or to a client's in one of clients;
+// `seed` is the cache's.
+void serve_top_question(struct top *top, uint64_t now_us, const struct key *key, uint64_t weight);
+void serve_top_client(struct top *top, uint64_t now_us, const struct address *from, uint64_t seed,
+                      uint64_t weight);
+
 // Samples one of a batch's `count` lookups, with the weight of all since the one before, where it
 // is time for that; and counts a failed question.
 void serve_top_note(struct serve *s, uint64_t now_us, size_t count);

@@ -2,6 +2,7 @@
 #include "io/edge/report.h"
 
 #include "io/engine/engine_do.h"
+#include "io/engine/engine_plane.h"
 
 #include "core/forward/upstream.h"
 #include "core/policy/access.h"
@@ -332,8 +333,11 @@ bool report_top(struct engine *engine, bool json, FILE *to)
 {
     struct pens pens = pens_make(json, to);
     unsigned workers = engine_worker_count(engine);
-    struct topping topping = {calloc(workers * (size_t)TOP_KINDS, sizeof *topping.tops)};
+    // The XDP plane is one worker more.
+    struct topping topping = {calloc((workers + 1) * (size_t)TOP_KINDS, sizeof *topping.tops)};
     bool done = topping.tops && engine_do(engine, tops_look, &topping);
+    if (done && engine_plane_tops(engine, &topping.tops[workers * (size_t)TOP_KINDS]))
+        workers++;
     if (!done) {
         free(topping.tops);
         return worker_ended(to);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 // The plane is off while anything of it is changed. So a frame that it answers is answered by the
 // rules of one moment, and while the workers go over to other rules one after the other it answers
@@ -50,6 +51,8 @@ void engine_plane_open(struct engine *engine, struct engine_inheritance *inherit
 
 void engine_plane_close(struct engine *engine)
 {
+    free(engine->plane_tops);
+    engine->plane_tops = NULL;
     if (engine->plane)
         plane_close(engine->plane);
     engine->plane = NULL;
@@ -179,6 +182,54 @@ void engine_plane_report(struct engine *engine,
     pthread_mutex_unlock(&engine->plane_lock);
 }
 
+// --- what it has answered ------------------------------------------------------------------------
+
+static void sample_count(void *context, const struct plane_sample *sample)
+{
+    struct engine *engine = context;
+    uint64_t now_us = engine_now_us(&engine->clock);
+    struct address from = {.family = sample->family};
+    struct name name = {.len = sample->name_len};
+    struct key key;
+    memcpy(from.ip, sample->ip, sizeof from.ip);
+    memcpy(name.bytes, sample->name, name.len);
+    key_of_name(&key, &name, sample->type, engine->cache.seed);
+    serve_top_question(&engine->plane_tops[TOP_QUESTIONS], now_us, &key, sample->weight);
+    serve_top_client(&engine->plane_tops[TOP_CLIENTS], now_us, &from, engine->cache.seed,
+                     sample->weight);
+}
+
+static void tops_make(struct engine *engine)
+{
+    engine->plane_tops = calloc(TOP_KINDS, sizeof *engine->plane_tops);
+    for (unsigned kind = 0; engine->plane_tops && kind < TOP_KINDS; kind++)
+        top_age(&engine->plane_tops[kind], engine_now_us(&engine->clock));
+}
+
+// What cannot be read now is read later, or left out.
+static void samples_read(struct engine *engine)
+{
+    if (!engine->plane_tops)
+        tops_make(engine);
+    if (engine->plane_tops && plane_samples(engine->plane, sample_count, engine) < 0)
+        return;
+}
+
+bool engine_plane_tops(struct engine *engine, struct top *tops)
+{
+    uint64_t now_us = engine_now_us(&engine->clock);
+    pthread_mutex_lock(&engine->plane_lock);
+    if (engine->plane && !engine->plane_rests)
+        samples_read(engine);
+    bool there = engine->plane && engine->plane_tops;
+    for (unsigned kind = 0; there && kind < TOP_KINDS; kind++) {
+        top_age(&engine->plane_tops[kind], now_us);
+        tops[kind] = engine->plane_tops[kind];
+    }
+    pthread_mutex_unlock(&engine->plane_lock);
+    return there;
+}
+
 // --- when --------------------------------------------------------------------------------------
 
 static int plane_fill(struct engine *engine, struct plane_config *config)
@@ -226,6 +277,7 @@ void engine_plane_look(struct engine *engine)
     uint64_t sum;
     pthread_mutex_lock(&engine->plane_lock);
     if (!engine->plane_rests) {
+        samples_read(engine);
         interfaces_attach(engine);
         // While they are filled in again, frames to them go up.
         if (addresses_fill(engine->settings, NULL, &sum) == 0 && sum != engine->plane_addresses)
@@ -262,8 +314,8 @@ void engine_plane_count(const struct engine *engine, struct counters *sum)
         [PLANE_CHECKSUM] = COUNTER_xdp_checksum, [PLANE_UNUSUAL] = COUNTER_xdp_unusual,
         [PLANE_MISS] = COUNTER_xdp_miss,         [PLANE_RULES] = COUNTER_xdp_rules,
         [PLANE_EXPIRED] = COUNTER_xdp_expired,   [PLANE_FIRST] = COUNTER_xdp_first,
-        [PLANE_SIZE] = COUNTER_xdp_size,         [PLANE_SAMPLE] = COUNTER_xdp_sample,
-        [PLANE_TORN] = COUNTER_xdp_torn,         [PLANE_FRAME] = COUNTER_xdp_frame,
+        [PLANE_SIZE] = COUNTER_xdp_size,         [PLANE_TORN] = COUNTER_xdp_torn,
+        [PLANE_FRAME] = COUNTER_xdp_frame,
     };
     struct plane_counters counted;
     if (!engine->plane || plane_add_up(engine->plane, &counted) < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include "core/serve/top.h"
 #include "io/engine/engine.h"
 #include "io/xdp/plane.h"
 
@@ -39,6 +40,10 @@ void engine_plane_report(struct engine *engine,
                          void (*report)(void *context, const char *interface, const char *state,
                                         bool good),
                          void *context);
+
+// Copies what is asked for most and who asks most, by the plane's own samples: TOP_KINDS tables.
+// False: there is no plane.
+[[nodiscard]] bool engine_plane_tops(struct engine *engine, struct top *tops);
 
 // Adds what the plane has counted to the counters.
 void engine_plane_count(const struct engine *engine, struct counters *sum);

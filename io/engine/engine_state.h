@@ -69,6 +69,7 @@ struct engine {
     bool plane_rests;         // another process changes what it knows
     int64_t plane_boot_ns;    // from the machine's CLOCK_BOOTTIME, which it reads, to ours
     uint64_t plane_addresses; // a sum of this host's that it listens on for wildcards
+    struct top *plane_tops;   // of what it has answered: TOP_KINDS of them; NULL: none yet
     char plane_why[PLANE_WHY_SIZE];
     char plane_interfaces_why[PLANE_LINKS_MAX][PLANE_WHY_SIZE];
 };

@@ -20,6 +20,8 @@ enum {
     MAP_ARRAY = 2,
     MAP_PERCPU_ARRAY = 6,
     MAP_LPM_TRIE = 11,
+    MAP_RINGBUF = 27,
+    RINGBUF_NO_WAKEUP = 1,
     MAP_NO_PREALLOC = 1,
     MAP_MMAPABLE = 1024,
 };
@@ -42,6 +44,8 @@ static long (*const xdp_adjust_head)(struct xdp_md *context, int delta) = (void 
 static long (*const xdp_adjust_tail)(struct xdp_md *context, int delta) = (void *)65;
 static uint64_t (*const ktime_boot_ns)(void) = (void *)125;
 static uint64_t (*const jiffies)(void) = (void *)118; // no call: the verifier makes it a load
+static long (*const ringbuf_output)(void *map, const void *data, uint64_t size,
+                                    uint64_t flags) = (void *)130;
 static long (*const xdp_load_bytes)(struct xdp_md *context, uint32_t offset, void *to,
                                     uint32_t len) = (void *)189; // Linux 5.18
 static long (*const xdp_store_bytes)(struct xdp_md *context, uint32_t offset, const void *from,

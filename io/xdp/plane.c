@@ -26,7 +26,7 @@ static const char *const map_names[PLANE_FDS] = {
     [PLANE_FD_REGION] = "region",     [PLANE_FD_CONFIG] = "config",
     [PLANE_FD_DEVICES] = "devices",   [PLANE_FD_ADDRESSES] = "addresses",
     [PLANE_FD_ALLOWED4] = "allowed4", [PLANE_FD_ALLOWED6] = "allowed6",
-    [PLANE_FD_COUNTERS] = "counters",
+    [PLANE_FD_COUNTERS] = "counters", [PLANE_FD_SAMPLES] = "samples",
 };
 
 // libbpf says much on standard error that is no error here.
@@ -154,6 +154,7 @@ struct plane *plane_adopt(struct plane_passed *passed)
 
 void plane_close(struct plane *plane)
 {
+    ring_buffer__free(plane->samples);
     for (unsigned i = 0; i < plane->link_count; i++)
         close(plane->links[i].fd);
     for (unsigned i = 0; i < PLANE_FDS; i++) {
@@ -232,6 +233,28 @@ int plane_allow_clear(struct plane *plane)
     struct plane_prefix6 key6;
     int error = map_clear(plane->fds[PLANE_FD_ALLOWED4], &key4);
     return error < 0 ? error : map_clear(plane->fds[PLANE_FD_ALLOWED6], &key6);
+}
+
+static int sample_take(void *context, void *data, size_t size)
+{
+    const struct plane_taker *taker = context;
+    const struct plane_sample *sample = data;
+    if (size >= sizeof *sample && sample->name_len > 0)
+        taker->take(taker->context, sample);
+    return 0;
+}
+
+int plane_samples(struct plane *plane,
+                  void (*take)(void *context, const struct plane_sample *sample), void *context)
+{
+    if (!plane->samples)
+        plane->samples =
+            ring_buffer__new(plane->fds[PLANE_FD_SAMPLES], sample_take, &plane->taker, NULL);
+    if (!plane->samples)
+        return -errno;
+    plane->taker = (struct plane_taker){take, context};
+    int count = ring_buffer__consume(plane->samples);
+    return count < 0 ? count : 0;
 }
 
 int plane_add_up(const struct plane *plane, struct plane_counters *sum)

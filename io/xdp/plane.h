@@ -45,6 +45,7 @@ enum plane_fd {
     PLANE_FD_ALLOWED4,
     PLANE_FD_ALLOWED6,
     PLANE_FD_COUNTERS,
+    PLANE_FD_SAMPLES,
     PLANE_FDS,
 };
 
@@ -84,6 +85,12 @@ void plane_close(struct plane *plane);
 // Forgets all addresses, or all prefixes.
 [[nodiscard]] int plane_listen_clear(struct plane *plane);
 [[nodiscard]] int plane_allow_clear(struct plane *plane);
+
+// Gives each sample that has come since the last call, as long as the call lasts. 0 or a negative
+// errno.
+[[nodiscard]] int plane_samples(struct plane *plane,
+                                void (*take)(void *context, const struct plane_sample *sample),
+                                void *context);
 
 // Adds the counters of all CPUs up. 0 or a negative errno.
 [[nodiscard]] int plane_add_up(const struct plane *plane, struct plane_counters *sum);

@@ -99,7 +99,8 @@ INLINE int ipv4_read(struct xdp_md *context)
     uint64_t sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
     w->to[0] = ip->to;
     w->to[1] = w->to[2] = w->to[3] = 0;
-    w->from4 = ip->from;
+    w->from[0] = ip->from;
+    w->from[1] = w->from[2] = w->from[3] = 0;
     w->addresses_sum = (uint64_t)ip->from + ip->to + swap16(PROTOCOL_UDP);
     w->ip_len = swap16(ip->len);
     w->udp_at = at + IPV4_LEN;
@@ -128,6 +129,7 @@ INLINE int ipv6_read(struct xdp_md *context)
         differs |= ip->from[i] ^ ip->to[i];
         sum += (uint64_t)ip->from[i] + ip->to[i];
         w->to[i] = ip->to[i];
+        w->from[i] = ip->from[i];
     }
     w->addresses_sum = sum;
     w->ip_len = IPV6_LEN + swap16(ip->len);
@@ -206,23 +208,17 @@ NOINLINE int client4_allowed(uint32_t from)
     return verdict && *verdict;
 }
 
-NOINLINE int client6_allowed(struct xdp_md *context)
+NOINLINE int client6_allowed(void)
 {
     const struct work *w = work_of();
     const struct plane_config *c = config_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
     struct plane_prefix6 key = {.length = 128};
-    if (!w || !c || w->ip_at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return 0;
-    uint32_t at = w->ip_at;
-    OPAQUE(at);
-    const struct ipv6 *ip = frame + (at & 31);
-    if ((void *)(ip + 1) > end)
+    if (!w || !c)
         return 0;
     if (c->few6_count <= PLANE_FEW)
-        return allowed6_few(c, ip->from);
+        return allowed6_few(c, w->from);
     for (int i = 0; i < 4; i++)
-        ((uint32_t *)key.ip)[i] = ip->from[i];
+        ((uint32_t *)key.ip)[i] = w->from[i];
     const uint8_t *verdict = map_lookup(&allowed6, &key);
     return verdict && *verdict;
 }
@@ -289,7 +285,7 @@ INLINE int message_copy(struct xdp_md *context, struct work *w)
         return PLANE_FRAME;
     if (!c->on)
         return PLANE_OFF;
-    if (!(w->is_ipv6 ? client6_allowed(context) : client4_allowed(w->from4)))
+    if (!(w->is_ipv6 ? client6_allowed() : client4_allowed(w->from[0])))
         return PLANE_CLIENT;
     if (w->frame_len != w->ip_at + w->ip_len && padding_copy(context) != 0)
         return PLANE_FRAME;

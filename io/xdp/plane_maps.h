@@ -12,8 +12,9 @@
 //   addresses  by struct plane_address: where queries are listened for
 //   allowed4, allowed6   clients that may ask: longest prefix, and 1 where it is allowed
 //   counters   one struct plane_counters for each CPU
+//   samples    a ring of struct plane_sample: of each CPU one hit a tick, for the top names
 
-#define PLANE_FORM 1 // raised with each change of the maps, or of the cache's layout
+#define PLANE_FORM 2 // raised with each change of the maps, or of the cache's layout
 
 // Bounds of what is answered. What lies beyond is left to the sockets.
 #define PLANE_ANSWER_MAX  1232 // octets of a DNS message (RFC 9715 3)
@@ -38,13 +39,12 @@ struct plane_few6 {
 struct plane_config {
     uint64_t clock_offset_ns; // from CLOCK_BOOTTIME to the clock of the cache's times
     uint32_t generation;      // of the rules in force; answers of others go up
-    uint32_t sample_mask;     // a hit whose turn has none of these bits goes up as a sample
     uint16_t udp_payload_max; // what clients are told and at most sent
     uint8_t on;               // 0: everything goes up
     uint8_t rotate;           // addresses take turns
     uint8_t few4_count;       // PLANE_FEW + 1: the tries have them
     uint8_t few6_count;
-    uint8_t unused[2];
+    uint8_t unused[6];
     struct plane_few4 few4[PLANE_FEW];
     struct plane_few6 few6[PLANE_FEW];
 };
@@ -81,15 +81,26 @@ enum plane_reason {
     PLANE_MISS,     // not cached
     PLANE_RULES,    // made under other rules, or in the place of a withheld answer
     PLANE_EXPIRED,
-    PLANE_FIRST,  // one of the first hits, which the cache has to count
-    PLANE_SIZE,   // larger than the client, the interface or this program takes
-    PLANE_SAMPLE, // for the query log, dnstap and the top names
-    PLANE_TORN,   // the entry was changed meanwhile
-    PLANE_FRAME,  // the driver left no room, or the frame could not be read
+    PLANE_FIRST, // one of the first hits, which the cache has to count
+    PLANE_SIZE,  // larger than the client, the interface or this program takes
+    PLANE_TORN,  // the entry was changed meanwhile
+    PLANE_FRAME, // the driver left no room, or the frame could not be read
     PLANE_REASONS,
 };
 
+// A hit that stands for those of its CPU since the last one.
+struct plane_sample {
+    uint64_t weight;
+    uint8_t ip[16]; // the client's, as in struct plane_address
+    uint8_t family; // 4 or 6
+    uint8_t name_len;
+    uint16_t type;
+    uint8_t name[256]; // in lower case
+};
+
+#define PLANE_SAMPLES_SIZE 65536 // octets of the ring: what does not fit is left out
+
 struct plane_counters {
     uint64_t frames[PLANE_REASONS];
-    uint64_t turn; // of hits; rotates addresses and picks samples
+    uint64_t turn; // of hits; rotates addresses
 };

@@ -89,6 +89,15 @@ int plane_allow_clear(struct plane *plane)
     return -ENOSYS;
 }
 
+int plane_samples(struct plane *plane,
+                  void (*take)(void *context, const struct plane_sample *sample), void *context)
+{
+    (void)plane;
+    (void)take;
+    (void)context;
+    return -ENOSYS;
+}
+
 int plane_add_up(const struct plane *plane, struct plane_counters *sum)
 {
     (void)plane;

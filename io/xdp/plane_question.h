@@ -87,6 +87,7 @@ INLINE int query_read(void)
     w->checking_disabled = w->header_front >> 24 & FLAG_CD;
     uint32_t flags = (w->wants_dnssec ? KEY_DO : 0) | (w->checking_disabled ? KEY_CD : 0);
     w->name_len = name_len;
+    w->type = type;
     w->question_end = DNS_HEADER_LEN + end;
     w->head = (uint64_t)(type >> 8) | (type & 0xff) << 8 | (uint64_t)CLASS_IN << 24 |
               (uint64_t)flags << 32;

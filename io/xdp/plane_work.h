@@ -95,6 +95,8 @@ struct trailer {
 struct work {
     // Found in this tick; a family of 0 and an interface of 0 stand for none.
     uint64_t tick, clock_offset_ns;
+    uint64_t sampled_tick; // that of the latest sample
+    uint64_t weight;       // hits since that
     uint32_t now_s;
     uint32_t interface;
     struct plane_device device;
@@ -106,11 +108,12 @@ struct work {
     uint32_t query_len; // of the DNS message
     uint32_t question_end;
     uint32_t name_len;
+    uint32_t type;
     uint32_t reply_max;
     uint32_t reply_len; // with our OPT record
     int moved;          // by so many octets the frame began later
     uint32_t is_ipv6;
-    uint32_t from4;       // the client's address, where it is of IPv4
+    uint32_t from[4];     // the client's address; of IPv4 its first word
     uint16_t datagram_id; // of a reply over IPv4
     uint32_t doubt;       // why it goes up, if it is for one of our sockets
     uint8_t edns, wants_dnssec, checking_disabled, unused;
@@ -139,7 +142,8 @@ struct work {
     uint64_t question[ROOM / 8];
     uint8_t padding[PLANE_PADDING_MAX];
     uint8_t front[FRONT_MAX]; // of the frame, up to the question's end, where that has moved
-    uint64_t name[ROOM / 8];  // in lower case
+    struct plane_sample sample;
+    uint64_t name[ROOM / 8]; // in lower case
 };
 
 struct {
@@ -200,6 +204,11 @@ struct {
     MAP_TYPE(key, uint32_t);
     MAP_TYPE(value, struct work);
 } works SECTION(".maps");
+
+struct {
+    MAP_NUMBER(type, MAP_RINGBUF);
+    MAP_NUMBER(max_entries, PLANE_SAMPLES_SIZE);
+} samples SECTION(".maps");
 
 INLINE struct work *work_of(void)
 {

@@ -5,6 +5,7 @@ another. tests/xdp compares both planes frame by frame; here they work together.
 import array
 import ctypes
 import fcntl
+import json
 import os
 import re
 import signal
@@ -225,6 +226,29 @@ class Xdp(Case):
 
     def control_path(self):
         return os.path.join(self.directory, 'control')
+
+    def test_top(self):
+        """What is answered in the driver counts among what is asked for most."""
+        ouzel = self.start(control={'socket': self.control_path()})
+        often, once = harness.plain_query('often.example'), harness.plain_query('once.example')
+        self.ask_far(once)
+        self.make_popular(often)
+        before = self.in_driver(ouzel)
+        for _ in range(200):
+            self.ask_far(often)
+        self.assertGreaterEqual(self.in_driver(ouzel) - before, 200)
+        # Those since the last sample are in none yet.
+        self.assertTrue(harness.eventually(lambda: self.ask_far(often) and self.counted(
+            'often.example. A') >= 200))
+        self.assertLess(self.counted('once.example. A'), 10)
+        self.assertGreaterEqual(self.counted(CLIENT), 200)
+
+    def counted(self, what):
+        said = subprocess.check_output([harness.BINARY, 'ctl', '--control', self.control_path(),
+                                        '--json', 'top'], text=True)
+        rows = json.loads(said)
+        return sum(row['count'] for kind in ('questions', 'clients') for row in rows[kind]
+                   if row['what'] == what)
 
     def test_upgrade(self):
         """The program stays where it is, nothing is lost, and the counters go on."""

@@ -264,7 +264,7 @@ static unsigned counts_report(struct run *run)
     report(&number, !run->wrong[0], "both planes say the same");
     int error = plane_add_up(run->world->plane, &now);
     for (unsigned i = 0; i < PLANE_TORN; i++) {
-        if (i == PLANE_OFF || i == PLANE_SAMPLE)
+        if (i == PLANE_OFF)
             continue;
         printf("# reason %u: %llu\n", i, (unsigned long long)now.frames[i]);
         never += now.frames[i] == 0;
