@@ -248,6 +248,7 @@ void engine_plane_stop(struct engine *engine)
     if (error < 0)
         snprintf(engine->plane_why, sizeof engine->plane_why, "cannot turn it off: %s",
                  strerror(-error));
+    engine->plane_rests = true; // nobody looks at the settings while they change
     pthread_mutex_unlock(&engine->plane_lock);
 }
 
@@ -258,6 +259,7 @@ void engine_plane_apply(struct engine *engine)
     struct plane_config config = config_of(engine);
     pthread_mutex_lock(&engine->plane_lock);
     *engine->plane_why = '\0';
+    engine->plane_rests = false;
     int error = plane_configure(engine->plane, &config);
     if (error == 0)
         error = plane_fill(engine, &config);
@@ -290,11 +292,13 @@ void engine_plane_rest(struct engine *engine, bool rests)
 {
     if (!engine->plane)
         return;
-    pthread_mutex_lock(&engine->plane_lock);
-    engine->plane_rests = rests;
-    pthread_mutex_unlock(&engine->plane_lock);
-    if (!rests)
+    if (!rests) {
         engine_plane_apply(engine);
+        return;
+    }
+    pthread_mutex_lock(&engine->plane_lock);
+    engine->plane_rests = true;
+    pthread_mutex_unlock(&engine->plane_lock);
 }
 
 void engine_plane_leave(struct engine *engine)

@@ -66,7 +66,7 @@ struct engine {
     // The XDP plane (engine_plane.h); NULL: there is none.
     struct plane *plane;
     pthread_mutex_t plane_lock;
-    bool plane_rests;         // another process changes what it knows
+    bool plane_rests;         // what it knows, or the settings, is being changed elsewhere
     int64_t plane_boot_ns;    // from the machine's CLOCK_BOOTTIME, which it reads, to ours
     uint64_t plane_addresses; // a sum of this host's that it listens on for wildcards
     struct top *plane_tops;   // of what it has answered: TOP_KINDS of them; NULL: none yet
