@@ -86,8 +86,9 @@ class Files(Case):
             ['ldd', harness.BINARY], capture_output=True, text=True, check=True).stdout, re.M))
         if any('san.so' in name for name in needed):
             self.skipTest('a build with a sanitizer')
-        installed = set(re.search(r'--no-install-recommends (.*?)&&', read(
-            'container', 'Containerfile'), re.S)[1].replace('\\', ' ').split())
+        image = read('container', 'Containerfile').rpartition('FROM ')[2]  # behind the build's
+        installed = set(re.search(r'--no-install-recommends (.*?)&&', image,
+                                  re.S)[1].replace('\\', ' ').split())
         # Without the loader, which ldd names by its path.
         files = [os.path.basename(os.path.realpath(places[name]))
                  for name in needed if name in places]
