@@ -58,11 +58,10 @@ void engine_plane_close(struct engine *engine)
     engine->plane = NULL;
 }
 
-void engine_plane_give_up(struct engine *engine)
+void engine_plane_give_up(struct engine *engine, const char *why)
 {
     engine_plane_close(engine);
-    snprintf(engine->plane_why, sizeof engine->plane_why,
-             "the XDP program reads a cache of another size: restart to load it anew");
+    snprintf(engine->plane_why, sizeof engine->plane_why, "%s", why);
 }
 
 bool engine_has_plane(const struct engine *engine)
@@ -238,6 +237,15 @@ static int plane_fill(struct engine *engine, struct plane_config *config)
     return error < 0 ? error : plane_clients_fill(engine->plane, engine->settings, config);
 }
 
+// What it knows is not certain any more: it is detached, until it has been told of settings again.
+static void plane_fail(struct engine *engine, int error)
+{
+    plane_detach_others(engine->plane, NULL, 0);
+    engine->plane_rests = true;
+    snprintf(engine->plane_why, sizeof engine->plane_why, "it cannot be told of the settings: %s",
+             strerror(-error));
+}
+
 void engine_plane_stop(struct engine *engine)
 {
     if (!engine->plane)
@@ -246,8 +254,7 @@ void engine_plane_stop(struct engine *engine)
     pthread_mutex_lock(&engine->plane_lock);
     int error = plane_configure(engine->plane, &config);
     if (error < 0)
-        snprintf(engine->plane_why, sizeof engine->plane_why, "cannot turn it off: %s",
-                 strerror(-error));
+        plane_fail(engine, error);
     engine->plane_rests = true; // nobody looks at the settings while they change
     pthread_mutex_unlock(&engine->plane_lock);
 }
@@ -263,14 +270,13 @@ void engine_plane_apply(struct engine *engine)
     int error = plane_configure(engine->plane, &config);
     if (error == 0)
         error = plane_fill(engine, &config);
-    interfaces_attach(engine);
-    config.on = error == 0 && !stands_aside(engine->settings);
+    config.on = !stands_aside(engine->settings);
     if (error == 0)
         error = plane_configure(engine->plane, &config);
-    if (error < 0)
-        snprintf(engine->plane_why, sizeof engine->plane_why,
-                 "the XDP program cannot be told of the settings, and answers nothing: %s",
-                 strerror(-error));
+    if (error == 0)
+        interfaces_attach(engine);
+    else
+        plane_fail(engine, error);
     pthread_mutex_unlock(&engine->plane_lock);
 }
 

@@ -15,7 +15,7 @@ void engine_plane_open(struct engine *engine, struct engine_inheritance *inherit
 void engine_plane_close(struct engine *engine);
 
 // Closes one whose memory cannot be the cache's. The predecessor's goes on until that leaves it.
-void engine_plane_give_up(struct engine *engine);
+void engine_plane_give_up(struct engine *engine, const char *why);
 
 // Tells the plane of the settings in force, and turns it on; to be called when all workers go by
 // them. engine_plane_stop turns it off, before the first does.

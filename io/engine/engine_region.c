@@ -145,7 +145,8 @@ static void region_copy(struct engine *engine, const struct engine_inheritance *
     engine->has_cache =
         engine_inheritance_copy_cache(&engine->cache, fd, size, engine_now_s(engine));
     if (engine->plane)
-        engine_plane_give_up(engine);
+        engine_plane_give_up(
+            engine, "the XDP program reads a cache of another size: restart to load it anew");
 }
 
 int region_open(struct engine *engine, struct engine_inheritance *inheritance,
@@ -160,6 +161,8 @@ int region_open(struct engine *engine, struct engine_inheritance *inheritance,
         if (region_inherit(engine, inheritance, shard_count))
             return 0;
         error = region_allocate(engine, why);
+        if (engine->plane && !inheritance)
+            engine_plane_give_up(engine, "the memory of its cache cannot be mapped");
     } else if (engine->has_cache) {
         region_stale_set(engine, engine->settings);
         return 0;
