@@ -21,7 +21,8 @@ HEAD = '''# Benchmarks
 Made by `scripts/bench --publish`; `scripts/bench help` shows how to measure a single part, and
 `bench/lab/peers.py` how each server is configured. Everything runs on one shared machine, so
 compare a figure with the others of its table, which had the same load in the same run. Each table
-says when it was measured. Its data are in `docs/benchmarks/data`.
+says when it was measured. Its data are in `docs/benchmarks/data`. Pages of their own:
+[io_uring beside epoll](benchmarks/engines.md), [answers in the driver](benchmarks/xdp.md).
 '''
 
 
