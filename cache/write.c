@@ -670,15 +670,23 @@ int cache_insert(struct cache *cache, const struct cache_key *key, const struct 
     return 0;
 }
 
-bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits, unsigned asked)
+// The entry under a key, to be changed where it stands; NULL: there is none.
+static uint64_t *entry_of_key(const struct cache *cache, const struct cache_key *key)
 {
-    assert(hits <= CACHE_HITS_MAX && asked <= CACHE_HITS_MAX);
     struct writing w;
     writing_begin(&w, cache, cache_shard_of(cache, key->hash), 0, NULL);
     struct place place = place_of_key(&w, key);
     if (!place.bucket)
+        return NULL;
+    return entry_at(w.shard, slot_offset(place.bucket->slots[place.index]));
+}
+
+bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits, unsigned asked)
+{
+    assert(hits <= CACHE_HITS_MAX && asked <= CACHE_HITS_MAX);
+    uint64_t *entry = entry_of_key(cache, key);
+    if (!entry)
         return false;
-    uint64_t *entry = entry_at(w.shard, slot_offset(place.bucket->slots[place.index]));
     uint64_t word = load(&entry[0]) & ~(LAYOUT_HITS_MASK << LAYOUT_HITS_SHIFT) &
                     ~(LAYOUT_ASKED_MASK << LAYOUT_ASKED_SHIFT);
     // A reader's mark between the two would be lost, and nothing else.
@@ -690,13 +698,9 @@ bool cache_mark(struct cache *cache, const struct cache_key *key, unsigned hits,
 bool cache_overwrite(struct cache *cache, const struct cache_key *key, uint32_t at,
                      const void *bytes, uint32_t len)
 {
-    struct writing w;
-    writing_begin(&w, cache, cache_shard_of(cache, key->hash), 0, NULL);
-    struct place place = place_of_key(&w, key);
-    if (!place.bucket)
-        return false;
-    uint64_t *entry = entry_at(w.shard, slot_offset(place.bucket->slots[place.index]));
-    if (at > layout_value_len(load(&entry[0])) || len > layout_value_len(load(&entry[0])) - at)
+    uint64_t *entry = entry_of_key(cache, key);
+    uint64_t value_len = entry ? layout_value_len(load(&entry[0])) : 0;
+    if (!entry || at > value_len || len > value_len - at)
         return false;
     for (uint32_t i = 0; i < len; i++) {
         uint64_t *word = &entry[2 + (at + i) / LAYOUT_WORD];
