@@ -41,11 +41,11 @@ INLINE void clock_read(struct work *w, const struct plane_config *c)
 INLINE int frame_read(struct xdp_md *context, struct work *w)
 {
     const struct layout_header *header;
-    int reason = link_read(context);
+    int reason = link_read(context, w);
     if (!reason)
-        reason = w->is_ipv6 ? ipv6_read(context) : ipv4_read(context);
+        reason = w->is_ipv6 ? ipv6_read(context, w) : ipv4_read(context, w);
     if (!reason)
-        reason = udp_read(context);
+        reason = udp_read(context, w);
     if (!reason)
         reason = message_copy(context, w);
     if (!reason)
@@ -80,8 +80,8 @@ INLINE int frame_finish(struct xdp_md *context, const struct work *w)
 {
     int reason = message_finish(context);
     if (!reason)
-        reason = w->is_ipv6 ? ipv6_finish(context) : ipv4_finish(context);
-    return reason ? reason : udp_finish(context);
+        reason = w->is_ipv6 ? ipv6_finish(context, w) : ipv4_finish(context, w);
+    return reason ? reason : udp_finish(context, w);
 }
 
 // An ID for a packet: other than those of the packets before, and not to be guessed (RFC 6864 4.3),

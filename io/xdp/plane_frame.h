@@ -39,13 +39,12 @@ INLINE int address_same(const uint32_t *a, const uint32_t *b)
 }
 
 // Reads the Ethernet header and finds the IP packet.
-INLINE int link_read(struct xdp_md *context)
+INLINE int link_read(struct xdp_md *context, struct work *w)
 {
-    struct work *w = work_of();
     void *frame = frame_begin(context), *end = frame_end(context);
     const struct ethernet *ethernet = frame;
     uint32_t interface = context->ingress_ifindex, at = ETHERNET_LEN;
-    if (!w || (void *)(ethernet + 1) > end)
+    if ((void *)(ethernet + 1) > end)
         return PLANE_OTHER;
     if (w->interface != interface && !device_find(interface))
         return PLANE_OTHER;
@@ -82,17 +81,10 @@ INLINE int is_client6(uint32_t from)
     return first != 0 && first < 0xfe; // neither mapped, loopback, link-local nor multicast
 }
 
-INLINE int ipv4_read(struct xdp_md *context)
+INLINE int ipv4_read(struct xdp_md *context, struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    if (!w)
-        return PLANE_OTHER;
-    uint32_t at = w->ip_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return PLANE_OTHER;
-    const struct ipv4 *ip = frame + at;
-    if ((void *)(ip + 1) > end || ip->version_len != 0x45 || ip->protocol != PROTOCOL_UDP ||
+    const struct ipv4 *ip = header_at(context, w->ip_at, sizeof *ip);
+    if (!ip || ip->version_len != 0x45 || ip->protocol != PROTOCOL_UDP ||
         ip->fragment & swap16(0x3fff))
         return PLANE_OTHER;
     const uint32_t *words = (const uint32_t *)ip;
@@ -103,25 +95,17 @@ INLINE int ipv4_read(struct xdp_md *context)
     w->from[1] = w->from[2] = w->from[3] = 0;
     w->addresses_sum = (uint64_t)ip->from + ip->to + swap16(PROTOCOL_UDP);
     w->ip_len = swap16(ip->len);
-    w->udp_at = at + IPV4_LEN;
+    w->udp_at = w->ip_at + IPV4_LEN;
     w->doubt = is_client4(ip->from) && ip->from != ip->to ? 0 : PLANE_CLIENT;
     if (sum_fold(sum) != 0xffff)
         w->doubt = PLANE_CHECKSUM;
     return 0;
 }
 
-INLINE int ipv6_read(struct xdp_md *context)
+INLINE int ipv6_read(struct xdp_md *context, struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    if (!w)
-        return PLANE_OTHER;
-    uint32_t at = w->ip_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return PLANE_OTHER;
-    const struct ipv6 *ip = frame + at;
-    if ((void *)(ip + 1) > end || (ip->version_class_flow & 0xf0) != 0x60 ||
-        ip->protocol != PROTOCOL_UDP)
+    const struct ipv6 *ip = header_at(context, w->ip_at, sizeof *ip);
+    if (!ip || (ip->version_class_flow & 0xf0) != 0x60 || ip->protocol != PROTOCOL_UDP)
         return PLANE_OTHER;
     uint64_t sum = swap16(PROTOCOL_UDP);
     uint32_t differs = 0;
@@ -133,23 +117,16 @@ INLINE int ipv6_read(struct xdp_md *context)
     }
     w->addresses_sum = sum;
     w->ip_len = IPV6_LEN + swap16(ip->len);
-    w->udp_at = at + IPV6_LEN;
+    w->udp_at = w->ip_at + IPV6_LEN;
     w->doubt = is_client6(ip->from[0]) && differs ? 0 : PLANE_CLIENT;
     return 0;
 }
 
 // Reads the UDP header, and finds out whether it leads to one of our sockets.
-INLINE int udp_read(struct xdp_md *context)
+INLINE int udp_read(struct xdp_md *context, struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    if (!w)
-        return PLANE_OTHER;
-    uint32_t at = w->udp_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN + IPV6_LEN)
-        return PLANE_OTHER;
-    const struct udp *udp = frame + at;
-    if ((void *)(udp + 1) > end)
+    const struct udp *udp = header_at(context, w->udp_at, sizeof *udp);
+    if (!udp)
         return PLANE_OTHER;
     w->to[4] = udp->to | (w->is_ipv6 ? 6u : 4u) << 16;
     if (!address_same(w->to, w->to_found) && !address_find())
@@ -167,7 +144,7 @@ INLINE int udp_read(struct xdp_md *context)
         return PLANE_CLIENT;
     if (udp->checksum == 0 && w->is_ipv6)
         return PLANE_CHECKSUM;
-    w->dns_at = at + UDP_LEN;
+    w->dns_at = w->udp_at + UDP_LEN;
     w->query_len = len - UDP_LEN;
     // All that the checksum covers but the message; 0: there is none.
     uint64_t sum = w->addresses_sum + udp->from + udp->to + 2 * (uint64_t)udp->len + udp->checksum;

@@ -184,11 +184,6 @@ void plane_leave(struct plane *plane)
         close(plane->links[--plane->link_count].fd);
 }
 
-size_t plane_link_count(const struct plane *plane)
-{
-    return plane->link_count;
-}
-
 bool plane_is_in_driver(const struct plane *plane, const char *interface)
 {
     uint32_t index = index_of(interface);

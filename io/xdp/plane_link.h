@@ -19,6 +19,5 @@ void plane_detach_others(struct plane *plane, const char *const *interfaces, siz
 // Closes its links, which end only where no other process has them.
 void plane_leave(struct plane *plane);
 
-// How many interfaces it is attached to, and whether it is in the driver of this one.
-[[nodiscard]] size_t plane_link_count(const struct plane *plane);
+// True if it is attached in the driver of this interface.
 [[nodiscard]] bool plane_is_in_driver(const struct plane *plane, const char *interface);

@@ -124,12 +124,6 @@ void plane_leave(struct plane *plane)
     (void)plane;
 }
 
-size_t plane_link_count(const struct plane *plane)
-{
-    (void)plane;
-    return 0;
-}
-
 bool plane_is_in_driver(const struct plane *plane, const char *interface)
 {
     (void)plane;

@@ -298,17 +298,10 @@ INLINE void link_turn(struct ethernet *ethernet)
     }
 }
 
-INLINE int ipv4_finish(struct xdp_md *context)
+INLINE int ipv4_finish(struct xdp_md *context, const struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    if (!w)
-        return PLANE_FRAME;
-    uint32_t at = w->ip_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return PLANE_FRAME;
-    struct ipv4 *ip = frame + at;
-    if ((void *)(ip + 1) > end)
+    struct ipv4 *ip = header_at(context, w->ip_at, sizeof *ip);
+    if (!ip)
         return PLANE_FRAME;
     // Whole words, and the sum of what they are made of: nothing is read that was just written.
     uint16_t len = swap16((uint16_t)(IPV4_LEN + UDP_LEN + w->reply_len));
@@ -322,17 +315,10 @@ INLINE int ipv4_finish(struct xdp_md *context)
     return 0;
 }
 
-INLINE int ipv6_finish(struct xdp_md *context)
+INLINE int ipv6_finish(struct xdp_md *context, const struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    if (!w)
-        return PLANE_FRAME;
-    uint32_t at = w->ip_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN)
-        return PLANE_FRAME;
-    struct ipv6 *ip = frame + at;
-    if ((void *)(ip + 1) > end)
+    struct ipv6 *ip = header_at(context, w->ip_at, sizeof *ip);
+    if (!ip)
         return PLANE_FRAME;
     for (int i = 0; i < 4; i++) {
         uint32_t from = ip->from[i];
@@ -345,18 +331,11 @@ INLINE int ipv6_finish(struct xdp_md *context)
     return 0;
 }
 
-INLINE int udp_finish(struct xdp_md *context)
+INLINE int udp_finish(struct xdp_md *context, const struct work *w)
 {
-    struct work *w = work_of();
-    void *frame = frame_begin(context), *end = frame_end(context);
-    struct ethernet *ethernet = frame;
-    if (!w)
-        return PLANE_FRAME;
-    uint32_t at = w->udp_at;
-    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN + IPV6_LEN)
-        return PLANE_FRAME;
-    struct udp *udp = frame + at;
-    if ((void *)(ethernet + 1) > end || (void *)(udp + 1) > end)
+    struct ethernet *ethernet = header_at(context, 0, sizeof *ethernet);
+    struct udp *udp = header_at(context, w->udp_at, sizeof *udp);
+    if (!ethernet || !udp)
         return PLANE_FRAME;
     uint16_t from = udp->from;
     udp->from = udp->to;

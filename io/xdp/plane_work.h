@@ -237,3 +237,12 @@ INLINE void *frame_end(const struct xdp_md *context)
 {
     return (void *)(long)context->data_end;
 }
+
+// A header of so many octets in the frame; NULL: the frame ends before it does.
+INLINE void *header_at(const struct xdp_md *context, uint32_t at, uint32_t len)
+{
+    void *frame = frame_begin(context), *end = frame_end(context);
+    if (at > ETHERNET_LEN + VLAN_TAGS_MAX * VLAN_LEN + IPV6_LEN)
+        return 0;
+    return frame + at + len <= end ? frame + at : 0;
+}
