@@ -17,13 +17,11 @@
 // rules of one moment, and while the workers go over to other rules one after the other it answers
 // none.
 
-enum { MAP_PAGE = 4096 };
-
 static const char *const names_of_reasons[] = {"limits.client-qps or limits.same-answers is set",
                                                "answers are logged or sent over dnstap"};
 
 void engine_plane_open(struct engine *engine, struct engine_inheritance *inheritance,
-                       uint32_t shard_count)
+                       uint32_t shard_count, size_t shard_size)
 {
     const struct settings *settings = engine->settings;
     engine->plane_boot_ns = boot_offset_ns();
@@ -44,7 +42,7 @@ void engine_plane_open(struct engine *engine, struct engine_inheritance *inherit
     }
     struct plane_options options = {
         .shard_count = shard_count,
-        .shard_size = settings->cache_size / shard_count / MAP_PAGE * MAP_PAGE,
+        .shard_size = shard_size,
     };
     (void)plane_open(&engine->plane, &options, engine->plane_why);
 }
@@ -210,8 +208,8 @@ static void samples_read(struct engine *engine)
 {
     if (!engine->plane_tops)
         tops_make(engine);
-    if (engine->plane_tops && plane_samples(engine->plane, sample_count, engine) < 0)
-        return;
+    if (engine->plane_tops)
+        (void)!plane_samples(engine->plane, sample_count, engine);
 }
 
 bool engine_plane_tops(struct engine *engine, struct top *tops)

@@ -11,7 +11,7 @@
 // Opens a plane where the settings want one, or goes on with the one that was inherited, whatever
 // they say, as its memory is the cache's. Without one all goes on; engine_plane_report says why.
 void engine_plane_open(struct engine *engine, struct engine_inheritance *inheritance,
-                       uint32_t shard_count);
+                       uint32_t shard_count, size_t shard_size);
 void engine_plane_close(struct engine *engine);
 
 // Closes one whose memory cannot be the cache's. The predecessor's goes on until that leaves it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "io/engine/engine_region.h"
 
+#include "cache/layout.h"
 #include "io/engine/engine_plane.h"
 #include "io/engine/engine_state.h"
 #include "io/net/entropy.h"
@@ -11,8 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { SHARD_STEP = 4096 }; // octets that a shard is a multiple of
 
 void region_stale_set(struct engine *engine, const struct settings *settings)
 {
@@ -84,6 +83,12 @@ static bool region_inherit(struct engine *engine, struct engine_inheritance *inh
     return false;
 }
 
+// Octets of each shard.
+static size_t shard_size_of(const struct engine *engine, uint32_t shard_count)
+{
+    return engine->settings->cache_size / shard_count / LAYOUT_STRIDE_STEP * LAYOUT_STRIDE_STEP;
+}
+
 // The plane's memory: zeroes, or the predecessor's cache where that is what the settings ask for.
 static bool region_of_plane(struct engine *engine, uint32_t shard_count, bool inherited)
 {
@@ -94,8 +99,7 @@ static bool region_of_plane(struct engine *engine, uint32_t shard_count, bool in
     engine->region_size = plane_region_size(engine->plane);
     if (!inherited)
         return true;
-    uint64_t shard_size = engine->settings->cache_size / shard_count / SHARD_STEP * SHARD_STEP;
-    engine->has_cache = engine->region_size == shard_size * shard_count &&
+    engine->has_cache = engine->region_size == shard_size_of(engine, shard_count) * shard_count &&
                         cache_open(&engine->cache, region, engine->region_size) == 0 &&
                         engine->cache.shard_count == shard_count;
     if (engine->has_cache)
@@ -155,7 +159,7 @@ int region_open(struct engine *engine, struct engine_inheritance *inheritance,
     uint32_t shard_count = shards_decide(engine, why);
     if (shard_count == 0)
         return -EINVAL;
-    engine_plane_open(engine, inheritance, shard_count);
+    engine_plane_open(engine, inheritance, shard_count, shard_size_of(engine, shard_count));
     int error = 0;
     if (!engine->plane || !region_of_plane(engine, shard_count, inheritance != NULL)) {
         if (region_inherit(engine, inheritance, shard_count))
