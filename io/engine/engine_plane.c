@@ -4,21 +4,15 @@
 #include "core/policy/generation.h"
 #include "io/engine/engine_state.h"
 #include "io/net/boot_offset.h"
-#include "io/net/sockaddr.h"
-#include "io/xdp/plane_clients.h"
 #include "io/xdp/plane_link.h"
+#include "io/xdp/plane_settings.h"
 
-#include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 // The plane is off while anything of it is changed. So a frame that it answers is answered by the
 // rules of one moment, and while the workers go over to other rules one after the other it answers
 // none.
-
-static const char *const names_of_reasons[] = {"limits.client-qps or limits.same-answers is set",
-                                               "answers are logged or sent over dnstap"};
 
 void engine_plane_open(struct engine *engine, struct engine_inheritance *inheritance,
                        uint32_t shard_count, size_t shard_size)
@@ -69,72 +63,11 @@ bool engine_has_plane(const struct engine *engine)
 
 // --- what it is told ---------------------------------------------------------------------------
 
-// NULL: it can answer as the workers do.
-static const char *stands_aside(const struct settings *settings)
-{
-    if (settings->limits_client_qps > 0 || settings->limits_same_answers > 0)
-        return names_of_reasons[0];
-    if (settings->queries_log || *settings->queries_dnstap.text)
-        return names_of_reasons[1];
-    return NULL;
-}
-
-static bool is_loopback(const struct address *address)
-{
-    static const uint8_t one[16] = {[15] = 1};
-    return address->family == ADDRESS_IPV4 ? address->ip[0] == 127
-                                           : memcmp(address->ip, one, sizeof one) == 0;
-}
-
-// Adds this host's addresses of the family, in place of a wildcard; where `plane` is NULL only
-// tells them apart from others, by their sum.
-static int wildcard_listen(struct plane *plane, const struct address *wildcard, uint64_t *sum)
-{
-    struct ifaddrs *all;
-    int error = getifaddrs(&all) == 0 ? 0 : -errno;
-    if (error < 0)
-        return error;
-    for (const struct ifaddrs *each = all; each && error == 0; each = each->ifa_next) {
-        struct address address;
-        if (!each->ifa_addr || !sockaddr_read(&address, each->ifa_addr) ||
-            address.family != wildcard->family || is_loopback(&address))
-            continue;
-        address.port = wildcard->port;
-        address.scope = 0;
-        for (size_t i = 0; i < sizeof address; i++)
-            *sum = (*sum ^ ((const uint8_t *)&address)[i]) * 0x100000001b3u;
-        if (plane)
-            error = plane_listen(plane, &address);
-    }
-    freeifaddrs(all);
-    return error;
-}
-
-// The same for all that the settings listen on. Returns 0 or a negative errno.
-static int addresses_fill(const struct settings *settings, struct plane *plane, uint64_t *sum)
-{
-    const struct address_list *list = &settings->server_listen;
-    int error = plane ? plane_listen_clear(plane) : 0;
-    *sum = 0;
-    for (size_t i = 0; i < list->count && error == 0; i++) {
-        const struct address *address = &list->items[i];
-        if (address_is_wildcard(address))
-            error = wildcard_listen(plane, address, sum);
-        else if (plane)
-            error = plane_listen(plane, address);
-    }
-    return error;
-}
-
 static struct plane_config config_of(const struct engine *engine)
 {
-    const struct settings *settings = engine->settings;
-    return (struct plane_config){
-        .clock_offset_ns = engine->clock.offset_us * 1000 + (uint64_t)engine->plane_boot_ns,
-        .generation = generation_of(&engine->rules->zone_table, engine->local),
-        .udp_payload_max = (uint16_t)settings->server_udp_payload_max,
-        .rotate = settings->cache_rotate,
-    };
+    uint64_t offset_ns = engine->clock.offset_us * 1000 + (uint64_t)engine->plane_boot_ns;
+    return plane_settings_config(
+        engine->settings, generation_of(&engine->rules->zone_table, engine->local), offset_ns);
 }
 
 // --- its interfaces ----------------------------------------------------------------------------
@@ -160,7 +93,7 @@ void engine_plane_report(struct engine *engine,
                          void *context)
 {
     const struct text_list *list = &engine->settings->server_xdp;
-    const char *aside = stands_aside(engine->settings);
+    const char *aside = plane_settings_aside(engine->settings);
     pthread_mutex_lock(&engine->plane_lock);
     if (list->count > 0 && !engine->plane)
         report(context, NULL, *engine->plane_why ? engine->plane_why : "it begins with a restart",
@@ -229,12 +162,6 @@ bool engine_plane_tops(struct engine *engine, struct top *tops)
 
 // --- when --------------------------------------------------------------------------------------
 
-static int plane_fill(struct engine *engine, struct plane_config *config)
-{
-    int error = addresses_fill(engine->settings, engine->plane, &engine->plane_addresses);
-    return error < 0 ? error : plane_clients_fill(engine->plane, engine->settings, config);
-}
-
 // What it knows is not certain any more: it is detached, until it has been told of settings again.
 static void plane_fail(struct engine *engine, int error)
 {
@@ -265,12 +192,8 @@ void engine_plane_apply(struct engine *engine)
     pthread_mutex_lock(&engine->plane_lock);
     *engine->plane_why = '\0';
     engine->plane_rests = false;
-    int error = plane_configure(engine->plane, &config);
-    if (error == 0)
-        error = plane_fill(engine, &config);
-    config.on = !stands_aside(engine->settings);
-    if (error == 0)
-        error = plane_configure(engine->plane, &config);
+    int error =
+        plane_settings_apply(engine->plane, engine->settings, &config, &engine->plane_addresses);
     if (error == 0)
         interfaces_attach(engine);
     else
@@ -286,8 +209,9 @@ void engine_plane_look(struct engine *engine)
         samples_read(engine);
         interfaces_attach(engine);
         // While they are filled in again, frames to them go up.
-        if (addresses_fill(engine->settings, NULL, &sum) == 0 && sum != engine->plane_addresses)
-            (void)addresses_fill(engine->settings, engine->plane, &engine->plane_addresses);
+        if (plane_settings_listen(engine->settings, NULL, &sum) == 0 &&
+            sum != engine->plane_addresses)
+            (void)!plane_settings_listen(engine->settings, engine->plane, &engine->plane_addresses);
     }
     pthread_mutex_unlock(&engine->plane_lock);
 }
