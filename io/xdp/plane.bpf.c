@@ -53,9 +53,7 @@ INLINE int frame_read(struct xdp_md *context, struct work *w)
     header = (const struct layout_header *)shard_at(0);
     if (!reason)
         reason = header ? name_hash(header->seed) : PLANE_FRAME;
-    if (!reason)
-        reason = answer_find();
-    return reason ? reason : answer_read();
+    return reason ? reason : answer_find();
 }
 
 // Writes the answer behind the question. What fails here is to be undone.

@@ -119,18 +119,6 @@ INLINE int entry_find(uint64_t head)
     return word_at((const uint8_t *)header, first) == left ? NOT_HERE : CHANGED;
 }
 
-// An answer to the question, or a denial of its name.
-INLINE int answer_find(void)
-{
-    struct work *w = work_of();
-    if (!w)
-        return PLANE_FRAME;
-    int found = entry_find(w->head);
-    if (found == NOT_HERE)
-        found = entry_find(w->head & ~0xffffull); // type 0
-    return found == FOUND ? 0 : found == NOT_HERE ? PLANE_MISS : PLANE_TORN;
-}
-
 INLINE void trailer_read(struct trailer *trailer, const uint8_t *shard, uint64_t at)
 {
     uint64_t third = word_at(shard, at + 8);
@@ -178,4 +166,25 @@ INLINE int answer_read(void)
         (c->rotate && t->rotate_count > PLANE_ROTATE_MAX))
         return PLANE_SIZE;
     return 0;
+}
+
+// An answer to the question, or, where there is none that has not expired, a denial of its name.
+INLINE int answer_find(void)
+{
+    struct work *w = work_of();
+    if (!w)
+        return PLANE_FRAME;
+    int reason = PLANE_MISS;
+    uint64_t head = w->head;
+    for (int i = 0; i < 2; i++) {
+        int found = entry_find(head);
+        if (found == CHANGED)
+            return PLANE_TORN;
+        if (found == FOUND)
+            reason = answer_read();
+        if (reason != PLANE_MISS && reason != PLANE_EXPIRED)
+            return reason;
+        head &= ~0xffffull; // type 0
+    }
+    return reason;
 }
