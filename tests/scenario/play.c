@@ -425,13 +425,14 @@ static void statement_do(struct stage *stage, struct statement *statement, uint6
     }
 }
 
-void play(struct script *script, bool trace)
+void play(struct script *script, bool trace, struct beside *beside)
 {
     struct stage *stage = script_memory(script, sizeof *stage);
     struct statement statement;
     uint64_t left_waiting = 0;
     stage->script = script;
     stage->trace = trace;
+    stage->beside = beside;
     stage->now_us = script->start_us = STAGE_START_US;
     stage->worker_count = 1;
     stage->pending_max = PENDING_MAX_UNSAID;

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 
 enum {
-    REGION_LEN = 2 << 20,
-    SHARDS_PER_WORKER = 2,
     DRAIN_MAX = 100000,
     CACHE_SEED = 99,
     FIRST_PORT = 1024, // of clients, and the least that serve may choose
@@ -44,6 +42,17 @@ static void worker_begin(struct stage *stage, unsigned worker)
     stage->workers[worker] = serve_init(memory, &config, stage->now_us);
 }
 
+static void *region_of(const struct stage *stage, uint32_t shard_count)
+{
+    struct beside *beside = stage->beside;
+    if (!beside)
+        return script_region(stage->script, STAGE_REGION_LEN);
+    void *region = beside->region(beside, shard_count, STAGE_REGION_LEN);
+    if (!region)
+        script_fail(stage->script, "there is no memory for a cache of %u shards", shard_count);
+    return region;
+}
+
 void stage_begin(struct stage *stage)
 {
     struct script *script = stage->script;
@@ -59,8 +68,9 @@ void stage_begin(struct stage *stage)
     access_build(&stage->access, script_memory(script, access_size(&stage->settings)),
                  &stage->settings);
     stage->local = names_make(script, &stage->names);
-    if (cache_format(&stage->cache, script_region(script, REGION_LEN), REGION_LEN,
-                     SHARDS_PER_WORKER * stage->worker_count, CACHE_SEED) != 0)
+    uint32_t shard_count = STAGE_SHARDS_PER_WORKER * stage->worker_count;
+    if (cache_format(&stage->cache, region_of(stage, shard_count), STAGE_REGION_LEN, shard_count,
+                     CACHE_SEED) != 0)
         script_fail(script, "the cache cannot be made");
     stage->cache.stale_s = (uint32_t)(stage->settings.cache_stale_max_age / 1000);
     for (unsigned i = 0; i < stage->worker_count; i++)
@@ -366,7 +376,13 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         .hint = hint,
         .verdict = UINT8_MAX,
     };
+    struct beside *beside = handed ? NULL : stage->beside;
+    if (beside)
+        beside->before(beside, stage->workers[worker], stage->now_us, &item);
     (void)serve_queries(stage->workers[worker], stage->now_us, &item, 1, out, room);
+    const char *differs = beside ? beside->after(beside, &item) : NULL;
+    if (differs)
+        script_fail(stage->script, "%s", differs);
     free(in);
     if (item.verdict == SERVE_ANSWERED) {
         answer_note(stage, &item.client, item.out, item.out_len);

@@ -4,18 +4,21 @@
 #include "io/edge/settings_file.h"
 #include "tests/scenario/names.h"
 #include "tests/scenario/telling.h"
+#include "tests/support/beside.h"
 
 // What a scenario is played on: workers under a virtual clock, clients, and upstreams that do what
 // they are told. It drives the workers as io/engine does in the daemon, calls each of them when it
 // wants to be called, and keeps a list of all that happens, which the scenario's expectations are
 // then held against (expect.h).
 
-#define STAGE_START_US  1000000000000000u // a whole second, from which TTLs are counted
-#define WORKERS_MAX     4
-#define PORTS_MAX       512
-#define CONNECTIONS_MAX 32
-#define UPSTREAMS_MAX   16
-#define CLIENTS_MAX     1024
+#define STAGE_START_US          1000000000000000u // a whole second, from which TTLs are counted
+#define WORKERS_MAX             4
+#define STAGE_REGION_LEN        (2 << 20) // of the cache
+#define STAGE_SHARDS_PER_WORKER 2
+#define PORTS_MAX               512
+#define CONNECTIONS_MAX         32
+#define UPSTREAMS_MAX           16
+#define CLIENTS_MAX             1024
 
 enum event_kind {
     EVENT_ASKED,   // an upstream was sent a query
@@ -132,6 +135,7 @@ struct stage {
     struct script *script;
     bool begun;
     bool trace;
+    struct beside *beside; // NULL: none
     bool watch_ports;
     uint32_t pending_max;
     uint16_t source_ports_max;

@@ -7,9 +7,16 @@
 enum { IPV4_LEN = 20, IPV6_LEN = 40, UDP_LEN = 8, UDP = 17, MAC_LEN = 6, HOPS = 57 };
 
 static const uint8_t macs[] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9};
-static const uint8_t server4[] = {198, 51, 100, 1}, client4[] = {192, 0, 2, 0};
-static const uint8_t server6[] = {0x20, 1, 0xd, 0xb8, [15] = 1};
+static const uint8_t server4[] = {203, 0, 113, 53}, client4[] = {192, 0, 2, 0};
+static const uint8_t server6[] = {0x20, 1, 0xd, 0xb8, [7] = 53, [15] = 1};
 static const uint8_t client6[] = {0x20, 1, 0xd, 0xb8, [7] = 7, [15] = 0};
+
+struct address frame_server(bool ipv6)
+{
+    struct address address = {.port = WORLD_PORT, .family = ipv6 ? ADDRESS_IPV6 : ADDRESS_IPV4};
+    memcpy(address.ip, ipv6 ? server6 : server4, ipv6 ? sizeof server6 : sizeof server4);
+    return address;
+}
 
 static uint16_t folded(uint32_t sum)
 {
@@ -55,18 +62,20 @@ static void ipv6_write(uint8_t *ip, const struct frame_form *form, size_t len)
 static void from_set(uint8_t *ip, const struct frame_form *form)
 {
     static const uint8_t froms4[][4] = {
-        [ODD_FROM_ITSELF] = {198, 51, 100, 1},  [ODD_FROM_LOOPBACK] = {127, 0, 0, 1},
+        [ODD_FROM_ITSELF] = {203, 0, 113, 53},  [ODD_FROM_LOOPBACK] = {127, 0, 0, 1},
         [ODD_FROM_GROUP] = {224, 0, 0, 1},      [ODD_FROM_NOBODY] = {0},
         [ODD_FROM_LINK] = {255, 255, 255, 255}, [ODD_FROM_MAPPED] = {240, 0, 0, 1},
     };
     static const uint8_t froms6[][16] = {
-        [ODD_FROM_ITSELF] = {0x20, 1, 0xd, 0xb8, [15] = 1},
+        [ODD_FROM_ITSELF] = {0x20, 1, 0xd, 0xb8, [7] = 53, [15] = 1},
         [ODD_FROM_LOOPBACK] = {[15] = 1},
         [ODD_FROM_GROUP] = {0xff, 2, [15] = 1},
         [ODD_FROM_NOBODY] = {0},
         [ODD_FROM_LINK] = {0xfe, 0x80, [15] = 1},
         [ODD_FROM_MAPPED] = {[10] = 0xff, 0xff, 192, 0, 2, 1},
     };
+    if (form->from)
+        memcpy(ip + (form->ipv6 ? 8 : 12), form->from->ip, form->ipv6 ? 16 : 4);
     if (form->odd < ODD_FROM_ITSELF || form->odd > ODD_FROM_MAPPED)
         return;
     memcpy(ip + (form->ipv6 ? 8 : 12), form->ipv6 ? froms6[form->odd] : froms4[form->odd],
@@ -153,7 +162,7 @@ void frame_write(struct frame *frame, const struct frame_form *form, const uint8
     frame->ip_at = (size_t)(ip - frame->bytes);
     (form->ipv6 ? ipv6_write : ipv4_write)(ip, form, len);
     uint8_t *udp = ip + (form->ipv6 ? IPV6_LEN : IPV4_LEN);
-    store_be16(udp, form->port);
+    store_be16(udp, form->from ? form->from->port : form->port);
     store_be16(udp + 2, WORLD_PORT);
     store_be16(udp + 4, (uint16_t)(UDP_LEN + len));
     store_be16(udp + 6, 0);

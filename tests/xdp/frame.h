@@ -43,10 +43,11 @@ struct frame_form {
     enum frame_odd odd;
     bool ipv6;
     unsigned vlan_tags;
-    unsigned padding; // octets behind the packet
-    uint8_t host;     // last octet of the client's address
-    uint16_t port;    // the client's
-    bool no_checksum; // IPv4 alone
+    unsigned padding;           // octets behind the packet
+    uint8_t host;               // last octet of the client's address
+    uint16_t port;              // the client's
+    bool no_checksum;           // IPv4 alone
+    const struct address *from; // in place of `host` and `port`, of the form's family; NULL: those
 };
 
 struct frame {
@@ -55,6 +56,9 @@ struct frame {
     size_t ip_at;
     size_t message_at;
 };
+
+// The world's address for clients of one family.
+struct address frame_server(bool ipv6);
 
 // Writes a frame from a client to the world's address, with this message.
 void frame_write(struct frame *frame, const struct frame_form *form, const uint8_t *message,

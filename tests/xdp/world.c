@@ -5,11 +5,12 @@
 #include "core/serve/state.h"
 #include "core/settings/parse.h"
 #include "io/xdp/plane_clients.h"
+#include "io/xdp/plane_settings.h"
+#include "tests/xdp/frame.h"
+#include "tests/xdp/program.h"
 #include "tests/xdp/upstream.h"
 
 #include <assert.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,8 +18,6 @@
 
 enum {
     SHARDS = 4,
-    LOOPBACK = 1, // the interface at which the kernel runs tests
-    MTU = 1500,
     SENT_MAX = 64,
 };
 
@@ -168,6 +167,9 @@ static void settings_make(struct world *w)
     w->settings.filter_rebind = true;
     w->settings.dns64_enable = world_below(w, 2);
     w->settings.upstream_random_case = w->settings.upstream_cookies = false;
+    w->listen[0] = frame_server(false);
+    w->listen[1] = frame_server(true);
+    w->settings.server_listen = (struct address_list){w->listen, 2};
     for (unsigned i = 0; i < 3; i++)
         *list_of(w, i) = (struct prefix_list){w->lists[i], WORLD_PREFIXES};
     w->upstream =
@@ -249,22 +251,11 @@ static void serve_make(struct world *w, void *region)
 
 static void plane_fill(struct world *w)
 {
-    struct plane_device device = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = MTU};
-    struct address four = {.ip = {198, 51, 100, 1}, .port = WORLD_PORT, .family = ADDRESS_IPV4};
-    struct address six = {
-        .ip = {0x20, 1, 0xd, 0xb8, [15] = 1}, .port = WORLD_PORT, .family = ADDRESS_IPV6};
-    uint32_t interface = LOOPBACK;
-    int error = bpf_map_update_elem(plane_fd(w->plane, PLANE_FD_DEVICES), &interface, &device, 0);
-    error |= plane_listen(w->plane, &four) | plane_listen(w->plane, &six);
+    uint64_t sum;
+    w->config = plane_settings_config(&w->settings, w->serve->policy.generation, w->offset_ns);
+    int error = program_attach(w->plane);
+    error |= plane_settings_apply(w->plane, &w->settings, &w->config, &sum);
     assert(error == 0);
-    w->config = (struct plane_config){
-        .udp_payload_max = (uint16_t)w->settings.server_udp_payload_max,
-        .on = 1,
-        .rotate = w->serve->limits.rotate,
-    };
-    error = plane_clients_fill(w->plane, &w->settings, &w->config);
-    assert(error == 0);
-    config_write(w);
 }
 
 void world_clients(struct world *w)
@@ -341,14 +332,7 @@ size_t world_name(const struct world *w, unsigned number, uint8_t out[static NAM
 
 int world_run(struct world *w, uint8_t *frame, size_t *len)
 {
-    uint8_t out[WORLD_FRAME_MAX];
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)*len,
-                .data_out = out, .data_size_out = sizeof out, .repeat = 1);
-    if (bpf_prog_test_run_opts(plane_fd(w->plane, PLANE_FD_PROGRAM), &options) != 0)
-        return -1;
-    *len = options.data_size_out;
-    memcpy(frame, out, *len);
-    return (int)options.retval;
+    return program_run(w->plane, frame, len, WORLD_FRAME_MAX);
 }
 
 struct serve_item world_ask(struct world *w, const struct client *client, const uint8_t *query,
@@ -367,14 +351,5 @@ uint32_t world_turn(const struct world *w)
 
 void world_turn_set(struct world *w, uint32_t turn)
 {
-    uint32_t first = 0;
-    int cpus = libbpf_num_possible_cpus();
-    struct plane_counters *each = calloc((size_t)cpus, sizeof *each);
-    assert(each);
-    int error = bpf_map_lookup_elem(plane_fd(w->plane, PLANE_FD_COUNTERS), &first, each);
-    for (int i = 0; i < cpus; i++)
-        each[i].turn = turn;
-    error |= bpf_map_update_elem(plane_fd(w->plane, PLANE_FD_COUNTERS), &first, each, BPF_ANY);
-    assert(error == 0);
-    free(each);
+    program_turn_set(w->plane, turn);
 }

@@ -27,6 +27,7 @@ struct world {
     struct plane_config config;
     // What the worker points to:
     struct settings settings;
+    struct address listen[2];
     struct prefix lists[3][WORLD_PREFIXES]; // that are allowed, refused and dropped
     struct forward_zone zone;
     struct endpoint upstream;
@@ -58,14 +59,14 @@ void world_rules(struct world *world);
 // The name with this number, in lower case, as on the wire. Returns its length.
 size_t world_name(const struct world *world, unsigned number, uint8_t name[static NAME_MAX_LEN]);
 
-// Runs the program on a frame of `len` octets, which it may change and make longer, up to
-// WORLD_FRAME_MAX. Returns what it said (XDP_PASS, XDP_TX), or -1.
 // Draws other access lists, with few prefixes or many.
 void world_clients(struct world *world);
 
 // True if this client may ask.
 bool world_allows(const struct world *world, const struct address *client);
 
+// Runs the program on a frame of `len` octets, which it may change and make longer, up to
+// WORLD_FRAME_MAX. Returns what it said (XDP_PASS, XDP_TX), or -1.
 int world_run(struct world *world, uint8_t *frame, size_t *len);
 
 // Has the worker answer a query, and its upstream where it asks that. The item says how it ended.
