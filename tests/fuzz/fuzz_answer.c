@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "core/answer.h"
+#include "tests/fuzz/answer_input.h"
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
 
 // Any message as an upstream's reply: parsed, cached, given out, and compared with the strict
-// reader.
-//
-// An input is seven octets of parameters and a message. The last but one repeats the message's
-// records, so that inputs of a few octets become messages of up to 64 KiB; the last one names a
-// place in them that counts up, so that names differ.
+// reader. answer_input.h says what the octets of an input are.
 
 enum {
-    PARAMETERS = 7,
     RECORDS_MAX = 6000,
     DATA_MAX = 1 << 17,
     LEVEL_REACH = 64,
@@ -28,36 +24,6 @@ struct kept {
 
 static struct kept kept, again;
 static uint8_t value[ANSWER_SIZE_MAX], data_a[DATA_MAX], data_b[DATA_MAX];
-
-// Writes the message with its records `repeats` + 1 times, as far as they fit; only where all of
-// them stand in the answer section.
-static uint8_t *message_make(struct input *input, unsigned repeats, size_t place, size_t *len)
-{
-    *len = MESSAGE_LEN_MAX;
-    uint8_t *message = input_copy(input, len);
-    struct strict m;
-    if (repeats == 0 || !strict_open(&m, message, *len) || m.counts[2] || m.counts[3] ||
-        strict_rest(&m))
-        return message;
-    size_t head = m.question_end, block = *len - head;
-    while (repeats > 0 && head + block * (repeats + 1) > MESSAGE_LEN_MAX)
-        repeats--;
-    if (m.counts[1] * (repeats + 1) > UINT16_MAX)
-        return message;
-    uint8_t *longer = malloc(head + block * (repeats + 1));
-    assert(longer);
-    memcpy(longer, message, head);
-    for (unsigned i = 0; i <= repeats; i++) {
-        uint8_t *to = longer + head + i * block;
-        memcpy(to, message + head, block);
-        if (place > 0 && place + 1 < block)
-            store_be16(to + place, (uint16_t)(load_be16(to + place) + i));
-    }
-    store_be16(longer + 6, (uint16_t)(m.counts[1] * (repeats + 1)));
-    free(message);
-    *len = head + block * (repeats + 1);
-    return longer;
-}
 
 static bool left_out(const struct strict_record *record)
 {
@@ -279,29 +245,6 @@ static void give_try(const struct kept *k, const struct query *query,
     free(out);
 }
 
-// The query that this may be the reply to, out of the reply's own question.
-static bool query_make(const uint8_t *reply, size_t len, const uint8_t *parameters, uint8_t *out,
-                       struct query *query)
-{
-    size_t name_len = len > 12 ? name_length(reply + 12, len - 12) : 0;
-    if (name_len == 0 || len < 12 + name_len + 4)
-        return false;
-    memset(out, 0, 12);
-    out[0] = reply[0];
-    out[1] = reply[1];
-    out[2] = parameters[0] & HEADER_RD;
-    out[3] = parameters[0] & HEADER_CD;
-    out[5] = 1;
-    memcpy(out + 12, reply + 12, name_len + 4);
-    size_t at = 12 + name_len + 4;
-    if (parameters[0] & 2) {
-        opt_write(out + at, load_be16(parameters + 1), RCODE_NOERROR, parameters[0] & 4);
-        out[11] = 1;
-        at += OPT_LEN;
-    }
-    return query_read(query, out, at) == QUERY_GOOD;
-}
-
 static void answer_try(const uint8_t *reply, size_t len, const struct query *query,
                        const struct answer_limits *limits, uint32_t age_s)
 {
@@ -355,15 +298,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {.ttl_max_s = 604800, .ttl_negative_max_s = 604800, .udp_payload_max = 4096},
         {.ttl_max_s = 1, .udp_payload_max = 1400},
     };
-    if (size < PARAMETERS + MESSAGE_HEADER_LEN)
+    struct answer_input input;
+    if (!answer_input_read(data, size, &input))
         return 0;
-    struct input input = {data + PARAMETERS, size - PARAMETERS};
-    uint8_t message[MESSAGE_HEADER_LEN + NAME_MAX_LEN + 4 + OPT_LEN];
-    struct query query;
-    size_t len;
-    uint8_t *reply = message_make(&input, data[5] * 12u, data[6], &len);
-    if (query_make(reply, len, data, message, &query))
-        answer_try(reply, len, &query, &all_limits[data[0] >> 6], load_be16(data + 3));
-    free(reply);
+    if (input.asked_len > 0)
+        answer_try(input.reply, input.reply_len, &input.query, &all_limits[input.limits],
+                   input.age_s);
+    free(input.reply);
     return 0;
 }

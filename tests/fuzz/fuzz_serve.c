@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include "tests/fuzz/fuzz_serve.h"
 #include "core/policy/cookie.h"
 #include "core/serve/serve.h"
 #include "core/settings/parse.h"
 #include "tests/fuzz/target.h"
 #include "tests/sim/strict.h"
+
+#include <stdio.h>
 
 // An input is a script of what happens to a worker: queries, replies over datagrams and
 // connections, time that passes or leaps, bad news. The driver keeps the contract of
@@ -20,6 +23,7 @@ enum {
     TICK_US = 1000,
     DEADLINE_US = 5000000,
     RAW_MAX = 400,
+    AGAIN = CACHE_HITS_MAX + 1,
 };
 
 enum operation {
@@ -86,6 +90,7 @@ static struct zone_table zone_table;
 static struct access_list access_list;
 static void *memory, *region;
 static size_t region_size;
+static struct beside *beside; // NULL: none
 
 static void settings_make(void)
 {
@@ -150,8 +155,9 @@ static void world_make(uint8_t choice)
     }
     assert(region && memory);
     memset(&world, 0, sizeof world);
-    memset(region, 0, cache_size_min(shards));
-    assert(cache_format(&world.cache, region, cache_size_min(shards), shards, 1) == 0);
+    size_t size = fuzz_serve_cache_size(shards);
+    void *cache = beside ? beside->region(beside, shards, size) : memset(region, 0, size);
+    assert(cache && cache_format(&world.cache, cache, size, shards, 1) == 0);
     // Near where the wheel's second level turns over.
     world.now_us =
         ((uint64_t)1700000000 * 1000 >> 12 << 12) * 1000 - 5000 * (uint64_t)(choice >> 4);
@@ -320,6 +326,15 @@ static void item_judge(const struct serve_item *item, const uint8_t *out, size_t
     }
 }
 
+static void beside_check(const struct serve_item *item)
+{
+    const char *differs = beside ? beside->after(beside, item) : NULL;
+    if (!differs)
+        return;
+    fprintf(stderr, "%s\n", differs);
+    abort();
+}
+
 static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bool hint)
 {
     size_t room = serve_reply_room(world.serve);
@@ -339,7 +354,10 @@ static void query_give(uint8_t *bytes, size_t len, uint8_t from, bool handed, bo
     if (len >= 2)
         world.clients[world.client_count].id = load_be16(bytes);
     world.client_count++;
+    if (beside)
+        beside->before(beside, world.serve, world.now_us, &item);
     size_t used = serve_queries(world.serve, world.now_us, &item, 1, out, room);
+    beside_check(&item);
     assert(item.verdict != SERVE_ANSWERED || (item.out == out && item.out_len <= used));
     free(bytes); // not to be read any more
     assert(!hint || item.verdict == SERVE_HINTED || item.verdict == SERVE_DROPPED);
@@ -373,6 +391,26 @@ static void query_op(struct input *input)
     query_give(copy, at, from, how & 0x20, how & 0x40);
 }
 
+// Clients ask for what has been replied to until it is popular, where that is compared.
+static void ask_again(const struct departed *departed)
+{
+    struct departed asked = *departed;
+    struct strict m;
+    bool good = strict_open(&m, asked.bytes, asked.len);
+    assert(good);
+    size_t len = m.question_end + (m.counts[3] ? OPT_LEN : 0);
+    asked.bytes[2] |= HEADER_RD;
+    if (m.counts[3]) // without its options
+        store_be16(asked.bytes + len - 2, 0);
+    for (unsigned i = 0; i < AGAIN && world.client_count < CLIENTS; i++) {
+        uint8_t *copy = malloc(len);
+        assert(copy);
+        memcpy(copy, asked.bytes, len);
+        query_give(copy, len, 0, false, false);
+        drain();
+    }
+}
+
 static void reply_give(const struct departed *departed, const uint8_t *bytes, size_t len)
 {
     uint8_t *copy = malloc(len);
@@ -385,6 +423,8 @@ static void reply_give(const struct departed *departed, const uint8_t *bytes, si
         serve_reply(world.serve, world.now_us, departed->port, copy, len);
     free(copy);
     drain();
+    if (beside)
+        ask_again(departed);
 }
 
 // One of the queries that left, if what it left from is still there.
@@ -606,6 +646,16 @@ static void end_check(void)
     assert(counted(COUNTER_refreshes_used) <= counted(COUNTER_refreshes));
     for (uint32_t i = 0; i < world.cache.shard_count; i++)
         assert(!cache_verify(&world.cache, i));
+}
+
+size_t fuzz_serve_cache_size(uint32_t shard_count)
+{
+    return cache_size_min(shard_count);
+}
+
+void fuzz_serve_beside(struct beside *other)
+{
+    beside = other;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

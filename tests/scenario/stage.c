@@ -376,7 +376,7 @@ static void item_do(struct stage *stage, unsigned worker, size_t number, bool ha
         .hint = hint,
         .verdict = UINT8_MAX,
     };
-    struct beside *beside = handed ? NULL : stage->beside;
+    struct beside *beside = stage->beside;
     if (beside)
         beside->before(beside, stage->workers[worker], stage->now_us, &item);
     (void)serve_queries(stage->workers[worker], stage->now_us, &item, 1, out, room);

@@ -9,16 +9,17 @@
 // the program answers has to be what the worker answers at once, octet by octet; what it leaves to
 // the sockets has to be the frame that came, and no plain query whose answer is cached.
 //
-// It runs twice for each query: as things are, and as if the answer had been asked for often, so
-// that the first hits, of which tests have many, show what the program makes of them.
+// It runs three times for each query: as things are; as if the answer had been asked for often, so
+// that the first hits, of which tests have many, show what the program makes of them; and so as if
+// other rules were in force, when it must answer nothing.
 
 #define COMPARE_PLANES_MAX 4
 
-enum compare_run { COMPARE_AS_IS, COMPARE_POPULAR, COMPARE_RUNS };
+enum compare_run { COMPARE_AS_IS, COMPARE_POPULAR, COMPARE_OTHER_RULES, COMPARE_RUNS };
 
 // Shared with processes that are forked.
 struct compare_counts {
-    uint64_t queries; // over UDP that were given to a worker
+    uint64_t queries; // over UDP that came to a worker
     uint64_t cached;  // that it has answered from the cache
     uint64_t frames[COMPARE_RUNS][PLANE_REASONS];
 };
@@ -48,9 +49,10 @@ struct compare {
     struct settings settings; // the worker's, with addresses where frames are sent to
     struct address listen[2];
     struct plane_config config;
+    uint32_t generation;
     bool withholds; // the worker may keep an answer in the place of another
     // Of the query.
-    const char *wrong;
+    bool popular; // an answer for it has been asked for so often that the program may give it
     struct address from;
     struct frame_form form;
     struct frame query;

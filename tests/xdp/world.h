@@ -19,12 +19,16 @@ struct world {
     struct cache cache;
     size_t region_size;
     struct counters counters;
-    uint64_t offset_ns; // of the clock, from CLOCK_BOOTTIME
+    uint64_t offset_ns;  // of the clock, from CLOCK_BOOTTIME
+    uint64_t stopped_us; // where the clock stands; 0: it goes on
     uint64_t random;
     uint8_t *out;  // of the reply that world_ask had at once
     uint8_t *room; // of what is drained
     size_t out_size;
     struct plane_config config;
+    // In place of what upstream.c draws: the reply to its own question, of any case. NULL: none.
+    const uint8_t *given;
+    size_t given_len;
     // What the worker points to:
     struct settings settings;
     struct address listen[2];
@@ -52,6 +56,10 @@ uint64_t world_now_us(const struct world *world);
 
 // Lets so much time pass, for both.
 void world_wait(struct world *world, uint64_t us);
+
+// Forgets all answers, and lets so much time pass that no failure is remembered, with the clock
+// stopped.
+void world_begin_again(struct world *world);
 
 // Puts other rules in force, and those of before with the next call.
 void world_rules(struct world *world);
