@@ -12,6 +12,7 @@ import unittest
 import dns.rcode
 
 import harness
+from plane import PLANE
 
 
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:')
@@ -20,6 +21,8 @@ SANITIZER = re.compile(r'ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime er
 def finish(process):
     """Ends a process; ouzel must end well, and no sanitizer may have found anything."""
     was_running = process.running()
+    if isinstance(process, harness.Ouzel):
+        PLANE.ends(process)
     status = process.terminate()
     if not isinstance(process, harness.Ouzel):
         return
@@ -27,6 +30,13 @@ def finish(process):
         raise AssertionError(f'ouzel ended with {status} and said:\n{process.output()}')
     if SANITIZER.search(process.output()):
         raise AssertionError(f'a sanitizer found something:\n{process.output()}')
+
+
+def plane_times(test):
+    """How often each query is asked with answers in the driver (plane.py); 0: the test is not for
+    that."""
+    said = getattr(test, 'PLANE', 0)
+    return said.get(test.id().rsplit('.', 1)[1], 0) if isinstance(said, dict) else said
 
 
 class Case(unittest.TestCase):
@@ -37,6 +47,7 @@ class Case(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.processes = []
         self.addCleanup(self.show_logs)
+        PLANE.times = plane_times(self) if PLANE.on else 1
 
     def show_logs(self):
         """What the servers said, where the test has failed."""

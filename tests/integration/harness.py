@@ -28,6 +28,8 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
+from plane import PLANE, SERVERS, compare
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get('OUZEL_BINARY') or os.path.join(ROOT, 'build', 'ouzel')
 SAMPLE_ZONE = os.path.join(ROOT, 'packaging', 'sample-zone', 'ouzel.example.zone')
@@ -47,9 +49,11 @@ _address_base = (random.randrange(1, 250), random.randrange(1, 250))
 
 
 def fresh_address():
-    """An address of 127.0.0.0/8 that no test of this run has had."""
+    """An address of 127.0.0.0/8 that no test of this run has had; at ouzel's end of the cable where
+    there is one."""
     number = next(_addresses)
-    return f'127.{_address_base[0]}.{(_address_base[1] + number // 250) % 256}.{2 + number % 250}'
+    place = SERVERS if PLANE.on else f'127.{_address_base[0]}'
+    return f'{place}.{(_address_base[1] + number // 250) % 256}.{2 + number % 250}'
 
 
 def free_port(address='127.0.0.1'):
@@ -112,15 +116,25 @@ def query(name, rdtype='A', **options):
 def client_socket(server, source=None):
     """A UDP socket connected to (address, port), closed by the caller."""
     family = socket.AF_INET6 if ':' in server[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    with PLANE.client_side(server[0]):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
     if source:
-        sock.bind((source, 0))
+        sock.bind((PLANE.client(source, server[0]), 0))
     sock.connect(server)
     return sock
 
 
 def ask_raw(server, data, timeout=2.0, source=None):
     """Sends these octets and returns the reply's, or None where none came."""
+    reply = ask_once(server, data, timeout, source)
+    for _ in range(PLANE.times - 1 if reply and PLANE.serves(server[0]) else 0):
+        first, reply = reply, ask_once(server, data, timeout, source)
+        assert reply, 'no reply when asked again'
+        compare(first, reply)
+    return reply
+
+
+def ask_once(server, data, timeout, source):
     with client_socket(server, source) as sock:
         sock.settimeout(timeout * PATIENCE)
         sock.send(data)
@@ -428,6 +442,7 @@ def yaml_value(value):
 
 def yaml_settings(settings):
     """A settings file of {'section': {'key': value}} and {'forward': [{...}]}."""
+    settings = PLANE.settings(settings)
     if ENGINE:
         settings = {**settings, 'server': {'engine': ENGINE, **settings.get('server', {})}}
     lines = []
@@ -467,11 +482,12 @@ class Ouzel(Process):
             command += ['--listen', join(address, port)]
         for upstream in upstreams:
             command += ['--upstream', str(upstream)]
-        if settings or (ENGINE and '--config' not in arguments):
+        if settings or ((ENGINE or PLANE.on) and '--config' not in arguments):
             settings = settings or {}
             path = tempfile.mktemp('.yaml', 'ouzel-', directory)
             with open(path, 'w', encoding='utf-8') as file:
-                file.write(settings if isinstance(settings, str) else yaml_settings(settings))
+                file.write(PLANE.settings_text(settings) if isinstance(settings, str)
+                           else yaml_settings(settings))
             os.chmod(path, 0o644)
             command += ['--config', path]
             self.settings_path = path
@@ -489,6 +505,7 @@ class Ouzel(Process):
         if not eventually(ready, 10) or not self.running():
             self.kill()
             raise RuntimeError(f'ouzel did not get ready; it says:\n{self.output()}')
+        PLANE.started(self.output())
 
     def http(self, path, timeout=3.0):
         """(status, content type, body) of a page at the stats address; (0, '', '') for none."""

@@ -4,8 +4,12 @@
 from case import Case
 from harness import ask, rdata_texts
 
+PLANE_ANSWERS = 12
+
 
 class Access(Case):
+    PLANE = {'test_refused': 1, 'test_refused_also_from_memory': 5, 'test_dropped': 1,
+             'test_allowed': 5}
     SETTINGS = {'access': {
         'allow': ['127.0.0.0/8', '::1/128'], 'refuse': ['127.250.0.0/16', '127.251.1.0/24'],
         'drop': ['127.251.0.0/16']}}
@@ -43,6 +47,8 @@ class Access(Case):
 
 
 class NoClient(Case):
+    PLANE = 5
+
     def test_in_no_list(self):
         """A client that no list names is refused."""
         upstream = self.upstream()

@@ -11,9 +11,12 @@ import harness
 from case import Case, SharedCase
 from harness import ask, rdata_texts
 
+PLANE_ANSWERS = 250
+
 
 class ThroughNsd(SharedCase):
     ENGINES = True
+    PLANE = 5
 
     @classmethod
     def start_shared(cls):
@@ -170,6 +173,8 @@ class ThroughNsd(SharedCase):
 
 
 class Listeners(Case):
+    PLANE = 5
+
     def test_several_ipv4(self):
         upstream = self.upstream()
         addresses = [harness.fresh_address() for _ in range(3)]

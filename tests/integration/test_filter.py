@@ -9,6 +9,8 @@ import harness
 from case import Case
 from harness import ask, ede_codes, rdata_texts
 
+PLANE_ANSWERS = 100
+
 
 def answering(records):
     """A script that answers from {(name, type): [data, ...]}; what is not there is empty, with an
@@ -29,6 +31,7 @@ def answering(records):
 
 
 class Rebind(Case):
+    PLANE = 5
     RECORDS = {('public.example', 'A'): ['192.0.2.1'], ('private.example', 'A'): ['192.168.1.1'],
                ('mixed.example', 'A'): ['192.0.2.1', '10.0.0.1'],
                ('six.example', 'AAAA'): ['fd00::1'], ('loop.example', 'A'): ['127.0.0.1'],
@@ -65,6 +68,7 @@ class Rebind(Case):
 
 
 class Dns64(Case):
+    PLANE = 5
     RECORDS = {('four.example', 'A'): ['192.0.2.1', '192.0.2.2'],
                ('both.example', 'A'): ['192.0.2.3'], ('both.example', 'AAAA'): ['2001:db8::3'],
                ('mapped.example', 'A'): ['192.0.2.4'],

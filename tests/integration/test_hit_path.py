@@ -13,12 +13,14 @@ import subprocess
 import harness
 from case import Case
 
+PLANE_ANSWERS = 11000
 NAMES = 100
 QUERIES = 10000
 
 
 class HitPath(Case):
     ENGINES = True
+    PLANE = 1
 
     def library(self):
         path = os.path.join(self.directory, 'count_calls.so')

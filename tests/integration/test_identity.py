@@ -15,6 +15,7 @@ import harness
 from case import SharedCase
 from harness import ask, option_of, rdata_texts
 
+PLANE_ANSWERS = 4
 NSID, KEEPALIVE = 3, 11
 
 
@@ -23,6 +24,8 @@ def empty_option(code):
 
 
 class Own(SharedCase):
+    PLANE = 5
+
     @classmethod
     def start_shared(cls):
         cls.upstream = harness.FakeUpstream()
@@ -72,6 +75,8 @@ class Own(SharedCase):
 
 class Silent(SharedCase):
     """By default no client learns the name of the server."""
+
+    PLANE = 5
 
     @classmethod
     def start_shared(cls):

@@ -74,6 +74,8 @@ def settings_text(local, forward=''):
 
 
 class Local(SharedCase):
+    PLANE = 1
+
     @classmethod
     def start_shared(cls):
         os.chmod(cls.shared_directory, 0o755)
@@ -242,6 +244,9 @@ class Local(SharedCase):
 
 
 class BlockAnswers(Case):
+    PLANE = {'test_null': 5, 'test_refused': 1, 'test_clients_that_are_refused': 5,
+             'test_without_special_names': 5}
+
     def start(self, **local):
         os.chmod(self.directory, 0o755)
         local['block'] = [write(self.directory, 'block', 'ads.example\n')]

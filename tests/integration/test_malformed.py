@@ -9,6 +9,7 @@ import harness
 from case import Case
 from harness import ask, ask_raw, rdata_texts
 
+PLANE_ANSWERS = 20
 DROPPED = None
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, BADVERS = 0, 1, 2, 3, 4, 5, 16
 
@@ -133,6 +134,8 @@ GOOD = [
 
 
 class Malformed(Case):
+    PLANE = {'test_table': 1, 'test_unusual_but_fine': 5, 'test_every_cut_of_a_query': 1}
+
     def setUp(self):
         super().setUp()
         self.fake = self.upstream()

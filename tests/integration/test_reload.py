@@ -15,9 +15,13 @@ import harness
 from case import Case
 from harness import ask, eventually, rdata_texts
 
+PLANE_ANSWERS = 40
+
 
 class Reload(Case):
     WEIGHT = 3
+    PLANE = {'test_upstreams_change': 5, 'test_access_local_names_and_log': 5,
+             'test_question_that_waits_is_answered': 1, 'test_what_is_wrong_changes_nothing': 5}
 
     def start(self, settings, workers=2):
         return self.ouzel(workers=workers, settings=settings)

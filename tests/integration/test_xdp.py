@@ -2,104 +2,37 @@
 """Answers in the driver: a client behind a cable, in a network namespace of its own, and ouzel in
 another. tests/xdp compares both planes frame by frame; here they work together."""
 
-import array
-import ctypes
-import fcntl
 import json
 import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import unittest
 
 import harness
+from cable import Cable, can, ip
 from case import Case
 
 SERVER, CLIENT, REFUSED = '10.77.0.1', '10.77.0.2', '10.77.0.66'
 SERVER6, CLIENT6 = 'fd77::1', 'fd77::2'
 PASS = os.path.join(os.path.dirname(os.path.realpath(harness.BINARY)), 'tests', 'xdp', 'pass.bpf.o')
-CLONE_NEWNET = 0x40000000
-SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
-LIBC = ctypes.CDLL(None, use_errno=True)
 HITS = 3  # of an answer that go to the sockets
 
 
-def call(name, *arguments):
-    if getattr(LIBC, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def can():
-    """Is this machine one where the program can be loaded?"""
-    with open(harness.BINARY, 'rb') as file:
-        built = b'built without XDP' not in file.read()
-    return built and os.geteuid() == 0 and os.path.exists('/sys/fs/bpf') and \
-        subprocess.run(['unshare', '--net', 'true'], check=False).returncode == 0
-
-
-def checksums_finish(interface):
-    """Has the kernel finish UDP's checksums, as no hardware does behind a cable of this kind."""
-    words = array.array('B', struct.pack('II', ETHTOOL_STXCSUM, 0))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, SIOCETHTOOL,
-                    struct.pack('16sP16x', interface.encode(), words.buffer_info()[0]))
-
-
-def ip(*words):
-    subprocess.run(['ip', *words], check=True, capture_output=True, timeout=20)
-
-
-class Namespace:
-    """A network namespace that a thread can be in for a while."""
-
-    def __init__(self):
-        self.fd = os.open('/proc/thread-self/ns/net', os.O_RDONLY | os.O_CLOEXEC)
-
-    @classmethod
-    def new(cls):
-        """Makes one and enters it."""
-        call('unshare', CLONE_NEWNET)
-        ip('link', 'set', 'lo', 'up')
-        return cls()
-
-    def enter(self):
-        call('setns', self.fd, CLONE_NEWNET)
-
-    def close(self):
-        os.close(self.fd)
-
-
-@unittest.skipUnless(can(), 'the XDP program is not built, or BPF and namespaces need root')
+@unittest.skipUnless(can(harness.BINARY),
+                     'the XDP program is not built, or BPF and namespaces need root')
 class Xdp(Case):
     def setUp(self):
         super().setUp()
-        self.home = Namespace()
-        self.addCleanup(self.home.close)
-        self.addCleanup(self.home.enter)
-        self.behind = Namespace.new()
-        self.addCleanup(self.behind.close)
-        self.ours = Namespace.new()
-        self.addCleanup(self.ours.close)
-        self.cable()
-
-    def cable(self):
-        ip('link', 'add', 'cable', 'type', 'veth', 'peer', 'name', 'far', 'netns',
-           f'/proc/{os.getpid()}/fd/{self.behind.fd}')
+        self.cable = Cable()
+        self.addCleanup(self.cable.end)
         ip('addr', 'add', f'{SERVER}/24', 'dev', 'cable')
         ip('addr', 'add', f'{SERVER6}/64', 'dev', 'cable', 'nodad')
-        ip('link', 'set', 'cable', 'up')
-        self.behind.enter()
-        try:
+        with self.cable.far():
             for address in (f'{CLIENT}/24', f'{REFUSED}/24', f'{CLIENT6}/64'):
                 ip('addr', 'add', address, 'dev', 'far', *(('nodad',) * (':' in address)))
-            ip('link', 'set', 'far', 'up')
-            checksums_finish('far')
-        finally:
-            self.ours.enter()
 
     def settings(self, **more):
         settings = {'server': {'xdp': ['cable'], 'listen': [f'{SERVER}:53', f'[{SERVER6}]:53',
@@ -121,11 +54,8 @@ class Xdp(Case):
 
     def far_socket(self, server=SERVER, source=None):
         """A client's socket behind the cable."""
-        self.behind.enter()
-        try:
+        with self.cable.far():
             return harness.client_socket((server, 53), source)
-        finally:
-            self.ours.enter()
 
     def ask_far(self, data, server=SERVER, source=None, sends=3):
         with self.far_socket(server, source) as sock:
@@ -260,8 +190,7 @@ class Xdp(Case):
         lost, over = [], threading.Event()
 
         def ask_on():
-            self.behind.enter()
-            with harness.client_socket((SERVER, 53)) as sock:
+            with self.far_socket() as sock:
                 sock.settimeout(harness.PATIENCE)
                 while not over.is_set():
                     sock.send(data)
@@ -362,11 +291,8 @@ class Xdp(Case):
     def test_in_driver(self):
         """Where the other end of the cable has a program, the driver itself takes ours."""
         self.assertTrue(os.path.exists(PASS), PASS)
-        self.behind.enter()
-        try:
+        with self.cable.far():
             ip('link', 'set', 'dev', 'far', 'xdp', 'obj', PASS, 'sec', 'xdp')
-        finally:
-            self.ours.enter()
         ouzel = self.start(server={'xdp': ['cable/driver']})
         self.assertIn('xdp interface=cable/driver state="in the driver"', ouzel.output())
         data = harness.query('www.example', use_edns=0, payload=1232).to_wire()
