@@ -4,9 +4,10 @@
 import os
 
 from bench.lab import process
-from bench.lab.cables import ZONE, Trouble
+from bench.lab.cables import Trouble
 from bench.lab.closed import ask
 from bench.lab.peers import harness
+from bench.load.zipf import ZONE
 
 FEW = 200  # names, all of them in memory
 

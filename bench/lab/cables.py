@@ -15,11 +15,13 @@ import tempfile
 import time
 
 from bench.lab import process
+from bench.load import zipf
+from bench.load.zipf import ZONE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, 'build')
-ZONE = 'bench.example'
 SERVER, GENERATOR = '10.53.0.1', '10.53.0.2'  # only inside the namespaces
+SERVER6, GENERATOR6 = 'fd53::1', 'fd53::2'
 UPSTREAM = ('127.0.0.1', 5301)  # NSD next to the server
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -131,6 +133,13 @@ class Cleaner:
                 print(f'bench: while cleaning up: {fault}', file=sys.stderr)
 
 
+def address_add(space, interface, address):
+    """Of IPv6 an address that may be used at once."""
+    ipv6 = ':' in address
+    run('ip', '-n', space, 'addr', 'add', f'{address}/{64 if ipv6 else 24}', 'dev', interface,
+        *(['nodad'] if ipv6 else []))
+
+
 class Namespaces:
     """Two namespaces with a cable between them: `server` has 10.53.0.1, `generator` 10.53.0.2."""
 
@@ -143,11 +152,14 @@ class Namespaces:
         run('ip', '-n', self.server, 'link', 'add', 'cable', 'numrxqueues', '1', 'numtxqueues', '1',
             'type', 'veth', 'peer', 'name', 'cable', 'numrxqueues', '1', 'numtxqueues', '1',
             'netns', self.generator)
-        for name, address in ((self.server, SERVER), (self.generator, GENERATOR)):
-            run('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', 'cable')
+        ends = (SERVER, SERVER6), (GENERATOR, GENERATOR6)
+        for name, addresses in zip((self.server, self.generator), ends):
+            for address in addresses:
+                address_add(name, 'cable', address)
             run('ip', '-n', name, 'link', 'set', 'lo', 'up')
             run('ip', '-n', name, 'link', 'set', 'cable', 'up')
-        self.neighbours_fix()
+        for addresses in zip(*ends):
+            self.neighbours_fix('cable', addresses)
         for _ in range(100):
             states = [run('ip', '-n', name, '-br', 'link', 'show', 'cable')
                       for name in (self.server, self.generator)]
@@ -156,14 +168,14 @@ class Namespaces:
             time.sleep(0.05)
         raise Trouble('the cable between the namespaces does not come up')
 
-    def neighbours_fix(self):
+    def neighbours_fix(self, cable, addresses):
         """An entry that waits to be confirmed makes each packet dearer: whose turn that falls into
         would be chance."""
-        for name, other, address in ((self.server, self.generator, GENERATOR),
-                                     (self.generator, self.server, SERVER)):
-            link = json.loads(run('ip', '-j', '-n', other, 'link', 'show', 'cable'))[0]
+        ends = (self.server, self.generator)
+        for name, other, address in zip(ends, ends[::-1], addresses[::-1]):
+            link = json.loads(run('ip', '-j', '-n', other, 'link', 'show', cable))[0]
             run('ip', '-n', name, 'neigh', 'replace', address, 'lladdr', link['address'], 'nud',
-                'permanent', 'dev', 'cable')
+                'permanent', 'dev', cable)
 
     def command(self, name, *command):
         return ['ip', 'netns', 'exec', name, *command]
@@ -179,7 +191,7 @@ def stage(cleaner):
 class Server:
     """A process in the server's namespace, ended by its own pid."""
 
-    address = SERVER
+    address, asking, interface = SERVER, GENERATOR, 'cable'
 
     def __init__(self, cleaner, directory, command):
         self.log = tempfile.mktemp('.log', 'server-', directory)
@@ -206,7 +218,8 @@ def nsd_config(directory, address, port):
     zone, config = (os.path.join(directory, name) for name in ('zone', 'nsd.conf'))
     with open(zone, 'w', encoding='ascii') as file:
         file.write(f'$ORIGIN {ZONE}.\n$TTL 86400\n@ IN SOA ns h 1 7200 3600 1209600 300\n'
-                   '@ IN NS ns\nns IN A 192.0.2.53\n* IN A 192.0.2.1\n')
+                   '@ IN NS ns\nns IN A 192.0.2.53\n* IN A 192.0.2.1\n' +
+                   ''.join(map(zipf.Form.record, zipf.SIZES)))
     with open(config, 'w', encoding='ascii') as file:
         file.write(f'server:\n ip-address: {address}@{port}\n username: ""\n chroot: ""\n'
                    f' zonesdir: "{directory}"\n database: ""\n minimal-responses: yes\n'
@@ -217,11 +230,11 @@ def nsd_config(directory, address, port):
     return config
 
 
-def write_files(directory, count):
+def write_files(directory, count, form=zipf.Form()):
     """The configuration of NSD and one question for each name; returns their paths."""
     questions = os.path.join(directory, 'questions')
     with open(questions, 'w', encoding='ascii') as file:
-        file.writelines(f'n{i}.{ZONE} A\n' for i in range(count))
+        file.writelines(form.learned(i) for i in range(count))
     return nsd_config(directory, *UPSTREAM), questions
 
 
@@ -256,8 +269,10 @@ def shoot(spaces, server, port, questions, arguments, *words, meters=None):
     if not sent or not got or int(got.group(1)) == 0:
         raise Trouble(f'no replies; kxdpgun says:\n{text}')
     replies = int(got.group(1))
+    octets = re.search(r'average DNS reply size:\s+(\d+) B', text)
     good = re.search(r'responded NOERROR:\s+(\d+)', text)
     if not good or int(good.group(1)) != replies:
         raise Trouble(f'not all replies are good; kxdpgun says:\n{text}')
     return {'sent': int(sent.group(1)), 'replies': replies, 'rate': replies / arguments.seconds,
+            'octets': int(octets.group(1)) if octets else None,
             **{name: value / replies for name, value in used.items()}}

@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 
 from bench.lab import closed
-from bench.lab.cables import ZONE, Trouble, run
+from bench.lab.cables import Trouble, run
 from bench.lab.peers import harness
+from bench.load.zipf import ZONE
 
 NAMES = 1000  # that the program has learned
 FLIGHT = 100  # known questions in flight, so that many are in a batch, as in that of a busy server

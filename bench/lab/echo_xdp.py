@@ -10,7 +10,7 @@ import sys
 import time
 
 from bench.lab import process
-from bench.lab.cables import BUILD, Server, Trouble, run
+from bench.lab.cables import BUILD, Server, Trouble, address_add, run
 
 NAME, PORT = 'echo-xdp', 54
 ADDRESS, GENERATOR = '10.53.1.1', '10.53.1.2'
@@ -23,9 +23,10 @@ def cable_lay(spaces, name, addresses=(ADDRESS, GENERATOR)):
     run('ip', '-n', spaces.server, 'link', 'add', name, *queues, 'type', 'veth', 'peer', 'name',
         name, *queues, 'netns', spaces.generator)
     for space, address in zip((spaces.server, spaces.generator), addresses):
-        run('ip', '-n', space, 'addr', 'add', f'{address}/24', 'dev', name)
+        address_add(space, name, address)
     for space in (spaces.server, spaces.generator):
         run('ip', '-n', space, 'link', 'set', name, 'up')
+    spaces.neighbours_fix(name, addresses)
 
 
 def threads_of(interface):
@@ -41,19 +42,31 @@ def threads_of(interface):
     return found
 
 
-def thread_make(name, spaces, interface, cpu):
+def thread_make(name, spaces, space, interface, cpu):
     """Has a thread of the kernel's own, on this processor, do the work of the interface; None:
     there can be none."""
     switch = f'/sys/class/net/{interface}/threaded'
+    before = set(threads_of(interface))
     try:
-        run(*spaces.command(spaces.server, 'sh', '-c', f'echo 1 >{switch}'))
-        [thread] = threads_of(interface)
+        run(*spaces.command(space, 'sh', '-c', f'echo 1 >{switch}'))
+        [thread] = set(threads_of(interface)) - before
         run('taskset', '-p', '-c', str(cpu), str(thread))
         return thread
     except (Trouble, ValueError) as fault:
-        print(f'{name}: its work is done on the processor of the generator and counts as no time '
-              f'of its own: {fault}', file=sys.stderr)
+        print(f'{name}: its work is done on another processor and counts as no time of its own: '
+              f'{fault}', file=sys.stderr)
         return None
+
+
+def attached_wait(server, spaces):
+    """Until its program is in the driver of its interface."""
+    for _ in range(100):
+        server.check()
+        link = json.loads(run('ip', '-j', '-n', spaces.server, 'link', 'show', server.interface))[0]
+        if link.get('xdp', {}).get('mode') == 1:
+            return
+        time.sleep(0.05)
+    raise Trouble('the driver does not take the program')
 
 
 class EchoXdp(Server):
@@ -61,7 +74,7 @@ class EchoXdp(Server):
     the server's processor, so that it has a processor like the others and its time can be told;
     or, where there can be none, at the generator's expense."""
 
-    address = ADDRESS
+    address, asking = ADDRESS, GENERATOR
 
     def __init__(self, cleaner, spaces, directory, cpu):
         if not os.path.exists(PROGRAM):
@@ -71,18 +84,8 @@ class EchoXdp(Server):
         cable_lay(spaces, self.interface)
         super().__init__(cleaner, directory,
                          spaces.command(spaces.server, PROGRAM, self.interface, str(PORT)))
-        self.wait(spaces)
-        self.thread = thread_make(NAME, spaces, self.interface, cpu)
-
-    def wait(self, spaces):
-        for _ in range(100):
-            self.check()
-            link = json.loads(run('ip', '-j', '-n', spaces.server, 'link', 'show',
-                                  self.interface))[0]
-            if link.get('xdp', {}).get('mode') == 1:
-                return
-            time.sleep(0.05)
-        raise Trouble('the driver does not take the program')
+        attached_wait(self, spaces)
+        self.thread = thread_make(NAME, spaces, spaces.server, self.interface, cpu)
 
     def cpu_us(self):
         return process.cpu_us(self.thread) if self.thread else 0.0

@@ -4,8 +4,9 @@
 import os
 import subprocess
 
-from bench.lab.cables import ZONE, Trouble, nsd_config
+from bench.lab.cables import Trouble, nsd_config
 from bench.lab.peers import harness
+from bench.load.zipf import ZONE
 
 
 def nsd_start(directory):

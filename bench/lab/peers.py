@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from bench.lab import process
-from bench.lab.cables import Trouble
+from bench.lab.cables import GENERATOR, GENERATOR6, Trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'integration'))
@@ -24,6 +24,7 @@ UNBOUND = '''server:
  interface: {address}@{port}
  access-control: 127.0.0.0/8 allow
  access-control: 10.53.0.0/24 allow
+ access-control: fd53::/16 allow
  do-daemonize: no
  use-syslog: no
  username: ""
@@ -112,13 +113,16 @@ class Peer:
     name = program = None
     octets = 0  # that a name takes in its cache, as `scripts/bench memory` says
     names_max = None  # that it can hold
+    interface = 'cable'  # that it is asked at, over a cable
     scales = False  # can it have several workers in one process?
+    passes = 1  # over all names, with which it has learned them
 
     def __init__(self, directory, where=None, prefix=(), names=NAMES, workers=1):
         self.names, self.workers = names, workers
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory, exist_ok=True)
         self.address, self.port = where or ('127.0.0.1', harness.free_port())
+        self.asking = GENERATOR6 if ':' in self.address else GENERATOR  # over a cable
         self.prefix, self.child = list(prefix), None
 
     @classmethod
@@ -179,13 +183,14 @@ class Ouzel(Peer):
     octets, scales = 128, True
     program = os.environ.get('OUZEL_BINARY') or os.path.join(ROOT, 'build', 'ouzel')
     more = ''  # settings
+    stats = None  # the port
 
     def command(self, upstreams):
-        stats = harness.free_port()
+        self.stats = harness.free_port()
         size = max(self.names, NAMES) * 256 // MIB
         command = [self.program, 'serve', '--workers', str(self.workers),
                    '--config', self.write('ouzel.yaml', f'cache:\n  size: {size}M\n{self.more}'),
-                   '--stats', f'127.0.0.1:{stats}',
+                   '--stats', f'127.0.0.1:{self.stats}',
                    '--listen', harness.join(self.address, self.port)]
         for upstream in upstreams:
             command += ['--upstream', harness.join(*upstream)]
@@ -204,24 +209,45 @@ class Epoll(Ouzel):
     more = 'server:\n  engine: epoll\n'
 
 
-class Xdp(Ouzel):
-    """ouzel with its XDP plane, at a cable of its own. The kernel's thread that answers there
-    counts as the server's."""
-    name = 'ouzel-xdp'
-    interface = thread = None
+class OwnCable(Ouzel):
+    """ouzel at a cable of its own. The kernel's thread that works there counts as the server's."""
+    thread = None
+    mode = None  # of the XDP plane; none: there is no plane
+    limits = ''
+
+    def command(self, upstreams):
+        xdp = f'  xdp: [{self.interface}{self.mode}]\n' if self.mode else ''
+        self.more = ('server:\n  workers: 1\n' + xdp + self.limits +
+                     'access:\n  allow: [10.53.0.0/16, 127.0.0.0/8, "fd53::/16"]\n')
+        return super().command(upstreams)
+
+    def cpu_us(self):
+        return super().cpu_us() + (process.cpu_us(self.thread) if self.thread else 0.0)
+
+
+class Plain(OwnCable):
+    """Without a plane."""
+    name = 'ouzel-plain'
+
+
+class Xdp(OwnCable):
+    """With its XDP plane."""
+    name, mode = 'ouzel-xdp', '/driver'
+    passes = 4  # the first three hits of an answer go to the sockets
 
     @classmethod
     def installed(cls):
         with open(cls.program, 'rb') as file:
             return os.geteuid() == 0 and b'built without XDP' not in file.read()
 
-    def command(self, upstreams):
-        self.more = (f'server:\n  xdp: [{self.interface}/driver]\n'
-                     'access:\n  allow: [10.53.0.0/16, 127.0.0.0/8]\n')
-        return super().command(upstreams)
-
-    def cpu_us(self):
-        return super().cpu_us() + (process.cpu_us(self.thread) if self.thread else 0.0)
+    def in_driver(self):
+        """Queries that its program has answered so far, and all queries."""
+        text = subprocess.run([*self.prefix, 'curl', '-s', '-m', '5',
+                               f'http://127.0.0.1:{self.stats}/metrics'], capture_output=True,
+                              text=True, check=True, timeout=10).stdout
+        each = re.findall(r'^ouzel_queries_total\{.*transport="(\w+)".*\} (\d+)', text, re.M)
+        return (sum(int(number) for transport, number in each if transport == 'xdp'),
+                sum(int(number) for _, number in each))
 
 
 class Unbound(Peer):

@@ -2,16 +2,16 @@
 """The servers of a measurement over a cable, each on the same processor and with all names learned:
 the floors and the forwarders."""
 
-import contextlib
 import os
 import sys
 import time
 
-from bench.lab import closed, echo_xdp, peers, process
-from bench.lab.cables import BUILD, SERVER, UPSTREAM, ZONE, Server, Trouble, duration, write_files
+from bench.lab import closed, peers, plane, process
+from bench.lab.cables import (BUILD, SERVER, SERVER6, UPSTREAM, Server, Trouble, duration,
+                              write_files)
+from bench.load import zipf
 
 FIRST_PORT = 5400
-PLANE_ADDRESS, PLANE_GENERATOR = '10.53.2.1', '10.53.2.2'
 SAMPLE = 50000  # names with which a cache of very many is looked at
 SPARE = 3 << 30  # octets of memory that servers may not take: the load and the machine need some
 
@@ -48,62 +48,39 @@ def echoes_start(cleaner, spaces, directory, options, batch=64):
         yield name, Server(cleaner, directory, command), port
 
 
-def plane_prepare(spaces, peer):
-    """A cable for a plane: its other end, too, receives as drivers do (bench/load/echo_xdp.c)."""
-    peer.interface, peer.address = f'p{os.getpid()}', PLANE_ADDRESS
-    echo_xdp.cable_lay(spaces, peer.interface, (PLANE_ADDRESS, PLANE_GENERATOR))
-
-
-@contextlib.contextmanager
-def receiving(cleaner, spaces, directory, peer):
-    """While no XDP program asks a plane, one that lets all pass stands at the asking end."""
-    if not isinstance(peer, peers.Xdp):
-        yield
-        return
-    command = spaces.command(spaces.generator, echo_xdp.PROGRAM, peer.interface, '1')
-    passes = Server(cleaner, directory, command)
-    time.sleep(0.5)
-    try:
-        yield
-    finally:
-        passes.stop()
-
-
-def peers_start(cleaner, spaces, directory, options, kinds, names):
+def peers_start(cleaner, spaces, directory, options, kinds, names, ipv6=False):
     """Each with room for so many names: (name, server, port)."""
     for number, kind in enumerate(kinds):
         port = FIRST_PORT + number
-        peer = kind(directory, (SERVER, port), pinned(spaces, options), names)
+        peer = kind(directory, (SERVER6 if ipv6 else SERVER, port), pinned(spaces, options), names)
         cleaner.add(peer.stop)
-        if isinstance(peer, peers.Xdp):
-            plane_prepare(spaces, peer)
+        if isinstance(peer, peers.OwnCable):
+            plane.cable_lay(spaces, peer, number, ipv6)
         peer.launch([UPSTREAM])
-        if isinstance(peer, peers.Xdp):
-            time.sleep(1)  # until its program is there
-            peer.thread = echo_xdp.thread_make(peer.name, spaces, peer.interface,
-                                               options.server_cpu)
+        if isinstance(peer, peers.OwnCable):
+            plane.launched(spaces, peer, options.server_cpu)
         yield kind.name, peer, port
 
 
-def sample_write(path, count):
+def sample_write(path, count, form):
     """Evenly chosen ones of so many names; the path and how many there are."""
     with open(path, 'w', encoding='ascii') as file:
-        file.writelines(f'n{i}.{ZONE} A\n' for i in range(0, count, count // SAMPLE))
+        file.writelines(form.learned(i) for i in range(0, count, count // SAMPLE))
     return path, len(range(0, count, count // SAMPLE))
 
 
-def learn_all(cleaner, spaces, directory, servers, questions, names):
+def learn_all(cleaner, spaces, directory, servers, questions, names, form=zipf.Form()):
     """Has each learn all names; returns those that have, and what keeps the others from it."""
     kept, left_out = [], {}
     sample = None
     if names > closed.MANY:
-        sample = sample_write(os.path.join(directory, 'sample'), names)
+        sample = sample_write(os.path.join(directory, 'sample'), names, form)
     for name, server, port in servers:
         start = time.monotonic()
         if sample:
             print(f'  {name} learns {names:,} names', flush=True)
         try:
-            with receiving(cleaner, spaces, directory, server):
+            with plane.receiving(cleaner, spaces, directory, server):
                 closed.warm(server, (server.address, port), questions, names,
                             spaces.command(spaces.generator), sample)
             kept.append((name, server, port))
@@ -116,18 +93,20 @@ def learn_all(cleaner, spaces, directory, servers, questions, names):
     return kept, left_out
 
 
-def start_all(cleaner, spaces, directory, options, names, names_held=0, echoes=True):
+def start_all(cleaner, spaces, directory, options, names, names_held=0, echoes=True,
+              form=zipf.Form(), ipv6=False):
     """Starts all and has each learn `names` names, with room for `names_held`; returns the
     questions for all of them, (name, server, port) of each that is ready, and why others are left
     out."""
-    config, questions = write_files(directory, names)
+    config, questions = write_files(directory, names, form)
     Server(cleaner, directory, spaces.command(
         spaces.server, 'taskset', '-c', str(options.generator_cpu), 'nsd', '-d', '-c', config))
     held = max(names, names_held)
     kinds, left_out = fitting(peers.chosen(options.peers, peers.CACHES), held)
-    servers = [*peers_start(cleaner, spaces, directory, options, kinds, held)]
+    servers = [*peers_start(cleaner, spaces, directory, options, kinds, held, ipv6)]
     time.sleep(2)
-    servers, others = learn_all(cleaner, spaces, directory, servers, questions, names)
+    servers, others = learn_all(cleaner, spaces, directory, servers, questions, names,
+                                form)
     left_out.update(others)
     for line in (f'{name} is left out: {why}' for name, why in left_out.items()):
         print(line, file=sys.stderr)

@@ -9,37 +9,21 @@
 // end of a veth pair the other has to receive as drivers do, else the kernel drops what is sent
 // back: it does while any XDP program is attached there (kxdpgun's is), or this one for some other
 // port, which lets all pass.
-#include <bpf/bpf.h>
+#include "bench/load/driver.h"
+
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <libgen.h>
-#include <linux/if_link.h>
 #include <net/if.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { PATH_LEN = 4096 };
-
-// The object lies where the program does.
-static bool object_path(char *path)
-{
-    char self[PATH_LEN];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (len < 0)
-        return false;
-    self[len] = '\0';
-    return snprintf(path, PATH_LEN, "%s/echo_xdp.bpf.o", dirname(self)) < PATH_LEN;
-}
 
 // Returns the program, or NULL with errno set.
-static struct bpf_program *load(const char *path, uint16_t port)
+static struct bpf_program *load(uint16_t port)
 {
-    struct bpf_object *object = bpf_object__open_file(path, NULL);
+    struct bpf_object *object = driver_object_open("echo_xdp.bpf.o");
     if (!object)
         return NULL;
     struct bpf_map *constants = bpf_object__find_map_by_name(object, ".rodata");
@@ -50,13 +34,6 @@ static struct bpf_program *load(const char *path, uint16_t port)
     return bpf_object__load(object) == 0 ? bpf_object__find_program_by_name(object, "echo") : NULL;
 }
 
-// In the driver and nowhere else: the way that every driver has would measure something else.
-static int attach(const struct bpf_program *program, unsigned interface)
-{
-    LIBBPF_OPTS(bpf_link_create_opts, options, .flags = XDP_FLAGS_DRV_MODE);
-    return bpf_link_create(bpf_program__fd(program), (int)interface, BPF_XDP, &options);
-}
-
 static _Noreturn void fail(const char *why)
 {
     fprintf(stderr, "echo_xdp: %s: %s\n", why, strerror(errno));
@@ -65,7 +42,6 @@ static _Noreturn void fail(const char *why)
 
 int main(int argc, char **argv)
 {
-    char path[PATH_LEN];
     sigset_t ends;
     int which;
     long port = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
@@ -80,12 +56,10 @@ int main(int argc, char **argv)
     unsigned interface = if_nametoindex(argv[1]);
     if (interface == 0)
         fail(argv[1]);
-    if (!object_path(path))
-        fail("the program's own path");
-    const struct bpf_program *program = load(path, (uint16_t)port);
+    const struct bpf_program *program = load((uint16_t)port);
     if (!program)
         fail("the kernel does not take the program");
-    if (attach(program, interface) < 0)
+    if (driver_attach(program, interface) < 0)
         fail("it cannot be attached to the driver");
     printf("echo_xdp: answers at %s, port %ld\n", argv[1], port);
     fflush(stdout);

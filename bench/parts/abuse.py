@@ -18,10 +18,11 @@ import threading
 import time
 
 from bench.lab.alone import FEW, Alone
-from bench.lab.cables import (SERVER, ZONE, Cleaner, Namespaces, Server, Trouble, results_write,
+from bench.lab.cables import (SERVER, Cleaner, Namespaces, Server, Trouble, results_write,
                               run, shoot, tools_check, write_files)
 from bench.lab.closed import warm
 from bench.lab.peers import harness
+from bench.load.zipf import ZONE
 
 VICTIM = '10.53.0.66'
 PREFIXES = 10000

@@ -6,19 +6,21 @@ answers come and what each costs. Where names are new, or over TCP, such a load 
 is lost: there dnsperf asks in a closed loop."""
 
 import collections
+import contextlib
 import os
 import statistics
 import sys
 
-from bench.lab import closed, echo_xdp, peers, process
-from bench.lab.cables import (SERVER, Cleaner, Trouble, cable_check, duration, leave_out,
+from bench.lab import closed, echo_xdp, frames, peers, plane, process
+from bench.lab.cables import (Cleaner, Trouble, cable_check, duration, leave_out,
                               left_out_text, results_write, round_tell, shoot, stage, stamp)
 from bench.lab.servers import fitting, start_all
 from bench.load import zipf
 from bench.report import svg
 
 TITLE = 'Answers from memory'
-Row = collections.namedtuple('Row', 'names hit_percent transport')
+Row = collections.namedtuple('Row', 'names hit_percent transport octets ipv6',
+                             defaults=(None, False))
 ROWS = {'1k': Row(1000, 100, 'udp'),
         '100k': Row(100000, 100, 'udp'),
         '1m': Row(1000000, 100, 'udp'),
@@ -26,7 +28,9 @@ ROWS = {'1k': Row(1000, 100, 'udp'),
         'hit95': Row(100000, 95, 'udp'),
         'hit80': Row(100000, 80, 'udp'),
         'hit0': Row(100000, 0, 'udp'),
-        'tcp': Row(1000, 100, 'tcp')}
+        'tcp': Row(1000, 100, 'tcp'),
+        **{f'a{octets}': Row(100000, 100, 'udp', octets) for octets in zipf.SIZES},
+        'ipv6': Row(1000, 100, 'udp', None, True)}
 LINES_MAX = 2000000  # of questions; kxdpgun holds them in memory
 CLOSED_A_SECOND = 250000  # more than dnsperf asks
 NEW_A_SECOND = 80000  # new names, more than are answered: caches have room for them
@@ -40,6 +44,16 @@ CLOSED_WORDS = {'udp': ('-q', '100', '-c', '10', '-t', '2'),
 def is_open(row):
     """Is it asked in an open loop?"""
     return row.hit_percent == 100 and row.transport == 'udp'
+
+
+def has_echoes(row):
+    """They know IPv4 alone."""
+    return is_open(row) and not row.ipv6
+
+
+def is_on_page(row):
+    """Sizes and IPv6 are for those who ask for them."""
+    return not row.octets and not row.ipv6
 
 
 def is_mixed(row):
@@ -59,41 +73,62 @@ class Load:
     def __init__(self, row, directory, options):
         self.row, self.options = row, options
         self.path = os.path.join(directory, 'traffic')
-        self.zipf = zipf.Zipf(row.names, 1)
+        self.gun = frames.shoot if options.generator == 'frames' else shoot
+        self.zipf, self.form = zipf.Zipf(row.names, 1), zipf.Form(row.octets)
         if is_open(row):
             self.lines = min(LINES_MAX, options.rate * options.seconds)
         else:
             self.lines = CLOSED_A_SECOND * options.seconds
         if not is_mixed(row):
             self.lines = min(self.lines, LINES_MAX)
-            zipf.questions_write(self.path, self.zipf, self.lines)
+            zipf.known_write(self.path, self.zipf, self.lines, self.form)
 
     def ready(self, number):
         if is_mixed(self.row):
             zipf.questions_write(self.path, self.zipf, self.lines, self.row.hit_percent, number)
 
     def run(self, spaces, server, port):
-        """One run; what `shoot` returns, and in a closed loop `lost` and the share of `hits`."""
-        options = self.options
-        meters = {'machine_us': lambda: process.processor_us(options.server_cpu)}
+        """One run; what `shoot` returns, in a closed loop `lost` and the share of `hits`, and with
+        a plane the share that it answered, `driver`."""
+        before = server.in_driver() if isinstance(server, peers.Xdp) else None
+        meters = {'machine_us': lambda: process.processor_us(self.options.server_cpu)}
         if is_open(self.row):
-            return shoot(spaces, server, port, self.path, options, meters=meters)
-        meters['out'] = lambda: process.datagrams_out(server.child.pid)
-        run = closed.measured(
-            server, (SERVER, port), self.path, CLOSED_WORDS[self.row.transport], spaces.command(
-                spaces.generator, 'taskset', '-c', str(options.generator_cpu)), meters,
-            options.seconds)
+            run = self.gun(spaces, server, port, self.path, self.options, meters=meters)
+        else:
+            meters['out'] = lambda: process.datagrams_out(server.child.pid)
+            run = self.run_closed(spaces, server, port, meters)
+        if before is not None:
+            driver, asked = (then - was for then, was in zip(server.in_driver(), before))
+            run['driver'] = driver / max(asked, 1)
+        return run if is_open(self.row) else self.judged(run)
+
+    def run_closed(self, spaces, server, port, meters):
+        return closed.measured(
+            server, (server.address, port), self.path, CLOSED_WORDS[self.row.transport],
+            spaces.command(spaces.generator, 'taskset', '-c', str(self.options.generator_cpu)),
+            meters, self.options.seconds)
+
+    def judged(self, run):
+        """A run in a closed loop, with the share of what was known."""
         if is_mixed(self.row) and run['sent'] > self.lines:
             raise Trouble('dnsperf came to the end of the questions, so new ones were not new')
         if run['lost'] > LOST_MAX:
             raise Trouble(f'it has given {run["lost"]:.0%} of the questions no good answer')
-        # What leaves the namespace is the answer (not over TCP) and for each that was not known
-        # the question to NSD and its reply.
-        asked = (run.pop('out') - (self.row.transport == 'udp')) / 2
+        # What leaves sockets of the namespace is the answer (not over TCP, nor in the driver) and
+        # for each that was not known the question to NSD and its reply.
+        own = (1 - run.get('driver', 0)) * (self.row.transport == 'udp')
+        asked = (run.pop('out') - own) / 2
         return {**run, 'hits': max(1 - asked, 0)}
 
 
-def rounds_run(spaces, servers, load, options, left_out):
+def run_one(stand, load, server, port):
+    """A run; `stand` is where: what `plane.receiving` wants before the server."""
+    around = contextlib.nullcontext() if is_open(load.row) else plane.receiving(*stand, server)
+    with around:
+        return load.run(stand[1], server, port)
+
+
+def rounds_run(stand, servers, load, options, left_out):
     """All take turns. A server that fails is reported and left out from there on."""
     runs = {name: [] for name, _, _ in servers}
     for number in range(options.rounds):
@@ -103,7 +138,7 @@ def rounds_run(spaces, servers, load, options, left_out):
             if name in left_out:
                 continue
             try:
-                last = load.run(spaces, server, port)
+                last = run_one(stand, load, server, port)
             except (Trouble, RuntimeError) as fault:
                 if name == 'ouzel':
                     raise
@@ -126,7 +161,8 @@ def rows_make(runs):
         rows.append({'name': name, 'rate': statistics.median(rates), 'lowest': min(rates),
                      'highest': max(rates), 'ratio': statistics.median(against),
                      **{key: statistics.median(run[key] for run in own)
-                        for key in ('cpu_us', 'machine_us', 'lost', 'hits') if key in own[0]}})
+                        for key in ('cpu_us', 'machine_us', 'lost', 'hits', 'driver', 'octets')
+                        if own[0].get(key) is not None}})
     return sorted(rows, key=lambda row: row['cpu_us'] if 'lost' in row else -row['rate'])
 
 
@@ -134,7 +170,8 @@ def table(data):
     """As Markdown."""
     more = [(head, key, form) for head, key, form in (
         ('CPU us an answer', 'cpu_us', '.2f'), ('CPU us of the machine', 'machine_us', '.2f'),
-        ('no good answer', 'lost', '.2%'), ('from memory', 'hits', '.1%'))
+        ('no good answer', 'lost', '.2%'), ('from memory', 'hits', '.1%'),
+        ('in the driver', 'driver', '.1%'), ('octets of an answer', 'octets', '.0f'))
             if any(key in row for row in data['rows'])]
     heads = ['server', 'answers a second', 'lowest to highest', 'of ouzel',
              *(head for head, _, _ in more)]
@@ -143,7 +180,8 @@ def table(data):
         version = f' {data["versions"][row["name"]]}' if row['name'] in data['versions'] else ''
         lines.append(f'| {row["name"]}{version} | {row["rate"]:,.0f} | {row["lowest"]:,.0f} to '
                      f'{row["highest"]:,.0f} | {row["ratio"]:.2f} | ' +
-                     ' | '.join(f'{row[key]:{form}}' for _, key, form in more) + ' |')
+                     ' | '.join(f'{row[key]:{form}}' if key in row else ''
+                                for _, key, form in more) + ' |')
     return '\n'.join(lines) + '\n'
 
 
@@ -152,7 +190,8 @@ def titled(data):
     if data['transport'] == 'tcp':
         return f'{data["names"]:,} names over TCP'
     if data['hit_percent'] == 100:
-        return f'{data["names"]:,} names'
+        size = f', answers of {data["octets"]} octets' if data.get('octets') else ''
+        return f'{data["names"]:,} names{size}' + (' over IPv6' if data.get('ipv6') else '')
     return (f'{data["names"]:,} names and new ones, {data["hit_percent"]} % of the questions '
             'known')
 
@@ -203,7 +242,7 @@ def run_s(row, options):
 def row_s(row, options):
     kinds, _ = fitting(peers.chosen(options.peers, peers.CACHES), room(row, options))
     seconds = START_S + len(kinds) * (0.7 + row.names * LEARN_US / 1e6)
-    seconds += options.rounds * (len(kinds) + 2 * is_open(row)) * run_s(row, options)
+    seconds += options.rounds * (len(kinds) + 2 * has_echoes(row)) * run_s(row, options)
     return seconds + options.rounds * is_mixed(row) * 2 * options.seconds / 5
 
 
@@ -212,7 +251,7 @@ def estimate_s(options):
 
 
 def wanted(options):
-    names = options.rows or [*ROWS]
+    names = options.rows or [name for name, row in ROWS.items() if is_on_page(row)]
     for name in names:
         if name not in ROWS:
             raise Trouble(f"there is no row '{name}'; there are: {', '.join(ROWS)}")
@@ -226,16 +265,20 @@ def row_measure(row, options):
         directory, spaces = stage(cleaner)
         load = Load(row, directory, options)
         _, servers, left_out = start_all(cleaner, spaces, directory, options, row.names,
-                                         room(row, options), is_open(row))
-        if is_open(row):
+                                         room(row, options), has_echoes(row), load.form,
+                                         row.ipv6)
+        if has_echoes(row):
             servers += echo_xdp.start(cleaner, spaces, directory, options.server_cpu)
         if 'ouzel' in left_out or 'ouzel' not in [name for name, _, _ in servers]:
             raise Trouble('ouzel has to be among the servers')
-        runs = rounds_run(spaces, servers, load, options, left_out)
+        if options.generator == 'frames':
+            frames.prepare(spaces, servers, options)
+        runs = rounds_run((cleaner, spaces, directory), servers, load, options, left_out)
     finally:
         cleaner.clean()
     return {**stamp(options), **row._asdict(), 'versions': peers.versions(runs),
             'left_out': left_out,
+            'generator': options.generator,
             'offered_rate': options.rate if is_open(row) else None, 'rows': rows_make(runs)}, runs
 
 

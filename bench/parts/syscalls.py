@@ -17,9 +17,10 @@ import subprocess
 import tempfile
 
 from bench.lab import peers
-from bench.lab.cables import ZONE, Trouble, left_out_text, results_write, run, stamp, tools_check
+from bench.lab.cables import Trouble, left_out_text, results_write, run, stamp, tools_check
 from bench.lab.nsd import nsd_start
 from bench.lab.peers import harness
+from bench.load.zipf import ZONE
 
 TITLE = 'System calls'
 NAMES = 1000  # that are known

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Load from the driver of a cable (bench/load/frames), which takes next to nothing of a processor's
+time. Both ends of the cable work as network cards do, the server's on the server's processor: so
+all that an answer takes is done there, and `machine_us` is what one costs."""
+
+import json
+import os
+
+from bench.lab import echo_xdp, peers
+from bench.lab.cables import BUILD, Trouble, run
+
+PROGRAM = os.path.join(BUILD, 'bench', 'load', 'frames')
+
+
+def prepare(spaces, servers, options):
+    """Makes all cables of these servers ready: (name, server, port)."""
+    for interface in {server.interface: None for _, server, _ in servers}:
+        for space, cpu in ((spaces.server, options.server_cpu),
+                           (spaces.generator, options.generator_cpu)):
+            run(*spaces.command(space, 'ethtool', '-K', interface, 'gro', 'on'))
+            if space == spaces.generator or not echo_xdp.threads_of(interface):
+                echo_xdp.thread_make(interface, spaces, space, interface, cpu)
+
+
+def hardware_address(spaces, interface):
+    return json.loads(run('ip', '-j', '-n', spaces.server, 'link', 'show', interface))[0]['address']
+
+
+def command(spaces, server, port, questions, arguments):
+    """The work of the cable's end is done on the same processor, and comes first."""
+    address = f'[{server.address}]' if ':' in server.address else server.address
+    return spaces.command(
+        spaces.generator, 'nice', '-n', '19', 'taskset', '-c', str(arguments.generator_cpu),
+        PROGRAM, server.interface, hardware_address(spaces, server.interface), server.asking,
+        f'{address}:{port}', str(arguments.rate), str(arguments.seconds), questions)
+
+
+def result(text):
+    """What the program prints, by name."""
+    *counts, seconds = text.split()
+    sent, replies, good, octets = map(int, counts)
+    return {'sent': sent, 'replies': replies, 'good': good, 'octets': octets,
+            'rate': replies / float(seconds)}
+
+
+def shoot(spaces, server, port, questions, arguments, meters=None):
+    """One run, with the same results as cables.shoot."""
+    meters = {'cpu_us': server.cpu_us, **(meters or {})}
+    server.check()
+    before = {name: meter() for name, meter in meters.items()}
+    text = run(*command(spaces, server, port, questions, arguments), timeout=arguments.seconds + 60)
+    used = {name: meter() - before[name] for name, meter in meters.items()}
+    server.check()
+    got = result(text)
+    if got['replies'] == 0:
+        raise Trouble('no replies')
+    if got['good'] != got['replies'] and isinstance(server, peers.Peer):
+        raise Trouble(f'{got["replies"] - got["good"]} of {got["replies"]} replies are not good')
+    return {**got, **{name: value / got['replies'] for name, value in used.items()}}

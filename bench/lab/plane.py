@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""ouzel's XDP plane at a cable of its own, and what has to stand round it."""
+
+import contextlib
+import os
+import time
+
+from bench.lab import echo_xdp, peers
+from bench.lab.cables import Server, run
+
+ADDRESSES = {False: ('10.53.2.1', '10.53.2.2'), True: ('fd53:2::1', 'fd53:2::2')}  # by IPv6
+
+
+def cable_lay(spaces, peer, number, ipv6=False):
+    """A cable for this peer alone. Its other end finishes checksums, as hardware does for a client
+    that is not on the same machine."""
+    peer.interface = f'p{number}x{os.getpid()}'[:15]
+    ends = tuple(end.replace('.2.', f'.{2 + number}.').replace(':2:', f':{2 + number}:')
+                 for end in ADDRESSES[ipv6])
+    peer.address, peer.asking = ends
+    echo_xdp.cable_lay(spaces, peer.interface, ends)
+    run(*spaces.command(spaces.generator, 'ethtool', '-K', peer.interface, 'tx', 'off'))
+
+
+def launched(spaces, peer, cpu):
+    """What is left to do once the peer runs: its program's work is to count as its own."""
+    if not peer.mode:
+        return
+    echo_xdp.attached_wait(peer, spaces)
+    peer.thread = echo_xdp.thread_make(peer.name, spaces, spaces.server, peer.interface, cpu)
+
+
+@contextlib.contextmanager
+def receiving(cleaner, spaces, directory, peer):
+    """While no XDP program asks a plane, one that lets all pass stands at the asking end: without
+    one, that end drops what the plane sends."""
+    if not isinstance(peer, peers.OwnCable):
+        yield
+        return
+    command = spaces.command(spaces.generator, echo_xdp.PROGRAM, peer.interface, '1')
+    passes = Server(cleaner, directory, command)
+    time.sleep(0.5)
+    try:
+        yield
+    finally:
+        passes.stop()
