@@ -232,6 +232,17 @@ static bool is_plain(const struct serve_item *item)
     return len == item->in_len && query.type < 249;
 }
 
+// Has this answer more records than the program takes?
+static bool is_many(const struct serve_item *item)
+{
+    struct query query;
+    unsigned answers = load_be16(item->out + 6);
+    unsigned others = load_be16(item->out + 8) + load_be16(item->out + 10);
+    enum query_verdict verdict = query_read(&query, item->in, item->in_len);
+    bool rotate = verdict == QUERY_GOOD && (query.type == TYPE_A || query.type == TYPE_AAAA);
+    return answers + others > PLANE_TTLS_MAX || (rotate && answers > PLANE_ROTATE_MAX);
+}
+
 // May the program leave a plain query to the worker that has this cached answer?
 static bool may_pass(const struct compare *c, enum compare_run run, enum plane_reason reason,
                      const struct serve_item *item)
@@ -245,8 +256,7 @@ static bool may_pass(const struct compare *c, enum compare_run run, enum plane_r
     case PLANE_RULES: // other ones, or in the place of a withheld one
         return run == COMPARE_OTHER_RULES || c->withholds;
     case PLANE_SIZE:
-        return answer[2] & HEADER_TC || item->out_len > PLANE_ANSWER_MAX ||
-               load_be16(answer + 6) > PLANE_ROTATE_MAX;
+        return answer[2] & HEADER_TC || item->out_len > PLANE_ANSWER_MAX || is_many(item);
     default:
         return false;
     }
