@@ -219,7 +219,7 @@ static void ready_log(const struct log *log, const struct settings *settings, st
                    "too few file descriptors for server.tcp-connections-max: raise the limit "
                    "(ulimit -n, LimitNOFILE)",
                    "connections", "%u", engine_connections_max(engine));
-    plane_log(log, engine);
+    plane_log(log, engine, NULL);
     char workers[16];
     snprintf(workers, sizeof workers, "%u", engine_worker_count(engine));
     log_write(log, LOG_INFO, "ready",

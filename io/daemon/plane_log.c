@@ -3,10 +3,19 @@
 
 #include "io/engine/engine_plane.h"
 
+struct telling {
+    const struct log *log;
+    FILE *report;
+};
+
 static void state_log(void *context, const char *interface, const char *state, bool good)
 {
-    const struct log *log = *(const struct log *const *)context;
+    const struct telling *telling = context;
+    const struct log *log = telling->log;
     enum log_level level = good ? LOG_INFO : LOG_WARNING;
+    if (telling->report && !good)
+        fprintf(telling->report, "server.xdp: %s%s\n",
+                interface ? "" : "the XDP program answers nothing: ", state);
     if (interface)
         log_write(
             log, level, "xdp",
@@ -15,7 +24,8 @@ static void state_log(void *context, const char *interface, const char *state, b
         log_writef(log, level, "the XDP program answers nothing", "reason", "%s", state);
 }
 
-void plane_log(const struct log *log, struct engine *engine)
+void plane_log(const struct log *log, struct engine *engine, FILE *report)
 {
-    engine_plane_report(engine, state_log, &log);
+    struct telling telling = {log, report};
+    engine_plane_report(engine, state_log, &telling);
 }

@@ -324,7 +324,7 @@ static bool reload(struct daemon *d, struct generation *next, FILE *report)
     if (query_log_set(d->query_log, &next->settings, why) < 0)
         partly_tell(d, why, report);
     settings_diff(&before->settings, &next->settings, changed_tell, &telling);
-    plane_log(&d->log, d->engine);
+    plane_log(&d->log, d->engine, report);
     log_apply(d, &next->settings);
     uint64_t now_us = clock_us(CLOCK_MONOTONIC);
     generation_free(generation_of(superseded_cut(&before->superseded, now_us)));

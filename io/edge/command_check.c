@@ -9,6 +9,8 @@
 #include "io/engine/cgroup.h"
 #include "io/net/net.h"
 #include "io/net/net_choice.h"
+#include "io/xdp/plane_link.h"
+#include "io/xdp/plane_settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -69,6 +71,28 @@ static void engine_check(const struct settings *settings)
                 net_why(engine, error));
 }
 
+// As of engine_check, and interfaces may come later.
+static void xdp_check(const struct settings *settings)
+{
+    const struct text_list *list = &settings->server_xdp;
+    struct plane_options least = {.shard_count = 1, .shard_size = 4096};
+    struct plane *plane;
+    char why[PLANE_WHY_SIZE];
+    if (list->count == 0)
+        return;
+    if (plane_open(&plane, &least, why) == 0)
+        plane_close(plane);
+    else
+        fprintf(stderr, "ouzel: server.xdp: %s\n", why);
+    for (size_t i = 0; i < list->count; i++)
+        if (!plane_interface_is_there(list->items[i].text))
+            fprintf(stderr, "ouzel: server.xdp: %s: there is no such interface now\n",
+                    list->items[i].text);
+    const char *aside = plane_settings_aside(settings);
+    if (aside)
+        fprintf(stderr, "ouzel: server.xdp: the XDP program answers nothing: %s\n", aside);
+}
+
 // Said and no more: what is bounded may be raised before the start.
 static void memory_check(const struct settings *settings)
 {
@@ -97,6 +121,8 @@ static void check(void *context)
         c->status = STATUS_USAGE;
     if (c->status == STATUS_FINE)
         engine_check(&settings);
+    if (c->status == STATUS_FINE)
+        xdp_check(&settings);
     if (c->status == STATUS_FINE)
         memory_check(&settings);
     if (c->status == STATUS_FINE)

@@ -7,6 +7,7 @@
 #include "io/edge/prometheus.h"
 #include "io/edge/report.h"
 #include "io/engine/engine_figures.h"
+#include "io/engine/engine_plane.h"
 #include "io/net/net_engine.h"
 
 #include <stdlib.h>
@@ -28,6 +29,9 @@ enum extra {
     EXTRA_LOG_LOST,
     EXTRA_WORKERS,
     EXTRA_STARTED,
+    EXTRA_XDP_DRIVER,
+    EXTRA_XDP_GENERIC,
+    EXTRA_XDP_FAILED,
     EXTRA_COUNT
 };
 
@@ -75,6 +79,18 @@ static const struct counter_description extra_descriptions[EXTRA_COUNT] = {
                        .labels = "",
                        .help = "When this process started, in Unix time.",
                        .gauge = true},
+    [EXTRA_XDP_DRIVER] = {.metric = "ouzel_xdp_interfaces",
+                          .labels = "state=\"driver\"",
+                          .help = "Interfaces of server.xdp, by where its program is attached.",
+                          .gauge = true},
+    [EXTRA_XDP_GENERIC] = {.metric = "ouzel_xdp_interfaces",
+                           .labels = "state=\"generic\"",
+                           .help = "",
+                           .gauge = true},
+    [EXTRA_XDP_FAILED] = {.metric = "ouzel_xdp_interfaces",
+                          .labels = "state=\"failed\"",
+                          .help = "",
+                          .gauge = true},
 };
 
 static void sample_add(struct samples *samples, const struct counter_description *row,
@@ -106,13 +122,21 @@ static void samples_collect(const struct engine *engine, const struct log *log, 
 {
     struct counters counters;
     struct cache_use use;
+    uint64_t planes[ENGINE_PLANE_STATES];
+    engine_plane_states(engine, planes);
     engine_counters(engine, &counters);
     engine_cache_use(engine, &use);
     const uint64_t extra[EXTRA_COUNT] = {
-        [EXTRA_ENTRIES] = use.entries,       [EXTRA_USED] = use.used,
-        [EXTRA_CAPACITY] = use.capacity,     [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
-        [EXTRA_LOG_LOST] = log_lost(log),    [EXTRA_WORKERS] = engine_worker_count(engine),
+        [EXTRA_ENTRIES] = use.entries,
+        [EXTRA_USED] = use.used,
+        [EXTRA_CAPACITY] = use.capacity,
+        [EXTRA_KERNEL_DROPS] = engine_kernel_drops(engine),
+        [EXTRA_LOG_LOST] = log_lost(log),
+        [EXTRA_WORKERS] = engine_worker_count(engine),
         [EXTRA_STARTED] = (uint64_t)started,
+        [EXTRA_XDP_DRIVER] = planes[ENGINE_PLANE_DRIVER],
+        [EXTRA_XDP_GENERIC] = planes[ENGINE_PLANE_GENERIC],
+        [EXTRA_XDP_FAILED] = planes[ENGINE_PLANE_FAILED],
     };
     samples->count = 0;
     for (unsigned i = 0; i < COUNTER_COUNT; i++)

@@ -72,6 +72,25 @@ static struct plane_config config_of(const struct engine *engine)
 
 // --- its interfaces ----------------------------------------------------------------------------
 
+static void states_set(struct engine *engine, const uint64_t count[static ENGINE_PLANE_STATES])
+{
+    for (unsigned state = 0; state < ENGINE_PLANE_STATES; state++)
+        __atomic_store_n(&engine->plane_states[state], count[state], __ATOMIC_RELAXED);
+}
+
+// It is attached to none of them.
+static void states_fail(struct engine *engine)
+{
+    states_set(engine, (const uint64_t[ENGINE_PLANE_STATES]){
+                           [ENGINE_PLANE_FAILED] = engine->settings->server_xdp.count});
+}
+
+void engine_plane_states(const struct engine *engine, uint64_t count[static ENGINE_PLANE_STATES])
+{
+    for (unsigned state = 0; state < ENGINE_PLANE_STATES; state++)
+        count[state] = __atomic_load_n(&engine->plane_states[state], __ATOMIC_RELAXED);
+}
+
 static void interfaces_attach(struct engine *engine)
 {
     const struct text_list *list = &engine->settings->server_xdp;
@@ -79,12 +98,18 @@ static void interfaces_attach(struct engine *engine)
     size_t count = 0;
     for (size_t i = 0; i < list->count && count < PLANE_LINKS_MAX; i++)
         names[count++] = list->items[i].text;
+    uint64_t states[ENGINE_PLANE_STATES] = {0};
     plane_detach_others(engine->plane, names, count);
     for (size_t i = 0; i < count; i++) {
         char *why = engine->plane_interfaces_why[i];
         if (plane_attach(engine->plane, names[i], why) == 0)
             *why = '\0';
+        states[*why                                          ? ENGINE_PLANE_FAILED
+               : plane_is_in_driver(engine->plane, names[i]) ? ENGINE_PLANE_DRIVER
+                                                             : ENGINE_PLANE_GENERIC]++;
     }
+    states[ENGINE_PLANE_FAILED] += list->count - count;
+    states_set(engine, states);
 }
 
 void engine_plane_report(struct engine *engine,
@@ -166,6 +191,7 @@ bool engine_plane_tops(struct engine *engine, struct top *tops)
 static void plane_fail(struct engine *engine, int error)
 {
     plane_detach_others(engine->plane, NULL, 0);
+    states_fail(engine);
     engine->plane_rests = true;
     snprintf(engine->plane_why, sizeof engine->plane_why, "it cannot be told of the settings: %s",
              strerror(-error));
@@ -186,8 +212,10 @@ void engine_plane_stop(struct engine *engine)
 
 void engine_plane_apply(struct engine *engine)
 {
-    if (!engine->plane)
+    if (!engine->plane) {
+        states_fail(engine);
         return;
+    }
     struct plane_config config = config_of(engine);
     pthread_mutex_lock(&engine->plane_lock);
     *engine->plane_why = '\0';

@@ -45,5 +45,14 @@ void engine_plane_report(struct engine *engine,
 // False: there is no plane.
 [[nodiscard]] bool engine_plane_tops(struct engine *engine, struct top *tops);
 
+// The settings' interfaces, by where the program is attached. For any thread.
+enum engine_plane_state {
+    ENGINE_PLANE_DRIVER,
+    ENGINE_PLANE_GENERIC,
+    ENGINE_PLANE_FAILED,
+    ENGINE_PLANE_STATES,
+};
+void engine_plane_states(const struct engine *engine, uint64_t count[static ENGINE_PLANE_STATES]);
+
 // Adds what the plane has counted to the counters.
 void engine_plane_count(const struct engine *engine, struct counters *sum);

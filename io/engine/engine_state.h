@@ -3,6 +3,7 @@
 #include "core/forward/zone_table.h"
 #include "core/policy/access.h"
 #include "io/engine/engine.h"
+#include "io/engine/engine_plane.h"
 #include "io/engine/listening.h"
 #include "io/engine/superseded.h"
 #include "io/net/clock.h"
@@ -70,6 +71,7 @@ struct engine {
     int64_t plane_boot_ns;    // from the machine's CLOCK_BOOTTIME, which it reads, to ours
     uint64_t plane_addresses; // a sum of this host's that it listens on for wildcards
     struct top *plane_tops;   // of what it has answered: TOP_KINDS of them; NULL: none yet
+    uint64_t plane_states[ENGINE_PLANE_STATES]; // interfaces in each; atomic
     char plane_why[PLANE_WHY_SIZE];
     char plane_interfaces_why[PLANE_LINKS_MAX][PLANE_WHY_SIZE];
 };

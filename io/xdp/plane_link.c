@@ -165,6 +165,11 @@ static uint32_t index_of(const char *text)
     return if_nametoindex(interface.name);
 }
 
+bool plane_interface_is_there(const char *interface)
+{
+    return index_of(interface) != 0;
+}
+
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count)
 {
     for (unsigned i = 0; i < plane->link_count;) {

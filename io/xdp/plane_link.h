@@ -13,6 +13,9 @@
 [[nodiscard]] int plane_attach(struct plane *plane, const char *interface,
                                char why[static PLANE_WHY_SIZE]);
 
+// True if there is an interface that server.xdp names so.
+[[nodiscard]] bool plane_interface_is_there(const char *interface);
+
 // Detaches it from all interfaces but these.
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count);
 

@@ -112,6 +112,12 @@ int plane_attach(struct plane *plane, const char *interface, char why[static PLA
     return plane_open(NULL, NULL, why);
 }
 
+bool plane_interface_is_there(const char *interface)
+{
+    (void)interface;
+    return true; // not the reason why nothing is answered there
+}
+
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count)
 {
     (void)plane;

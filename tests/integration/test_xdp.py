@@ -139,8 +139,40 @@ class Xdp(Case):
         self.assertNotIn('xdp', self.shown())
         said = self.reload(ouzel, self.settings(server={'xdp': ['cable', 'nope']}))
         self.assertIn('there is no such interface', said)
+        self.assertEqual(self.attached(ouzel), {'driver': 0, 'generic': 1, 'failed': 1})
         self.make_popular(data)
         self.assert_in_driver(ouzel, data)
+
+    def attached(self, ouzel):
+        return {state: ouzel.total('ouzel_xdp_interfaces', state=state)
+                for state in ('driver', 'generic', 'failed')}
+
+    def test_order_to_reload_says_why(self):
+        """Whoever orders a reload is told where the program is not attached, and why it stands
+        aside."""
+        control = {'socket': self.control_path()}
+        ouzel = self.start(control=control)
+        self.assertEqual(self.attached(ouzel), {'driver': 0, 'generic': 1, 'failed': 0})
+        self.write(ouzel, self.settings(
+            control=control, server={'xdp': ['nope']}, limits={'client-qps': 1000}))
+        done = subprocess.run([harness.BINARY, 'ctl', '--control', self.control_path(), 'reload'],
+                              check=True, capture_output=True, text=True)
+        self.assertIn('server.xdp: the XDP program answers nothing: limits.', done.stdout)
+        self.assertIn('server.xdp: cannot answer in the driver of nope: ', done.stdout)
+        self.assertEqual(self.attached(ouzel), {'driver': 0, 'generic': 0, 'failed': 1})
+
+    def test_check(self):
+        """What the program would not do here and now is said, and is no error."""
+        path = os.path.join(self.directory, 'settings.yaml')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('server:\n  xdp: [cable, nope]\nqueries:\n  log: true\n'
+                       'forward:\n  - zone: .\n    to: [192.0.2.1]\n')
+        done = subprocess.run([harness.BINARY, 'check', '--config', path], capture_output=True,
+                              text=True, check=True, timeout=30)
+        self.assertEqual(done.stderr.splitlines(), [
+            'ouzel: server.xdp: nope: there is no such interface now',
+            'ouzel: server.xdp: the XDP program answers nothing: answers are logged or '
+            'sent over dnstap'])
 
     def test_flush(self):
         """What is flushed is not answered any more once the order has been carried out."""
