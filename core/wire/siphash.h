@@ -11,6 +11,9 @@
 //   struct siphash hash = siphash_begin(key0, key1);
 //   for each whole word: siphash_word(&hash, word);
 //   return siphash_end(&hash, the rest, its unused octets zero, len);
+//
+// siphash24_word and siphash24_end in place of these make it SipHash-2-4
+// (core/policy/siphash24.h).
 
 struct siphash {
     uint64_t v0, v1, v2, v3;
@@ -61,5 +64,23 @@ static inline __attribute__((always_inline)) uint64_t siphash_end(struct siphash
     siphash_round(s);
     siphash_round(s);
     siphash_round(s);
+    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+static inline __attribute__((always_inline)) void siphash24_word(struct siphash *s, uint64_t word)
+{
+    s->v3 ^= word;
+    siphash_round(s);
+    siphash_round(s);
+    s->v0 ^= word;
+}
+
+static inline __attribute__((always_inline)) uint64_t siphash24_end(struct siphash *s,
+                                                                    uint64_t rest, uint64_t len)
+{
+    siphash24_word(s, rest | len << 56);
+    s->v2 ^= 0xff;
+    for (unsigned i = 0; i < 4; i++)
+        siphash_round(s);
     return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
