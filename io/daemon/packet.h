@@ -12,7 +12,8 @@
 // the form of the rest, and counters are sent by name.
 
 enum {
-    PACKET_FORM = 6,      // raised with each change of what is sent, or of the region
+    PACKET_FORM = 6,      // raised with each change of what is sent but for a plane, which has a
+                          // form of its own, or of the region
     PACKET_FDS_MAX = 250, // in a packet; the kernel takes 253
     PACKET_ROOM = 4096,   // octets in one
 };

@@ -2,6 +2,7 @@
 #include "io/daemon/upgrade_new.h"
 
 #include "io/daemon/counted.h"
+#include "io/xdp/plane_passed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,10 +59,18 @@ static int sockets_apply(struct daemon_inheritance *in, const struct packet *pac
     return 0;
 }
 
-static int plane_apply(struct daemon_inheritance *in, const struct packet *packet)
+static int plane_apply(struct daemon_inheritance *in, struct packet *packet)
 {
-    struct plane_passed passed;
-    if (packet->len != sizeof passed || in->engine.plane.form != 0)
+    struct plane_passed passed = {0};
+    if (packet->len < sizeof passed.form || in->engine.plane.form != 0)
+        return -EBADMSG;
+    memcpy(&passed.form, packet->bytes, sizeof passed.form);
+    if (passed.form != PLANE_FORM && passed.form != 0) {
+        packet_drop(packet);
+        plane_passed_foreign(&in->engine.plane, passed.form);
+        return 0;
+    }
+    if (packet->len != sizeof passed)
         return -EBADMSG;
     memcpy(&passed, packet->bytes, sizeof passed);
     if (passed.form == 0 || passed.link_count > PLANE_LINKS_MAX ||
