@@ -4,6 +4,7 @@
 #include "core/policy/generation.h"
 #include "io/engine/engine_state.h"
 #include "io/net/boot_offset.h"
+#include "io/xdp/plane_cookies.h"
 #include "io/xdp/plane_link.h"
 #include "io/xdp/plane_settings.h"
 
@@ -187,6 +188,11 @@ bool engine_plane_tops(struct engine *engine, struct top *tops)
 
 // --- when --------------------------------------------------------------------------------------
 
+static uint64_t now_s(const struct engine *engine)
+{
+    return engine_now_us(&engine->clock) / 1000000;
+}
+
 // What it knows is not certain any more: it is detached, until it has been told of settings again.
 static void plane_fail(struct engine *engine, int error)
 {
@@ -221,7 +227,11 @@ void engine_plane_apply(struct engine *engine)
     *engine->plane_why = '\0';
     engine->plane_rests = false;
     int error =
-        plane_settings_apply(engine->plane, engine->settings, &config, &engine->plane_addresses);
+        plane_cookies_fill(engine->plane, &engine->cookies, engine->settings->server_cookies,
+                           now_s(engine), &engine->plane_cookies_until_s);
+    if (error == 0)
+        error = plane_settings_apply(engine->plane, engine->settings, &config,
+                                     &engine->plane_addresses);
     if (error == 0)
         interfaces_attach(engine);
     else
@@ -236,6 +246,10 @@ void engine_plane_look(struct engine *engine)
     if (!engine->plane_rests) {
         samples_read(engine);
         interfaces_attach(engine);
+        // Where that fails it checks none meanwhile.
+        (void)!plane_cookies_renew(engine->plane, &engine->cookies,
+                                   engine->settings->server_cookies, now_s(engine),
+                                   &engine->plane_cookies_until_s);
         // While they are filled in again, frames to them go up.
         if (plane_settings_listen(engine->settings, NULL, &sum) == 0 &&
             sum != engine->plane_addresses)
@@ -283,4 +297,5 @@ void engine_plane_count(const struct engine *engine, struct counters *sum)
     for (unsigned reason = 0; reason < PLANE_REASONS; reason++)
         sum->values[rows[reason]] += counted.frames[reason];
     sum->values[COUNTER_answers_cache] += counted.frames[PLANE_ANSWERED];
+    sum->values[COUNTER_cookies_valid] += counted.cookies;
 }

@@ -72,6 +72,7 @@ struct engine {
     uint64_t plane_addresses; // a sum of this host's that it listens on for wildcards
     struct top *plane_tops;   // of what it has answered: TOP_KINDS of them; NULL: none yet
     uint64_t plane_states[ENGINE_PLANE_STATES]; // interfaces in each; atomic
+    uint64_t plane_cookies_until_s; // when it needs another secret, by the engine's clock
     char plane_why[PLANE_WHY_SIZE];
     char plane_interfaces_why[PLANE_LINKS_MAX][PLANE_WHY_SIZE];
 };

@@ -23,6 +23,7 @@ enum {
     MAP_RINGBUF = 27,
     RINGBUF_NO_WAKEUP = 1,
     MAP_NO_PREALLOC = 1,
+    MAP_READ_ONLY = 128, // for programs
     MAP_MMAPABLE = 1024,
 };
 

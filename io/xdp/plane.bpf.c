@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "io/xdp/plane_cache.h"
+#include "io/xdp/plane_cookie.h"
 #include "io/xdp/plane_frame.h"
 #include "io/xdp/plane_question.h"
 #include "io/xdp/plane_reply.h"
@@ -50,6 +51,8 @@ INLINE int frame_read(struct xdp_md *context, struct work *w)
         reason = message_copy(context, w);
     if (!reason)
         reason = query_read();
+    if (!reason && w->opt_len > OPT_LEN)
+        reason = cookie_check(context);
     header = (const struct layout_header *)shard_at(0);
     if (!reason)
         reason = header ? name_hash(header->seed) : PLANE_FRAME;
@@ -77,6 +80,8 @@ INLINE int answer_write(struct xdp_md *context, const struct work *w, uint32_t t
 INLINE int frame_finish(struct xdp_md *context, const struct work *w)
 {
     int reason = message_finish(context);
+    if (!reason && w->opt_len > OPT_LEN)
+        reason = cookie_finish(context);
     if (!reason)
         reason = w->is_ipv6 ? ipv6_finish(context, w) : ipv4_finish(context, w);
     return reason ? reason : udp_finish(context, w);

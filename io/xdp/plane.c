@@ -27,6 +27,7 @@ static const char *const map_names[PLANE_FDS] = {
     [PLANE_FD_DEVICES] = "devices",   [PLANE_FD_ADDRESSES] = "addresses",
     [PLANE_FD_ALLOWED4] = "allowed4", [PLANE_FD_ALLOWED6] = "allowed6",
     [PLANE_FD_COUNTERS] = "counters", [PLANE_FD_SAMPLES] = "samples",
+    [PLANE_FD_COOKIES] = "cookies",
 };
 
 // libbpf says much on standard error that is no error here.
@@ -187,6 +188,16 @@ int plane_configure(struct plane *plane, const struct plane_config *config)
     return bpf_map_update_elem(plane->fds[PLANE_FD_CONFIG], &first, config, BPF_ANY);
 }
 
+int plane_check_cookies(struct plane *plane, const struct plane_cookies *cookies)
+{
+    uint32_t first = 0;
+    struct plane_cookies none = *cookies;
+    none.until_s = 0;
+    int error = bpf_map_update_elem(plane->fds[PLANE_FD_COOKIES], &first, &none, BPF_ANY);
+    return error < 0 ? error
+                     : bpf_map_update_elem(plane->fds[PLANE_FD_COOKIES], &first, cookies, BPF_ANY);
+}
+
 int plane_listen(struct plane *plane, const struct address *address)
 {
     uint32_t nothing = 0;
@@ -269,6 +280,7 @@ int plane_add_up(const struct plane *plane, struct plane_counters *sum)
         for (unsigned reason = 0; reason < PLANE_REASONS; reason++)
             sum->frames[reason] += each[cpu].frames[reason];
         sum->turn += each[cpu].turn;
+        sum->cookies += each[cpu].cookies;
     }
     free(each);
     return error;

@@ -46,6 +46,7 @@ enum plane_fd {
     PLANE_FD_ALLOWED6,
     PLANE_FD_COUNTERS,
     PLANE_FD_SAMPLES,
+    PLANE_FD_COOKIES,
     PLANE_FDS,
 };
 
@@ -78,7 +79,9 @@ void plane_close(struct plane *plane);
 
 // Each changes what the program knows, from its next frame on. 0 or a negative errno.
 // The program may see a part of a config alone: where it is on, turn it off first, and on last.
+// plane_check_cookies does so itself, by the time until which the secret is in force.
 [[nodiscard]] int plane_configure(struct plane *plane, const struct plane_config *config);
+[[nodiscard]] int plane_check_cookies(struct plane *plane, const struct plane_cookies *cookies);
 [[nodiscard]] int plane_listen(struct plane *plane, const struct address *address);
 [[nodiscard]] int plane_allow(struct plane *plane, const struct prefix *prefix, bool allowed);
 

@@ -158,7 +158,7 @@ INLINE int answer_read(void)
     w->value_at = value_at;
     w->answer_front = word_at(shard, value_at);
     w->answer_back = half_at(shard, value_at + 8);
-    uint32_t whole = len + (w->edns ? OPT_LEN : 0);
+    uint32_t whole = len + w->opt_len;
     w->reply_len = whole;
     uint32_t packet = whole + UDP_LEN + (w->is_ipv6 ? IPV6_LEN : IPV4_LEN);
     if (whole > w->reply_max || packet > w->device.mtu || len > PLANE_ANSWER_MAX ||

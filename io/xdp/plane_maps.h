@@ -8,13 +8,14 @@
 //
 //   region     the cache, a shard in each element (cache/layout.h); the program only reads it
 //   config     one struct plane_config: what changes while the program runs
+//   cookies    one struct plane_cookies; the program only reads it, too
 //   devices    by interface index: the interfaces whose hits are answered
 //   addresses  by struct plane_address: where queries are listened for
 //   allowed4, allowed6   clients that may ask: longest prefix, and 1 where it is allowed
 //   counters   one struct plane_counters for each CPU
 //   samples    a ring of struct plane_sample: of each CPU one hit a tick, for the top names
 
-#define PLANE_FORM 2 // raised with each change of the maps, or of the cache's layout
+#define PLANE_FORM 3 // raised with each change of the maps, or of the cache's layout
 
 // Bounds of what is answered. What lies beyond is left to the sockets.
 #define PLANE_ANSWER_MAX  1232 // octets of a DNS message (RFC 9715 3)
@@ -49,6 +50,15 @@ struct plane_config {
     struct plane_few6 few6[PLANE_FEW];
 };
 
+// What a cookie is checked with (plane_cookie.h).
+struct plane_cookies {
+    uint64_t key[2];      // the secret that serve makes cookies with
+    uint32_t until_s;     // the clock's time from which on another does; 0: none is checked
+    uint32_t age_max_s;   // of a cookie that needs no renewal
+    uint32_t ahead_max_s; // of one from a clock that is ahead
+    uint32_t unused;
+};
+
 struct plane_device {
     uint8_t mac[6];
     uint16_t mtu; // octets of the largest IP packet
@@ -77,7 +87,7 @@ enum plane_reason {
     PLANE_OFF,      // a limit is in force that the sockets keep
     PLANE_CLIENT,   // not allowed, or an address that no client has
     PLANE_CHECKSUM, // that of UDP is wrong, or missing over IPv6
-    PLANE_UNUSUAL,  // no plain query: options, another opcode or class, no RD
+    PLANE_UNUSUAL,  // no plain query: options, a cookie to be renewed, another opcode, no RD
     PLANE_MISS,     // not cached
     PLANE_RULES,    // made under other rules, or in the place of a withheld answer
     PLANE_EXPIRED,
@@ -102,5 +112,6 @@ struct plane_sample {
 
 struct plane_counters {
     uint64_t frames[PLANE_REASONS];
-    uint64_t turn; // of hits; rotates addresses
+    uint64_t turn;    // of hits; rotates addresses
+    uint64_t cookies; // valid ones, of queries that were answered
 };

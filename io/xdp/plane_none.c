@@ -62,6 +62,13 @@ int plane_configure(struct plane *plane, const struct plane_config *config)
     return -ENOSYS;
 }
 
+int plane_check_cookies(struct plane *plane, const struct plane_cookies *cookies)
+{
+    (void)plane;
+    (void)cookies;
+    return -ENOSYS;
+}
+
 int plane_listen(struct plane *plane, const struct address *address)
 {
     (void)plane;

@@ -45,12 +45,13 @@ INLINE int is_plain_type(uint32_t type)
     return type != 0 && type != TYPE_OPT && (type < 249 || type > TYPE_ANY);
 }
 
-// Reads an OPT record of version 0 without options.
+// Reads an OPT record of version 0, whose options have the length that remains; what is there is
+// looked at later (cookie_check).
 INLINE int opt_read(struct work *w, uint32_t at, const struct plane_config *c)
 {
     uint32_t size = pair_at(w, at + 3), flags = pair_at(w, at + 7);
     if (octet_at(w, at) != 0 || pair_at(w, at + 1) != TYPE_OPT || octet_at(w, at + 6) != 0 ||
-        pair_at(w, at + 9) != 0)
+        pair_at(w, at + 9) != w->opt_len - OPT_LEN)
         return 0;
     w->opt_sum = TYPE_OPT + size + (octet_at(w, at + 5) << 8) + flags;
     size = size < UDP_PAYLOAD_MIN ? UDP_PAYLOAD_MIN : size;
@@ -59,7 +60,8 @@ INLINE int opt_read(struct work *w, uint32_t at, const struct plane_config *c)
     return 1;
 }
 
-// Reads the query: one plain question, and nothing or a plain OPT record behind it.
+// Reads the query: one plain question, and behind it nothing, a plain OPT record, or one with an
+// option of a cookie's length.
 INLINE int query_read(void)
 {
     struct work *w = work_of();
@@ -69,20 +71,21 @@ INLINE int query_read(void)
     uint32_t name_len = (uint32_t)name_measure();
     uint32_t end = name_len + QUESTION_REST, len = w->query_len - DNS_HEADER_LEN;
     uint32_t flags_front = w->header_front >> 16 & 0xff;
-    w->edns = len == end + OPT_LEN;
-    if (name_len == 0 || (!w->edns && len != end))
+    uint32_t opt_len = len - end;
+    if (name_len == 0 || (opt_len != 0 && opt_len != OPT_LEN && opt_len != OPT_MAX))
         return PLANE_UNUSUAL;
     // One question, no answer, no authority, and as many additional records as there are.
-    if (w->header_front >> 32 != 0x100 || w->header_back != (w->edns ? 0x01000000 : 0))
+    if (w->header_front >> 32 != 0x100 || w->header_back != (opt_len ? 0x01000000 : 0))
         return PLANE_UNUSUAL;
     if ((flags_front & FLAGS_NOT_PLAIN) != 0 || !(flags_front & FLAG_RD))
         return PLANE_UNUSUAL;
     uint32_t type = pair_at(w, end - 4), class = pair_at(w, end - 2);
     if (class != CLASS_IN || !is_plain_type(type))
         return PLANE_UNUSUAL;
+    w->opt_len = (uint8_t)opt_len;
     w->reply_max = UDP_PAYLOAD_MIN;
     w->wants_dnssec = 0;
-    if (w->edns && !opt_read(w, end, c))
+    if (opt_len && !opt_read(w, end, c))
         return PLANE_UNUSUAL;
     w->checking_disabled = w->header_front >> 24 & FLAG_CD;
     uint32_t flags = (w->wants_dnssec ? KEY_DO : 0) | (w->checking_disabled ? KEY_CD : 0);

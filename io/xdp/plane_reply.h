@@ -103,7 +103,7 @@ INLINE int records_copy(struct xdp_md *context)
     // So near the shard's end the verifier cannot see that it ends within.
     if (at > shard_size - ANSWER_MASK - 1)
         return PLANE_SIZE;
-    // In bounds: the frame ends OPT_LEN behind this, or right there.
+    // In bounds: the frame ends an OPT record behind this, or right there.
     if (xdp_store_bytes(context, w->dns_at + from, shard + at, copied) != 0)
         return PLANE_TORN;
     return 0;
@@ -229,7 +229,7 @@ NOINLINE int frame_undo(struct xdp_md *context)
     OPAQUE(rest);
     OPAQUE(padding);
     from &= ROOM - 1;
-    if (rest > 0 && rest <= OPT_LEN && from < ROOM - OPT_LEN)
+    if (rest > 0 && rest <= OPT_MAX && from < ROOM - OPT_MAX)
         xdp_store_bytes(context, w->dns_at + w->question_end, (uint8_t *)w->question + from, rest);
     if (padding > 0 && padding <= PLANE_PADDING_MAX)
         xdp_store_bytes(context, w->dns_at + w->query_len, w->padding, padding);
@@ -243,7 +243,7 @@ struct opt {
     uint16_t len;
 } __attribute__((packed));
 
-// Writes the header and our OPT record, and adds the message up.
+// Writes the header and our OPT record, without options, and adds the message up.
 INLINE int message_finish(struct xdp_md *context)
 {
     struct work *w = work_of();
@@ -258,7 +258,7 @@ INLINE int message_finish(struct xdp_md *context)
     uint32_t was_last = w->header_back, is_last = w->answer_back;
     is = (is & ~0xffffull) | (was & 0xffff);
     is |= (uint64_t)FLAG_RD << 16 | (uint64_t)(w->checking_disabled ? FLAG_CD : 0) << 24;
-    if (w->edns) {
+    if (w->opt_len) {
         uint16_t additional = (uint16_t)(swap16((uint16_t)(is_last >> 16)) + 1);
         is_last = (is_last & 0xffff) | (uint32_t)swap16(additional) << 16;
     }
@@ -268,7 +268,7 @@ INLINE int message_finish(struct xdp_md *context)
     // The question is what the query's sum has beyond its header and its OPT record.
     uint64_t sum = w->query_sum + sum_less(sum_fold(sum_word(was_last, was)));
     sum += sum_fold(sum_word(is_last, is)) + w->records_sum;
-    if (!w->edns) {
+    if (!w->opt_len) {
         w->reply_sum = sum;
         return 0;
     }

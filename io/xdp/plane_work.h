@@ -32,11 +32,16 @@ enum {
     DNS_HEADER_LEN = 12,
     QUESTION_REST = 4, // type and class
     NAME_MAX = 255,
-    OPT_LEN = 11,
+    OPT_LEN = 11, // without options
+    COOKIE_LEN = 24,
+    COOKIE_HASH_AT = 16, // its octets that are hashed
+    COOKIE_OPTION_LEN = 4 + COOKIE_LEN,
+    OPT_MAX = OPT_LEN + COOKIE_OPTION_LEN,
+    EDNS_COOKIE = 10,
     TYPE_OPT = 41,
     TYPE_ANY = 255,
     CLASS_IN = 1,
-    QUERY_MAX = DNS_HEADER_LEN + NAME_MAX + QUESTION_REST + OPT_LEN,
+    QUERY_MAX = DNS_HEADER_LEN + NAME_MAX + QUESTION_REST + OPT_MAX,
     QUESTION_MAX = QUERY_MAX - DNS_HEADER_LEN, // and an OPT record
     ROOM = 512,                                // for it, and what is read in whole words
     ADDRESS_WORDS = sizeof(struct plane_address) / 4,
@@ -116,7 +121,8 @@ struct work {
     uint32_t from[4];     // the client's address; of IPv4 its first word
     uint16_t datagram_id; // of a reply over IPv4
     uint32_t doubt;       // why it goes up, if it is for one of our sockets
-    uint8_t edns, wants_dnssec, checking_disabled, unused;
+    uint8_t opt_len;      // of the query's OPT record, and of the reply's; 0: there is none
+    uint8_t wants_dnssec, checking_disabled, unused;
     uint64_t addresses_sum; // of both IP addresses and the protocol
     uint32_t opt_sum;       // of the query's OPT record, from its second octet on, most significant
                             // octet first
@@ -144,6 +150,9 @@ struct work {
     uint8_t front[FRONT_MAX]; // of the frame, up to the question's end, where that has moved
     struct plane_sample sample;
     uint64_t name[ROOM / 8]; // in lower case
+    // Of a query that has one:
+    uint64_t cookie[COOKIE_LEN / 8];
+    uint64_t option_sum; // of its option, and of its length in the OPT record
 };
 
 struct {
@@ -160,6 +169,14 @@ struct {
     MAP_TYPE(key, uint32_t);
     MAP_TYPE(value, struct plane_config);
 } config SECTION(".maps");
+
+struct {
+    MAP_NUMBER(type, MAP_ARRAY);
+    MAP_NUMBER(map_flags, MAP_READ_ONLY);
+    MAP_NUMBER(max_entries, 1);
+    MAP_TYPE(key, uint32_t);
+    MAP_TYPE(value, struct plane_cookies);
+} cookies SECTION(".maps");
 
 struct {
     MAP_NUMBER(type, MAP_HASH);
@@ -220,6 +237,12 @@ INLINE const struct plane_config *config_of(void)
 {
     uint32_t first = 0;
     return map_lookup(&config, &first);
+}
+
+INLINE const struct plane_cookies *cookies_of(void)
+{
+    uint32_t first = 0;
+    return map_lookup(&cookies, &first);
 }
 
 INLINE struct plane_counters *counters_of(void)

@@ -174,6 +174,80 @@ class Xdp(Case):
             'ouzel: server.xdp: the XDP program answers nothing: answers are logged or '
             'sent over dnstap'])
 
+    def cookied(self, cookie):
+        return harness.query('www.example', use_edns=0, payload=1232, options=[
+            harness.dns.edns.GenericOption(10, cookie)]).to_wire()
+
+    def cookie_far(self, cookie, server=SERVER):
+        """The cookie of the reply; None where it has none."""
+        answer = harness.dns.message.from_wire(self.ask_far(self.cookied(cookie), server))
+        self.assertEqual(len(answer.answer), 1)
+        return harness.option_of(answer, 10)
+
+    def assert_cookie(self, ouzel, cookie, in_driver, server=SERVER):
+        """A query with this cookie is answered, in the driver or not. Returns the reply's."""
+        before = self.in_driver(ouzel)
+        given = self.cookie_far(cookie, server)
+        self.assertEqual(self.in_driver(ouzel) - before, in_driver)
+        return given
+
+    def test_cookies(self):
+        """A valid cookie is answered in the driver and returned as it came, a client's part alone
+        and another client's cookie by a worker; the counters stay true."""
+        ouzel = self.start()
+        self.make_popular(harness.plain_query('www.example'))
+        for server in SERVER, SERVER6:
+            cookie = self.assert_cookie(ouzel, b'12345678', 0, server)
+            self.assertEqual(len(cookie), 24)
+            for _ in range(3):
+                self.assertEqual(self.assert_cookie(ouzel, cookie, 1, server), cookie)
+        for wrong in cookie, cookie[:-1] + bytes([cookie[-1] ^ 1]):  # that of the IPv6 client
+            self.assertNotEqual(self.assert_cookie(ouzel, wrong, 0), wrong)
+        for verdict, count in ('valid', 6), ('client-only', 2), ('invalid', 2):
+            self.assertEqual(ouzel.total('ouzel_cookies_total', verdict=verdict), count)
+        self.assert_balance(ouzel)
+
+    def test_cookies_of_kdig(self):
+        kdig = harness.find_tool('kdig')
+        ouzel = self.start()
+        self.make_popular(harness.plain_query('www.example'))
+
+        def said(option):
+            with self.cable.far():
+                return subprocess.run([kdig, f'@{SERVER}', option, '+timeout=5', 'www.example'],
+                                      check=True, capture_output=True, text=True,
+                                      timeout=20 * harness.PATIENCE).stdout
+        cookie = re.search(r'COOKIE: ([0-9a-fA-F]{48})', said('+cookie'))[1]
+        before = self.in_driver(ouzel)
+        for _ in range(2):
+            self.assertIn(f'COOKIE: {cookie}', said(f'+cookie={cookie}'))
+        self.assertEqual(self.in_driver(ouzel) - before, 2)
+
+    def test_cookies_that_are_not_accepted_any_more(self):
+        """From the end of the reload or upgrade on that says so."""
+        secrets = [os.path.join(self.directory, name) for name in ('first', 'second')]
+        for number, path in enumerate(secrets):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write(f'{number + 1:032x}\n')
+        more = {'control': {'socket': self.control_path()},
+                'server': {'cookie-secrets': secrets[0]}}
+        ouzel = self.start(**more)
+        self.make_popular(harness.plain_query('www.example'))
+        cookie = self.cookie_far(b'12345678')
+        self.assertEqual(self.assert_cookie(ouzel, cookie, 1), cookie)
+        self.reload(ouzel, self.settings(control=more['control'], server={'cookies': False}))
+        self.make_popular(harness.plain_query('www.example'))
+        self.assertIsNone(self.assert_cookie(ouzel, cookie, 0))
+        self.reload(ouzel, self.settings(**more))
+        self.make_popular(harness.plain_query('www.example'))
+        self.assertEqual(self.assert_cookie(ouzel, cookie, 1), cookie)
+        more['server']['cookie-secrets'] = secrets[1]
+        self.write(ouzel, self.settings(**more))
+        self.upgrade()
+        new = self.assert_cookie(ouzel, cookie, 0)
+        self.assertNotEqual(new, cookie)
+        self.assertEqual(self.assert_cookie(ouzel, new, 1), new)
+
     def test_flush(self):
         """What is flushed is not answered any more once the order has been carried out."""
         ouzel = self.start(control={'socket': self.control_path()})

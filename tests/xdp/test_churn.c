@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/xdp/cookies.h"
 #include "tests/xdp/frame.h"
 #include "tests/xdp/world.h"
 
@@ -28,7 +29,8 @@ enum {
     TEXT_MAX = 250,
     TEXTS_MAX = 4,
     LIFETIME_S = 100000,
-    ANSWERS_MIN = 1000
+    ANSWERS_MIN = 1000,
+    COOKIES_MIN = 100, // of the answers have one
 };
 
 struct churn {
@@ -38,7 +40,7 @@ struct churn {
 };
 
 struct tally {
-    uint64_t answered, torn, passed;
+    uint64_t answered, torn, passed, cookies;
     const char *wrong;
 };
 
@@ -153,6 +155,25 @@ static bool is_whole(const uint8_t *message, size_t len, size_t question_len)
     return at == len;
 }
 
+// Writes an OPT record, or none; half of them have a valid cookie. Returns its length.
+static size_t opt_put(struct world *w, const struct frame_form *form, uint8_t *opt)
+{
+    struct frame frame;
+    if (world_below(w, 2))
+        return 0;
+    opt_write(opt, 4096, 0, false);
+    if (world_below(w, 2))
+        return OPT_LEN;
+    uint8_t cookie[COOKIE_WHOLE_LEN] = {1, [COOKIE_CLIENT_LEN] = 1};
+    struct reply_options options = {0};
+    frame_write(&frame, form, opt, 0);
+    struct client client = frame_client(&frame, form);
+    store_be32(cookie + 12, (uint32_t)(world_now_us(w) / 1000000));
+    cookie_seal(cookie, w->cookies.keys[0], &client.from);
+    reply_options_add(&options, EDNS_COOKIE, cookie, sizeof cookie);
+    return OPT_LEN + opt_options_write(opt, &options);
+}
+
 static const char *ask(struct world *w, struct tally *tally)
 {
     struct frame_form form = {.ipv6 = world_below(w, 2), .host = 1, .port = 5000};
@@ -160,12 +181,10 @@ static const char *ask(struct world *w, struct tally *tally)
     uint8_t message[600] = {1, 2, HEADER_RD, 0, 0, 1};
     size_t question_len = question_write(w, world_below(w, NAMES), message + MESSAGE_HEADER_LEN);
     size_t len = MESSAGE_HEADER_LEN + question_len;
-    bool edns = world_below(w, 2);
-    if (edns) {
-        opt_write(message + len, 4096, 0, false);
-        message[11] = 1;
-        len += OPT_LEN;
-    }
+    size_t opt_len = opt_put(w, &form, message + len);
+    const uint8_t *options = message + len + OPT_LEN;
+    message[11] = opt_len > 0;
+    len += opt_len;
     form.padding = world_below(w, 4) ? 0 : 7;
     frame_write(&query, &form, message, len);
     reply = query;
@@ -177,9 +196,12 @@ static const char *ask(struct world *w, struct tally *tally)
                    : "a frame that went up is not what it was";
     tally->answered++;
     const char *wrong = frame_check(&query, &form, &reply);
-    size_t reply_len = reply.len - reply.message_at - (edns ? OPT_LEN : 0);
+    size_t reply_len = reply.len - reply.message_at - opt_len;
     if (!wrong && !is_whole(reply.bytes + reply.message_at, reply_len, question_len))
         wrong = "an answer is a mixture of two";
+    if (!wrong && opt_len > OPT_LEN &&
+        memcmp(reply.bytes + reply.len - (opt_len - OPT_LEN), options, opt_len - OPT_LEN) != 0)
+        wrong = "an answer has another cookie";
     return wrong;
 }
 
@@ -204,8 +226,10 @@ static int run(struct churn *churn, uint64_t ms)
         tally.wrong = ask(churn->world, &tally);
     __atomic_store_n(&churn->over, true, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
-    if (plane_add_up(churn->world->plane, &counters) == 0)
+    if (plane_add_up(churn->world->plane, &counters) == 0) {
         tally.torn = counters.frames[PLANE_TORN];
+        tally.cookies = counters.cookies;
+    }
     if (tally.wrong)
         printf("# %s\n", tally.wrong);
     printf("# %llu values written, %llu frames answered, %llu not, %llu of them torn\n",
@@ -213,7 +237,8 @@ static int run(struct churn *churn, uint64_t ms)
            (unsigned long long)tally.passed, (unsigned long long)tally.torn);
     printf("%s 1 - what is answered while the cache is written is whole\n",
            tally.wrong ? "not ok" : "ok");
-    printf("%s 2 - and there are answers\n1..2\n", tally.answered < ANSWERS_MIN ? "not ok" : "ok");
+    printf("%s 2 - and there are answers\n1..2\n",
+           tally.answered < ANSWERS_MIN || tally.cookies < COOKIES_MIN ? "not ok" : "ok");
     return 0;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "tests/xdp/cookies.h"
 #include "tests/xdp/frame.h"
 #include "tests/xdp/world.h"
 
@@ -22,6 +23,8 @@ enum {
     WAIT_EVERY = 500,      // frames
     TICK_US = 20000,       // of the kernel's, at most
     RULES_EVERY = 20000,
+    COOKIES_EVERY = 2000,
+    COOKIES_PERMILLE = 3, // of all frames are answered with one, at least
     CLIENTS_EVERY = 3000,
 };
 
@@ -29,7 +32,8 @@ struct asked {
     struct frame_form form;
     uint8_t message[MESSAGE_MAX];
     size_t len;
-    bool plain; // a query that no rule of the program's own leaves to the sockets
+    bool plain;   // a query that no rule of the program's own leaves to the sockets
+    bool cookied; // with a cookie that the program is to take for valid
 };
 
 struct run {
@@ -38,6 +42,7 @@ struct run {
     struct plane_counters before;
     uint64_t answered, frames, cached;
     uint64_t spoiled_answered;
+    uint64_t cookies_answered; // by the worker's counter of valid ones
     char wrong[200];
 };
 
@@ -64,7 +69,7 @@ static unsigned name_draw(struct world *w)
     return world_below(w, bound);
 }
 
-static size_t opt_put(struct world *w, struct asked *asked, uint8_t *at)
+static size_t opt_put(struct world *w, const struct address *from, struct asked *asked, uint8_t *at)
 {
     static const uint16_t sizes[] = {0, 512, 513, 600, 1220, 1232, 1400, 4096, 65535};
     uint16_t size = sizes[world_below(w, sizeof sizes / sizeof *sizes)];
@@ -78,17 +83,15 @@ static size_t opt_put(struct world *w, struct asked *asked, uint8_t *at)
         at[6] = (uint8_t)world_below(w, 2);
         asked->plain &= at[6] == 0;
     }
-    if (world_below(w, 30))
+    if (world_below(w, 4))
         return OPT_LEN;
-    asked->plain = false;
-    store_be16(at + 9, 12);
-    store_be16(at + 11, EDNS_COOKIE);
-    store_be16(at + 13, 8);
-    memset(at + 15, 7, 8);
-    return OPT_LEN + 12;
+    size_t options_len = cookies_draw(w, from, at + OPT_LEN, &asked->cookied);
+    asked->plain &= asked->cookied;
+    store_be16(at + 9, (uint16_t)options_len);
+    return OPT_LEN + options_len;
 }
 
-static void query_draw(struct world *w, struct asked *asked)
+static void query_draw(struct world *w, const struct address *from, struct asked *asked)
 {
     uint8_t *message = asked->message;
     uint16_t type = type_draw(w);
@@ -107,12 +110,12 @@ static void query_draw(struct world *w, struct asked *asked)
     len += MESSAGE_HEADER_LEN;
     store_be16(message + len, type);
     store_be16(message + len + 2, world_below(w, 50) ? CLASS_IN : (uint16_t)world_below(w, 5));
-    asked->plain =
+    asked->plain &=
         message[2] == HEADER_RD && is_plain_type(type) && load_be16(message + len + 2) == CLASS_IN;
     len += 4;
     if (world_below(w, 3)) {
         store_be16(message + 10, 1);
-        len += opt_put(w, asked, message + len);
+        len += opt_put(w, from, asked, message + len);
     }
     asked->len = len;
 }
@@ -128,8 +131,8 @@ static void form_draw(struct world *w, struct asked *asked)
         .odd = world_below(w, 8) ? ODD_NOTHING : (enum frame_odd)world_below(w, ODD_COUNT),
     };
     asked->form.no_checksum = !asked->form.ipv6 && world_below(w, 10) == 0;
-    asked->plain &= asked->form.vlan_tags <= 2 && asked->form.padding <= PLANE_PADDING_MAX &&
-                    asked->form.port != 0 && asked->form.odd < ODD_PLAIN;
+    asked->plain = asked->form.vlan_tags <= 2 && asked->form.padding <= PLANE_PADDING_MAX &&
+                   asked->form.port != 0 && asked->form.odd < ODD_PLAIN;
 }
 
 // Changes some octets, or the length.
@@ -185,7 +188,9 @@ static bool answer_same(struct run *run, const struct asked *asked, const struct
         return fail(run, wrong);
     struct client client = frame_client(query, &asked->form);
     const uint8_t *message = query->bytes + query->message_at;
+    uint64_t valid = run->world->counters.values[COUNTER_cookies_valid];
     struct serve_item item = world_ask(run->world, &client, message, asked->len);
+    run->cookies_answered += run->world->counters.values[COUNTER_cookies_valid] - valid;
     if (item.verdict != SERVE_ANSWERED || item.source != COUNTER_answers_cache)
         return fail(run, "answered, though the worker has no cached answer");
     size_t len = reply->len - reply->message_at;
@@ -218,12 +223,14 @@ static bool pass_good(struct run *run, const struct asked *asked, const struct f
 static bool frame_try(struct run *run)
 {
     struct world *w = run->world;
-    struct asked asked;
+    struct asked asked = {0};
     struct frame query, reply;
-    query_draw(w, &asked);
+    uint64_t began_us = world_now_us(w);
     form_draw(w, &asked);
-    frame_write(&query, &asked.form, asked.message, asked.len);
+    frame_write(&query, &asked.form, asked.message, 0);
     struct client client = frame_client(&query, &asked.form);
+    query_draw(w, &client.from, &asked);
+    frame_write(&query, &asked.form, asked.message, asked.len);
     asked.plain &= world_allows(w, &client.from);
     bool spoiled = asked.form.odd == ODD_NOTHING && world_below(w, 10) < SPOILED_TENTHS;
     if (spoiled)
@@ -231,7 +238,6 @@ static bool frame_try(struct run *run)
     if (spoiled && world_below(w, 2))
         repair(&query, &asked);
     reply = query;
-    uint64_t began_us = world_now_us(w);
     world_turn_set(w, world_turn(w));
     int said = world_run(w, reply.bytes, &reply.len);
     enum plane_reason reason = reason_of(run);
@@ -276,6 +282,10 @@ static unsigned counts_report(struct run *run)
     report(&number,
            run->answered * 100 >= run->frames * (run->no_tail ? SHORT_PERCENT : ANSWERED_PERCENT),
            "most of what is cached is answered by the program");
+    printf("# %llu of them with a valid cookie\n", (unsigned long long)run->cookies_answered);
+    report(&number, now.cookies == run->cookies_answered, "it counts cookies as the worker does");
+    report(&number, run->cookies_answered * 1000 >= run->frames * COOKIES_PERMILLE,
+           "queries with a valid cookie are answered by the program");
     printf("1..%u\n", number);
     return number;
 }
@@ -304,6 +314,8 @@ int main(int argc, char **argv)
             world_rules(run.world);
         if (i % CLIENTS_EVERY == CLIENTS_EVERY - 1)
             world_clients(run.world);
+        if (i % COOKIES_EVERY == COOKIES_EVERY - 1)
+            cookies_source_draw(run.world);
     }
     (void)counts_report(&run);
     world_free(run.world);

@@ -5,6 +5,7 @@
 #include "core/serve/state.h"
 #include "core/settings/parse.h"
 #include "io/xdp/plane_clients.h"
+#include "io/xdp/plane_cookies.h"
 #include "io/xdp/plane_settings.h"
 #include "tests/xdp/frame.h"
 #include "tests/xdp/program.h"
@@ -126,10 +127,26 @@ static void drain(struct world *w)
     }
 }
 
+static void cookies_tell(struct world *w,
+                         int tell(struct plane *plane, const struct cookie_source *source, bool on,
+                                  uint64_t now_s, uint64_t *until_s))
+{
+    int error =
+        tell(w->plane, &w->cookies, w->has_cookies, world_now_us(w) / 1000000, &w->cookies_until_s);
+    assert(error == 0);
+}
+
+bool world_checks_cookies(const struct world *w)
+{
+    return w->has_cookies && world_now_us(w) / 1000000 < w->cookies_until_s;
+}
+
 void world_wait(struct world *w, uint64_t us)
 {
     w->offset_ns += us * 1000;
     config_write(w);
+    if (world_below(w, 4))
+        cookies_tell(w, plane_cookies_renew);
     serve_expire(w->serve, world_now_us(w));
     drain(w);
 }
@@ -265,6 +282,7 @@ static void serve_make(struct world *w, void *region)
     lists_draw(w, 0);
     access_build(&w->access, w->memory[1], &w->settings);
     w->cookies = (struct cookie_source){.keys = {"known to anybody"}, .count = 1};
+    w->has_cookies = true;
     w->local[0] = local_make(w, false, &w->memory[4]);
     w->local[1] = local_make(w, true, &w->memory[5]);
     struct serve_config config = {
@@ -306,6 +324,35 @@ void world_clients(struct world *w)
     config_write(w);
 }
 
+void world_allow_all(struct world *w)
+{
+    for (unsigned i = 0; i < 3; i++)
+        list_of(w, i)->count = 0;
+    prefix_add(w, 0, prefix("0.0.0.0/0"));
+    prefix_add(w, 0, prefix("::/0"));
+    access_build(&w->access, w->memory[1], &w->settings);
+    int error = plane_clients_fill(w->plane, &w->settings, &w->config);
+    assert(error == 0);
+    config_write(w);
+}
+
+void world_cookies(struct world *w, const struct cookie_source *source)
+{
+    w->has_cookies = source != NULL;
+    if (source)
+        w->cookies = *source;
+    struct serve_update update = {
+        .settings = &w->settings,
+        .zone_table = &w->zone_table,
+        .access = &w->access,
+        .local = w->local[w->rules],
+        .cookies = source ? &w->cookies : NULL,
+    };
+    serve_reload(w->serve, world_now_us(w), &update);
+    config_write(w);
+    cookies_tell(w, plane_cookies_fill);
+}
+
 bool world_allows(const struct world *w, const struct address *client)
 {
     return access_check(&w->access, client) == ACCESS_ALLOW;
@@ -314,11 +361,17 @@ bool world_allows(const struct world *w, const struct address *client)
 struct world *world_make(uint64_t seed, struct plane_options options,
                          char why[static PLANE_WHY_SIZE])
 {
+    return world_make_at(WORLD_START_S, seed, options, why);
+}
+
+struct world *world_make_at(uint64_t start_s, uint64_t seed, struct plane_options options,
+                            char why[static PLANE_WHY_SIZE])
+{
     struct world *w = take(sizeof *w);
     options.shard_count = SHARDS;
     w->random = seed;
     w->region_size = SHARDS * options.shard_size;
-    w->offset_ns = 1700000000ull * 1000000000;
+    w->offset_ns = start_s * 1000000000 - boot_ns();
     int error = plane_open(&w->plane, &options, why);
     void *region = error < 0 ? NULL : plane_region_map(w->plane);
     if (!region) {
@@ -327,6 +380,7 @@ struct world *world_make(uint64_t seed, struct plane_options options,
     }
     serve_make(w, region);
     plane_fill(w);
+    cookies_tell(w, plane_cookies_fill);
     return w;
 }
 

@@ -12,6 +12,7 @@
 #define WORLD_NAMES     400
 #define WORLD_FRAME_MAX 3000
 #define WORLD_PREFIXES  64
+#define WORLD_START_S   1700000000
 
 struct world {
     struct plane *plane;
@@ -38,6 +39,8 @@ struct world {
     struct zone_table zone_table;
     struct access_list access;
     struct cookie_source cookies;
+    bool has_cookies;             // or clients are given none
+    uint64_t cookies_until_s;     // when the program needs another secret
     const struct local *local[2]; // one blocks more than the other
     unsigned rules;               // which is in force
     void *memory[7];
@@ -48,6 +51,10 @@ struct world {
 struct world *world_make(uint64_t seed, struct plane_options options,
                          char why[static PLANE_WHY_SIZE]);
 void world_free(struct world *world);
+
+// The same at another time.
+struct world *world_make_at(uint64_t start_s, uint64_t seed, struct plane_options options,
+                            char why[static PLANE_WHY_SIZE]);
 
 uint64_t world_random(struct world *world);
 unsigned world_below(struct world *world, unsigned bound);
@@ -69,6 +76,16 @@ size_t world_name(const struct world *world, unsigned number, uint8_t name[stati
 
 // Draws other access lists, with few prefixes or many.
 void world_clients(struct world *world);
+
+// Lets all clients ask.
+void world_allow_all(struct world *world);
+
+// Has both make and check cookies with these secrets; NULL: with none.
+void world_cookies(struct world *world, const struct cookie_source *source);
+
+// Does the program check cookies now? It does not from the end of a secret on until it is told of
+// the next, which world_wait does most times.
+bool world_checks_cookies(const struct world *world);
 
 // True if this client may ask.
 bool world_allows(const struct world *world, const struct address *client);
