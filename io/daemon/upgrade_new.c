@@ -59,15 +59,15 @@ static int sockets_apply(struct daemon_inheritance *in, const struct packet *pac
     return 0;
 }
 
-static int plane_apply(struct daemon_inheritance *in, struct packet *packet)
+static int plane_apply(struct daemon_inheritance *in, const struct packet *packet)
 {
     struct plane_passed passed = {0};
     if (packet->len < sizeof passed.form || in->engine.plane.form != 0)
         return -EBADMSG;
     memcpy(&passed.form, packet->bytes, sizeof passed.form);
     if (passed.form != PLANE_FORM && passed.form != 0) {
-        packet_drop(packet);
-        plane_passed_foreign(&in->engine.plane, passed.form);
+        plane_passed_foreign(&in->engine.plane, packet->bytes, packet->len, packet->fds,
+                             packet->fd_count);
         return 0;
     }
     if (packet->len != sizeof passed)

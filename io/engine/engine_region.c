@@ -5,6 +5,7 @@
 #include "io/engine/engine_plane.h"
 #include "io/engine/engine_state.h"
 #include "io/net/entropy.h"
+#include "io/xdp/plane_passed.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -136,16 +137,26 @@ static int region_format(struct engine *engine, uint32_t shard_count)
     return error;
 }
 
+// Octets of the predecessor's region, and its descriptor: that of its plane, whether that could be
+// taken over or not, or one of its own. 0: there is none.
+static size_t region_of_predecessor(const struct engine *engine,
+                                    const struct engine_inheritance *inheritance, int *fd)
+{
+    struct stat stat;
+    *fd = inheritance->region_fd;
+    if (*fd >= 0)
+        return fstat(*fd, &stat) == 0 && stat.st_size > 0 ? (size_t)stat.st_size : 0;
+    if (!engine->plane)
+        return plane_passed_region(&inheritance->plane, fd);
+    *fd = plane_fd(engine->plane, PLANE_FD_REGION);
+    return plane_region_size(engine->plane);
+}
+
 // What the predecessor has in a region that cannot be used, and which goes with it.
 static void region_copy(struct engine *engine, const struct engine_inheritance *inheritance)
 {
-    struct stat stat;
-    int fd = engine->plane ? plane_fd(engine->plane, PLANE_FD_REGION) : inheritance->region_fd;
-    size_t size = 0;
-    if (engine->plane)
-        size = plane_region_size(engine->plane);
-    else if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size > 0)
-        size = (size_t)stat.st_size;
+    int fd;
+    size_t size = region_of_predecessor(engine, inheritance, &fd);
     engine->has_cache =
         engine_inheritance_copy_cache(&engine->cache, fd, size, engine_now_s(engine));
     if (engine->plane)

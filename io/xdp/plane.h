@@ -35,7 +35,8 @@ struct plane_options {
 [[nodiscard]] int plane_open(struct plane **plane, const struct plane_options *options,
                              char why[static PLANE_WHY_SIZE]);
 
-// The descriptors of a plane, in the order in which they are passed to another process.
+// The descriptors of a plane, in the order in which they are passed to another process. The region
+// stays the second of them, in every form.
 enum plane_fd {
     PLANE_FD_PROGRAM,
     PLANE_FD_REGION,
@@ -50,7 +51,8 @@ enum plane_fd {
     PLANE_FDS,
 };
 
-// A plane as a process passes it to its successor. Descriptors are -1 where there is none.
+// A plane as a process passes it to its successor. Descriptors are -1 where there is none. The
+// first three numbers are the same in every form.
 struct plane_passed {
     uint32_t form; // PLANE_FORM of the program; 0: there is no plane
     uint32_t shard_count;

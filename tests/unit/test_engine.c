@@ -4,9 +4,15 @@
 #include "io/engine/engine_region.h"
 
 #include "cache/layout.h"
+#include "core/settings/parse.h"
+#include "io/engine/engine_state.h"
+#include "io/xdp/plane_passed.h"
+#include "tests/unit/answer_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -67,11 +73,61 @@ static void test_every_size_and_number_of_workers_has_shards(void **state)
     }
 }
 
+static void answer_store(struct cache *cache, const char *reply_text, uint32_t now_s)
+{
+    static uint8_t value[ANSWER_SIZE_MAX];
+    struct packet reply = packet_of(reply_text);
+    struct answer answer = {.value = value};
+    struct cache_inserted inserted;
+    struct name name = {0};
+    struct key key;
+    name.len = (uint8_t)name_length(reply.bytes + 12, reply.len - 12);
+    memcpy(name.bytes, reply.bytes + 12, name.len);
+    key_of_name(&key, &name, TYPE_A, cache->seed);
+    assert_int_equal(answer_parse(&answer, reply.bytes, reply.len, &key, &usual), REPLY_GOOD);
+    struct cache_key cache_key = key_for_cache(&key);
+    struct cache_value stored = {value, answer.len, now_s, now_s + answer.lifetime_s};
+    assert_int_equal(cache_insert(cache, &cache_key, &stored, now_s, &inserted), 0);
+}
+
+// The predecessor's plane cannot be taken over where it is of another form, or where this program
+// was built without XDP: what is cached in its memory is copied.
+static void test_answers_are_taken_from_a_plane_that_is_not(void **state)
+{
+    (void)state;
+    enum { SHARDS = 1, SIZE = MIB(1) };
+    struct settings settings;
+    struct engine engine = {.settings = &settings, .worker_count = SHARDS, .region_fd = -1};
+    struct engine_inheritance in;
+    struct cache cache;
+    struct cache_use use;
+    char why[ENGINE_WHY_SIZE];
+    int fds[] = {memfd_create("other", MFD_CLOEXEC), memfd_create("region", MFD_CLOEXEC)};
+    settings_init(&settings);
+    settings.cache_size = SIZE;
+    assert_int_equal(ftruncate(fds[1], SIZE), 0);
+    void *region = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
+    assert_true(region != MAP_FAILED);
+    assert_int_equal(cache_format(&cache, region, SIZE, SHARDS, 4711), 0);
+    answer_store(&cache, REPLY C(1, 0, 0) ASK A(TTL_300), engine_now_s(&engine));
+    struct plane_passed passed = {.form = UINT32_MAX, .shard_count = SHARDS, .shard_size = SIZE};
+    engine_inheritance_init(&in, SHARDS);
+    plane_passed_foreign(&in.plane, &passed, sizeof passed, fds, 2);
+    assert_int_equal(region_open(&engine, &in, why), 0);
+    cache_use(&engine.cache, &use);
+    assert_int_equal(use.entries, 1);
+    assert_true(engine.has_cache);
+    region_close(&engine);
+    engine_inheritance_free(&in);
+    munmap(region, SIZE);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shard_count_is_the_least_multiple_that_is_enough),
         cmocka_unit_test(test_every_size_and_number_of_workers_has_shards),
+        cmocka_unit_test(test_answers_are_taken_from_a_plane_that_is_not),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }
