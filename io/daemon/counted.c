@@ -46,20 +46,26 @@ static uint64_t *word_of(struct histogram *histogram, unsigned index)
     return index < HISTOGRAM_BUCKETS ? &histogram->counts[index] : &histogram->sum_us;
 }
 
-int counted_send(int fd, struct counters *told, const struct engine *engine)
+// A plane's counts may not be read for want of memory.
+static uint64_t more_than(uint64_t now, uint64_t told)
+{
+    return now > told ? now - told : 0;
+}
+
+int counted_send(int fd, struct counters *told, const struct engine *engine, bool plane)
 {
     struct lines *lines = calloc(1, sizeof *lines);
     struct counters *now = aligned_malloc(sizeof *now);
     int error = lines && now ? 0 : -ENOMEM;
     if (error == 0) {
         lines->fd = fd;
-        engine_counters_own(engine, now);
+        (plane ? engine_counters : engine_counters_own)(engine, now);
         engine_timings(engine, now->timings);
         for (unsigned c = 0; c < COUNTER_COUNT; c++) {
             const struct counter_description *description = &counter_descriptions[c];
             if (!description->gauge)
                 line_add(lines, description->metric, description->labels,
-                         now->values[c] - told->values[c]);
+                         more_than(now->values[c], told->values[c]));
         }
         for (unsigned i = 0; i < TIMING_COUNT * (HISTOGRAM_BUCKETS + 1); i++) {
             unsigned timing = i / (HISTOGRAM_BUCKETS + 1), index = i % (HISTOGRAM_BUCKETS + 1);

@@ -5,6 +5,7 @@
 #include "io/daemon/upgrade_new.h"
 #include "io/edge/command.h"
 #include "io/engine/aligned.h"
+#include "io/engine/engine_plane.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ bool predecessor_gives_way(struct daemon *d)
     struct counters *counted = aligned_malloc(sizeof *counted);
     bool good = counted;
     if (good) {
-        upgrade_ready(d->predecessor_fd);
+        upgrade_ready(d->predecessor_fd, engine_has_plane(d->engine));
         good = upgrade_wait(d->predecessor_fd, counted, d->inheritance);
         engine_carry(d->engine, counted);
     }

@@ -10,7 +10,8 @@
 //   predecessor                                  successor (`ouzel serve` with OUZEL_UPGRADE_FD
 //   set) upgrade_begin: starts the successor     ->   upgrade_find upgrade_give: sockets, memory,
 //   ...      ->   upgrade_receive
-//                                           <-   upgrade_ready, when it could start
+//                                           <-   upgrade_ready, when it could start, and whether
+//                                                with the XDP plane
 //   the engine rests
 //   upgrade_go: what was counted and learned ->  upgrade_wait
 //                                           <-   upgrade_started, when it answers

@@ -125,9 +125,12 @@ int upgrade_receive(int fd, struct daemon_inheritance *in)
     return error;
 }
 
-void upgrade_ready(int fd)
+// An octet says that it leaves the plane. Earlier versions read none.
+void upgrade_ready(int fd, bool with_plane)
 {
-    (void)packet_send(fd, PACKET_READY, NULL, 0, NULL, 0);
+    static const uint8_t leaves_plane = 1;
+    (void)packet_send(fd, PACKET_READY, &leaves_plane, with_plane ? 0 : sizeof leaves_plane, NULL,
+                      0);
 }
 
 void upgrade_refuse(int fd, const char *why)

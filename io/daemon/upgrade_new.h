@@ -10,8 +10,8 @@
 // Receives the inheritance. 0, or a negative errno and inheritance->why.
 [[nodiscard]] int upgrade_receive(int fd, struct daemon_inheritance *inheritance);
 
-// Says that it can start; or that it cannot, and why.
-void upgrade_ready(int fd);
+// Says that it can start, with the predecessor's XDP plane or without; or that it cannot, and why.
+void upgrade_ready(int fd, bool with_plane);
 void upgrade_refuse(int fd, const char *why);
 
 // Waits until the predecessor has stopped receiving, and receives what it counted and learned.

@@ -106,6 +106,7 @@ static int expect(struct upgrade *u, enum packet_kind kind, const char *what)
     if (error == 0)
         packet_drop(packet);
     u->refused = error == 0 && packet->kind == PACKET_REFUSED;
+    u->leaves_plane |= error == 0 && packet->kind == PACKET_READY && packet->len > 0;
     if (u->refused)
         error = upgrade_fails(u->why, -ECANCELED, "the new program cannot start: %.*s",
                               (int)packet->len, (const char *)packet->bytes);
@@ -171,7 +172,7 @@ static int lessons_send(struct upgrade *u, struct engine *engine)
 
 int upgrade_go(struct upgrade *u, struct engine *engine)
 {
-    int error = counted_send(u->fd, &u->told, engine);
+    int error = counted_send(u->fd, &u->told, engine, u->leaves_plane);
     if (error == 0)
         error = lessons_send(u, engine);
     if (error == 0)
@@ -189,7 +190,7 @@ int upgrade_wait_started(struct upgrade *u)
 
 void upgrade_last(struct upgrade *u, const struct engine *engine)
 {
-    if (counted_send(u->fd, &u->told, engine) == 0)
+    if (counted_send(u->fd, &u->told, engine, u->leaves_plane) == 0)
         (void)packet_send(u->fd, PACKET_LAST, NULL, 0, NULL, 0);
     close(u->fd);
     u->fd = -1;

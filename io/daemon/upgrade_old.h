@@ -9,6 +9,7 @@ struct upgrade {
     int fd;
     int pid;
     bool refused;         // the successor has said why it cannot start, and ends
+    bool leaves_plane;    // the successor goes on without our XDP plane
     struct counters told; // the counters that the successor has
     char why[UPGRADE_WHY_SIZE];
 };

@@ -75,6 +75,9 @@ class Xdp(Case):
     def in_driver(self, ouzel):
         return ouzel.total('ouzel_queries_total', transport='xdp')
 
+    def cached(self, ouzel):
+        return ouzel.total('ouzel_answers_total', source='cache')
+
     def passed(self, ouzel, reason):
         return ouzel.total('ouzel_xdp_passed_total', reason=reason)
 
@@ -343,11 +346,13 @@ class Xdp(Case):
 
     def test_upgrade_to_another_cache(self):
         """A successor that cannot use the program's memory goes on without it, and the program
-        ends at once: what it would say is of the rules of before."""
+        ends at once: what it would say is of the rules of before. Its counts go on."""
         control = {'socket': self.control_path()}
         ouzel = self.start(control=control)
         data = harness.plain_query('www.example')
         self.make_popular(data)
+        self.assert_in_driver(ouzel, data)
+        in_driver, cached = self.in_driver(ouzel), self.cached(ouzel)
         lists = os.path.join(self.directory, 'list')
         with open(lists, 'w', encoding='ascii') as file:
             file.write('www.example\n')
@@ -357,6 +362,8 @@ class Xdp(Case):
             self.upgrade()
             self.assertEqual(self.ask_far(data)[3] & 15, 3)
             self.assertNotIn('xdp', self.shown())
+            self.assertEqual(self.in_driver(ouzel), in_driver)
+            self.assertEqual(self.cached(ouzel), cached)
 
     @staticmethod
     def shown():
