@@ -168,6 +168,17 @@ INLINE int answer_read(void)
     return 0;
 }
 
+// Has the entry been as it is all the time?
+INLINE int entry_holds(void)
+{
+    const struct work *w = work_of();
+    if (!w)
+        return 0;
+    const uint8_t *shard = shard_at(w->shard);
+    reads_order();
+    return shard && word_at(shard, w->bucket) == w->sequence;
+}
+
 // An answer to the question, or, where there is none that has not expired, a denial of its name.
 INLINE int answer_find(void)
 {
@@ -184,7 +195,9 @@ INLINE int answer_find(void)
             reason = answer_read();
         if (reason != PLANE_MISS && reason != PLANE_EXPIRED)
             return reason;
-        head &= ~0xffffull; // type 0
+        if (found == FOUND && !entry_holds())
+            return PLANE_TORN; // what is written over can look as if it had expired
+        head &= ~0xffffull;    // type 0
     }
     return reason;
 }

@@ -198,17 +198,6 @@ NOINLINE int addresses_rotate(struct xdp_md *context, uint32_t turn)
     return 0;
 }
 
-// Has the entry been as it is all the time?
-INLINE int entry_holds(void)
-{
-    const struct work *w = work_of();
-    if (!w)
-        return 0;
-    const uint8_t *shard = shard_at(w->shard);
-    reads_order();
-    return shard && word_at(shard, w->bucket) == w->sequence;
-}
-
 // Makes the frame again what it was. Nothing in front of the question's end has been touched.
 NOINLINE int frame_undo(struct xdp_md *context)
 {
