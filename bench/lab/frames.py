@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Load from the driver of a cable (bench/load/frames), which takes next to nothing of a processor's
-time. Both ends of the cable work as network cards do, the server's on the server's processor: so
-all that an answer takes is done there, and `machine_us` is what one costs."""
+"""Load from the driver of a cable (bench/load/frames), for servers that answer in the driver: it
+takes next to nothing of a processor's time. Both ends of the cable work as network cards do, each
+on its own processor and before all else there. Servers with sockets are not asked like this: a
+cable keeps 256 frames, and while a process has the processor more than that arrive."""
 
 import json
 import os
@@ -12,27 +13,30 @@ from bench.lab.cables import BUILD, Trouble, run
 PROGRAM = os.path.join(BUILD, 'bench', 'load', 'frames')
 
 
-def prepare(spaces, servers, options):
-    """Makes all cables of these servers ready: (name, server, port)."""
+def prepare(spaces, servers, options, first=True):
+    """Makes all cables of these servers ready: (name, server, port). The work of the interface is
+    done before all else where it comes first, and by turns with the server's where not."""
     for interface in {server.interface: None for _, server, _ in servers}:
         for space, cpu in ((spaces.server, options.server_cpu),
                            (spaces.generator, options.generator_cpu)):
             run(*spaces.command(space, 'ethtool', '-K', interface, 'gro', 'on'))
             if space == spaces.generator or not echo_xdp.threads_of(interface):
                 echo_xdp.thread_make(interface, spaces, space, interface, cpu)
+        for thread in echo_xdp.threads_of(interface) if first else []:
+            run('chrt', '--fifo', '--pid', '1', str(thread))
 
 
 def hardware_address(spaces, interface):
     return json.loads(run('ip', '-j', '-n', spaces.server, 'link', 'show', interface))[0]['address']
 
 
-def command(spaces, server, port, questions, arguments):
+def command(spaces, server, port, questions, arguments, rate):
     """The work of the cable's end is done on the same processor, and comes first."""
     address = f'[{server.address}]' if ':' in server.address else server.address
     return spaces.command(
         spaces.generator, 'nice', '-n', '19', 'taskset', '-c', str(arguments.generator_cpu),
         PROGRAM, server.interface, hardware_address(spaces, server.interface), server.asking,
-        f'{address}:{port}', str(arguments.rate), str(arguments.seconds), questions)
+        f'{address}:{port}', str(int(rate)), str(arguments.seconds), questions)
 
 
 def result(text):
@@ -48,7 +52,8 @@ def shoot(spaces, server, port, questions, arguments, meters=None):
     meters = {'cpu_us': server.cpu_us, **(meters or {})}
     server.check()
     before = {name: meter() for name, meter in meters.items()}
-    text = run(*command(spaces, server, port, questions, arguments), timeout=arguments.seconds + 60)
+    text = run(*command(spaces, server, port, questions, arguments, arguments.rate),
+               timeout=arguments.seconds + 60)
     used = {name: meter() - before[name] for name, meter in meters.items()}
     server.check()
     got = result(text)

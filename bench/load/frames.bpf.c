@@ -46,20 +46,32 @@ struct {
 
 const char licence[] SECTION("license") = "MIT";
 
+// What is late by more than a few frames, as this processor had other work, is not made up for: no
+// queue has room for a burst of that.
 INLINE int is_due(struct frames_state *now)
 {
-    uint64_t ns = ktime_ns();
+    uint64_t ns = ktime_ns(), burst_ps = FRAMES_BURST * constants.gap_ps;
     if (now->begin_ns == 0)
         now->begin_ns = ns;
-    return (ns - now->begin_ns) * PS_A_NS >= now->asked * constants.gap_ps;
+    uint64_t passed_ps = (ns - now->begin_ns) * PS_A_NS;
+    if (passed_ps < now->due_ps)
+        return 0;
+    if (passed_ps - now->due_ps > burst_ps)
+        now->due_ps = passed_ps - burst_ps;
+    now->due_ps += constants.gap_ps;
+    return 1;
 }
 
-// What lies in the buffer is whatever was there last, an answer perhaps: all of it is written.
+// What lies in the buffer is whatever was there last, an answer perhaps: all of it is written. Its
+// length is that of the answer, too, unless the program changes it: then the kernel takes it from
+// here. So each frame begins with FRAMES_EXTRA octets more than it is to have.
 SECTION("xdp") int ask(struct xdp_md *at)
 {
     uint32_t zero = 0;
     struct frames_state *now = map_lookup(&state, &zero);
     if (!now || !is_due(now))
+        return XDP_DROP;
+    if (xdp_adjust_tail(at, -FRAMES_EXTRA) != 0)
         return XDP_DROP;
     uint32_t index = now->next;
     now->next = index + 1 < constants.count ? index + 1 : 0;

@@ -126,11 +126,12 @@ static bool frames_hand_over(const struct bpf_object *object, const struct frame
 // Returns the seconds that it took, somewhat more than were wanted, or 0 with errno set.
 static double run(const struct bpf_object *object, const struct order *order, size_t len)
 {
-    struct frame first = {0};
+    uint8_t first[FRAME_MAX + FRAMES_EXTRA] = {0};
     uint64_t begin_ns = load_now_ns();
     uint64_t end_ns = begin_ns + (uint64_t)(order->seconds * LOAD_NS_A_SECOND);
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &first, .data_size_in = (uint32_t)len,
-                .repeat = RUNS, .batch_size = BATCH, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = first,
+                .data_size_in = (uint32_t)len + FRAMES_EXTRA, .repeat = RUNS, .batch_size = BATCH,
+                .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
     while (load_now_ns() < end_ns)
         if (bpf_prog_test_run_opts(program_fd(object, "ask"), &options) != 0)
             return 0;

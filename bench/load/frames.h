@@ -9,6 +9,12 @@
 #define FRAMES_PORT  20000
 #define FRAMES_PORTS 1000
 
+// Octets by which the program shortens what it is run with (frames.bpf.c).
+#define FRAMES_EXTRA 8
+
+// Frames that are sent one after the other at most, where others were late.
+#define FRAMES_BURST 64
+
 #define FRAME_MAX 128 // octets; a whole number of words of 8
 
 struct frame {
@@ -26,6 +32,7 @@ struct frames_constants {
 
 struct frames_state {
     uint64_t begin_ns; // CLOCK_MONOTONIC; 0: with the next frame
+    uint64_t due_ps;   // from then on, when the next one is to be sent
     uint64_t asked;
     uint32_t next;
     uint32_t unused;
