@@ -4,6 +4,7 @@
 #include "cache/layout.h"
 #include "core/policy/generation.h"
 #include "core/serve/state.h"
+#include "io/xdp/plane_cookies.h"
 #include "io/xdp/plane_settings.h"
 #include "tests/xdp/program.h"
 
@@ -102,7 +103,17 @@ static void settings_tell(struct compare *c, const struct serve *serve)
     c->config = plane_settings_config(&c->settings, generation, 0);
     int error = plane_settings_apply(c->plane, &c->settings, &c->config, &sum);
     assert(error == 0);
+    c->cookies_until_s = 0;
     c->told = true;
+}
+
+static void cookies_tell(struct compare *c, const struct serve *serve, uint64_t now_us)
+{
+    const struct cookie_source *source = serve->config.cookies;
+    int error = source ? plane_cookies_renew(c->plane, source, c->settings.server_cookies,
+                                             now_us / 1000000, &c->cookies_until_s)
+                       : 0;
+    assert(error == 0);
 }
 
 // --- before the worker -------------------------------------------------------------------------
@@ -192,6 +203,7 @@ static void before(struct beside *beside, const struct serve *serve, uint64_t no
         return;
     if (!c->told)
         settings_tell(c, serve);
+    cookies_tell(c, serve, now_us);
     c->from = item->client.from;
     c->form = (struct frame_form){.from = &c->from, .ipv6 = c->from.family == ADDRESS_IPV6};
     frame_write(&c->query, &c->form, item->in, item->in_len);

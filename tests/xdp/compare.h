@@ -49,6 +49,7 @@ struct compare {
     struct settings settings; // the worker's, with addresses where frames are sent to
     struct address listen[2];
     struct plane_config config;
+    uint64_t cookies_until_s; // when it has to be told of the next secret
     uint32_t generation;
     bool withholds; // the worker may keep an answer in the place of another
     // Of the query.
