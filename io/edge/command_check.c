@@ -85,9 +85,8 @@ static void xdp_check(const struct settings *settings)
     else
         fprintf(stderr, "ouzel: server.xdp: %s\n", why);
     for (size_t i = 0; i < list->count; i++)
-        if (!plane_interface_is_there(list->items[i].text))
-            fprintf(stderr, "ouzel: server.xdp: %s: there is no such interface now\n",
-                    list->items[i].text);
+        if (plane_interface_check(list->items[i].text, why) < 0)
+            fprintf(stderr, "ouzel: server.xdp: %s\n", why);
     const char *aside = plane_settings_aside(settings);
     if (aside)
         fprintf(stderr, "ouzel: server.xdp: the XDP program answers nothing: %s\n", aside);

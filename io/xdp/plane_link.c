@@ -165,9 +165,12 @@ static uint32_t index_of(const char *text)
     return if_nametoindex(interface.name);
 }
 
-bool plane_interface_is_there(const char *interface)
+int plane_interface_check(const char *text, char why[static PLANE_WHY_SIZE])
 {
-    return index_of(interface) != 0;
+    struct plane_device device;
+    struct interface interface = interface_of(text);
+    int index = interface_look(&interface, &device);
+    return index < 0 ? why_fill(why, text, index) : 0;
 }
 
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count)

@@ -13,8 +13,9 @@
 [[nodiscard]] int plane_attach(struct plane *plane, const char *interface,
                                char why[static PLANE_WHY_SIZE]);
 
-// True if there is an interface that server.xdp names so.
-[[nodiscard]] bool plane_interface_is_there(const char *interface);
+// Could it be attached there, as far as that can be told without doing so? 0 or a negative errno,
+// with the reason in `why`.
+[[nodiscard]] int plane_interface_check(const char *interface, char why[static PLANE_WHY_SIZE]);
 
 // Detaches it from all interfaces but these.
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count);

@@ -119,10 +119,11 @@ int plane_attach(struct plane *plane, const char *interface, char why[static PLA
     return plane_open(NULL, NULL, why);
 }
 
-bool plane_interface_is_there(const char *interface)
+int plane_interface_check(const char *interface, char why[static PLANE_WHY_SIZE])
 {
     (void)interface;
-    return true; // not the reason why nothing is answered there
+    (void)why;
+    return 0; // not the reason why nothing is answered there
 }
 
 void plane_detach_others(struct plane *plane, const char *const *interfaces, size_t count)

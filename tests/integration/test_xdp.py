@@ -168,12 +168,14 @@ class Xdp(Case):
         """What the program would not do here and now is said, and is no error."""
         path = os.path.join(self.directory, 'settings.yaml')
         with open(path, 'w', encoding='ascii') as file:
-            file.write('server:\n  xdp: [cable, nope]\nqueries:\n  log: true\n'
+            file.write('server:\n  xdp: [cable, nope, lo/generic]\nqueries:\n  log: true\n'
                        'forward:\n  - zone: .\n    to: [192.0.2.1]\n')
         done = subprocess.run([harness.BINARY, 'check', '--config', path], capture_output=True,
                               text=True, check=True, timeout=30)
         self.assertEqual(done.stderr.splitlines(), [
-            'ouzel: server.xdp: nope: there is no such interface now',
+            'ouzel: server.xdp: cannot answer in the driver of nope: there is no such interface',
+            'ouzel: server.xdp: cannot answer in the driver of lo/generic: it is no Ethernet '
+            'interface',
             'ouzel: server.xdp: the XDP program answers nothing: answers are logged or '
             'sent over dnstap'])
 
