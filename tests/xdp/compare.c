@@ -44,7 +44,7 @@ bool compare_load(struct compare *c, uint32_t shard_count, size_t size,
     place->shard_count = shard_count;
     place->size = size;
     c->plane_count++;
-    return place->region && program_attach(place->plane) == 0;
+    return place->region && program_attach(place->plane, WORLD_MTU) == 0;
 }
 
 void compare_with(struct compare *c, struct plane *plane)

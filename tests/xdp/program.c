@@ -6,11 +6,11 @@
 #include <bpf/libbpf.h>
 #include <stdlib.h>
 
-enum { LOOPBACK = 1, MTU = 1500, OUT_MAX = 4096 };
+enum { LOOPBACK = 1, OUT_MAX = 4096 };
 
-int program_attach(const struct plane *plane)
+int program_attach(const struct plane *plane, uint16_t mtu)
 {
-    struct plane_device device = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = MTU};
+    struct plane_device device = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = mtu};
     uint32_t interface = LOOPBACK;
     return bpf_map_update_elem(plane_fd(plane, PLANE_FD_DEVICES), &interface, &device, BPF_ANY);
 }

@@ -8,7 +8,7 @@
 enum { PROGRAM_PASS = 2, PROGRAM_TX = 3 }; // enum xdp_action
 
 // Tells the program of that interface. 0 or a negative errno.
-[[nodiscard]] int program_attach(const struct plane *plane);
+[[nodiscard]] int program_attach(const struct plane *plane, uint16_t mtu);
 
 // Runs it on a frame of `len` octets, which it may change and make longer, up to `size`. Returns
 // what it said, or -1.

@@ -26,6 +26,7 @@ enum {
     COOKIES_EVERY = 2000,
     COOKIES_PERMILLE = 3, // of all frames are answered with one, at least
     CLIENTS_EVERY = 3000,
+    MTU_EVERY = 700,
 };
 
 struct asked {
@@ -186,6 +187,8 @@ static bool answer_same(struct run *run, const struct asked *asked, const struct
     const char *wrong = frame_check(query, &asked->form, reply);
     if (wrong)
         return fail(run, wrong);
+    if (reply->len - reply->ip_at > run->world->mtu)
+        return fail(run, "an answer is longer than the interface takes");
     struct client client = frame_client(query, &asked->form);
     const uint8_t *message = query->bytes + query->message_at;
     uint64_t valid = run->world->counters.values[COUNTER_cookies_valid];
@@ -290,6 +293,13 @@ static unsigned counts_report(struct run *run)
     return number;
 }
 
+// Most times it takes all that is answered.
+static uint16_t mtu_draw(struct world *w)
+{
+    static const uint16_t others[] = {1280, 576, 200, 110};
+    return world_below(w, 4) ? WORLD_MTU : others[world_below(w, sizeof others / sizeof *others)];
+}
+
 int main(int argc, char **argv)
 {
     char why[PLANE_WHY_SIZE] = "";
@@ -314,6 +324,8 @@ int main(int argc, char **argv)
             world_rules(run.world);
         if (i % CLIENTS_EVERY == CLIENTS_EVERY - 1)
             world_clients(run.world);
+        if (i % MTU_EVERY == MTU_EVERY - 1)
+            world_mtu(run.world, mtu_draw(run.world));
         if (i % COOKIES_EVERY == COOKIES_EVERY - 1)
             cookies_source_draw(run.world);
     }

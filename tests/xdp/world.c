@@ -309,9 +309,19 @@ static void plane_fill(struct world *w)
 {
     uint64_t sum;
     w->config = plane_settings_config(&w->settings, w->serve->policy.generation, w->offset_ns);
-    int error = program_attach(w->plane);
+    int error = program_attach(w->plane, w->mtu);
     error |= plane_settings_apply(w->plane, &w->settings, &w->config, &sum);
     assert(error == 0);
+}
+
+// The program forgets what it found in this tick where its clock is another.
+void world_mtu(struct world *w, uint16_t mtu)
+{
+    w->mtu = mtu;
+    w->offset_ns++;
+    int error = program_attach(w->plane, mtu);
+    assert(error == 0);
+    config_write(w);
 }
 
 void world_clients(struct world *w)
@@ -370,6 +380,7 @@ struct world *world_make_at(uint64_t start_s, uint64_t seed, struct plane_option
     struct world *w = take(sizeof *w);
     options.shard_count = SHARDS;
     w->random = seed;
+    w->mtu = WORLD_MTU;
     w->region_size = SHARDS * options.shard_size;
     w->offset_ns = start_s * 1000000000 - boot_ns();
     int error = plane_open(&w->plane, &options, why);

@@ -13,6 +13,7 @@
 #define WORLD_FRAME_MAX 3000
 #define WORLD_PREFIXES  64
 #define WORLD_START_S   1700000000
+#define WORLD_MTU       1500
 
 struct world {
     struct plane *plane;
@@ -27,6 +28,7 @@ struct world {
     uint8_t *room; // of what is drained
     size_t out_size;
     struct plane_config config;
+    uint16_t mtu; // of the interface
     // In place of what upstream.c draws: the reply to its own question, of any case. NULL: none.
     const uint8_t *given;
     size_t given_len;
@@ -76,6 +78,9 @@ size_t world_name(const struct world *world, unsigned number, uint8_t name[stati
 
 // Draws other access lists, with few prefixes or many.
 void world_clients(struct world *world);
+
+// Has the interface take so many octets.
+void world_mtu(struct world *world, uint16_t mtu);
 
 // Lets all clients ask.
 void world_allow_all(struct world *world);
