@@ -16,13 +16,15 @@ PROGRAM = os.path.join(BUILD, 'bench', 'load', 'frames')
 def prepare(spaces, servers, options, first=True):
     """Makes all cables of these servers ready: (name, server, port). The work of the interface is
     done before all else where it comes first, and by turns with the server's where not."""
-    for interface in {server.interface: None for _, server, _ in servers}:
-        for space, cpu in ((spaces.server, options.server_cpu),
-                           (spaces.generator, options.generator_cpu)):
-            run(*spaces.command(space, 'ethtool', '-K', interface, 'gro', 'on'))
-            if space == spaces.generator or not echo_xdp.threads_of(interface):
-                echo_xdp.thread_make(interface, spaces, space, interface, cpu)
-        for thread in echo_xdp.threads_of(interface) if first else []:
+    for _, server, _ in servers:
+        for space in (spaces.server, spaces.generator):
+            run(*spaces.command(space, 'ethtool', '-K', server.interface, 'gro', 'on'))
+        if not server.thread:
+            server.thread = echo_xdp.thread_make(server.interface, spaces, spaces.server,
+                                                 server.interface, options.server_cpu)
+        other = echo_xdp.thread_make(server.interface, spaces, spaces.generator, server.interface,
+                                     options.generator_cpu)
+        for thread in (server.thread, other) if first else ():
             run('chrt', '--fifo', '--pid', '1', str(thread))
 
 

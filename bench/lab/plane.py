@@ -8,17 +8,16 @@ import time
 from bench.lab import echo_xdp, peers
 from bench.lab.cables import Server, run
 
-ADDRESSES = {False: ('10.53.2.1', '10.53.2.2'), True: ('fd53:2::1', 'fd53:2::2')}  # by IPv6
+FIRST = 2  # of the networks
 
 
 def cable_lay(spaces, peer, number, ipv6=False):
     """A cable for this peer alone. Its other end finishes checksums, as hardware does for a client
     that is not on the same machine."""
     peer.interface = f'p{number}x{os.getpid()}'[:15]
-    ends = tuple(end.replace('.2.', f'.{2 + number}.').replace(':2:', f':{2 + number}:')
-                 for end in ADDRESSES[ipv6])
-    peer.address, peer.asking = ends
-    echo_xdp.cable_lay(spaces, peer.interface, ends)
+    network = f'fd53:{FIRST + number}::' if ipv6 else f'10.53.{FIRST + number}.'
+    peer.address, peer.asking = f'{network}1', f'{network}2'
+    echo_xdp.cable_lay(spaces, peer.interface, (peer.address, peer.asking))
     run(*spaces.command(spaces.generator, 'ethtool', '-K', peer.interface, 'tx', 'off'))
 
 

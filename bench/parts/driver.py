@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import types
 
-from bench.lab import echo_xdp, frames, peers, plane
+from bench.lab import frames, peers, plane
 from bench.lab.cables import (UPSTREAM, Cleaner, Server, Trouble, cable_check, results_write,
                               round_tell, stage, stamp, write_files)
 from bench.lab.closed import warm
@@ -72,9 +72,7 @@ def started(cleaner, spaces, directory, options, kinds):
             warm(peer, (peer.address, peer.port), questions, NAMES,
                  spaces.command(spaces.generator))
         servers.append((peer.name, peer, peer.port))
-    for _, peer, _ in servers:
-        frames.prepare(spaces, [(None, peer, None)], options, first=False)
-        peer.thread = echo_xdp.threads_of(peer.interface)[0]
+    frames.prepare(spaces, servers, options, first=False)
     return questions, servers
 
 
