@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 // The plane is off while anything of it is changed. So a frame that it answers is answered by the
 // rules of one moment, and while the workers go over to other rules one after the other it answers
@@ -203,6 +204,14 @@ static void plane_fail(struct engine *engine, int error)
              strerror(-error));
 }
 
+// What the program has found in its maps it remembers for a tick of the kernel's (HZ is at least
+// 100). Off for longer than that, it remembers nothing of the settings of before, and a frame that
+// was under way when it was turned off has been dealt with.
+static void tick_wait(void)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = 12000000}, NULL);
+}
+
 void engine_plane_stop(struct engine *engine)
 {
     if (!engine->plane)
@@ -214,6 +223,7 @@ void engine_plane_stop(struct engine *engine)
         plane_fail(engine, error);
     engine->plane_rests = true; // nobody looks at the settings while they change
     pthread_mutex_unlock(&engine->plane_lock);
+    tick_wait();
 }
 
 void engine_plane_apply(struct engine *engine)
