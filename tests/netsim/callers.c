@@ -16,6 +16,7 @@ enum {
     IN_MAX = 2 + EXPECT_REPLY_MAX,
     FIRST_PORT = 40000,
     PATIENCE_US = 14000000,
+    PIECES_MAX = 20000, // in which all is sent
     AGAIN_US = 20000,
     GLANCE_US = 2000, // between two looks of one that has nothing to wait for
     REFUSED_PM = 50,
@@ -129,6 +130,9 @@ static void plan(struct caller *caller)
     if (caller->manner == MANNER_BROKEN && caller->out_len > 0)
         caller->out_len -= 1 + dice_below(dice, (uint32_t)caller->out_len);
     caller->piece = dice_chance(dice, 700) ? OUT_MAX : 1 + dice_below(dice, 60);
+    // Whoever is patient comes to an end: a piece takes a fraction of a millisecond.
+    if (caller->piece < caller->out_len / PIECES_MAX)
+        caller->piece = caller->out_len / PIECES_MAX;
 }
 
 // --- what it hears -------------------------------------------------------------------------------
