@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum {
     MESSAGE_MAX = 1400,
@@ -68,25 +67,18 @@ static void *region(struct beside *beside, uint32_t shard_count, size_t size)
 
 // --- what the program is told ------------------------------------------------------------------
 
-static uint64_t boot_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
 // The worker's clock stands still meanwhile, and the program's goes on: it begins in the middle of
 // the same second, as seconds are all that it looks at.
 static void clock_set(struct compare *c, uint64_t now_us)
 {
-    c->config.clock_offset_ns = now_us / 1000000 * SECOND_NS + SECOND_NS / 2 - boot_ns();
+    c->config.clock_offset_ns = now_us / 1000000 * SECOND_NS + SECOND_NS / 2 - program_now_ns();
     int error = plane_configure(c->plane, &c->config);
     assert(error == 0);
 }
 
 static bool clock_holds(const struct compare *c, uint64_t now_us)
 {
-    return (boot_ns() + c->config.clock_offset_ns) / SECOND_NS == now_us / 1000000;
+    return (program_now_ns() + c->config.clock_offset_ns) / SECOND_NS == now_us / 1000000;
 }
 
 static void settings_tell(struct compare *c, const struct serve *serve)

@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { LOOPBACK = 1, OUT_MAX = 4096 };
 
@@ -26,6 +27,13 @@ int program_run(const struct plane *plane, uint8_t *frame, size_t *len, size_t s
     *len = options.data_size_out;
     memcpy(frame, out, *len);
     return (int)options.retval;
+}
+
+uint64_t program_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void program_turn_set(const struct plane *plane, uint32_t turn)

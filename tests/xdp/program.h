@@ -14,5 +14,8 @@ enum { PROGRAM_PASS = 2, PROGRAM_TX = 3 }; // enum xdp_action
 // what it said, or -1.
 [[nodiscard]] int program_run(const struct plane *plane, uint8_t *frame, size_t *len, size_t size);
 
+// The clock that it reads: CLOCK_BOOTTIME.
+[[nodiscard]] uint64_t program_now_ns(void);
+
 // Sets its turn on all CPUs.
 void program_turn_set(const struct plane *plane, uint32_t turn);

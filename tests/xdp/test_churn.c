@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/xdp/cookies.h"
 #include "tests/xdp/frame.h"
-#include "tests/xdp/world.h"
+#include "tests/xdp/program.h"
+#include "tests/xdp/race.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 // The program answers while the cache is written. One thread stores ever new values under a few
 // names, of other lengths and other octets each time; all octets of a value are the same, and its
@@ -44,56 +43,24 @@ struct tally {
     const char *wrong;
 };
 
-static size_t question_write(struct world *w, unsigned number, uint8_t *at)
+// Every 50th is a name of its own.
+static unsigned name_of(unsigned number)
 {
-    size_t len = world_name(w, 2000 + 50 * number, at); // short ones
-    store_be16(at + len, TYPE_TXT);
-    store_be16(at + len + 2, CLASS_IN);
-    return len + 4;
+    return RACE_NAME + 50 * number;
 }
 
-// A reply whose texts have one octet everywhere.
-static size_t reply_write(struct world *w, unsigned number, uint64_t version, uint8_t *reply)
-{
-    unsigned texts = 1 + (unsigned)(version % TEXTS_MAX), len = 1 + (unsigned)(version % TEXT_MAX);
-    memset(reply, 0, MESSAGE_HEADER_LEN);
-    reply[2] = HEADER_QR | HEADER_RD;
-    reply[3] = HEADER_RA;
-    store_be16(reply + 4, 1);
-    store_be16(reply + 6, (uint16_t)texts);
-    size_t at = MESSAGE_HEADER_LEN + question_write(w, number, reply + MESSAGE_HEADER_LEN);
-    for (unsigned i = 0; i < texts; i++) {
-        static const uint8_t front[] = {0xc0, 12, 0, TYPE_TXT, 0, CLASS_IN, 0, 9, 0, 0};
-        memcpy(reply + at, front, sizeof front);
-        store_be16(reply + at + 10, (uint16_t)(len + 1));
-        reply[at + 12] = (uint8_t)len;
-        memset(reply + at + 13, (int)(uint8_t)version, len);
-        at += 13 + len;
-    }
-    return at;
-}
-
+// Stores a value whose texts have one octet everywhere.
 static void store(struct churn *churn, unsigned number, uint64_t version)
 {
     struct world *w = churn->world;
-    uint8_t reply[2000], value[ANSWER_SIZE_MAX];
-    size_t len = reply_write(w, number, version, reply);
-    struct name name = {0};
-    struct key key;
-    name.len = (uint8_t)world_name(w, 2000 + 50 * number, name.bytes);
-    key_of_name(&key, &name, TYPE_TXT, w->cache.seed);
-    struct answer_limits limits = {.ttl_max_s = LIFETIME_S, .udp_payload_max = 1232};
-    struct answer answer = {.value = value};
-    if (answer_parse(&answer, reply, len, &key, &limits) != REPLY_GOOD)
-        abort();
-    answer_seal(&answer, &(struct answer_origin){.generation = w->config.generation});
-    uint32_t now_s = (uint32_t)(world_now_us(w) / 1000000);
-    struct cache_key cache_key = key_for_cache(&key);
-    struct cache_inserted inserted;
-    struct cache_value stored = {value, answer.len, now_s, now_s + LIFETIME_S};
-    if (cache_insert(&w->cache, &cache_key, &stored, now_s, &inserted) != 0)
-        abort();
-    (void)cache_mark(&w->cache, &cache_key, CACHE_HITS_MAX, CACHE_HITS_MAX);
+    uint8_t reply[2000] = {0, 0, HEADER_QR | HEADER_RD, HEADER_RA, 0, 1};
+    uint8_t texts = (uint8_t)(1 + version % TEXTS_MAX),
+            text_len = (uint8_t)(1 + version % TEXT_MAX);
+    reply[7] = texts;
+    size_t len = MESSAGE_HEADER_LEN + race_question(w, name_of(number), reply + MESSAGE_HEADER_LEN);
+    len += race_texts(reply + len, texts, text_len, (uint8_t)version);
+    struct key key = race_key(w, name_of(number));
+    (void)race_store(w, &key, &key, reply, len);
 }
 
 static void filler_store(struct world *w, uint64_t number)
@@ -108,24 +75,10 @@ static void filler_store(struct world *w, uint64_t number)
     (void)cache_insert(&w->cache, &key, &stored, now_s, &inserted);
 }
 
-// The two have to run at once, each on a processor of its own where there are two.
-static void processor_choose(int which)
-{
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (CPU_ISSET(i, &all) && which-- == 0)
-            CPU_SET(i, &one);
-    }
-    (void)sched_setaffinity(0, sizeof one, &one);
-}
-
 static void *writer(void *context)
 {
     struct churn *churn = context;
-    processor_choose(1);
+    race_processor(1);
     while (!__atomic_load_n(&churn->over, __ATOMIC_RELAXED)) {
         store(churn, (unsigned)(churn->written % NAMES), churn->written);
         churn->written++;
@@ -179,7 +132,8 @@ static const char *ask(struct world *w, struct tally *tally)
     struct frame_form form = {.ipv6 = world_below(w, 2), .host = 1, .port = 5000};
     struct frame query, reply;
     uint8_t message[600] = {1, 2, HEADER_RD, 0, 0, 1};
-    size_t question_len = question_write(w, world_below(w, NAMES), message + MESSAGE_HEADER_LEN);
+    size_t question_len =
+        race_question(w, name_of(world_below(w, NAMES)), message + MESSAGE_HEADER_LEN);
     size_t len = MESSAGE_HEADER_LEN + question_len;
     size_t opt_len = opt_put(w, &form, message + len);
     const uint8_t *options = message + len + OPT_LEN;
@@ -189,8 +143,8 @@ static const char *ask(struct world *w, struct tally *tally)
     frame_write(&query, &form, message, len);
     reply = query;
     int said = world_run(w, reply.bytes, &reply.len);
-    tally->passed += said != 3;
-    if (said != 3)
+    tally->passed += said != PROGRAM_TX;
+    if (said != PROGRAM_TX)
         return reply.len == query.len && memcmp(reply.bytes, query.bytes, query.len) == 0
                    ? NULL
                    : "a frame that went up is not what it was";
@@ -205,13 +159,6 @@ static const char *ask(struct world *w, struct tally *tally)
     return wrong;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int run(struct churn *churn, uint64_t ms)
 {
     struct tally tally = {0};
@@ -221,8 +168,8 @@ static int run(struct churn *churn, uint64_t ms)
         store(churn, i, i);
     if (pthread_create(&thread, NULL, writer, churn) != 0)
         return 1;
-    processor_choose(0);
-    for (uint64_t end = now_ms() + ms; !tally.wrong && now_ms() < end;)
+    race_processor(0);
+    for (uint64_t end = race_now_ms() + ms; !tally.wrong && race_now_ms() < end;)
         tally.wrong = ask(churn->world, &tally);
     __atomic_store_n(&churn->over, true, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/xdp/cookies.h"
 #include "tests/xdp/frame.h"
+#include "tests/xdp/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,6 @@
 #define CLIENT_C "2001:db8:220:1:59de:d0f4:8769:82b8"
 
 enum {
-    XDP_TX = 3,
     SEED = 1,
     MESSAGE_MAX = 600,
     HITS = 6, // after which the program answers
@@ -129,7 +129,7 @@ static const char *program_ask(struct world *w, const struct asked *asked, bool 
     struct frame query = frame_of(asked), reply = query;
     struct client client = {.from = asked->from, .transport = TRANSPORT_UDP};
     world_turn_set(w, world_turn(w));
-    *answered = world_run(w, reply.bytes, &reply.len) == XDP_TX;
+    *answered = world_run(w, reply.bytes, &reply.len) == PROGRAM_TX;
     if (!*answered)
         return reply.len == query.len && memcmp(reply.bytes, query.bytes, query.len) == 0
                    ? NULL

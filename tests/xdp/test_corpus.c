@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "tests/fuzz/answer_input.h"
+#include "tests/fuzz/corpus.h"
 #include "tests/fuzz/fuzz_serve.h"
 #include "tests/fuzz/target.h"
 #include "tests/xdp/compare.h"
 
-#include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 // The corpora of the fuzz targets with the program beside the worker: what these targets have found
 // to be odd about queries and answers is odd for the program, too.
@@ -24,26 +22,13 @@
 
 #define STOPPED_US 1800000000000000u // later than any clock was when the world was made
 
-enum { INPUT_MAX = 1 << 20, ROUNDS = 6, STEP_US = 700000, REPEATS_AT = 5, HOST = 7, PORT = 4000 };
+enum { ROUNDS = 6, STEP_US = 700000, REPEATS_AT = 5, HOST = 7, PORT = 4000 };
 
 struct run {
     struct compare compare;
     struct world *world;
     unsigned inputs;
 };
-
-static char current[4096];
-
-static void died(int number)
-{
-    static const char before[] = "not ok 1 - ended by a signal at ";
-    ssize_t written = write(STDOUT_FILENO, before, sizeof before - 1);
-    written += write(STDOUT_FILENO, current, strlen(current));
-    written += write(STDOUT_FILENO, "\n", 1);
-    (void)written;
-    signal(number, SIG_DFL);
-    raise(number);
-}
 
 static void ask(struct run *run, const struct client *client, const uint8_t *query, size_t len)
 {
@@ -107,14 +92,16 @@ static void reply_run(struct run *run, struct answer_input *input)
     run->world->given = NULL;
 }
 
-static void serve_input(struct run *run, const uint8_t *bytes, size_t len)
+static void serve_input(void *context, const uint8_t *bytes, size_t len)
 {
+    struct run *run = context;
     fuzz_serve_beside(&run->compare.beside);
     LLVMFuzzerTestOneInput(bytes, len);
 }
 
-static void message_input(struct run *run, const uint8_t *bytes, size_t len)
+static void message_input(void *context, const uint8_t *bytes, size_t len)
 {
+    struct run *run = context;
     struct answer_input input = {.reply = (uint8_t *)bytes, .reply_len = len};
     compare_with(&run->compare, run->world->plane);
     message_run(run, bytes, len);
@@ -122,8 +109,9 @@ static void message_input(struct run *run, const uint8_t *bytes, size_t len)
         reply_run(run, &input);
 }
 
-static void answer_input(struct run *run, const uint8_t *bytes, size_t len)
+static void answer_input(void *context, const uint8_t *bytes, size_t len)
 {
+    struct run *run = context;
     // Of what may be repeated, as often as leaves most within what the program answers, too.
     static const uint8_t repeats[] = {0, 1, 3};
     struct answer_input input;
@@ -142,37 +130,14 @@ static void answer_input(struct run *run, const uint8_t *bytes, size_t len)
     free(copy);
 }
 
-static void file_run(struct run *run,
-                     void (*function)(struct run *run, const uint8_t *bytes, size_t len))
+static void target_run(struct run *run, const char *corpora, const char *name, corpus_take *take)
 {
-    FILE *file = fopen(current, "rb");
-    uint8_t *bytes = malloc(INPUT_MAX);
-    assert(file && bytes);
-    size_t len = fread(bytes, 1, INPUT_MAX, file);
-    function(run, bytes, len);
-    run->inputs++;
-    fclose(file);
-    free(bytes);
-}
-
-static int visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static void corpus_run(struct run *run, const char *corpora, const char *name,
-                       void (*function)(struct run *run, const uint8_t *bytes, size_t len))
-{
-    struct dirent **entries;
-    snprintf(current, sizeof current, "%s/%s", corpora, name);
-    int count = scandir(current, &entries, visible, alphasort);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", corpora, name);
+    int count = corpus_run(path, take, run);
     assert(count > 0);
-    for (int i = 0; i < count; i++) {
-        snprintf(current, sizeof current, "%s/%s/%s", corpora, name, entries[i]->d_name);
-        file_run(run, function);
-        free(entries[i]);
-    }
-    free(entries);
+    run->inputs += (unsigned)count;
+    compare_report(&run->compare);
 }
 
 static bool all_load(struct run *run, char why[static PLANE_WHY_SIZE])
@@ -200,14 +165,10 @@ int main(int argc, char **argv)
         printf("1..0 # SKIP %s\n", why);
         return 0;
     }
-    signal(SIGABRT, died);
-    signal(SIGSEGV, died);
-    corpus_run(&run, argv[1], "serve", serve_input);
-    compare_report(&run.compare);
-    corpus_run(&run, argv[1], "message", message_input);
-    compare_report(&run.compare);
-    corpus_run(&run, argv[1], "answer", answer_input);
-    compare_report(&run.compare);
+    corpus_watch();
+    target_run(&run, argv[1], "serve", serve_input);
+    target_run(&run, argv[1], "message", message_input);
+    target_run(&run, argv[1], "answer", answer_input);
     bool enough =
         compare_answered(&run.compare, strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
     printf("ok 1 - both planes say the same of %u inputs\n", run.inputs);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "cache/layout.h"
 #include "tests/xdp/frame.h"
-#include "tests/xdp/world.h"
+#include "tests/xdp/program.h"
+#include "tests/xdp/race.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 // A name has an answer, which is moved all the time and written over where it was, as the cache
 // does it, and a denial that stays (docs/cache-layout.md). What is written over can look as if it
@@ -17,9 +16,6 @@
 //   test_moves MILLISECONDS   TAP; skipped where BPF is not allowed
 
 enum {
-    XDP_TX = 3,
-    NAME = 2000,
-    LIFETIME_S = 100000,
     TEXT_LEN = 20,
     TURNS_MIN = 1000,
     ASKED_MIN = 1000,
@@ -34,51 +30,14 @@ struct moves {
     bool over;
 };
 
-static struct key key_of(struct world *w, bool denial)
-{
-    struct name name = {0};
-    struct key key, of_name;
-    name.len = (uint8_t)world_name(w, NAME, name.bytes);
-    key_of_name(&key, &name, TYPE_TXT, w->cache.seed);
-    key_make_denial(&of_name, &key);
-    return denial ? of_name : key;
-}
-
-static size_t question_write(struct world *w, uint8_t *at)
-{
-    size_t len = world_name(w, NAME, at);
-    store_be16(at + len, TYPE_TXT);
-    store_be16(at + len + 2, CLASS_IN);
-    return len + 4;
-}
-
 // Stores an answer of this letter under that key. Returns the entry's place in its shard.
 static uint64_t store(struct world *w, const struct key *key, char letter)
 {
-    static const uint8_t front[] = {0xc0, 12, 0, TYPE_TXT, 0, CLASS_IN, 0, 9, 0, 0};
-    static uint8_t value[ANSWER_SIZE_MAX];
     uint8_t reply[600] = {0, 0, HEADER_QR | HEADER_RD, HEADER_RA, 0, 1, 0, 1};
-    size_t len = MESSAGE_HEADER_LEN + question_write(w, reply + MESSAGE_HEADER_LEN);
-    memcpy(reply + len, front, sizeof front);
-    store_be16(reply + len + 10, TEXT_LEN + 1);
-    reply[len + 12] = TEXT_LEN;
-    memset(reply + len + 13, letter, TEXT_LEN);
-    struct key asked = key_of(w, false);
-    struct answer_limits limits = {.ttl_max_s = LIFETIME_S, .udp_payload_max = 1232};
-    struct answer answer = {.value = value};
-    enum reply_verdict verdict = answer_parse(&answer, reply, len + 13 + TEXT_LEN, &asked, &limits);
-    assert(verdict == REPLY_GOOD);
-    answer_seal(&answer, &(struct answer_origin){.generation = w->config.generation});
-    uint32_t now_s = (uint32_t)(world_now_us(w) / 1000000);
-    struct cache_key cache_key = key_for_cache(key);
-    struct cache_inserted inserted;
-    struct cache_hit hit;
-    struct cache_value stored = {value, answer.len, now_s, now_s + LIFETIME_S};
-    int error = cache_insert(&w->cache, &cache_key, &stored, now_s, &inserted);
-    (void)cache_mark(&w->cache, &cache_key, CACHE_HITS_MAX, CACHE_HITS_MAX);
-    enum cache_verdict found = cache_peek(&w->cache, &cache_key, value, sizeof value, &hit);
-    assert(error == 0 && found == CACHE_HIT);
-    return hit.offset;
+    struct key asked = race_key(w, RACE_NAME);
+    size_t len = MESSAGE_HEADER_LEN + race_question(w, RACE_NAME, reply + MESSAGE_HEADER_LEN);
+    len += race_texts(reply + len, 1, TEXT_LEN, (uint8_t)letter);
+    return race_store(w, key, &asked, reply, len);
 }
 
 // Finds the slot that leads to the entry at `offset`.
@@ -103,7 +62,8 @@ static bool slot_find(struct moves *m, uint8_t *shard, uint64_t hash, uint64_t o
 // What was replaced stays in the log until that comes round, so there are two places.
 static void moves_make(struct moves *m, struct world *w)
 {
-    struct key key = key_of(w, false), denial = key_of(w, true);
+    struct key key = race_key(w, RACE_NAME), denial;
+    key_make_denial(&denial, &key);
     uint8_t *shard = w->cache.region + cache_shard_of(&w->cache, key.hash) * w->cache.shard_stride;
     uint64_t offsets[2];
     m->world = w;
@@ -117,25 +77,11 @@ static void moves_make(struct moves *m, struct world *w)
     assert(found && offsets[0] != offsets[1]);
 }
 
-// The two have to run at once, each on a processor of its own where there are two.
-static void processor_choose(int which)
-{
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (CPU_ISSET(i, &all) && which-- == 0)
-            CPU_SET(i, &one);
-    }
-    (void)sched_setaffinity(0, sizeof one, &one);
-}
-
 // In the order in which the cache's writer does it (cache/read.c): W1 to W4.
 static void *writer(void *context)
 {
     struct moves *m = context;
-    processor_choose(1);
+    race_processor(1);
     while (!__atomic_load_n(&m->over, __ATOMIC_RELAXED)) {
         unsigned from = ~m->turns & 1;
         uint64_t times = *m->times[from];
@@ -157,16 +103,10 @@ static char ask(struct world *w)
     struct frame_form form = {.host = 1, .port = 5000};
     struct frame frame;
     uint8_t message[600] = {1, 2, HEADER_RD, 0, 0, 1};
-    size_t len = MESSAGE_HEADER_LEN + question_write(w, message + MESSAGE_HEADER_LEN);
+    size_t len = MESSAGE_HEADER_LEN + race_question(w, RACE_NAME, message + MESSAGE_HEADER_LEN);
     frame_write(&frame, &form, message, len);
-    return world_run(w, frame.bytes, &frame.len) == XDP_TX ? (char)frame.bytes[frame.len - 1] : 0;
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return world_run(w, frame.bytes, &frame.len) == PROGRAM_TX ? (char)frame.bytes[frame.len - 1]
+                                                               : 0;
 }
 
 static int run(struct moves *m, uint64_t ms)
@@ -175,8 +115,8 @@ static int run(struct moves *m, uint64_t ms)
     uint64_t asked = 0, answers = 0, denials = 0;
     if (pthread_create(&thread, NULL, writer, m) != 0)
         return 1;
-    processor_choose(0);
-    for (uint64_t end = now_ms() + ms; now_ms() < end; asked++) {
+    race_processor(0);
+    for (uint64_t end = race_now_ms() + ms; race_now_ms() < end; asked++) {
         char letter = ask(m->world);
         answers += letter == 'a';
         denials += letter == 'd';

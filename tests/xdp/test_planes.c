@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/xdp/cookies.h"
 #include "tests/xdp/frame.h"
+#include "tests/xdp/program.h"
 #include "tests/xdp/world.h"
 
 #include <stdio.h>
@@ -245,14 +246,14 @@ static bool frame_try(struct run *run)
     int said = world_run(w, reply.bytes, &reply.len);
     enum plane_reason reason = reason_of(run);
     run->frames++;
-    if (said != 2 && said != 3)
+    if (said != PROGRAM_PASS && said != PROGRAM_TX)
         return fail(run, "the program says something else");
-    if ((said == 3) != (reason == PLANE_ANSWERED))
+    if ((said == PROGRAM_TX) != (reason == PLANE_ANSWERED))
         return fail(run, "it is counted as something else");
-    bool good = said == 3 ? answer_same(run, &asked, &query, &reply)
-                          : pass_good(run, &asked, &query, &reply, reason, spoiled);
-    run->answered += said == 3;
-    run->spoiled_answered += said == 3 && spoiled;
+    bool good = said == PROGRAM_TX ? answer_same(run, &asked, &query, &reply)
+                                   : pass_good(run, &asked, &query, &reply, reason, spoiled);
+    run->answered += said == PROGRAM_TX;
+    run->spoiled_answered += said == PROGRAM_TX && spoiled;
     // The two may have been asked in different seconds, as the program reads the clock once a tick.
     if (!good && (world_now_us(w) / 1000000 != began_us / 1000000 || began_us % 1000000 < TICK_US))
         run->wrong[0] = '\0';

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum {
     SHARDS = 4,
@@ -45,16 +44,9 @@ unsigned world_below(struct world *w, unsigned bound)
     return (unsigned)((world_random(w) >> 32) * bound >> 32);
 }
 
-static uint64_t boot_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 uint64_t world_now_us(const struct world *w)
 {
-    return w->stopped_us ? w->stopped_us : (boot_ns() + w->offset_ns) / 1000;
+    return w->stopped_us ? w->stopped_us : (program_now_ns() + w->offset_ns) / 1000;
 }
 
 static void config_write(struct world *w)
@@ -382,7 +374,7 @@ struct world *world_make_at(uint64_t start_s, uint64_t seed, struct plane_option
     w->random = seed;
     w->mtu = WORLD_MTU;
     w->region_size = SHARDS * options.shard_size;
-    w->offset_ns = start_s * 1000000000 - boot_ns();
+    w->offset_ns = start_s * 1000000000 - program_now_ns();
     int error = plane_open(&w->plane, &options, why);
     void *region = error < 0 ? NULL : plane_region_map(w->plane);
     if (!region) {
