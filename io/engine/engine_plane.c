@@ -93,6 +93,15 @@ void engine_plane_states(const struct engine *engine, uint64_t count[static ENGI
         count[state] = __atomic_load_n(&engine->plane_states[state], __ATOMIC_RELAXED);
 }
 
+// Of the interface with this number and name in the settings.
+static enum engine_plane_state state_of(const struct engine *engine, size_t number,
+                                        const char *name)
+{
+    if (*engine->plane_interfaces_why[number])
+        return ENGINE_PLANE_FAILED;
+    return plane_is_in_driver(engine->plane, name) ? ENGINE_PLANE_DRIVER : ENGINE_PLANE_GENERIC;
+}
+
 static void interfaces_attach(struct engine *engine)
 {
     const struct text_list *list = &engine->settings->server_xdp;
@@ -106,9 +115,7 @@ static void interfaces_attach(struct engine *engine)
         char *why = engine->plane_interfaces_why[i];
         if (plane_attach(engine->plane, names[i], why) == 0)
             *why = '\0';
-        states[*why                                          ? ENGINE_PLANE_FAILED
-               : plane_is_in_driver(engine->plane, names[i]) ? ENGINE_PLANE_DRIVER
-                                                             : ENGINE_PLANE_GENERIC]++;
+        states[state_of(engine, i, names[i])]++;
     }
     states[ENGINE_PLANE_FAILED] += list->count - count;
     states_set(engine, states);
@@ -128,13 +135,12 @@ void engine_plane_report(struct engine *engine,
     else if (list->count > 0 && (aside || *engine->plane_why))
         report(context, NULL, aside ? aside : engine->plane_why, false);
     for (size_t i = 0; engine->plane && i < list->count && i < PLANE_LINKS_MAX; i++) {
-        const char *why = engine->plane_interfaces_why[i], *name = list->items[i].text;
-        bool in_driver = plane_is_in_driver(engine->plane, name);
-        report(context, name,
-               *why        ? why
-               : in_driver ? "in the driver"
-                           : "behind the driver",
-               !*why);
+        const char *name = list->items[i].text;
+        const char *const words[] = {[ENGINE_PLANE_DRIVER] = "in the driver",
+                                     [ENGINE_PLANE_GENERIC] = "behind the driver",
+                                     [ENGINE_PLANE_FAILED] = engine->plane_interfaces_why[i]};
+        enum engine_plane_state state = state_of(engine, i, name);
+        report(context, name, words[state], state != ENGINE_PLANE_FAILED);
     }
     pthread_mutex_unlock(&engine->plane_lock);
 }
