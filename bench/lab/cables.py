@@ -249,22 +249,18 @@ def generate(spaces, program, port, rate, options, *more):
 def shoot(spaces, server, port, questions, arguments, *words, meters=None):
     """One run of the generator; returns replies a second and CPU time a reply, and for each meter
     (a name and a function) by how much it has risen for a reply."""
-    meters = {'cpu_us': server.cpu_us, **(meters or {})}
-    server.check()
+    command = spaces.command(
+        spaces.generator, 'kxdpgun', '-t', str(arguments.seconds), '-Q', str(arguments.rate),
+        '-F', str(arguments.generator_cpu), '-p', str(port), '-i', questions, *words,
+        server.address)
     for _ in range(3):
-        before = {name: meter() for name, meter in meters.items()}
-        text = run(*spaces.command(
-            spaces.generator, 'kxdpgun', '-t', str(arguments.seconds), '-Q', str(arguments.rate),
-            '-F', str(arguments.generator_cpu), '-p', str(port), '-i', questions, *words,
-            server.address),
-                   timeout=arguments.seconds + 60)
-        used = {name: meter() - before[name] for name, meter in meters.items()}
+        text, used = process.metered(server, meters,
+                                     lambda: run(*command, timeout=arguments.seconds + 60))
         sent = re.search(r'total queries:\s+(\d+)', text)
         if sent:
             break
         # kxdpgun sometimes ends at once without a word: it has measured nothing then.
         time.sleep(1)
-    server.check()
     got = re.search(r'total replies:\s+(\d+)', text)
     if not sent or not got or int(got.group(1)) == 0:
         raise Trouble(f'no replies; kxdpgun says:\n{text}')

@@ -36,12 +36,8 @@ def ask_all(peer, questions, flight, timeout_s=5):
 def measured(server, where, questions, words, prefix=(), meters=None, seconds=5):
     """A run of so many seconds; the same words as `shoot` has for an open loop, and the share of
     the questions that got no good answer."""
-    meters = {'cpu_us': server.cpu_us, **(meters or {})}
-    server.check()
-    before = {name: meter() for name, meter in meters.items()}
-    got = ask(where, questions, '-l', str(seconds), *words, prefix=prefix, timeout_s=seconds + 60)
-    used = {name: meter() - before[name] for name, meter in meters.items()}
-    server.check()
+    got, used = process.metered(server, meters, lambda: ask(
+        where, questions, '-l', str(seconds), *words, prefix=prefix, timeout_s=seconds + 60))
     if got['good'] == 0:
         raise Trouble('no good answers')
     return {'sent': got['sent'], 'replies': got['completed'], 'rate': got['rate'],

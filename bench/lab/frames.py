@@ -7,7 +7,7 @@ cable keeps 256 frames, and while a process has the processor more than that arr
 import json
 import os
 
-from bench.lab import echo_xdp, peers
+from bench.lab import echo_xdp, peers, process
 from bench.lab.cables import BUILD, Trouble, run
 
 PROGRAM = os.path.join(BUILD, 'bench', 'load', 'frames')
@@ -32,13 +32,13 @@ def hardware_address(spaces, interface):
     return json.loads(run('ip', '-j', '-n', spaces.server, 'link', 'show', interface))[0]['address']
 
 
-def command(spaces, server, port, questions, arguments, rate):
+def command(spaces, server, port, questions, arguments):
     """The work of the cable's end is done on the same processor, and comes first."""
     address = f'[{server.address}]' if ':' in server.address else server.address
     return spaces.command(
         spaces.generator, 'nice', '-n', '19', 'taskset', '-c', str(arguments.generator_cpu),
         PROGRAM, server.interface, hardware_address(spaces, server.interface), server.asking,
-        f'{address}:{port}', str(int(rate)), str(arguments.seconds), questions)
+        f'{address}:{port}', str(arguments.rate), str(arguments.seconds), questions)
 
 
 def result(text):
@@ -51,13 +51,9 @@ def result(text):
 
 def shoot(spaces, server, port, questions, arguments, meters=None):
     """One run, with the same results as cables.shoot."""
-    meters = {'cpu_us': server.cpu_us, **(meters or {})}
-    server.check()
-    before = {name: meter() for name, meter in meters.items()}
-    text = run(*command(spaces, server, port, questions, arguments, arguments.rate),
-               timeout=arguments.seconds + 60)
-    used = {name: meter() - before[name] for name, meter in meters.items()}
-    server.check()
+    words = command(spaces, server, port, questions, arguments)
+    text, used = process.metered(server, meters,
+                                 lambda: run(*words, timeout=arguments.seconds + 60))
     got = result(text)
     if got['replies'] == 0:
         raise Trouble('no replies')

@@ -27,6 +27,18 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_US
 
 
+def metered(server, meters, deed):
+    """Does something with a server. Returns what that gave, and by how much the server's CPU time
+    and each of the meters (a name and a function) have risen meanwhile."""
+    meters = {'cpu_us': server.cpu_us, **(meters or {})}
+    server.check()
+    before = {name: meter() for name, meter in meters.items()}
+    got = deed()
+    used = {name: meter() - before[name] for name, meter in meters.items()}
+    server.check()
+    return got, used
+
+
 def threads_cpu_us(pid, name=None):
     """CPU time of those of its threads that run now, all or the ones of that name, by the
     scheduler's clock of nanoseconds."""

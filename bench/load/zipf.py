@@ -79,7 +79,7 @@ def mixed(zipf, count, hit_percent, number):
     """So many names, of which so many of a hundred are drawn and the others are new ones that only
     the round of this number has."""
     for fresh in range(count):
-        if hit_percent == 100 or zipf.random.random() * 100 < hit_percent:
+        if zipf.random.random() * 100 < hit_percent:
             yield f'n{zipf.draw()}'
         else:
             yield f'f{number}x{fresh}'
@@ -91,7 +91,7 @@ def known_write(path, zipf, count, form):
         file.writelines(form.asked(zipf.draw()) for _ in range(count))
 
 
-def questions_write(path, zipf, count, hit_percent=100, number=0):
+def mixed_write(path, zipf, count, hit_percent, number):
     with open(path, 'w', encoding='ascii') as file:
         file.writelines(f'{name}.{ZONE} A\n' for name in mixed(zipf, count, hit_percent, number))
 

@@ -138,8 +138,7 @@ def beside_one(stand, peer, port, questions, way, options, flood):
         asked = os.path.join(directory, 'fresh')
         zipf.fresh_write(asked, next(FRESH), ASKED * options.seconds)
     with contextlib.nullcontext() if flood else plane.receiving(*stand, peer):
-        hits = flood and subprocess.Popen(frames.command(spaces, peer, port, questions, options,
-                                                         options.rate),
+        hits = flood and subprocess.Popen(frames.command(spaces, peer, port, questions, options),
                                           stdout=subprocess.PIPE, text=True)
         got = read(dnsperf(spaces, peer, port, asked, options, *WAYS[way]))
         if hits:

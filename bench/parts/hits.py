@@ -85,7 +85,7 @@ class Load:
 
     def ready(self, number):
         if is_mixed(self.row):
-            zipf.questions_write(self.path, self.zipf, self.lines, self.row.hit_percent, number)
+            zipf.mixed_write(self.path, self.zipf, self.lines, self.row.hit_percent, number)
 
     def run(self, spaces, server, port):
         """One run; what `shoot` returns, in a closed loop `lost` and the share of `hits`, and with
