@@ -8,6 +8,7 @@
 #include "tests/netsim/network.h"
 #include "tests/netsim/operator.h"
 #include "tests/netsim/world.h"
+#include "tests/support/patience.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -51,7 +52,7 @@ static void world_make(uint64_t seed, bool trace)
 static void run(uint64_t seed, bool trace)
 {
     progress->seed = seed;
-    alarm(PATIENCE_S);
+    patience_begin(PATIENCE_S);
     world_make(seed, trace);
     params_draw(&world.params, seed);
     clients_begin(seed);

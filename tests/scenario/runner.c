@@ -2,6 +2,7 @@
 #include "tests/scenario/runner.h"
 
 #include "tests/scenario/play.h"
+#include "tests/support/patience.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -97,7 +98,7 @@ static int played(const struct run *run, const char *path, uint64_t seed, char *
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
-        alarm(PATIENCE_S);
+        patience_begin(PATIENCE_S);
         struct script script = script_open(path);
         script.seed = seed;
         play(&script, run->trace, run->beside);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sim/sim.h"
+#include "tests/support/patience.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -36,7 +37,7 @@ static void died(int number)
 static bool run(struct sim *sim, uint64_t seed, bool trace)
 {
     current_seed = seed;
-    alarm(PATIENCE_S);
+    patience_begin(PATIENCE_S);
     bool good = sim_run(sim, seed, trace);
     if (!good)
         fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, sim->why);
@@ -184,7 +185,7 @@ static int command_do(struct sim *sim, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
+    static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGPROF};
     for (unsigned i = 0; i < sizeof deadly / sizeof *deadly; i++)
         signal(deadly[i], died);
     setvbuf(stdout, NULL, _IOLBF, 0);
