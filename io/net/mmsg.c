@@ -267,13 +267,6 @@ static int octets_send(int fd, const void *bytes, size_t len)
     return sent < 0 ? -errno : (int)sent;
 }
 
-static void request_send(struct mmsg *m, const struct net_request *request)
-{
-    int sent = octets_send(request->socket, request->bytes, request->len);
-    if (sent < 0)
-        event_later(m, request->tag, sent);
-}
-
 static void request_connection_send(struct mmsg *m, const struct net_request *request)
 {
     int sent = octets_send(request->socket, request->bytes, request->len);
@@ -341,9 +334,6 @@ static void request_wake(const struct net_request *request)
 static void request_do(struct mmsg *m, const struct net_request *request)
 {
     switch ((enum net_kind)request->kind) {
-    case NET_SEND:
-        request_send(m, request);
-        break;
     case NET_RECEIVE_FROM:
         in_arm(m, m->places[request->socket], request);
         break;
@@ -373,13 +363,21 @@ static void request_do(struct mmsg *m, const struct net_request *request)
         break;
     case NET_SEND_TO:
     case NET_SEND_FROM:
+    case NET_SEND:
         assert(false);
     }
 }
 
+// True of a send of a datagram that may share a call with the one before it.
 static bool goes_in_a_batch(const struct net_request *request)
 {
-    return request->kind == NET_SEND_TO || request->kind == NET_SEND_FROM;
+    return request->kind == NET_SEND_TO || request->kind == NET_SEND_FROM ||
+           request->kind == NET_SEND;
+}
+
+static bool same_socket(const struct net_request *a, const struct net_request *b)
+{
+    return a->socket == b->socket && (a->kind == NET_SEND) == (b->kind == NET_SEND);
 }
 
 static void send_failed(void *context, uint64_t tag, int error)
@@ -398,11 +396,12 @@ static int mmsg_submit(struct net *net)
             request_do(m, request++);
             continue;
         }
-        int place = request->socket;
-        while (request < end && goes_in_a_batch(request) && request->socket == place &&
+        const struct net_request *first = request;
+        while (request < end && goes_in_a_batch(request) && same_socket(first, request) &&
                m->sends.count < MMSG_BATCH)
             send_batch_add(&m->sends, request++);
-        send_batch_run(&m->sends, m->places[place], send_failed, m);
+        int fd = first->kind == NET_SEND ? first->socket : m->places[first->socket];
+        send_batch_run(&m->sends, fd, send_failed, m);
     }
     return net->error;
 }

@@ -165,11 +165,13 @@ void send_batch_add(struct send_batch *batch, const struct net_request *request)
     batch->requests[number] = request;
     batch->parts[number] = (struct iovec){(void *)(uintptr_t)request->bytes, request->len};
     *message = (struct msghdr){
-        .msg_name = (void *)(uintptr_t)request->to,
-        .msg_namelen = sockaddr_len(request->to),
         .msg_iov = &batch->parts[number],
         .msg_iovlen = 1,
     };
+    if (request->kind != NET_SEND) {
+        message->msg_name = (void *)(uintptr_t)request->to;
+        message->msg_namelen = sockaddr_len(request->to);
+    }
     if (request->kind == NET_SEND_FROM) {
         message->msg_control = batch->options[number];
         packet_info_set(message, request->to, request->from);
@@ -182,8 +184,9 @@ void send_batch_run(struct send_batch *batch, int fd,
     unsigned gone = 0;
     bool full = false;
     while (gone < batch->count) {
-        int sent =
-            full ? -1 : sendmmsg(fd, batch->messages + gone, batch->count - gone, MSG_DONTWAIT);
+        int sent = full ? -1
+                        : sendmmsg(fd, batch->messages + gone, batch->count - gone,
+                                   MSG_DONTWAIT | MSG_NOSIGNAL);
         int error = full ? EAGAIN : errno;
         if (sent > 0) {
             gone += (unsigned)sent;

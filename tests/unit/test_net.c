@@ -19,6 +19,7 @@ enum {
     DATAGRAMS = 0, // groups
     OCTETS = 1,
     BUFFERS = 16,
+    PLACES = 64,
     WAIT_US = 20000,
     EVENTS = 32,
     TAG = 7, // of what a test is about
@@ -32,7 +33,7 @@ static struct net *net_make(void **state)
     struct net *net;
     struct net_config config = {
         .engine = engine_of(state),
-        .places = 4,
+        .places = PLACES,
         .wake_tag = WAKE_TAG,
         .groups[DATAGRAMS] = {BUFFERS, 448, .addresses = true},
         .groups[OCTETS] = {BUFFERS, 4096, .addresses = false},
@@ -282,6 +283,51 @@ static void test_only_what_fails_makes_an_event(void **state)
     }
     close(fd);
     close(sender);
+    net_finish(net);
+}
+
+// Connected sockets and a place, by turns and in runs, and the place with the number of a socket:
+// each datagram leaves from its own socket in its own order, and what fails is told by its own tag.
+static void test_sends_of_several_sockets_do_not_mix(void **state)
+{
+    enum { SENT = 480, BAD = 37, SOCKETS = 3, LONG = 69000 };
+    static uint8_t octets[SENT][LONG];
+    struct net *net = net_make(state);
+    struct sockaddr_in6 to[SOCKETS], at;
+    int fds[SOCKETS], from[SOCKETS], place;
+    unsigned whose[SENT];
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        fds[i] = hearer("127.0.0.1", &to[i]);
+        from[i] = i == 0 ? hearer("127.0.0.1", &at) : client_to(&to[i]);
+    }
+    place = from[1];
+    assert_in_range(place, 0, PLACES - 1);
+    assert_int_equal(net_place(net, (unsigned)place, from[0]), 0);
+    for (unsigned i = 0; i < SENT; i++) {
+        size_t len = i % BAD == 0 ? sizeof octets[i] : 2;
+        whose[i] = i < SENT / 2 ? i % SOCKETS : i / 50 % SOCKETS;
+        octets[i][0] = (uint8_t)(i >> 8);
+        octets[i][1] = (uint8_t)i;
+        if (whose[i] == 0)
+            net_send_to(net, (unsigned)place, octets[i], len, (const struct sockaddr *)&to[0],
+                        1000 + i);
+        else
+            net_send(net, from[whose[i]], octets[i], len, 1000 + i);
+    }
+    for (unsigned i = 0; i < SENT; i += BAD)
+        event_expect(net, 1000 + i, -EMSGSIZE);
+    nothing_expect(net);
+    for (unsigned i = 0; i < SENT; i++) {
+        uint8_t number[2];
+        if (i % BAD == 0)
+            continue;
+        assert_int_equal(recv(fds[whose[i]], number, 2, MSG_DONTWAIT), 2);
+        assert_int_equal(number[0] << 8 | number[1], i);
+    }
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        close(fds[i]);
+        close(from[i]);
+    }
     net_finish(net);
 }
 
@@ -774,6 +820,7 @@ int main(void)
         WITH_BOTH_ENGINES(test_datagrams_that_are_too_long_are_cut),
         WITH_BOTH_ENGINES(test_what_finds_no_buffer_comes_later),
         WITH_BOTH_ENGINES(test_only_what_fails_makes_an_event),
+        WITH_BOTH_ENGINES(test_sends_of_several_sockets_do_not_mix),
         WITH_BOTH_ENGINES(test_more_than_the_queue_holds_leaves),
         WITH_BOTH_ENGINES(test_a_full_socket_loses_datagrams_and_says_so),
         WITH_BOTH_ENGINES(test_icmp_errors_are_reported),
