@@ -403,6 +403,7 @@ static void send_drain(struct forward *f, uint64_t now_us, struct outgoing *outg
         return;
     }
     queue_remove(f, attempt);
+    source_port_sent(&f->source_ports);
     attempt->next_to_send = NULL;
     attempt->sent_us = now_us;
     upstream_sent(&f->upstreams[attempt->upstream], attempt->transport, now_us);

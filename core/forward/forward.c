@@ -56,8 +56,8 @@ void forward_init(struct forward *f, void *tables, const struct forward_config *
     for (size_t i = 0; i < KIND_SHARES; i++)
         kind_share_init(&f->shares[i]);
     f->attempt_max = question_table_attempts(config->pending_max);
-    if (f->attempt_max > (uint32_t)config->source_ports_max * SOURCE_PORT_USES)
-        f->attempt_max = (uint32_t)config->source_ports_max * SOURCE_PORT_USES;
+    if (f->attempt_max > (uint32_t)config->source_ports_max * SOURCE_PORT_WAITING)
+        f->attempt_max = (uint32_t)config->source_ports_max * SOURCE_PORT_WAITING;
     f->answer.value = f->answer_value;
     f->source_ports_timer.kind = TIMER_SOURCE_PORTS;
     f->connections_timer.kind = TIMER_CONNECTIONS;

@@ -14,7 +14,12 @@ size_t source_port_size(uint16_t size)
 void source_port_init(struct source_port_table *table, void *memory, uint16_t size)
 {
     *table = (struct source_port_table){
-        .slots = memory, .size = size, .free_count = size, .to_close = SOURCE_PORT_NONE};
+        .slots = memory,
+        .size = size,
+        .free_count = size,
+        .to_close = SOURCE_PORT_NONE,
+        .gathering = SOURCE_PORT_NONE,
+    };
     table->free = (uint16_t *)(table->slots + size);
     memset(table->slots, 0, size * sizeof *table->slots);
     for (uint16_t i = 0; i < size; i++)
@@ -67,6 +72,27 @@ static uint16_t port_open(struct source_port_table *table, struct rng *rng, uint
     return index;
 }
 
+// Whether an attempt to this upstream may leave from here, as far as the port's age does not
+// matter.
+static bool is_usable(const struct source_port *port, uint16_t upstream)
+{
+    return port->open && !port->retired && port->upstream == upstream &&
+           port->waiting < SOURCE_PORT_WAITING;
+}
+
+// The port where those gather that are to be sent, if they go to this upstream.
+static uint16_t port_join(const struct source_port_table *table, uint16_t upstream)
+{
+    uint16_t index = table->gathering;
+    bool joins = index != SOURCE_PORT_NONE && is_usable(&table->slots[index], upstream);
+    return joins ? index : SOURCE_PORT_NONE;
+}
+
+void source_port_sent(struct source_port_table *table)
+{
+    table->gathering = SOURCE_PORT_NONE;
+}
+
 // Draws among the slots until one is open to this upstream; on the way it retires those that are
 // old, or that stand idle in the way of an upstream that has none.
 static uint16_t port_draw(struct source_port_table *table, struct rng *rng, uint16_t upstream,
@@ -80,9 +106,9 @@ static uint16_t port_draw(struct source_port_table *table, struct rng *rng, uint
             continue;
         if (now_us - port->opened_us > SOURCE_PORT_LIFE_US)
             source_port_retire(table, index);
-        else if (port->upstream == upstream)
+        else if (is_usable(port, upstream))
             return index;
-        else if (!port->attempts)
+        else if (port->upstream != upstream && !port->attempts)
             idle = index;
     }
     if (idle != SOURCE_PORT_NONE)
@@ -99,8 +125,7 @@ static uint16_t port_scan(const struct source_port_table *table, struct rng *rng
     for (uint32_t i = 0; i < table->size; i++) {
         uint16_t index = (uint16_t)((first + i) % table->size);
         const struct source_port *port = &table->slots[index];
-        if (port->open && !port->retired && port->upstream == upstream &&
-            now_us - port->opened_us <= SOURCE_PORT_LIFE_US)
+        if (is_usable(port, upstream) && now_us - port->opened_us <= SOURCE_PORT_LIFE_US)
             return index;
     }
     return SOURCE_PORT_NONE;
@@ -117,20 +142,19 @@ static bool id_taken(const struct source_port *port, uint16_t id)
 bool source_port_has_ended(const struct source_port_table *table, uint16_t index, uint16_t id)
 {
     const struct source_port *port = &table->slots[index];
-    for (unsigned i = 0; i < port->ended_count; i++) {
-        if (port->ended[i] == id)
-            return true;
-    }
-    return false;
+    bool found = false;
+    for (unsigned i = 0; i < port->ended_count; i++)
+        found |= port->ended[i] == id;
+    return found;
 }
 
 uint16_t source_port_attach(struct source_port_table *table, struct rng *rng,
                             struct attempt *attempt, uint16_t upstream, uint64_t now_us)
 {
-    uint16_t index = SOURCE_PORT_NONE;
+    uint16_t index = port_join(table, upstream);
     // The last free ones are for upstreams that have none to draw, or they would have to wait until
     // one is closed for them.
-    if (table->free_count <= table->size / SOURCE_PORT_SPARE_SHARE)
+    if (index == SOURCE_PORT_NONE && table->free_count <= table->size / SOURCE_PORT_SPARE_SHARE)
         index = port_draw(table, rng, upstream, now_us);
     if (index == SOURCE_PORT_NONE && table->free_count > 0)
         index = port_open(table, rng, upstream, now_us);
@@ -143,10 +167,11 @@ uint16_t source_port_attach(struct source_port_table *table, struct rng *rng,
     do
         attempt->id = rng_u16(rng);
     while (id_taken(port, attempt->id) || source_port_has_ended(table, index, attempt->id));
-    attempt->slot = index;
+    attempt->slot = table->gathering = index;
     port->used_us = now_us;
     attempt->next_at_slot = port->attempts;
     port->attempts = attempt;
+    port->waiting++;
     if (++port->uses == SOURCE_PORT_USES)
         source_port_retire(table, index);
     return index;
@@ -161,6 +186,7 @@ void source_port_detach(struct source_port_table *table, struct attempt *attempt
     while (*link != attempt)
         link = &(*link)->next_at_slot;
     *link = attempt->next_at_slot;
+    port->waiting--;
     if (attempt->sent_us != 0)
         port->ended[port->ended_count++] = attempt->id;
     if (port->retired && !port->attempts)

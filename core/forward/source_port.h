@@ -5,9 +5,14 @@
 
 // Source ports. Each attempt leaves from a socket whose port was drawn at random from the whole
 // range (RFC 5452 9.2), connected to its upstream so that the kernel drops what comes from
-// elsewhere. Opening a socket costs more than a query, so one carries a few attempts before it is
-// retired: of the hundreds that are open at a time each attempt draws one at random, and opens a
-// new one while the table has room, or where it has drawn none to its upstream.
+// elsewhere. Opening a socket costs more than a query, so one carries some attempts before it is
+// retired: of the hundreds that are open at a time one is drawn at random, and a new one opened
+// while the table has room, or where none was drawn to the upstream.
+//
+// Attempts to one upstream that are attached before any of them is sent share what the first one
+// has drawn: those of a batch of queries, or of timers. They leave by one system call, and their
+// replies are read by one (docs/decisions/0016). None is easier to guess for that: each still has a
+// port that was drawn among all and an ID of its own, and whoever forges a reply sees neither.
 //
 // A port stays open while one of its attempts waits, and the servers of a zone decide how long that
 // is. So where few slots are free, some ports are closed early (forward.c), though attempts still
@@ -17,7 +22,8 @@
 // A port is a slot of a table here; io keeps the socket under the same number.
 
 #define SOURCE_PORT_LOWEST      1024
-#define SOURCE_PORT_USES        16        // attempts per socket
+#define SOURCE_PORT_USES        64        // attempts of a socket's life
+#define SOURCE_PORT_WAITING     16        // of them at a time
 #define SOURCE_PORT_LIFE_US     10000000u // after which it gets no new attempts
 #define SOURCE_PORT_DRAWS       16        // slots drawn before giving up
 #define SOURCE_PORT_SPARE_SHARE 8         // the last one in N is opened only where none was drawn
@@ -35,6 +41,7 @@ struct source_port {
     uint16_t ended[SOURCE_PORT_USES]; // IDs of attempts that ended: a late or second reply may
                                       // still come
     uint8_t ended_count;
+    uint8_t waiting; // attempts in flight here
     uint8_t uses;
     bool open;
     bool retired; // no new attempts; closes with its last one
@@ -46,7 +53,8 @@ struct source_port_table {
     uint16_t size;
     uint16_t free_count;
     uint16_t *free;    // slots that are not open
-    uint16_t to_close; // first of the list of slots to close, SOURCE_PORT_NONE: none
+    uint16_t to_close;  // first of the list of slots to close, SOURCE_PORT_NONE: none
+    uint16_t gathering; // slot of the latest attempt; SOURCE_PORT_NONE: one was sent since
     uint16_t closing_count;
 };
 
@@ -58,6 +66,9 @@ void source_port_init(struct source_port_table *table, void *memory, uint16_t si
 [[nodiscard]] uint16_t source_port_attach(struct source_port_table *table, struct rng *rng,
                                           struct attempt *attempt, uint16_t upstream,
                                           uint64_t now_us);
+
+// An attempt was sent: those attached from now on leave from another port.
+void source_port_sent(struct source_port_table *table);
 
 // Detaches an attempt from its port.
 void source_port_detach(struct source_port_table *table, struct attempt *attempt);

@@ -27,10 +27,18 @@ static void end(struct bench *bench)
     free(bench->memory);
 }
 
-static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream, uint64_t now_us)
+// Attaches one that leaves with those before it.
+static uint16_t join(struct bench *b, struct attempt *attempt, uint16_t upstream, uint64_t now_us)
 {
     *attempt = (struct attempt){.slot = SOURCE_PORT_NONE};
     return source_port_attach(&b->table, &b->rng, attempt, upstream, now_us);
+}
+
+// Attaches one that leaves alone.
+static uint16_t attach(struct bench *b, struct attempt *attempt, uint16_t upstream, uint64_t now_us)
+{
+    source_port_sent(&b->table);
+    return join(b, attempt, upstream, now_us);
 }
 
 static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state)
@@ -53,6 +61,64 @@ static void test_while_there_is_room_each_attempt_gets_its_own_port(void **state
     // The rest is for upstreams that have none.
     assert_int_equal(b.table.free_count, SIZE - ROOM);
     assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
+    end(&b);
+}
+
+// Those that leave together for one upstream share a port, as far as it bears; those that come when
+// one has left, and those to another upstream, have others.
+static void test_attempts_that_leave_together_share_a_port(void **state)
+{
+    (void)state;
+    enum { SIZE = 64, MANY = 3 * SOURCE_PORT_WAITING };
+    struct bench b = begin(SIZE);
+    struct attempt attempts[MANY], other, later;
+    unsigned at[SIZE] = {0}, ports = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        uint16_t port = join(&b, &attempts[i], 0, NOW_US);
+        assert_in_range(port, 0, SIZE - 1);
+        ports += at[port]++ == 0;
+        assert_int_equal(port, attempts[i - i % SOURCE_PORT_WAITING].slot);
+    }
+    assert_int_equal(ports, MANY / SOURCE_PORT_WAITING);
+    assert_int_equal(at[join(&b, &other, 1, NOW_US)]++, 0);
+    source_port_sent(&b.table);
+    assert_int_equal(at[join(&b, &later, 1, NOW_US)]++, 0);
+    end(&b);
+}
+
+// One that was closed meanwhile, or is not to be used, is joined by nobody.
+static void test_what_is_retired_is_not_shared(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct attempt first, second, third;
+    uint16_t port = join(&b, &first, 0, NOW_US);
+    source_port_retire(&b.table, port);
+    assert_int_not_equal(join(&b, &second, 0, NOW_US), port);
+    port = second.slot;
+    source_port_detach(&b.table, &second);
+    source_port_retire(&b.table, port);
+    assert_int_equal(source_port_next_closing(&b.table), port);
+    assert_in_range(join(&b, &third, 0, NOW_US), 0, 7);
+    assert_true(b.table.slots[third.slot].to_open);
+    assert_int_equal(b.table.slots[third.slot].uses, 1);
+    end(&b);
+}
+
+// However many ask, so many wait at a port at a time, of the draws as of those that share.
+static void test_no_more_wait_at_a_port_than_it_bears(void **state)
+{
+    (void)state;
+    struct bench b = begin(1);
+    struct attempt attempts[SOURCE_PORT_WAITING], more;
+    for (unsigned i = 0; i < SOURCE_PORT_WAITING; i++)
+        assert_int_equal(
+            i % 2 ? join(&b, &attempts[i], 0, NOW_US) : attach(&b, &attempts[i], 0, NOW_US), 0);
+    assert_int_equal(join(&b, &more, 0, NOW_US), SOURCE_PORT_NONE);
+    assert_int_equal(attach(&b, &more, 0, NOW_US), SOURCE_PORT_NONE);
+    assert_false(b.table.slots[0].retired);
+    source_port_detach(&b.table, &attempts[3]);
+    assert_int_equal(attach(&b, &more, 0, NOW_US), 0);
     end(&b);
 }
 
@@ -84,20 +150,25 @@ static void test_numbers_come_from_the_whole_range(void **state)
 static void test_port_is_retired_after_its_uses(void **state)
 {
     (void)state;
+    enum { KEPT = SOURCE_PORT_WAITING - 1, PASSING = SOURCE_PORT_USES - KEPT };
     struct bench b = begin(1);
-    struct attempt attempts[SOURCE_PORT_USES], more;
-    for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
-        assert_false(b.table.slots[0].retired);
+    struct attempt attempts[KEPT], more;
+    for (unsigned i = 0; i < KEPT; i++) {
         assert_int_equal(attach(&b, &attempts[i], 0, NOW_US), 0);
         for (unsigned k = 0; k < i; k++)
             assert_int_not_equal(attempts[k].id, attempts[i].id);
     }
+    for (unsigned i = 0; i < PASSING; i++) {
+        assert_false(b.table.slots[0].retired);
+        assert_int_equal(attach(&b, &more, 0, NOW_US), 0);
+        source_port_detach(&b.table, &more);
+    }
     assert_true(b.table.slots[0].retired);
     assert_int_equal(attach(&b, &more, 0, NOW_US), SOURCE_PORT_NONE);
     // It closes with its last attempt, in whatever order they end.
-    for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
+    for (unsigned i = 0; i < KEPT; i++) {
         assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
-        source_port_detach(&b.table, &attempts[i * 7 % SOURCE_PORT_USES]);
+        source_port_detach(&b.table, &attempts[i * 7 % KEPT]);
     }
     assert_int_equal(source_port_next_closing(&b.table), 0);
     assert_int_equal(source_port_next_closing(&b.table), SOURCE_PORT_NONE);
@@ -143,21 +214,29 @@ static void test_find_needs_port_and_id_of_a_sent_attempt(void **state)
     end(&b);
 }
 
+// Not only among those that wait: the ID of one that has ended means that one, and no other.
 static void test_ids_are_unique_at_a_port(void **state)
 {
     (void)state;
     struct bench b = begin(1);
     unsigned high[16] = {0};
-    for (unsigned round = 0; round < 2000; round++) {
+    for (unsigned round = 0; round < 500; round++) {
         struct attempt attempts[SOURCE_PORT_USES];
+        uint16_t ids[SOURCE_PORT_USES];
         for (unsigned i = 0; i < SOURCE_PORT_USES; i++) {
+            if (i >= SOURCE_PORT_WAITING)
+                source_port_detach(&b.table, &attempts[i - SOURCE_PORT_WAITING]);
             assert_int_equal(attach(&b, &attempts[i], 0, NOW_US), 0);
-            high[attempts[i].id >> 12]++;
+            ids[i] = attempts[i].id;
+            high[ids[i] >> 12]++;
             for (unsigned k = 0; k < i; k++)
-                assert_int_not_equal(attempts[k].id, attempts[i].id);
+                assert_int_not_equal(ids[k], ids[i]);
+            attempts[i].sent_us = NOW_US;
         }
-        for (unsigned i = 0; i < SOURCE_PORT_USES; i++)
+        for (unsigned i = SOURCE_PORT_USES - SOURCE_PORT_WAITING; i < SOURCE_PORT_USES; i++)
             source_port_detach(&b.table, &attempts[i]);
+        for (unsigned i = 0; i < SOURCE_PORT_USES; i++)
+            assert_true(source_port_has_ended(&b.table, 0, ids[i]));
         assert_int_equal(source_port_next_closing(&b.table), 0);
     }
     for (unsigned i = 0; i < 16; i++)
@@ -242,7 +321,7 @@ static void test_idle_port_of_another_upstream_makes_way(void **state)
 static void test_random_life_keeps_every_promise(void **state)
 {
     (void)state;
-    enum { SIZE = 20, ATTEMPTS = 60 };
+    enum { SIZE = 12, ATTEMPTS = 60 };
     struct bench b = begin(SIZE);
     struct attempt attempts[ATTEMPTS] = {0};
     uint64_t seed = 1, now_us = NOW_US, attached = 0, none = 0;
@@ -256,7 +335,9 @@ static void test_random_life_keeps_every_promise(void **state)
             source_port_detach(&b.table, attempt);
         } else {
             uint16_t upstream = (uint16_t)(test_random(&seed) % 4);
-            uint16_t index = attach(&b, attempt, upstream, now_us);
+            bool together = test_random(&seed) % 2;
+            uint16_t index = together ? join(&b, attempt, upstream, now_us)
+                                      : attach(&b, attempt, upstream, now_us);
             attached += index != SOURCE_PORT_NONE;
             none += index == SOURCE_PORT_NONE;
             if (index != SOURCE_PORT_NONE) {
@@ -264,6 +345,7 @@ static void test_random_life_keeps_every_promise(void **state)
                 assert_true(port->open);
                 assert_int_equal(port->upstream, upstream);
                 assert_in_range(port->uses, 1, SOURCE_PORT_USES);
+                assert_in_range(port->waiting, 1, SOURCE_PORT_WAITING);
                 assert_true(now_us - port->opened_us <= SOURCE_PORT_LIFE_US);
             }
         }
@@ -279,7 +361,7 @@ static void test_random_life_keeps_every_promise(void **state)
         assert_int_equal(open + b.table.free_count, SIZE);
     }
     assert_in_range(attached, 50000, 200000);
-    assert_in_range(none, 1, 100);
+    assert_in_range(none, 10, 1000);
     end(&b);
 }
 
@@ -342,6 +424,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_while_there_is_room_each_attempt_gets_its_own_port),
+        cmocka_unit_test(test_attempts_that_leave_together_share_a_port),
+        cmocka_unit_test(test_what_is_retired_is_not_shared),
+        cmocka_unit_test(test_no_more_wait_at_a_port_than_it_bears),
         cmocka_unit_test(test_numbers_come_from_the_whole_range),
         cmocka_unit_test(test_port_is_retired_after_its_uses),
         cmocka_unit_test(test_uses_count_even_when_each_attempt_has_ended),
