@@ -178,11 +178,13 @@ struct answer_chain answer_chain_of(const uint8_t *value, size_t value_len)
                                  .left = load_be16(value + 6)};
 }
 
-// CNAMEs stand in front, with what they were made of and the signatures of both.
+// CNAMEs stand in front, with what they were made of and the signatures of both. Most answers begin
+// with another type, whose owner need not be read.
 bool answer_chain_next(struct answer_chain *chain, struct name *target)
 {
     struct record record;
-    while (chain->left > 0 && record_read(&chain->reader, &record)) {
+    while (chain->left > 0 && name_skip(&chain->reader) &&
+           record_read_rest(&chain->reader, &record)) {
         chain->left--;
         if (record.type == TYPE_CNAME) {
             struct reader data = chain->reader;

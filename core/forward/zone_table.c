@@ -122,9 +122,11 @@ const struct zone *zone_table_find(const struct zone_table *zone_table, const ui
 {
     uint8_t places[SUFFIX_LABELS_MAX];
     size_t count = 0;
+    uint64_t hash = zone_table->seed.start;
+    if (zone_table->zone_count == 1 && zone_table->zones->settings->zone.len == 1)
+        return zone_table->zones; // all names lie in the root
     for (size_t at = 0; name[at] != 0; at += 1u + name[at])
         places[count++] = (uint8_t)at;
-    uint64_t hash = zone_table->seed.start;
     const struct zone *longest = zone_at(zone_table, name + len - 1, 1, hash);
     while (count > 0) {
         size_t at = places[--count];
