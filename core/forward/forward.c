@@ -180,14 +180,18 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     }
 }
 
-// Puts off what was to leave from a port that is not there. It was never sent; its question's timer
-// will try again.
+// Puts off what was to leave from a port that is not there, or to be answered there. Its question's
+// timer will try again.
 static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
 {
-    attempt->question->sends[attempt->choice]--;
-    question_wait_until(f, attempt->question, now_us + QUESTION_EXHAUSTED_US);
+    struct question *question = attempt->question;
+    if (question && attempt->queued)
+        question->sends[attempt->choice]--; // it was never sent
+    if (question && question_is_open(question)) {
+        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
+        forward_count(f, COUNTER_ports_exhausted);
+    }
     attempt_drop(f, attempt);
-    forward_count(f, COUNTER_ports_exhausted);
 }
 
 // There is no socket to be had.

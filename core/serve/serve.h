@@ -111,8 +111,8 @@ void serve_unreachable(struct serve *serve, uint64_t now_us, uint16_t slot);
 // The socket could not be bound to its source port: another port is tried.
 void serve_source_port_refused(struct serve *serve, uint64_t now_us, uint16_t slot);
 
-// There are no descriptors or no memory for a socket, whatever its port: what was to be sent from
-// there is deferred.
+// There are no descriptors or no memory for a socket, whatever its port, or nothing can be received
+// there any more: what was to be sent from there is deferred, and what was sent is asked again.
 void serve_source_port_unavailable(struct serve *serve, uint64_t now_us, uint16_t slot);
 
 // Does everything that is due.

@@ -22,9 +22,12 @@ static void socket_receive(struct worker *w, uint16_t port)
     net_receive(w->net, socket->fd, REPLY_GROUP, op_pack(OP_REPLY, port, socket->generation));
 }
 
+// What this machine is short of says nothing about an upstream: descriptors, memory, buffers,
+// watches of epoll's.
 static bool is_shortage(int error)
 {
-    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
+           error == -ENOSPC;
 }
 
 static void socket_open(struct worker *w, const struct outgoing *outgoing)
@@ -38,10 +41,10 @@ static void socket_open(struct worker *w, const struct outgoing *outgoing)
         socket_receive(w, outgoing->slot);
         return;
     }
-    if (bound)
-        serve_unreachable(w->serve, w->now_us, outgoing->slot);
-    else if (is_shortage(socket->fd))
+    if (is_shortage(socket->fd))
         serve_source_port_unavailable(w->serve, w->now_us, outgoing->slot);
+    else if (bound)
+        serve_unreachable(w->serve, w->now_us, outgoing->slot);
     else
         serve_source_port_refused(w->serve, w->now_us, outgoing->slot);
 }
@@ -117,6 +120,17 @@ void worker_drain(struct worker *w)
     } while (true);
 }
 
+// The receive has ended with an error. Without one the port is of no use.
+static void receive_failed(struct worker *w, uint16_t port, int error)
+{
+    if (error == -ENOBUFS || error == -ECANCELED)
+        return;
+    if (is_shortage(error))
+        serve_source_port_unavailable(w->serve, w->now_us, port);
+    else
+        serve_unreachable(w->serve, w->now_us, port);
+}
+
 void worker_reply_arrived(struct worker *w, const struct net_event *event)
 {
     uint16_t port = (uint16_t)op_slot(event->tag);
@@ -125,9 +139,8 @@ void worker_reply_arrived(struct worker *w, const struct net_event *event)
         if (current && event->result >= 0)
             serve_reply(w->serve, w->now_us, port, event->bytes, (size_t)event->result);
         net_buffer_return(w->net, REPLY_GROUP, event->buffer);
-    } else if (current && event->result < 0 && event->result != -ENOBUFS &&
-               event->result != -ECANCELED) {
-        serve_unreachable(w->serve, w->now_us, port);
+    } else if (current && event->result < 0) {
+        receive_failed(w, port, event->result);
     }
     worker_drain(w);
     // Serve may have closed the socket meanwhile, or opened another in its slot.
@@ -142,7 +155,7 @@ void worker_send_failed(struct worker *w, const struct net_event *event)
     if (!socket_is_current(w, event))
         return;
     // A full send buffer is a loss like any other: the timer sends again.
-    if (event->result == -EAGAIN || event->result == -ENOBUFS)
+    if (event->result == -EAGAIN || is_shortage(event->result))
         return;
     serve_unreachable(w->serve, w->now_us, (uint16_t)op_slot(event->tag));
     worker_drain(w);

@@ -28,7 +28,9 @@ void engine_begin(void)
 static int send_error(void)
 {
     static const int errors[] = {-EPERM, -ENOBUFS, -EAGAIN, -EHOSTUNREACH, -ECONNREFUSED, -ENOMEM};
-    return errors[dice_below(&world.dice, sizeof errors / sizeof *errors)];
+    int error = errors[dice_below(&world.dice, sizeof errors / sizeof *errors)];
+    world.gone += error != -ENOBUFS && error != -EAGAIN && error != -ENOMEM;
+    return error;
 }
 
 static struct file *placed(const struct simnet *s, int place)
@@ -136,6 +138,8 @@ static void request_do(struct simnet *s, const struct net_request *request)
     use_check(request, file);
     if (request->kind == NET_SEND)
         datagram_send(s, request, file);
+    else if (request->kind == NET_RECEIVE && world_mischief(world.params.shortage_pm))
+        ready_add(s, request->tag, dice_chance(&world.dice, 500) ? -ENOSPC : -ENOMEM);
     else if (request->kind == NET_CONNECT)
         connect_begin(s, request, file);
     else

@@ -132,6 +132,7 @@ int udp_connect(const struct address *upstream, uint16_t port, bool *bound)
     if (!world_mischief(world.params.send_fail_pm / 4))
         return fd;
     (void)file_close(fd);
+    world.gone++;
     return -ENETUNREACH;
 }
 

@@ -187,5 +187,6 @@ void network_refuse(const struct address *from, const struct address *to)
     if (!file)
         return;
     file->error = -ECONNREFUSED;
+    world.gone++;
     file_changed(file);
 }

@@ -171,6 +171,9 @@ static void figures_check(void)
     uint64_t ends = sum_of(&sum, "ouzel_answers_total") + sum_of(&sum, "ouzel_drops_total");
     if (queries != ends && op.finished)
         world_fail("%" PRIu64 " queries had %" PRIu64 " ends", queries, ends);
+    if (sum.values[COUNTER_upstream_unreachable] > world.gone)
+        world_fail("upstreams were unreachable %" PRIu64 " times, and said to be %" PRIu64,
+                   sum.values[COUNTER_upstream_unreachable], world.gone);
     if (world.params.answer_log && world.params.upgrades == 0 &&
         op.logged != sum.values[COUNTER_answers_logged])
         world_fail("%" PRIu64 " answers were logged, and %" PRIu64 " read",

@@ -16,6 +16,7 @@ struct world {
     uint64_t now_us; // since 1970
     uint64_t steps;
     uint64_t digest; // of all that was sent
+    uint64_t gone;   // times that a socket was told that its upstream cannot be reached
     struct dice dice;
     struct params params;
     bool trace;

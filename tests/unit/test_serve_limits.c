@@ -283,6 +283,38 @@ static void test_without_a_socket_the_question_is_put_off(void **state)
     end(t);
 }
 
+// The same of a port from which was sent already, once for a question that still waits and once for
+// one that has been answered: the former is sent again from another port, and nothing is left.
+static void test_a_port_where_nothing_can_be_received_is_left(void **state)
+{
+    (void)state;
+    struct table *t = begin((struct setup){0});
+    assert_int_equal(ask_number(t, 1, 1).verdict, SERVE_WAITING);
+    assert_int_equal(ask_number(t, 1, 2).verdict, SERVE_WAITING);
+    assert_int_equal(drain(t), 3);
+    uint16_t port = t->sent[0].port;
+    assert_after(t, 150000);
+    struct sent other = sent_at(t, 0, OUTGOING_OPEN);
+    assert_int_equal(t->sent_count, 2);
+    assert_int_not_equal(other.port, port);
+    reply_to(t, &other, "8183 " ONE, "");
+    assert_int_equal(drain(t), 1);
+    t->before = t->counters;
+    serve_source_port_unavailable(t->serve, t->now_us, port);
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
+    assert_counted(t, "ports_unavailable ports_exhausted");
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us);
+    struct sent again = query_sent(t);
+    reply_to(t, &again, "8183 " ONE, "");
+    assert_int_equal(drain(t), 1);
+    assert_int_equal(t->sent[0].kind, OUTGOING_REPLY);
+    assert_int_equal(gauge(t, COUNTER_pending), 0);
+    settle(t);
+    end(t);
+}
+
 static void test_ports_refused_without_end_give_servfail_in_time(void **state)
 {
     (void)state;
@@ -651,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_loop_of_errors_ends),
         cmocka_unit_test(test_refused_port_is_tried_with_another_number),
         cmocka_unit_test(test_without_a_socket_the_question_is_put_off),
+        cmocka_unit_test(test_a_port_where_nothing_can_be_received_is_left),
         cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),
         cmocka_unit_test(test_unreachable_upstream_is_left_at_once),
         cmocka_unit_test(test_exhausted_ports_are_shared_and_waited_for),
