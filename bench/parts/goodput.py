@@ -21,7 +21,7 @@ def flood(spaces, who, options, rate):
     """One run at this rate; returns answers and queries a second."""
     name, server, port = who
     server.check()
-    text = generate(spaces, 'flood', port, rate, options, 'cable')
+    text = generate(spaces, 'flood', (server.address, port), rate, options, server.interface)
     sent, answers, read, good = map(int, text.split())
     if read == 0:
         raise Trouble('no answers')

@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 
-from bench.lab import closed, echo_xdp, frames, peers, plane, process
+from bench.lab import closed, echo_xdp, flood, frames, peers, plane, process
 from bench.lab.cables import (Cleaner, Trouble, cable_check, duration, leave_out,
                               left_out_text, results_write, round_tell, shoot, stage, stamp)
 from bench.lab.servers import fitting, start_all
@@ -31,6 +31,7 @@ ROWS = {'1k': Row(1000, 100, 'udp'),
         'tcp': Row(1000, 100, 'tcp'),
         **{f'a{octets}': Row(10000, 100, 'udp', octets) for octets in zipf.SIZES},
         'ipv6': Row(1000, 100, 'udp', None, True)}
+GUNS = {'kxdpgun': shoot, 'frames': frames.shoot, 'flood': flood.shoot}  # of open loops
 LINES_MAX = 2000000  # of questions; kxdpgun holds them in memory
 CLOSED_A_SECOND = 500000  # more than dnsperf asks
 NEW_A_SECOND = 80000  # new names, more than are answered: caches have room for them
@@ -73,7 +74,7 @@ class Load:
     def __init__(self, row, directory, options):
         self.row, self.options = row, options
         self.path = os.path.join(directory, 'traffic')
-        self.gun = frames.shoot if options.generator == 'frames' else shoot
+        self.gun = GUNS[options.generator]
         self.zipf, self.form = zipf.Zipf(row.names, 1), zipf.Form(row.octets)
         if is_open(row):
             self.lines = min(LINES_MAX, options.rate * options.seconds)
@@ -93,7 +94,8 @@ class Load:
         before = server.in_driver() if isinstance(server, peers.Xdp) else None
         meters = {'machine_us': lambda: process.processor_us(self.options.server_cpu)}
         if is_open(self.row):
-            run = self.gun(spaces, server, port, self.path, self.options, meters=meters)
+            asked = self.row.names if self.options.generator == 'flood' else self.path
+            run = self.gun(spaces, server, port, asked, self.options, meters=meters)
         else:
             meters['out'] = lambda: process.datagrams_out(server.child.pid)
             run = self.run_closed(spaces, server, port, meters)
@@ -123,7 +125,8 @@ class Load:
 
 def run_one(stand, load, server, port):
     """A run; `stand` is where: what `plane.receiving` wants before the server."""
-    around = contextlib.nullcontext() if is_open(load.row) else plane.receiving(*stand, server)
+    by_sockets = not is_open(load.row) or load.options.generator == 'flood'
+    around = plane.receiving(*stand, server) if by_sockets else contextlib.nullcontext()
     with around:
         return load.run(stand[1], server, port)
 
@@ -277,6 +280,8 @@ def row_measure(row, options):
             raise Trouble(f'{base} has to be among the servers')
         if options.generator == 'frames':
             frames.prepare(spaces, servers, options)
+        if options.generator == 'flood':
+            flood.prepare(spaces, servers, options)
         runs = rounds_run((cleaner, spaces, directory), servers, load, options, left_out)
     finally:
         cleaner.clean()
@@ -290,6 +295,9 @@ def measure(options):
     cable_check('hits')
     if options.generator == 'frames' and options.peers != ['ouzel-xdp']:
         raise Trouble('frames asks in the driver alone: --peers ouzel-xdp')
+    if options.generator == 'flood' and any(
+            ROWS[name].octets or ROWS[name].ipv6 for name in wanted(options)):
+        raise Trouble('flood asks for names of its own, over IPv4: not in rows of sizes or ipv6')
     tables, runs, failed = {}, {}, []
     names = wanted(options)
     for number, name in enumerate(names):
