@@ -155,9 +155,54 @@ static struct attempt *reachable_find(const struct source_port *port)
     return attempt;
 }
 
+// Puts off what was to leave from a port that is not there, or to be answered there. Its question's
+// timer will try again.
+static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
+{
+    struct question *question = attempt->question;
+    if (question && attempt->queued)
+        question->sends[attempt->choice]--; // it was never sent
+    if (question && question_is_open(question)) {
+        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
+        forward_count(f, COUNTER_ports_exhausted);
+    }
+    attempt_drop(f, attempt);
+}
+
+static struct attempt *unsent_find(const struct source_port *port)
+{
+    struct attempt *attempt = port->attempts;
+    while (attempt && !attempt->queued)
+        attempt = attempt->next_at_slot;
+    return attempt;
+}
+
+// A port was retired: those that were still to leave from there get another one.
+static void unsent_move(struct forward *f, uint64_t now_us, const struct source_port *port)
+{
+    struct attempt *attempt;
+    while ((attempt = unsent_find(port))) {
+        source_port_detach(&f->source_ports, attempt);
+        if (++attempt->opens < OPENS_MAX &&
+            source_port_attach(&f->source_ports, &f->rng, attempt, attempt->upstream, now_us) !=
+                SOURCE_PORT_NONE)
+            continue;
+        put_off(f, now_us, attempt);
+    }
+}
+
+static bool has_sent(const struct source_port *port)
+{
+    const struct attempt *attempt = port->attempts;
+    while (attempt && attempt->queued)
+        attempt = attempt->next_at_slot;
+    return attempt || port->ended_count > 0;
+}
+
 // The upstream is reported unreachable (ICMP), or nothing could be sent. Any host can forge the
 // former, so a reply still counts, and without an open attempt it says nothing. If it is believed,
-// other upstreams are asked at once; if not, it only brings the next send forward.
+// other upstreams are asked at once; if not, it only brings the next send forward. It is about what
+// was sent; only where nothing ever was, about what was to be.
 void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
 {
     struct source_port *port = &f->source_ports.slots[index];
@@ -165,6 +210,8 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     struct attempt *attempt;
     forward_count(f, COUNTER_upstream_unreachable);
     source_port_retire(&f->source_ports, index);
+    if (has_sent(port))
+        unsent_move(f, now_us, port);
     while ((attempt = reachable_find(port))) {
         struct question *question = attempt->question;
         bool believed = upstream_unreachable(u, attempt->sent_us, now_us);
@@ -180,20 +227,6 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     }
 }
 
-// Puts off what was to leave from a port that is not there, or to be answered there. Its question's
-// timer will try again.
-static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
-{
-    struct question *question = attempt->question;
-    if (question && attempt->queued)
-        question->sends[attempt->choice]--; // it was never sent
-    if (question && question_is_open(question)) {
-        question_wait_until(f, question, now_us + QUESTION_EXHAUSTED_US);
-        forward_count(f, COUNTER_ports_exhausted);
-    }
-    attempt_drop(f, attempt);
-}
-
 // There is no socket to be had.
 void forward_source_port_unavailable(struct forward *f, uint64_t now_us, uint16_t slot)
 {
@@ -203,21 +236,12 @@ void forward_source_port_unavailable(struct forward *f, uint64_t now_us, uint16_
         put_off(f, now_us, f->source_ports.slots[slot].attempts);
 }
 
-// The number was taken: those who were to leave from there get another one.
+// The number was taken.
 void forward_source_port_refused(struct forward *f, uint64_t now_us, uint16_t slot)
 {
-    struct attempt **attempts = &f->source_ports.slots[slot].attempts;
     forward_count(f, COUNTER_ports_refused);
     source_port_retire(&f->source_ports, slot);
-    while (*attempts) {
-        struct attempt *attempt = *attempts;
-        source_port_detach(&f->source_ports, attempt);
-        if (++attempt->opens < OPENS_MAX &&
-            source_port_attach(&f->source_ports, &f->rng, attempt, attempt->upstream, now_us) !=
-                SOURCE_PORT_NONE)
-            continue;
-        put_off(f, now_us, attempt);
-    }
+    unsent_move(f, now_us, &f->source_ports.slots[slot]);
 }
 
 static void ports_due(struct forward *f, uint64_t now_us)

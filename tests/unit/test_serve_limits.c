@@ -369,6 +369,29 @@ static void test_unreachable_upstream_is_left_at_once(void **state)
     end(t);
 }
 
+// A report about a port says nothing of what is still to leave from there, and does not make an
+// upstream that is heard unreachable.
+static void test_report_is_not_about_what_was_not_sent(void **state)
+{
+    (void)state;
+    enum { PORTS = 7, MANY = 10 }; // that are drawn, and one is spared
+    struct table *t = begin((struct setup){.upstreams = 2, .source_ports_max = PORTS + 1});
+    meet(t, 1000, 40);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(ask_number(t, 1, i).verdict, SERVE_WAITING);
+    for (uint16_t i = 0; i < PORTS; i++)
+        serve_unreachable(t->serve, t->now_us, i);
+    unsigned queries = 0;
+    for (size_t i = drain(t); i-- > 0;) {
+        if (t->sent[i].kind != OUTGOING_QUERY)
+            continue;
+        queries++;
+        assert_int_equal(where(t, &t->sent[i]), 0);
+    }
+    assert_int_equal(queries, MANY);
+    end(t);
+}
+
 // Two questions to one upstream share the only port there is.
 static void test_exhausted_ports_are_shared_and_waited_for(void **state)
 {
@@ -687,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_ports_refused_without_end_give_servfail_in_time),
         cmocka_unit_test(test_unreachable_upstream_is_left_at_once),
         cmocka_unit_test(test_exhausted_ports_are_shared_and_waited_for),
+        cmocka_unit_test(test_report_is_not_about_what_was_not_sent),
         cmocka_unit_test(test_miss_of_another_shard_is_handed_over),
         cmocka_unit_test(test_answer_from_a_clock_slightly_ahead_has_its_whole_ttl),
         cmocka_unit_test(test_hit_too_large_for_the_client_is_truncated),
