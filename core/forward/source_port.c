@@ -72,8 +72,7 @@ static uint16_t port_open(struct source_port_table *table, struct rng *rng, uint
     return index;
 }
 
-// Whether an attempt to this upstream may leave from here, as far as the port's age does not
-// matter.
+// Whether an attempt to this upstream may leave from here, where the port is not too old.
 static bool is_usable(const struct source_port *port, uint16_t upstream)
 {
     return port->open && !port->retired && port->upstream == upstream &&
@@ -81,10 +80,14 @@ static bool is_usable(const struct source_port *port, uint16_t upstream)
 }
 
 // The port where those gather that are to be sent, if they go to this upstream.
-static uint16_t port_join(const struct source_port_table *table, uint16_t upstream)
+static uint16_t port_join(const struct source_port_table *table, uint16_t upstream, uint64_t now_us)
 {
     uint16_t index = table->gathering;
-    bool joins = index != SOURCE_PORT_NONE && is_usable(&table->slots[index], upstream);
+    if (index == SOURCE_PORT_NONE)
+        return SOURCE_PORT_NONE;
+    // Those that were to be sent may have been dropped long ago.
+    const struct source_port *port = &table->slots[index];
+    bool joins = is_usable(port, upstream) && now_us - port->opened_us <= SOURCE_PORT_LIFE_US;
     return joins ? index : SOURCE_PORT_NONE;
 }
 
@@ -151,7 +154,7 @@ bool source_port_has_ended(const struct source_port_table *table, uint16_t index
 uint16_t source_port_attach(struct source_port_table *table, struct rng *rng,
                             struct attempt *attempt, uint16_t upstream, uint64_t now_us)
 {
-    uint16_t index = port_join(table, upstream);
+    uint16_t index = port_join(table, upstream, now_us);
     // The last free ones are for upstreams that have none to draw, or they would have to wait until
     // one is closed for them.
     if (index == SOURCE_PORT_NONE && table->free_count <= table->size / SOURCE_PORT_SPARE_SHARE)

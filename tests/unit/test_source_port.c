@@ -105,6 +105,20 @@ static void test_what_is_retired_is_not_shared(void **state)
     end(&b);
 }
 
+// Where those that were to leave together have left without being sent, the next one may come when
+// the port is too old.
+static void test_what_is_old_is_not_shared(void **state)
+{
+    (void)state;
+    struct bench b = begin(8);
+    struct attempt first, second, third;
+    uint16_t port = join(&b, &first, 0, NOW_US);
+    source_port_detach(&b.table, &first);
+    assert_int_equal(join(&b, &second, 0, NOW_US + SOURCE_PORT_LIFE_US), port);
+    assert_int_not_equal(join(&b, &third, 0, NOW_US + SOURCE_PORT_LIFE_US + 1), port);
+    end(&b);
+}
+
 // However many ask, so many wait at a port at a time, of the draws as of those that share.
 static void test_no_more_wait_at_a_port_than_it_bears(void **state)
 {
@@ -426,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_while_there_is_room_each_attempt_gets_its_own_port),
         cmocka_unit_test(test_attempts_that_leave_together_share_a_port),
         cmocka_unit_test(test_what_is_retired_is_not_shared),
+        cmocka_unit_test(test_what_is_old_is_not_shared),
         cmocka_unit_test(test_no_more_wait_at_a_port_than_it_bears),
         cmocka_unit_test(test_numbers_come_from_the_whole_range),
         cmocka_unit_test(test_port_is_retired_after_its_uses),
