@@ -52,7 +52,7 @@ struct source_port_table {
     struct source_port *slots;
     uint16_t size;
     uint16_t free_count;
-    uint16_t *free;    // slots that are not open
+    uint16_t *free;     // slots that are not open
     uint16_t to_close;  // first of the list of slots to close, SOURCE_PORT_NONE: none
     uint16_t gathering; // slot of the latest attempt; SOURCE_PORT_NONE: one was sent since
     uint16_t closing_count;
