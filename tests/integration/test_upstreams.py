@@ -412,11 +412,12 @@ class Unreachable(Case):
 
 class Randomness(Case):
     def test_ports_and_ids(self):
-        """300 questions: at least 250 source ports, spread over the range, and no order in them."""
+        """300 questions, one by one: at least 250 source ports, spread over the range, and no order
+        in them."""
         upstream = self.upstream()
         ouzel = self.ouzel(upstream)
         queries = [harness.plain_query(f'n{i}.random.example') for i in range(300)]
-        self.assertNotIn(None, harness.ask_many(ouzel.server, queries, window=8))
+        self.assertNotIn(None, harness.ask_many(ouzel.server, queries, window=1))
         ports = [asked.source[1] for asked in upstream.asked]
         idents = [asked.ident for asked in upstream.asked]
         self.assertGreaterEqual(len(set(ports)), 250)
@@ -427,6 +428,22 @@ class Randomness(Case):
             self.assertGreaterEqual(len(buckets), 14, 'large parts of the range are not used')
             steps = [b - a for a, b in zip(values, values[1:])]
             self.assertLess(sum(0 < step < 200 for step in steps), 30, 'these look counted up')
+
+    def test_ports_of_what_leaves_together(self):
+        """At most sixteen questions in flight share a port, and it has at most 64 in its life;
+        their IDs are as random as any."""
+        upstream = self.upstream(lambda asked: asked.send(asked.reply(), delay=0.2))
+        ouzel = self.ouzel(upstream)
+        queries = [harness.plain_query(f'n{i}.random.example') for i in range(300)]
+        self.assertNotIn(None, harness.ask_many(ouzel.server, queries, window=100, timeout=5))
+        uses = collections.Counter(asked.source[1] for asked in upstream.asked)
+        self.assertGreaterEqual(len(uses), 100 // 16)
+        self.assertLessEqual(max(uses.values()), 64)
+        together = collections.Counter(asked.source[1] for asked in upstream.asked[:100])
+        self.assertLessEqual(max(together.values()), 16)
+        idents = [asked.ident for asked in upstream.asked]
+        self.assertGreaterEqual(len(set(idents)), 290)
+        self.assertGreaterEqual(len({ident >> 12 for ident in idents}), 14)
 
     def test_another_start_gives_others(self):
         seen = []
