@@ -189,6 +189,7 @@ void source_port_detach(struct source_port_table *table, struct attempt *attempt
     while (*link != attempt)
         link = &(*link)->next_at_slot;
     *link = attempt->next_at_slot;
+    assert(port->waiting > 0 && port->ended_count < SOURCE_PORT_USES);
     port->waiting--;
     if (attempt->sent_us != 0)
         port->ended[port->ended_count++] = attempt->id;
