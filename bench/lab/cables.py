@@ -238,13 +238,13 @@ def write_files(directory, count, form=zipf.Form()):
     return nsd_config(directory, *UPSTREAM), questions
 
 
-def generate(spaces, program, where, rate, options, *more, names=None):
+def generate(spaces, program, where, rate, names, options, *more):
     """One run of a generator of ours (bench/load/load.h) at a rate, against an address and port;
     returns what it prints."""
     return run(*spaces.command(
         spaces.generator, 'taskset', '-c', str(options.generator_cpu),
         os.path.join(BUILD, 'bench', 'load', program), f'{where[0]}:{where[1]}', str(int(rate)),
-        str(options.seconds), str(names or options.names), *more), timeout=options.seconds + 30)
+        str(options.seconds), str(names), *more), timeout=options.seconds + 30)
 
 
 def shoot(spaces, server, port, questions, arguments, *words, meters=None):

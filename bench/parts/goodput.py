@@ -4,8 +4,8 @@ with three times that offered, one right after the other, in turns."""
 
 import statistics
 
-from bench.lab import peers
-from bench.lab.cables import (Cleaner, Trouble, cable_check, generate, leave_out, left_out_text,
+from bench.lab import flood, peers
+from bench.lab.cables import (Cleaner, Trouble, cable_check, leave_out, left_out_text,
                               results_write, round_tell, stage, stamp)
 from bench.lab.servers import start_all
 
@@ -17,25 +17,20 @@ LOSSLESS = 0.97  # a server that answers more than this share was below its maxi
 RUN_S = 0.2  # that a run takes beyond its seconds
 
 
-def flood(spaces, who, options, rate):
+def offer(spaces, who, options, rate):
     """One run at this rate; returns answers and queries a second."""
-    name, server, port = who
+    _, server, port = who
     server.check()
-    text = generate(spaces, 'flood', (server.address, port), rate, options, server.interface)
-    sent, answers, read, good = map(int, text.split())
-    if read == 0:
-        raise Trouble('no answers')
-    if good < read and not name.startswith('echo-'):
-        raise Trouble(f'of {read} answers read {read - good} are not good')
+    sent, answers = flood.offer(spaces, server, port, rate, options.names, options)
     return answers / options.seconds, sent / options.seconds
 
 
 def near_find(spaces, who, options):
     """A rate a little above what the server can answer: more is offered until some is lost."""
-    got, _ = flood(spaces, who, options, options.rate)
+    got, _ = offer(spaces, who, options, options.rate)
     rate = got * NEAR
     for _ in range(SEARCHES - 1):
-        got, sent = flood(spaces, who, options, rate)
+        got, sent = offer(spaces, who, options, rate)
         if got < LOSSLESS * sent:
             break
         rate *= NEAR
@@ -53,11 +48,11 @@ class Pressed:
     def run(self):
         """One round."""
         self.near = self.near or near_find(*self.how)
-        peak, sent = flood(*self.how, self.near)
+        peak, sent = offer(*self.how, self.near)
         if peak > LOSSLESS * sent:
             self.near *= NEAR  # it can do better than it seemed
         most = statistics.median([run[0] for run in self.runs] + [peak])
-        self.runs.append((peak, *flood(*self.how, TIMES * most)))
+        self.runs.append((peak, *offer(*self.how, TIMES * most)))
         return self.runs[-1]
 
 

@@ -22,7 +22,8 @@ RUN_S = 0.5  # that a run takes beyond its seconds: more where answers are missi
 def pace(spaces, server, port, rate, options):
     """One run: what each tenth of a second was like; times in microseconds."""
     server.check()
-    lines = generate(spaces, 'pace', (server.address, port), rate, options).splitlines()
+    lines = generate(spaces, 'pace', (server.address, port), rate, options.names,
+                     options).splitlines()
     return [dict(zip(FIELDS, map(int, line.split()))) for line in lines]
 
 
