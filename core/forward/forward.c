@@ -169,10 +169,11 @@ static void put_off(struct forward *f, uint64_t now_us, struct attempt *attempt)
     attempt_drop(f, attempt);
 }
 
-static struct attempt *unsent_find(const struct source_port *port)
+// One at this port that is still to be sent, or one that was.
+static struct attempt *queued_find(const struct source_port *port, bool queued)
 {
     struct attempt *attempt = port->attempts;
-    while (attempt && !attempt->queued)
+    while (attempt && attempt->queued != queued)
         attempt = attempt->next_at_slot;
     return attempt;
 }
@@ -181,7 +182,7 @@ static struct attempt *unsent_find(const struct source_port *port)
 static void unsent_move(struct forward *f, uint64_t now_us, const struct source_port *port)
 {
     struct attempt *attempt;
-    while ((attempt = unsent_find(port))) {
+    while ((attempt = queued_find(port, true))) {
         source_port_detach(&f->source_ports, attempt);
         if (++attempt->opens < OPENS_MAX &&
             source_port_attach(&f->source_ports, &f->rng, attempt, attempt->upstream, now_us) !=
@@ -189,14 +190,6 @@ static void unsent_move(struct forward *f, uint64_t now_us, const struct source_
             continue;
         put_off(f, now_us, attempt);
     }
-}
-
-static bool has_sent(const struct source_port *port)
-{
-    const struct attempt *attempt = port->attempts;
-    while (attempt && attempt->queued)
-        attempt = attempt->next_at_slot;
-    return attempt || port->ended_count > 0;
 }
 
 // The upstream is reported unreachable (ICMP), or nothing could be sent. Any host can forge the
@@ -210,7 +203,8 @@ void forward_unreachable(struct forward *f, uint64_t now_us, uint16_t index)
     struct attempt *attempt;
     forward_count(f, COUNTER_upstream_unreachable);
     source_port_retire(&f->source_ports, index);
-    if (has_sent(port))
+    bool has_sent = queued_find(port, false) || port->ended_count > 0;
+    if (has_sent)
         unsent_move(f, now_us, port);
     while ((attempt = reachable_find(port))) {
         struct question *question = attempt->question;

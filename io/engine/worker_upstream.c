@@ -154,7 +154,7 @@ void worker_send_failed(struct worker *w, const struct net_event *event)
 {
     if (!socket_is_current(w, event))
         return;
-    // A full send buffer is a loss like any other: the timer sends again.
+    // A full send buffer, or a shortage, is a loss like any other: the timer sends again.
     if (event->result == -EAGAIN || is_shortage(event->result))
         return;
     serve_unreachable(w->serve, w->now_us, (uint16_t)op_slot(event->tag));

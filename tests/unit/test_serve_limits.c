@@ -260,6 +260,14 @@ static void test_refused_port_is_tried_with_another_number(void **state)
     end(t);
 }
 
+// What was put off leaves after that time; returns the query.
+static struct sent put_off_sent(struct table *t)
+{
+    t->now_us += 50000;
+    serve_expire(t->serve, t->now_us);
+    return query_sent(t);
+}
+
 // Without a descriptor no other number would do: the question is put off, and nothing is tried.
 static void test_without_a_socket_the_question_is_put_off(void **state)
 {
@@ -274,9 +282,7 @@ static void test_without_a_socket_the_question_is_put_off(void **state)
     assert_int_equal(drain(t), 1);
     assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
     assert_counted(t, "queries ports_opened ports_unavailable ports_exhausted");
-    t->now_us += 50000;
-    serve_expire(t->serve, t->now_us);
-    struct sent sent = query_sent(t);
+    struct sent sent = put_off_sent(t);
     reply_from(t, &sent, GOOD);
     assert_int_equal(drain(t), 1);
     assert_reply(&t->sent[0], 1, ANSWER);
@@ -304,9 +310,7 @@ static void test_a_port_where_nothing_can_be_received_is_left(void **state)
     assert_int_equal(drain(t), 1);
     assert_int_equal(t->sent[0].kind, OUTGOING_CLOSE);
     assert_counted(t, "ports_unavailable ports_exhausted");
-    t->now_us += 50000;
-    serve_expire(t->serve, t->now_us);
-    struct sent again = query_sent(t);
+    struct sent again = put_off_sent(t);
     reply_to(t, &again, "8183 " ONE, "");
     assert_int_equal(drain(t), 1);
     assert_int_equal(t->sent[0].kind, OUTGOING_REPLY);
